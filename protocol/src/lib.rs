@@ -1,0 +1,18 @@
+//! placeholder, see below
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
+pub mod frame;
+mod machine;
+mod payload;
+
+pub use machine::Machine;
+pub use payload::Payload;
