@@ -11,6 +11,7 @@
 )]
 
 pub mod frame;
+pub mod framing;
 mod machine;
 mod payload;
 

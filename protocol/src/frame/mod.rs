@@ -8,6 +8,7 @@
 mod decode;
 mod encode;
 mod error;
+mod flags;
 mod types;
 
 pub use encode::EncodeError;

@@ -138,7 +138,8 @@ pub enum Body {
         complete: bool,
         /// Flag N: carries a payload.
         next: bool,
-        /// The payload; empty where flag N is clear.
+        /// The payload. Where flag N is clear it should be empty, but rsocket-rust sends the later fragments of a
+        /// request so.
         payload: Payload,
     },
     /// ERROR, 0x0B.
@@ -295,6 +296,28 @@ pub enum FrameType {
 }
 
 impl FrameType {
+    /// The type that six bits of the header stand for, if Protocol.md knows it; 0x00 is reserved and none.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0x01 => Self::Setup,
+            0x02 => Self::Lease,
+            0x03 => Self::KeepAlive,
+            0x04 => Self::RequestResponse,
+            0x05 => Self::RequestFnf,
+            0x06 => Self::RequestStream,
+            0x07 => Self::RequestChannel,
+            0x08 => Self::RequestN,
+            0x09 => Self::Cancel,
+            0x0a => Self::Payload,
+            0x0b => Self::Error,
+            0x0c => Self::MetadataPush,
+            0x0d => Self::Resume,
+            0x0e => Self::ResumeOk,
+            0x3f => Self::Ext,
+            _ => return None,
+        })
+    }
+
     /// The specification's name of the type.
     pub const fn name(self) -> &'static str {
         match self {
