@@ -10,10 +10,12 @@
     )
 )]
 
+pub mod connection;
 pub mod frame;
 pub mod framing;
 mod machine;
 mod payload;
 
+pub use connection::Connection;
 pub use machine::Machine;
 pub use payload::Payload;

@@ -1,0 +1,82 @@
+use crate::framing::{MAX_RECEIVED_FRAME, MAX_SENT_FRAME};
+use std::time::Duration;
+
+/// How frames are told apart on the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// A byte stream (TCP, TLS): each frame behind a length of 24 bits. Input goes to
+    /// [`handle_input`](super::Connection::handle_input).
+    LengthPrefixed,
+    /// A transport that keeps messages apart (WebSocket): one frame a message, no prefix. Input goes to
+    /// [`handle_frame`](super::Connection::handle_frame).
+    Messages,
+}
+
+/// The limits of one connection. Every one is enforced; together they bound what a peer can make it hold.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How frames are told apart.
+    pub framing: Framing,
+    /// The longest frame that is accepted, in bytes without its prefix; at most, and by default, 16,777,215.
+    pub max_frame_len: usize,
+    /// The longest frame accepted as a server's first, in bytes. Small by default (64 KiB), so that bytes that are not
+    /// RSocket are refused on sight: `GET ` would announce a frame of 4.6 MB.
+    pub max_setup_len: usize,
+    /// How many streams either side may have open at once; 256 by default. A request of the peer's above that is answered by
+    /// ERROR REJECTED, one of ours fails.
+    pub max_open_streams: usize,
+    /// Bytes of frames that wait for [`poll_transmit`](super::Connection::poll_transmit); 16 MiB by default. Above it no more input is
+    /// wanted, and commands with a payload fail. A single frame above it passes where nothing else waits.
+    pub max_queued_output: usize,
+    /// Frames that may wait likewise; 1,024 by default. Errors and cancellations are queued beyond it, at most one a stream.
+    pub max_queued_frames: usize,
+    /// Events that wait for [`poll_event`](super::Connection::poll_event) before no more input is wanted; 64 by default. Ending a
+    /// connection adds one for each of its streams.
+    pub max_events: usize,
+    /// Bytes of payloads in those events; 16 MiB by default, and one payload of any legal size passes.
+    pub max_event_bytes: usize,
+    /// How long a server waits for a whole SETUP; one minute by default, as rsocket-java.
+    pub setup_timeout: Duration,
+    /// How long closing waits until queued frames and the final ERROR were taken; 5 s by default.
+    pub close_timeout: Duration,
+    /// Whether a server sends KEEPALIVE by itself at the client's interval, as rsocket-java does; on by default. It answers
+    /// the client's in any case. Peers built on rsocket-cpp refuse a server that ticks.
+    pub keepalive_as_server: bool,
+    /// Bounds on the keepalive interval that a client's SETUP may ask of a server; 100 ms to one hour by default.
+    /// 0, which the specification forbids, stops the ticking, not the answers.
+    pub keepalive_interval: (Duration, Duration),
+    /// Bounds on the lifetime that a client's SETUP may ask for; 200 ms to 10 minutes by default. 0 counts as the upper one.
+    pub max_lifetime: (Duration, Duration),
+}
+
+impl Config {
+    /// The longest frame that is sent, without its prefix. On a byte stream 3 below the limit of the prefix: longer
+    /// ones are swallowed silently by rsocket-java.
+    pub(crate) fn max_sent_frame(&self) -> usize {
+        match self.framing {
+            Framing::LengthPrefixed => MAX_SENT_FRAME,
+            Framing::Messages => MAX_RECEIVED_FRAME,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            framing: Framing::LengthPrefixed,
+            max_frame_len: MAX_RECEIVED_FRAME,
+            max_setup_len: 64 * 1024,
+            max_open_streams: 256,
+            max_queued_output: 16 * 1024 * 1024,
+            max_queued_frames: 1024,
+            max_events: 64,
+            max_event_bytes: 16 * 1024 * 1024,
+            setup_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(5),
+            keepalive_as_server: true,
+            keepalive_interval: (Duration::from_millis(100), Duration::from_secs(3600)),
+            max_lifetime: (Duration::from_millis(200), Duration::from_secs(600)),
+        }
+    }
+}
