@@ -98,3 +98,6 @@ fn announced(input: &[u8]) -> Option<usize> {
     let [high, middle, low] = *input.first_chunk::<PREFIX_LEN>()?;
     Some(u32::from_be_bytes([0, high, middle, low]) as usize)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ pub struct DecodeError {
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// The frame ends inside a field.
-    #[error("{field} takes {needed} bytes, but {available} are left")]
+    #[error("{field} takes {needed} bytes, {available} left")]
     Truncated {
         /// Which field, in the specification's words.
         field: &'static str,
@@ -28,7 +28,7 @@ pub enum DecodeErrorKind {
         available: usize,
     },
     /// The type is none of the specification's.
-    #[error("unknown frame type {code:#04x} ({})", if *.can_ignore { "may be ignored" } else { "must not be ignored" })]
+    #[error("unknown frame type {code:#04x} that may{} be ignored", if *.can_ignore { "" } else { " not" })]
     UnknownType {
         /// Its six bits.
         code: u8,

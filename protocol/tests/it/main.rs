@@ -1,0 +1,3 @@
+//! Tests of the crate from outside, against bytes that others made.
+
+mod vectors;
