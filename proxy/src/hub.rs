@@ -1,0 +1,220 @@
+use crate::telemetry::Telemetry;
+use async_channel::{Receiver, Sender, TrySendError};
+use event_listener::{Event, EventListener};
+use prometheus_rsocket_protocol::collector::{
+    AppId, Collector, Form, Job, JobDone, Notice, Progress, RoundId, SessionCommand, SessionEvent,
+    TooManyApps, TooManyRounds,
+};
+use prometheus_rsocket_protocol::frame::ErrorCode;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// The one place where connections, workers, scrapes and timers meet: the [`Collector`] behind a lock, and who is to be woken
+/// by what it says.
+///
+/// The lock is held for table look-ups only, never while something is computed, written, or awaited.
+pub struct Hub {
+    state: Mutex<State>,
+    /// There are jobs to do.
+    jobs: Event,
+    /// The next timeout may have changed.
+    timer: Event,
+    /// A connection has ended.
+    gone: Event,
+    telemetry: Arc<Telemetry>,
+}
+
+struct State {
+    collector: Collector,
+    inboxes: BTreeMap<AppId, Sender<SessionCommand>>,
+    rounds: BTreeMap<RoundId, Arc<Event>>,
+    draining: bool,
+}
+
+/// Commands that may wait for one connection: two for each round, and the answers to pushes.
+const INBOX: usize = 256;
+
+impl Hub {
+    /// A hub around a collector.
+    pub fn new(collector: Collector, telemetry: Arc<Telemetry>) -> Self {
+        let state = State {
+            collector,
+            inboxes: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+            draining: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            jobs: Event::new(),
+            timer: Event::new(),
+            gone: Event::new(),
+            telemetry,
+        }
+    }
+
+    /// A new connection: its application's id, and where its commands come from.
+    pub fn add_app(&self, now: Instant) -> Result<(AppId, Receiver<SessionCommand>), TooManyApps> {
+        self.with(now, |state| {
+            let app = state.collector.add_app()?;
+            let (sender, receiver) = async_channel::bounded(INBOX);
+            state.inboxes.insert(app, sender);
+            Ok((app, receiver))
+        })
+    }
+
+    /// Hands on what a session says.
+    pub fn handle_session(&self, now: Instant, app: AppId, event: SessionEvent) {
+        self.with(now, |state| state.collector.handle_session(now, app, event));
+    }
+
+    /// A connection's task is over, however it ended.
+    pub fn remove_app(&self, now: Instant, app: AppId) {
+        self.with(now, |state| {
+            state.inboxes.remove(&app);
+            state.collector.remove_app(now, app);
+        });
+        self.gone.notify(usize::MAX);
+    }
+
+    /// Begins a round; the event is notified whenever [`poll_round`](Self::poll_round) has something new.
+    pub fn start_round(
+        &self,
+        now: Instant,
+        deadline: Instant,
+        form: Form,
+    ) -> Result<(RoundId, Arc<Event>), TooManyRounds> {
+        self.with(now, |state| {
+            let round = state.collector.start_round(now, deadline, form)?;
+            let news = Arc::new(Event::new());
+            state.rounds.insert(round, Arc::clone(&news));
+            Ok((round, news))
+        })
+    }
+
+    /// What a round has to hand out next.
+    pub fn poll_round(&self, now: Instant, round: RoundId) -> Progress {
+        self.with(now, |state| state.collector.poll_round(round))
+    }
+
+    /// Forgets a round.
+    pub fn end_round(&self, now: Instant, round: RoundId, delivered: bool) {
+        self.with(now, |state| {
+            state.rounds.remove(&round);
+            state.collector.end_round(round, delivered);
+        });
+    }
+
+    /// The next job, or what to wait for.
+    pub fn next_job(&self, now: Instant) -> Result<Job, EventListener> {
+        if let Some(job) = self.with(now, |state| state.collector.poll_job()) {
+            return Ok(job);
+        }
+        // Listen first and look again: a job that came in between has notified nobody yet.
+        let listener = self.jobs.listen();
+        self.with(now, |state| state.collector.poll_job()).ok_or(listener)
+    }
+
+    /// Takes a job's result.
+    pub fn handle_job(&self, now: Instant, done: JobDone) {
+        self.with(now, |state| state.collector.handle_job(now, done));
+    }
+
+    /// Lets time pass; gives the next timeout, and what says that it may have changed.
+    pub fn handle_timeout(&self, now: Instant) -> (Option<Instant>, EventListener) {
+        let listener = self.timer.listen();
+        self.with(now, |state| state.collector.handle_timeout(now));
+        (self.lock().collector.poll_timeout(), listener)
+    }
+
+    /// Ends every connection by an ERROR frame, and takes no more.
+    pub fn drain(&self) {
+        let mut state = self.lock();
+        state.draining = true;
+        for inbox in state.inboxes.values() {
+            let command = SessionCommand::Close {
+                code: ErrorCode::CONNECTION_ERROR,
+                message: "the proxy is shutting down".to_owned(),
+            };
+            // A full inbox belongs to a connection that is stuck; it ends with the process.
+            let _ = inbox.try_send(command);
+        }
+    }
+
+    /// Whether [`drain`](Self::drain) was called.
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
+    /// Resolves once no connection is left.
+    pub async fn drained(&self) {
+        loop {
+            let listener = self.gone.listen();
+            if self.lock().inboxes.is_empty() {
+                return;
+            }
+            listener.await;
+        }
+    }
+
+    /// Applications that are set up.
+    pub fn connected(&self) -> usize {
+        self.lock().collector.connected()
+    }
+
+    fn with<T>(&self, now: Instant, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let timeout = state.collector.poll_timeout();
+        let result = act(&mut state);
+        state.dispatch(now);
+        let timer_changed = state.collector.poll_timeout() != timeout;
+        let has_jobs = state.collector.has_jobs();
+        let notices: Vec<Notice> = std::iter::from_fn(|| state.collector.poll_notice()).collect();
+        if !notices.is_empty() {
+            self.telemetry.set_connected(state.collector.connected());
+            self.telemetry.set_held_pushes(state.collector.held_pushes());
+        }
+        drop(state);
+        if has_jobs {
+            self.jobs.notify_additional(1);
+        }
+        if timer_changed {
+            self.timer.notify(usize::MAX);
+        }
+        for notice in notices {
+            crate::notices::report(&self.telemetry, &notice);
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The collector has no step that could be left half done by a panic elsewhere.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Carries the collector's commands to the connections, and wakes the rounds that have news.
+    fn dispatch(&mut self, now: Instant) {
+        while let Some((app, command)) = self.collector.poll_command() {
+            let Some(inbox) = self.inboxes.get(&app) else { continue };
+            if let Err(TrySendError::Full(command)) = inbox.try_send(command) {
+                self.on_inbox_full(now, app, command);
+            }
+        }
+        while let Some(round) = self.collector.poll_news() {
+            if let Some(news) = self.rounds.get(&round) {
+                news.notify(usize::MAX);
+            }
+        }
+    }
+
+    /// A connection that takes no commands has failed its scrape; the rest it does not need to know.
+    fn on_inbox_full(&mut self, now: Instant, app: AppId, command: SessionCommand) {
+        if let SessionCommand::Scrape { round } = command {
+            let error = "its connection is busy".to_owned();
+            let event = SessionEvent::NotAsked { round, error };
+            self.collector.handle_session(now, app, event);
+        }
+    }
+}

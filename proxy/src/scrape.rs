@@ -1,0 +1,81 @@
+//! One scrape: from the collector's round to the chunks of the answer.
+
+use crate::gzip::Member;
+use crate::hub::Hub;
+use async_channel::Sender;
+use bytes::Bytes;
+use event_listener::Event;
+use prometheus_rsocket_protocol::collector::{Form, Progress, RoundId, Section, Summary};
+use prometheus_rsocket_protocol::envelope;
+use prometheus_rsocket_runtime::{Runtime, timeout};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long after the round's deadline the scraper may take to read the answer.
+const READ_GRACE: Duration = Duration::from_secs(30);
+
+/// A round under way, on its way to one scraper.
+pub(crate) struct Scrape<R: Runtime> {
+    pub(crate) runtime: R,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) round: RoundId,
+    pub(crate) news: Arc<Event>,
+    pub(crate) form: Form,
+    pub(crate) deadline: Instant,
+    pub(crate) max_text_len: usize,
+}
+
+/// How a scrape went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything that came was sent; of how many applications.
+    Sent(Summary),
+    /// The scraper went away, or did not read.
+    Aborted,
+}
+
+impl<R: Runtime> Scrape<R> {
+    /// Sends the answer chunk by chunk. Only what is being sent is ever there as text.
+    pub(crate) async fn send(self, chunks: &Sender<Bytes>) -> Outcome {
+        let sent = timeout(&self.runtime, self.deadline + READ_GRACE, self.send_sections(chunks));
+        sent.await.unwrap_or(None).map_or(Outcome::Aborted, Outcome::Sent)
+    }
+
+    async fn send_sections(&self, chunks: &Sender<Bytes>) -> Option<Summary> {
+        let mut member = Member::new();
+        if self.form == Form::Deflate {
+            chunks.send(member.header()).await.ok()?;
+        }
+        loop {
+            let listener = self.news.listen();
+            match self.hub.poll_round(self.runtime.now(), self.round) {
+                Progress::Section(section) => {
+                    let chunk = self.chunk(section, &mut member)?;
+                    chunks.send(chunk).await.ok()?;
+                }
+                Progress::Pending => listener.await,
+                Progress::Finished(summary) => {
+                    if self.form == Form::Deflate {
+                        chunks.send(member.finish()).await.ok()?;
+                    }
+                    return Some(summary);
+                }
+            }
+        }
+    }
+
+    fn chunk(&self, section: Section, member: &mut Member) -> Option<Bytes> {
+        match section.form {
+            Form::Deflate => {
+                Some(member.append(section.bytes, section.crc32, section.text_len as u64))
+            }
+            Form::Snappy => match envelope::expand(&section.bytes, self.max_text_len) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    tracing::error!(app = %section.app, %error, "our own Snappy block is broken");
+                    None
+                }
+            },
+        }
+    }
+}
