@@ -1,1 +1,53 @@
-//! To be written.
+//! How the sans-IO machines of `prometheus-rsocket-protocol` meet sockets and time: a small seam that any async
+//! runtime can fill, and the one driver that is written against it.
+//!
+//! - [`Runtime`] is the seam: a clock and timers, `spawn`, `unblock`, `connect`, `bind`. Leaf crates implement it
+//!   (`prometheus-rsocket-tokio` is one); nothing in here knows which runtime it is on.
+//! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over.
+//!   An [`Owner`] stands beside it, which hands commands to the machine and takes its events.
+//! - [`sleep_until`] and [`timeout`] are what one expects, on any runtime.
+//! - `HyperIo` and `HyperTimer` (feature `hyper`) let hyper serve and ask over the same streams and timers.
+//!
+//! ```no_run
+//! use prometheus_rsocket_protocol::Machine;
+//! use prometheus_rsocket_runtime::{DriverConfig, Listener, Runtime, drive};
+//! use std::{io, net::SocketAddr, time::Instant};
+//!
+//! /// Gives every connection on `addr` a machine of its own, made by `accept`.
+//! async fn serve<R, M>(runtime: R, addr: SocketAddr, accept: fn(Instant) -> M) -> io::Result<()>
+//! where
+//!     R: Runtime,
+//!     M: Machine + Send + 'static,
+//! {
+//!     let listener = runtime.bind(addr).await?;
+//!     loop {
+//!         let (stream, peer) = listener.accept().await?;
+//!         let mut machine = accept(runtime.now());
+//!         let connection = runtime.clone();
+//!         runtime.spawn(async move {
+//!             // This owner has nothing to say; a real one moves commands in and events out.
+//!             let mut owner = |_: &mut std::task::Context<'_>, _: Instant, _: &mut M| {};
+//!             let config = DriverConfig::default();
+//!             match drive(&connection, stream, &mut machine, &mut owner, &config).await {
+//!                 Ok(end) => println!("{peer}: {end:?}"),
+//!                 Err(error) => println!("{peer}: {error}"),
+//!             }
+//!         });
+//!     }
+//! }
+//! ```
+
+mod driver;
+#[cfg(feature = "hyper")]
+mod hyper;
+mod scratch;
+mod seam;
+#[cfg(test)]
+mod testing;
+mod time;
+
+pub use driver::{DriveEnd, DriverConfig, Owner, drive};
+#[cfg(feature = "hyper")]
+pub use hyper::{HyperIo, HyperTimer};
+pub use seam::{JobLost, Listener, Runtime, Timer};
+pub use time::{Elapsed, sleep_until, timeout};
