@@ -1,1 +1,4 @@
 //! To be written.
+
+pub mod gzip;
+pub mod telemetry;

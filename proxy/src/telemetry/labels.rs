@@ -1,0 +1,190 @@
+//! The values that labels may have. Nothing that a peer sent ever becomes one, so the number of series is fixed.
+
+/// A label of the proxy's own metrics with its fixed set of values.
+pub trait Label: Copy + 'static {
+    /// The label's name.
+    const NAME: &'static str;
+
+    /// Every value there is.
+    const ALL: &'static [Self];
+
+    /// The value as it is exposed.
+    fn value(self) -> &'static str;
+}
+
+macro_rules! label {
+    ($(#[$doc:meta])* $type:ident, $name:literal { $($(#[$variant_doc:meta])* $variant:ident = $value:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $type {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl Label for $type {
+            const NAME: &'static str = $name;
+            const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            fn value(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $value,)+
+                }
+            }
+        }
+    };
+}
+
+label! {
+    /// How the scrape of one application ended.
+    ScrapeOutcome, "outcome" {
+        /// Its metrics are in the answer.
+        Success = "success",
+        /// It answered, but what it sent was of no use.
+        Error = "error",
+        /// Its connection closed before it had answered.
+        Closed = "closed",
+        /// It had not answered when the round was over.
+        Timeout = "timeout",
+    }
+}
+
+label! {
+    /// How a round over all applications ended.
+    RoundOutcome, "outcome" {
+        /// Every application's metrics are in the answer.
+        Complete = "complete",
+        /// Those of some are missing.
+        Partial = "partial",
+        /// The scraper went away, or the round broke.
+        Aborted = "aborted",
+    }
+}
+
+label! {
+    /// Why a connection was not accepted, or did not last.
+    ConnectionErrorCause, "cause" {
+        /// What came first is no RSocket frame.
+        NotRsocket = "not_rsocket",
+        /// SETUP of a version that is not spoken here.
+        SetupVersion = "setup_version",
+        /// SETUP asks for what is not offered.
+        SetupRejected = "setup_rejected",
+        /// No SETUP came in time.
+        SetupTimeout = "setup_timeout",
+        /// A frame longer than allowed.
+        FrameTooLong = "frame_too_long",
+        /// The peer has fallen silent.
+        KeepaliveTimeout = "keepalive_timeout",
+        /// The peer broke the protocol.
+        ProtocolViolation = "protocol_violation",
+        /// The transport failed.
+        Io = "io",
+        /// There are as many connections as allowed.
+        TooManyConnections = "too_many_connections",
+    }
+}
+
+label! {
+    /// Why an application's metrics are of no use, or did not come.
+    ApplicationErrorCause, "cause" {
+        /// It answered with an error.
+        AnswerError = "answer_error",
+        /// The key that came along could not be unwrapped.
+        Unwrap = "unwrap",
+        /// The payload could not be decrypted.
+        Decrypt = "decrypt",
+        /// The payload could not be decompressed.
+        Decompress = "decompress",
+        /// More text or series than allowed.
+        TooLarge = "too_large",
+        /// The text is not UTF-8.
+        NotUtf8 = "not_utf8",
+        /// The text is no exposition of metrics.
+        Exposition = "exposition",
+        /// The payload came without the metadata that says how to read it.
+        NoMetadata = "no_metadata",
+        /// The payload is not encrypted, which is not allowed here.
+        PlaintextRefused = "plaintext_refused",
+        /// The connection closed first.
+        Closed = "closed",
+        /// It took too long.
+        Timeout = "timeout",
+        /// The proxy had no room for the work.
+        Overloaded = "overloaded",
+    }
+}
+
+label! {
+    /// The interaction by which an application pushed its last metrics.
+    PushKind, "kind" {
+        /// It waits for an acknowledgement.
+        RequestResponse = "request_response",
+        /// It does not.
+        FireAndForget = "fire_and_forget",
+    }
+}
+
+label! {
+    /// What became of a push when it came.
+    PushOutcome, "outcome" {
+        /// It is held for the next scrapes.
+        Held = "held",
+        /// It is of no use, or there is no room for it.
+        Rejected = "rejected",
+    }
+}
+
+label! {
+    /// Why a push is no longer held.
+    PushDropCause, "cause" {
+        /// Its application has pushed again.
+        Replaced = "replaced",
+        /// A later push needed its room.
+        Evicted = "evicted",
+        /// Its time to live has run out.
+        Expired = "expired",
+    }
+}
+
+label! {
+    /// How an RSocket interaction ended; names and values are those of the original's meters.
+    SignalType, "signal_type" {
+        /// With an answer.
+        OnComplete = "ON_COMPLETE",
+        /// With an error.
+        OnError = "ON_ERROR",
+        /// Cancelled before it had ended.
+        Cancel = "CANCEL",
+    }
+}
+
+label! {
+    /// The paths that the HTTP side serves.
+    HttpPath, "path" {
+        /// The page with links to the others.
+        Index = "/",
+        /// The applications' metrics.
+        MetricsConnected = "/metrics/connected",
+        /// The proxy's own metrics.
+        MetricsProxy = "/metrics/proxy",
+        /// Whether the process serves at all.
+        Healthy = "/-/healthy",
+        /// Whether it should be asked for metrics.
+        Ready = "/-/ready",
+        /// Everything else.
+        Other = "other",
+    }
+}
+
+label! {
+    /// The status of an HTTP answer.
+    HttpCode, "code" {
+        /// 200
+        Ok = "200",
+        /// 404
+        NotFound = "404",
+        /// 405
+        MethodNotAllowed = "405",
+        /// 503
+        Unavailable = "503",
+    }
+}

@@ -1,0 +1,188 @@
+use super::{
+    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, PushDropCause,
+    PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType, family::Families,
+    window::WindowMax,
+};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+#[derive(Debug)]
+pub(super) struct Scrapes {
+    pub(super) active_connections: IntGauge,
+    pub(super) seconds: HistogramVec,
+    seconds_max: GaugeVec,
+    pub(super) payload_bytes: Histogram,
+    payload_bytes_max: Gauge,
+    pub(super) round_seconds: HistogramVec,
+    pub(super) application_errors: IntCounterVec,
+    maxima: Mutex<Maxima>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Maxima {
+    pub(super) seconds: [WindowMax; ScrapeOutcome::ALL.len()],
+    pub(super) payload_bytes: WindowMax,
+}
+
+impl Scrapes {
+    pub(super) fn new(make: &Families<'_>) -> Self {
+        Self {
+            active_connections: make.gauge(
+                "prometheus_proxy_scrape_active_connections",
+                "Applications that are connected.",
+            ),
+            seconds: make.histograms::<ScrapeOutcome>(
+                "prometheus_proxy_scrape_seconds",
+                "Time from asking an application for its metrics to the end of its scrape.",
+                &SECONDS,
+            ),
+            seconds_max: make.float_gauges::<ScrapeOutcome>(
+                "prometheus_proxy_scrape_seconds_max",
+                "Longest scrape of an application in about the last two minutes.",
+            ),
+            payload_bytes: make.histogram(
+                "prometheus_proxy_scrape_payload_bytes",
+                "Size of an application's metrics as text.",
+                &BYTES,
+            ),
+            payload_bytes_max: make.float_gauge(
+                "prometheus_proxy_scrape_payload_bytes_max",
+                "Largest metrics of an application in about the last two minutes.",
+            ),
+            round_seconds: make.histograms::<RoundOutcome>(
+                "prometheus_proxy_scrape_rounds_seconds",
+                "Time that a scrape of all applications took.",
+                &SECONDS,
+            ),
+            application_errors: make.counters::<ApplicationErrorCause>(
+                "prometheus_proxy_application_error_total",
+                "Metrics of single applications that were of no use or did not come.",
+            ),
+            maxima: Mutex::default(),
+        }
+    }
+
+    pub(super) fn with_maxima(&self, f: impl FnOnce(&mut Maxima)) {
+        // A maximum is never half written, so a panic elsewhere leaves nothing to mistrust.
+        f(&mut self.maxima.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn refresh_maxima(&self, now: Instant) {
+        self.with_maxima(|maxima| {
+            for (outcome, max) in ScrapeOutcome::ALL.iter().zip(&mut maxima.seconds) {
+                self.seconds_max.with_label_values(&[outcome.value()]).set(max.max(now));
+            }
+            self.payload_bytes_max.set(maxima.payload_bytes.max(now));
+        });
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Pushes {
+    pub(super) received: IntCounterVec,
+    pub(super) dropped: IntCounterVec,
+    pub(super) held: IntGauge,
+    pub(super) served: IntCounter,
+}
+
+impl Pushes {
+    pub(super) fn new(make: &Families<'_>) -> Self {
+        let received = make.counters_by_two::<PushKind, PushOutcome>(
+            "prometheus_proxy_pushes_total",
+            "Last metrics pushed by applications.",
+        );
+        for kind in PushKind::ALL {
+            for outcome in PushOutcome::ALL {
+                received.with_label_values(&[kind.value(), outcome.value()]);
+            }
+        }
+        Self {
+            received,
+            dropped: make.counters::<PushDropCause>(
+                "prometheus_proxy_pushes_dropped_total",
+                "Pushed metrics that are no longer held.",
+            ),
+            held: make.gauge(
+                "prometheus_proxy_pushes_held",
+                "Pushed metrics that are held for the next scrapes.",
+            ),
+            served: make.counter(
+                "prometheus_proxy_pushes_served_total",
+                "Times that pushed metrics were part of an answer.",
+            ),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Rsocket {
+    pub(super) connection_errors: IntCounterVec,
+    pub(super) request_response_seconds: HistogramVec,
+    pub(super) fire_and_forgets: IntCounterVec,
+}
+
+impl Rsocket {
+    pub(super) fn new(make: &Families<'_>) -> Self {
+        Self {
+            connection_errors: make.counters::<ConnectionErrorCause>(
+                "prometheus_proxy_connection_error_total",
+                "Connections of applications that were refused or broke.",
+            ),
+            request_response_seconds: make.histograms::<SignalType>(
+                "rsocket_request_response_seconds",
+                "Time that RSocket request-response interactions took.",
+                &SECONDS,
+            ),
+            fire_and_forgets: make.counters::<SignalType>(
+                "rsocket_request_fnf_total",
+                "RSocket fire-and-forget interactions.",
+            ),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Http {
+    pub(super) requests: IntCounterVec,
+    pub(super) malformed: IntCounter,
+    pub(super) refused: IntCounter,
+}
+
+impl Http {
+    pub(super) fn new(make: &Families<'_>) -> Self {
+        let requests = make.counters_by_two::<HttpPath, HttpCode>(
+            "prometheus_proxy_http_requests_total",
+            "HTTP requests answered.",
+        );
+        for path in HttpPath::ALL {
+            let usual = if *path == HttpPath::Other { HttpCode::NotFound } else { HttpCode::Ok };
+            requests.with_label_values(&[path.value(), usual.value()]);
+        }
+        Self {
+            requests,
+            malformed: make.counter(
+                "prometheus_proxy_http_malformed_total",
+                "HTTP connections on which something else than a request came.",
+            ),
+            refused: make.counter(
+                "prometheus_proxy_http_refused_total",
+                "HTTP connections closed at once because there were too many.",
+            ),
+        }
+    }
+}
+
+pub(super) fn build_info(make: &Families<'_>, runtime: &str) {
+    let opts = Opts::new("prometheus_proxy_build_info", "What is running; always 1.")
+        .const_label("version", env!("CARGO_PKG_VERSION"))
+        .const_label("runtime", runtime);
+    make.register(IntGauge::with_opts(opts)).set(1);
+}
+
+const SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BYTES: [f64; 8] = [1e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7];

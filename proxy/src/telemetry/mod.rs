@@ -1,0 +1,151 @@
+//! The proxy's own metrics.
+//!
+//! Names and labels that the original's dashboards read are kept. Every label has a fixed set of values, each an enum
+//! here: no text of a peer's gets in, so the number of series does not depend on what the proxy meets.
+//!
+//! The clock is an argument wherever time matters.
+
+mod family;
+mod labels;
+mod meters;
+mod process;
+mod window;
+
+pub use labels::{
+    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, PushDropCause,
+    PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType,
+};
+
+use family::Families;
+use meters::{Http, Pushes, Rsocket, Scrapes};
+use prometheus::{Registry, TextEncoder};
+use std::time::{Duration, Instant, SystemTime};
+
+/// All that the proxy counts about itself. Shared by reference; every method may be called from any thread.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    started: SystemTime,
+    scrapes: Scrapes,
+    pushes: Pushes,
+    rsocket: Rsocket,
+    http: Http,
+}
+
+impl Telemetry {
+    /// Metrics of a process that started at `started` and runs on the runtime of that name.
+    pub fn new(runtime: &str, started: SystemTime) -> Self {
+        let registry = Registry::new();
+        let make = Families(&registry);
+        meters::build_info(&make, runtime);
+        Self {
+            started,
+            scrapes: Scrapes::new(&make),
+            pushes: Pushes::new(&make),
+            rsocket: Rsocket::new(&make),
+            http: Http::new(&make),
+            registry,
+        }
+    }
+
+    /// So many applications are connected now.
+    pub fn active_connections(&self, count: usize) {
+        self.scrapes.active_connections.set(saturated(count));
+    }
+
+    /// The scrape of one application ended.
+    pub fn application_scraped(&self, outcome: ScrapeOutcome, took: Duration, now: Instant) {
+        let seconds = took.as_secs_f64();
+        self.scrapes.seconds.with_label_values(&[outcome.value()]).observe(seconds);
+        self.scrapes.with_maxima(|maxima| maxima.seconds[outcome as usize].record(now, seconds));
+    }
+
+    /// An application's metrics were so many bytes of text.
+    pub fn payload_received(&self, bytes: usize, now: Instant) {
+        let bytes = bytes as f64;
+        self.scrapes.payload_bytes.observe(bytes);
+        self.scrapes.with_maxima(|maxima| maxima.payload_bytes.record(now, bytes));
+    }
+
+    /// A round over all applications ended.
+    pub fn round_ended(&self, outcome: RoundOutcome, took: Duration) {
+        self.scrapes
+            .round_seconds
+            .with_label_values(&[outcome.value()])
+            .observe(took.as_secs_f64());
+    }
+
+    /// A connection was refused, or broke.
+    pub fn connection_failed(&self, cause: ConnectionErrorCause) {
+        self.rsocket.connection_errors.with_label_values(&[cause.value()]).inc();
+    }
+
+    /// An application's metrics were of no use, or did not come.
+    pub fn application_failed(&self, cause: ApplicationErrorCause) {
+        self.scrapes.application_errors.with_label_values(&[cause.value()]).inc();
+    }
+
+    /// An application pushed its last metrics.
+    pub fn pushed(&self, kind: PushKind, outcome: PushOutcome) {
+        self.pushes.received.with_label_values(&[kind.value(), outcome.value()]).inc();
+    }
+
+    /// Pushed metrics are no longer held.
+    pub fn push_dropped(&self, cause: PushDropCause) {
+        self.pushes.dropped.with_label_values(&[cause.value()]).inc();
+    }
+
+    /// The metrics of so many pushes are held now.
+    pub fn pushes_held(&self, count: usize) {
+        self.pushes.held.set(saturated(count));
+    }
+
+    /// The metrics of so many pushes were part of an answer.
+    pub fn pushes_served(&self, count: usize) {
+        self.pushes.served.inc_by(count as u64);
+    }
+
+    /// An HTTP request was answered.
+    pub fn http_answered(&self, path: HttpPath, code: HttpCode) {
+        self.http.requests.with_label_values(&[path.value(), code.value()]).inc();
+    }
+
+    /// Something came over HTTP that is no request.
+    pub fn http_malformed(&self) {
+        self.http.malformed.inc();
+    }
+
+    /// There was no room for an HTTP connection.
+    pub fn http_refused(&self) {
+        self.http.refused.inc();
+    }
+
+    /// An RSocket request-response interaction ended.
+    pub fn request_response_ended(&self, signal: SignalType, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.rsocket.request_response_seconds.with_label_values(&[signal.value()]).observe(seconds);
+    }
+
+    /// An RSocket fire-and-forget interaction ended.
+    pub fn fire_and_forget_ended(&self, signal: SignalType) {
+        self.rsocket.fire_and_forgets.with_label_values(&[signal.value()]).inc();
+    }
+
+    /// Everything in the text format 0.0.4.
+    pub fn encode(&self, now: Instant) -> String {
+        self.scrapes.refresh_maxima(now);
+        let mut text = String::new();
+        TextEncoder::new()
+            .encode_utf8(&self.registry.gather(), &mut text)
+            .expect("a family of ours has a name and series, and a String takes all");
+        process::encode(&mut text, self.started).expect("a String takes all");
+        text
+    }
+}
+
+fn saturated(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
