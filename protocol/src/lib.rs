@@ -10,7 +10,10 @@
     )
 )]
 
+pub mod collector;
 pub mod connection;
+pub mod envelope;
+pub mod exposition;
 pub mod frame;
 pub mod framing;
 mod machine;

@@ -171,8 +171,8 @@ impl Hub {
         let has_jobs = state.collector.has_jobs();
         let notices: Vec<Notice> = std::iter::from_fn(|| state.collector.poll_notice()).collect();
         if !notices.is_empty() {
-            self.telemetry.set_connected(state.collector.connected());
-            self.telemetry.set_held_pushes(state.collector.held_pushes());
+            self.telemetry.active_connections(state.collector.connected());
+            self.telemetry.pushes_held(state.collector.held_pushes());
         }
         drop(state);
         if has_jobs {
@@ -182,7 +182,7 @@ impl Hub {
             self.timer.notify(usize::MAX);
         }
         for notice in notices {
-            crate::notices::report(&self.telemetry, &notice);
+            crate::notices::report(&self.telemetry, now, &notice);
         }
         result
     }

@@ -1,6 +1,6 @@
 //! One scrape: from the collector's round to the chunks of the answer.
 
-use crate::gzip::Member;
+use crate::gzip::{Member, Part};
 use crate::hub::Hub;
 use async_channel::Sender;
 use bytes::Bytes;
@@ -44,7 +44,7 @@ impl<R: Runtime> Scrape<R> {
     async fn send_sections(&self, chunks: &Sender<Bytes>) -> Option<Summary> {
         let mut member = Member::new();
         if self.form == Form::Deflate {
-            chunks.send(member.header()).await.ok()?;
+            chunks.send(Member::header()).await.ok()?;
         }
         loop {
             let listener = self.news.listen();
@@ -67,7 +67,8 @@ impl<R: Runtime> Scrape<R> {
     fn chunk(&self, section: Section, member: &mut Member) -> Option<Bytes> {
         match section.form {
             Form::Deflate => {
-                Some(member.append(section.bytes, section.crc32, section.text_len as u64))
+                let text_len = section.text_len as u64;
+                Some(member.append(&Part::from_deflated(section.bytes, section.crc32, text_len)))
             }
             Form::Snappy => match envelope::expand(&section.bytes, self.max_text_len) {
                 Ok(text) => Some(text),

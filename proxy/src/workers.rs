@@ -38,7 +38,7 @@ pub async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Toolbox>) 
                     text: &toolbox.text,
                     deflate: &|text| {
                         let part = gzip::deflate_part(text);
-                        (part.bytes, part.crc)
+                        (part.bytes().clone(), part.crc())
                     },
                 };
                 job.run(&tools, seed)

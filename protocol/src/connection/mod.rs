@@ -92,8 +92,15 @@ pub enum TimerReason {
 enum Phase {
     AwaitingSetup { deadline: Instant },
     Open,
-    Closing { deadline: Instant, reason: CloseReason, last: Frame },
+    Closing { deadline: Instant, ending: Box<Ending> },
     Closed,
+}
+
+/// What is left of a connection that is closing: why, and the frame that says so.
+#[derive(Debug)]
+struct Ending {
+    reason: CloseReason,
+    last: Frame,
 }
 
 /// An open stream, by who asked.
@@ -349,7 +356,8 @@ impl Connection {
     fn begin_close(&mut self, now: Instant, reason: CloseReason, code: ErrorCode, message: &str) {
         self.end_streams();
         let last = Frame::error(StreamId::CONNECTION, code, cut(message).to_owned());
-        self.phase = Phase::Closing { deadline: now + self.config.close_timeout, reason, last };
+        let ending = Box::new(Ending { reason, last });
+        self.phase = Phase::Closing { deadline: now + self.config.close_timeout, ending };
     }
 
     fn finish(&mut self, reason: CloseReason) {
@@ -375,9 +383,9 @@ impl Connection {
             return Some(frame);
         }
         match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Closing { reason, last, .. } => {
-                self.finish(reason);
-                Some(last)
+            Phase::Closing { ending, .. } => {
+                self.finish(ending.reason);
+                Some(ending.last)
             }
             phase @ (Phase::AwaitingSetup { .. } | Phase::Closed | Phase::Open) => {
                 self.phase = phase;
@@ -421,7 +429,7 @@ impl Machine for Connection {
     fn handle_eof(&mut self, _now: Instant) {
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Closed => {}
-            Phase::Closing { reason, .. } => self.finish(reason),
+            Phase::Closing { ending, .. } => self.finish(ending.reason),
             Phase::AwaitingSetup { .. } | Phase::Open => {
                 let eof = CloseReason::Eof { unfinished: self.unfinished };
                 let reason = self.draining.take().unwrap_or(eof);
@@ -438,8 +446,8 @@ impl Machine for Connection {
                 let message = reason.to_string();
                 self.begin_close(now, reason, ErrorCode::INVALID_SETUP, &message);
             }
-            Phase::Closing { deadline, reason, .. } if *deadline <= now => {
-                let reason = reason.clone();
+            Phase::Closing { deadline, ending } if *deadline <= now => {
+                let reason = ending.reason.clone();
                 self.finish(reason);
             }
             Phase::AwaitingSetup { .. } | Phase::Closing { .. } => {}

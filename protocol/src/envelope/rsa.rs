@@ -1,0 +1,128 @@
+use super::{KeyError, KeyUnwrap, PLAINTEXT, SealError, SecretKey, UnwrapError};
+use ::rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey};
+use ::rsa::traits::PublicKeyParts;
+use ::rsa::{Oaep, RsaPrivateKey, RsaPublicKey};
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sha1::Sha1;
+use sha2::Sha256;
+use std::fmt;
+
+/// What a proxy sent for metrics to be sealed under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerKey(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Plaintext,
+    Rsa(RsaPublicKey),
+}
+
+impl PeerKey {
+    /// Reads a key: `plaintext`, or a SubjectPublicKeyInfo of an RSA key of 1024 to 8192 bits.
+    pub fn parse(key: &[u8]) -> Result<Self, KeyError> {
+        if key == PLAINTEXT {
+            return Ok(Self(Kind::Plaintext));
+        }
+        let malformed = |reason: String| KeyError::Malformed { len: key.len(), reason };
+        if key.len() > MAX_KEY_DER {
+            return Err(malformed("it is too long".to_owned()));
+        }
+        let key =
+            RsaPublicKey::from_public_key_der(key).map_err(|error| malformed(error.to_string()))?;
+        check_size(key.n().bits())?;
+        Ok(Self(Kind::Rsa(key)))
+    }
+
+    /// Whether metrics are not to be encrypted.
+    pub fn is_plaintext(&self) -> bool {
+        self.0 == Kind::Plaintext
+    }
+
+    /// Wraps an AES key; `None` in plaintext mode.
+    pub(super) fn wrap(
+        &self,
+        key: &SecretKey,
+        random: &mut ChaCha20Rng,
+    ) -> Option<Result<Bytes, SealError>> {
+        match &self.0 {
+            Kind::Plaintext => None,
+            Kind::Rsa(public) => Some(
+                public
+                    .encrypt(random, padding(), key.expose())
+                    .map(Bytes::from)
+                    .map_err(|error| SealError::Wrap(error.to_string())),
+            ),
+        }
+    }
+}
+
+/// An RSA key pair of the `rsa` crate.
+///
+/// That crate's arithmetic does not take constant time (RUSTSEC-2023-0071). Unwrapping is therefore blinded by fresh
+/// randomness, which decouples its time from what is unwrapped.
+pub struct RsaKeyPair {
+    private: RsaPrivateKey,
+    public: Bytes,
+}
+
+impl RsaKeyPair {
+    /// Makes a key pair of 2048, 3072 or 4096 bits. Takes from a tenth of a second to many; `seed` must be secret and fresh.
+    pub fn generate(bits: usize, seed: [u8; 32]) -> Result<Self, KeyError> {
+        if !matches!(bits, 2048 | 3072 | 4096) {
+            return Err(KeyError::Size { bits });
+        }
+        let private = RsaPrivateKey::new(&mut ChaCha20Rng::from_seed(seed), bits)
+            .map_err(|error| KeyError::Generate(error.to_string()))?;
+        Self::new(private)
+    }
+
+    /// Reads a private key in PKCS#8 DER.
+    pub fn from_pkcs8_der(key: &[u8]) -> Result<Self, KeyError> {
+        let private = RsaPrivateKey::from_pkcs8_der(key)
+            .map_err(|error| KeyError::Malformed { len: key.len(), reason: error.to_string() })?;
+        check_size(private.n().bits())?;
+        Self::new(private)
+    }
+
+    fn new(private: RsaPrivateKey) -> Result<Self, KeyError> {
+        let public = private
+            .to_public_key()
+            .to_public_key_der()
+            .map_err(|error| KeyError::Generate(error.to_string()))?;
+        Ok(Self { private, public: public.into_vec().into() })
+    }
+}
+
+impl KeyUnwrap for RsaKeyPair {
+    fn unwrap_key(&self, wrapped: &[u8], seed: [u8; 32]) -> Result<SecretKey, UnwrapError> {
+        let failed = UnwrapError { len: wrapped.len(), expected: self.private.size() };
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let key =
+            self.private.decrypt_blinded(&mut random, padding(), wrapped).map_err(|_| failed)?;
+        SecretKey::new(key).map_err(|_| failed)
+    }
+
+    fn public_key(&self) -> Bytes {
+        self.public.clone()
+    }
+}
+
+impl fmt::Debug for RsaKeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RsaKeyPair({} bits)", self.private.n().bits())
+    }
+}
+
+/// What the JDK calls `OAEPWithSHA-256AndMGF1Padding`: its mask generation stays at SHA-1.
+fn padding() -> Oaep {
+    Oaep::new_with_mgf_hash::<Sha256, Sha1>()
+}
+
+fn check_size(bits: usize) -> Result<(), KeyError> {
+    if (1024..=8192).contains(&bits) { Ok(()) } else { Err(KeyError::Size { bits }) }
+}
+
+/// More than the DER of any key that is accepted.
+const MAX_KEY_DER: usize = 4096;

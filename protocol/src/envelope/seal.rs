@@ -1,0 +1,28 @@
+use super::{AesKeySize, PLAINTEXT, PeerKey, SealError, SecretKey, aes};
+use crate::Payload;
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use snap::raw::Encoder;
+
+/// Seals a text under a proxy's key: what an application answers a scrape with, and what it pushes.
+///
+/// `seed` must be secret and fresh: the AES key and the padding come from it. In plaintext mode it is not used.
+pub fn seal(
+    key: &PeerKey,
+    text: &[u8],
+    size: AesKeySize,
+    seed: [u8; 32],
+) -> Result<Payload, SealError> {
+    let mut random = ChaCha20Rng::from_seed(seed);
+    let mut bytes = vec![0; size.bytes()];
+    random.fill_bytes(&mut bytes);
+    let secret = SecretKey::new(bytes).map_err(|error| SealError::Wrap(error.to_string()))?;
+    let Some(wrapped) = key.wrap(&secret, &mut random) else {
+        return Ok(Payload::new(PLAINTEXT, Bytes::copy_from_slice(text)));
+    };
+    let block = Encoder::new()
+        .compress_vec(text)
+        .map_err(|error| SealError::Compress { len: text.len(), reason: error.to_string() })?;
+    Ok(Payload::new(wrapped?, aes::encrypt(&secret, &block)))
+}
