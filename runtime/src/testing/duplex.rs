@@ -227,8 +227,8 @@ impl AsyncWrite for Duplex {
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let failed = self.outgoing.lock().failed;
-        if let Some(kind) = failed {
-            return Poll::Ready(Err(kind.into()));
+        if failed == Some(io::ErrorKind::ConnectionReset) {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         self.outgoing.end();
         Poll::Ready(Ok(()))
