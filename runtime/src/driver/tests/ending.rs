@@ -49,6 +49,24 @@ fn the_peers_end_ends_the_connection() {
 }
 
 #[test]
+fn a_machine_may_go_on_after_the_peers_end() {
+    let (near, far) = duplex(1000);
+    let toy = Toy { half_open: true, ..Toy::new() };
+    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    far.outgoing.end();
+    run(&mut [&mut task]);
+    desk.send(b"still here");
+    run(&mut [&mut task]);
+    assert_eq!(far.incoming.take(), encode(b"still here"));
+
+    // Nothing is left to read, so nothing is waited for.
+    drop(far);
+    desk.send(b"lost");
+    run(&mut [&mut task]);
+    assert_eq!(task.output().unwrap().0.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
 fn a_peer_that_does_not_end_is_left_when_the_linger_time_is_over() {
     let runtime = Virtual::new();
     let (near, far) = duplex(1000);

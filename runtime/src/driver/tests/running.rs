@@ -182,6 +182,7 @@ fn a_timeout_is_handled_when_the_clock_has_reached_it() {
     run(&mut [&mut task]);
 
     runtime.advance(Duration::from_secs(1));
+    assert!(task.is_woken());
     run(&mut [&mut task]);
     desk.command(move |toy| assert_eq!(toy.expired, [due]));
     run(&mut [&mut task]);
@@ -198,6 +199,7 @@ fn a_deadline_that_comes_nearer_arms_the_timer_anew() {
     desk.command(move |toy| toy.deadline = Some(sooner));
     run(&mut [&mut task]);
     runtime.advance(Duration::from_secs(5));
+    assert!(task.is_woken());
     run(&mut [&mut task]);
     desk.command(move |toy| assert_eq!(toy.expired, [sooner]));
     run(&mut [&mut task]);
@@ -227,6 +229,7 @@ fn a_deadline_that_moves_away_costs_no_arming() {
     desk.command(|toy| assert!(toy.expired.is_empty()));
     run(&mut [&mut task]);
     runtime.advance(Duration::from_secs(1));
+    assert!(task.is_woken());
     run(&mut [&mut task]);
     desk.command(|toy| assert_eq!(toy.expired.len(), 1));
     run(&mut [&mut task]);
@@ -244,7 +247,9 @@ fn idle_buffers_hold_no_memory_and_frames_share_none_with_what_follows() {
     far.outgoing.push(&[&whole[..], b"\x05par"].concat());
     assert!(matches!(read(&mut pipe, &mut toy), Poll::Ready(Ok(Input::Some))));
     assert_eq!(toy.events.len(), 100);
-    assert_eq!((pipe.input.len(), pipe.input.capacity()), (4, 4));
+    assert_eq!(&pipe.input[..], b"\x05par");
+    toy.events.truncate(1);
+    assert!(toy.events[0].is_unique());
 
     far.outgoing.push(b"ts");
     assert!(matches!(read(&mut pipe, &mut toy), Poll::Ready(Ok(Input::Some))));

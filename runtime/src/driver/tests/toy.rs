@@ -23,6 +23,8 @@ pub(super) struct Toy {
     pub(super) keepalive: Option<Duration>,
     pub(super) expired: Vec<Instant>,
     pub(super) eof: bool,
+    /// Goes on after the peer's end.
+    pub(super) half_open: bool,
     pub(super) closing: bool,
     pub(super) closed: bool,
 }
@@ -60,7 +62,7 @@ impl Machine for Toy {
 
     fn handle_eof(&mut self, _: Instant) {
         self.eof = true;
-        self.closed = true;
+        self.closed = !self.half_open;
     }
 
     fn handle_timeout(&mut self, now: Instant) {
