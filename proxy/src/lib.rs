@@ -1,4 +1,5 @@
 //! To be written.
 
+pub mod config;
 pub mod gzip;
 pub mod telemetry;
