@@ -2,4 +2,6 @@
 
 pub mod config;
 pub mod gzip;
+pub mod http;
+pub mod shutdown;
 pub mod telemetry;
