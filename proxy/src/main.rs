@@ -39,7 +39,9 @@ fn main() -> ExitCode {
 
 async fn run<R: Runtime>(runtime: R, config: Config) -> ExitCode {
     if config.listen_websocket.is_on() {
-        tracing::info!("RSocket over WebSocket is not built into this version; listening without it");
+        tracing::info!(
+            "RSocket over WebSocket is not built into this version; listening without it"
+        );
     }
     let demo = config.demo;
     let proxy = match Proxy::bind(runtime, config).await {

@@ -1,4 +1,5 @@
 use crate::config::{Config, ListenAddr};
+use crate::demo;
 use crate::http::{
     self, Backend, Limits, Readiness, Router, ScrapeBody, ScrapeRefused, ScrapeRequest,
     ScrapeTimeouts, Status,
@@ -9,11 +10,10 @@ use crate::scrape::{Outcome, Scrape};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{RoundOutcome, Telemetry};
 use crate::workers::{self, Toolbox};
-use crate::demo;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{self, Collector, Form};
 use prometheus_rsocket_protocol::connection;
-use prometheus_rsocket_protocol::envelope::{KeyError, KeyUnwrap, OpenLimits, RsaKeyPair};
+use prometheus_rsocket_protocol::envelope::{KeyError, OpenLimits, RsaKeyPair};
 use prometheus_rsocket_protocol::exposition;
 use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -117,8 +117,7 @@ impl<R: Runtime> Proxy<R> {
             ..Limits::default()
         };
         let running = AtomicBool::new(false);
-        let core =
-            Arc::new(Core { runtime, config, hub, telemetry, toolbox, listeners, running });
+        let core = Arc::new(Core { runtime, config, hub, telemetry, toolbox, listeners, running });
         Ok(Self { core, tcp, http, connection, timeouts, limits })
     }
 
@@ -146,7 +145,8 @@ impl<R: Runtime> Proxy<R> {
         let serving = async {
             match http {
                 Some(listener) => {
-                    let router = Router::new(Arc::clone(&core), Arc::clone(&core.telemetry), timeouts);
+                    let router =
+                        Router::new(Arc::clone(&core), Arc::clone(&core.telemetry), timeouts);
                     let router = Arc::new(router);
                     http::serve(runtime.clone(), listener, router, limits, shutdown.clone()).await;
                 }
@@ -213,13 +213,14 @@ impl<R: Runtime> Backend for Core<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
         let started = self.runtime.now();
         let form = if request.gzip { Form::Deflate } else { Form::Snappy };
-        let (round, news) = self.hub.start_round(started, request.deadline, form).map_err(|error| {
-            tracing::warn!(%error, "scrape refused");
-            ScrapeRefused {
-                reason: "too many scrapes are under way",
-                retry_after: Duration::from_secs(1),
-            }
-        })?;
+        let (round, news) =
+            self.hub.start_round(started, request.deadline, form).map_err(|error| {
+                tracing::warn!(%error, "scrape refused");
+                ScrapeRefused {
+                    reason: "too many scrapes are under way",
+                    retry_after: Duration::from_secs(1),
+                }
+            })?;
         let (sender, body) = ScrapeBody::channel(request.gzip, CHUNKS);
         let scrape = Scrape {
             runtime: self.runtime.clone(),

@@ -13,10 +13,10 @@
 use bytes::Bytes;
 use clap::Parser;
 use prometheus_rsocket_benches::metrics;
+use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
 use prometheus_rsocket_protocol::frame::{ErrorCode, Setup};
-use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive, sleep_until};
 use prometheus_rsocket_tokio::Tokio;
 use std::error::Error;

@@ -46,9 +46,12 @@ impl BodySender {
         self.chunks.send(Chunk::Data(bytes)).await.map_err(|_| ScraperGone)
     }
 
-    /// Says that this was all. A sender that is dropped without it breaks the answer off.
+    /// Says that this was all, and waits until everything was taken. A sender that is dropped without it breaks the
+    /// answer off.
     pub async fn finish(self) -> Result<(), ScraperGone> {
-        self.chunks.send(Chunk::End).await.map_err(|_| ScraperGone)
+        let (taken, is_taken) = async_channel::bounded(1);
+        self.chunks.send(Chunk::End { taken }).await.map_err(|_| ScraperGone)?;
+        is_taken.recv().await.map_err(|_| ScraperGone)
     }
 }
 
@@ -100,7 +103,11 @@ impl Body for AnswerBody {
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Scrape(body) => Poll::Ready(match ready!(body.chunks.as_mut().poll_next(cx)) {
                 Some(Chunk::Data(bytes)) => Some(Ok(Frame::data(bytes))),
-                Some(Chunk::End) => None,
+                Some(Chunk::End { taken }) => {
+                    // One place for one word.
+                    let _ = taken.try_send(());
+                    None
+                }
                 None => Some(Err(BodyAborted)),
             }),
             Self::Unsent => Poll::Ready(None),
@@ -122,5 +129,8 @@ impl Body for AnswerBody {
 #[derive(Debug)]
 enum Chunk {
     Data(Bytes),
-    End,
+    End {
+        /// Hears that all before it was taken.
+        taken: Sender<()>,
+    },
 }
