@@ -176,8 +176,8 @@ impl<R: Runtime, B: Backend> Server<R, B> {
     }
 
     fn on_connection_error(&self, error: &hyper::Error, peer: SocketAddr) {
-        debug!(%peer, %error, "HTTP connection broke");
         if !error.is_parse() {
+            debug!(%peer, %error, "HTTP connection broke");
             return;
         }
         self.router.telemetry().http_malformed();
