@@ -21,6 +21,11 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_env_filter(EnvFilter::new(&config.log))
         .init();
+    // Each application takes a file descriptor, and 1,024 are few; what the system allows beyond that is there to be used.
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "file descriptors"),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
+    }
     match config.runtime {
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => {
