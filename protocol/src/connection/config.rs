@@ -5,7 +5,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// A byte stream (TCP, TLS): each frame behind a length of 24 bits. Input goes to
-    /// [`handle_input`](super::Connection::handle_input).
+    /// [`handle_input`](crate::Machine::handle_input).
     LengthPrefixed,
     /// A transport that keeps messages apart (WebSocket): one frame a message, no prefix. Input goes to
     /// [`handle_frame`](super::Connection::handle_frame).
@@ -29,7 +29,7 @@ pub struct Config {
     /// How many requests either side may have open at once; 256 by default. One of the peer's above that is answered by
     /// ERROR REJECTED, one of ours fails. Fire-and-forget leaves nothing open and does not count.
     pub max_open_streams: usize,
-    /// Bytes of frames that wait for [`poll_transmit`](super::Connection::poll_transmit); 16 MiB by default. Above it no more input is
+    /// Bytes of frames that wait for [`poll_transmit`](crate::Machine::poll_transmit); 16 MiB by default. Above it no more input is
     /// wanted, and commands with a payload fail. A single frame above it passes where nothing else waits.
     pub max_queued_output: usize,
     /// Frames that may wait likewise; 1,024 by default. Errors and cancellations are queued beyond it, at most one a stream.
