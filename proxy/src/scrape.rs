@@ -5,6 +5,7 @@ use crate::http::BodySender;
 use crate::hub::Hub;
 use bytes::Bytes;
 use event_listener::Event;
+use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Form, Progress, RoundId, Section, Summary};
 use prometheus_rsocket_protocol::envelope;
 use prometheus_rsocket_runtime::{Runtime, timeout};
@@ -57,7 +58,12 @@ impl<R: Runtime> Scrape<R> {
                     let chunk = self.chunk(section, &mut member)?;
                     chunks.send(chunk).await.ok()?;
                 }
-                Progress::Pending => listener.await,
+                Progress::Pending => {
+                    or(listener, chunks.gone()).await;
+                    if chunks.is_gone() {
+                        return None;
+                    }
+                }
                 Progress::Finished(summary) => {
                     if self.form == Form::Deflate {
                         chunks.send(member.finish()).await.ok()?;

@@ -46,6 +46,16 @@ impl BodySender {
         self.chunks.send(Chunk::Data(bytes)).await.map_err(|_| ScraperGone)
     }
 
+    /// Returns once nobody reads any more.
+    pub async fn gone(&self) {
+        self.chunks.closed().await;
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_gone(&self) -> bool {
+        self.chunks.is_closed()
+    }
+
     /// Says that this was all, and waits until everything was taken. A sender that is dropped without it breaks the
     /// answer off.
     pub async fn finish(self) -> Result<(), ScraperGone> {

@@ -6,9 +6,7 @@ use prometheus_rsocket_protocol::envelope::{
     AesKeySize, KeyUnwrap, PeerKey, RsaKeyPair, SecretKey, encrypt, seal,
 };
 use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId, Version};
-use prometheus_rsocket_protocol::framing::{
-    MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
-};
+use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
 
 fn connection_errors(cause: &str) -> String {
     format!("prometheus_proxy_connection_error_total{{cause=\"{cause}\"}}")
@@ -22,9 +20,9 @@ fn error_of(answer: &[u8]) -> (ErrorCode, String) {
         last = Some(Frame::decode(frame).unwrap());
     }
     match last {
-        Some(Frame { stream_id: StreamId::CONNECTION, body: Body::Error { code, data }, .. }) => {
-            (code, String::from_utf8(data.to_vec()).unwrap())
-        }
+        Some(Frame {
+            stream_id: StreamId::CONNECTION, body: Body::Error { code, data }, ..
+        }) => (code, String::from_utf8(data.to_vec()).unwrap()),
         other => panic!("an ERROR frame was expected, not {other:?}"),
     }
 }
