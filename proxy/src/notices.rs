@@ -7,7 +7,7 @@ use crate::telemetry::{
 use prometheus_rsocket_protocol::collector::{AppId, JobError, Notice, PushError, ScrapeFailure};
 use prometheus_rsocket_protocol::connection::{CloseReason, Violation};
 use prometheus_rsocket_protocol::envelope::OpenError;
-use prometheus_rsocket_protocol::exposition::ExpositionError;
+use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
 use std::time::{Duration, Instant};
 
 /// Counts and logs one notice.
@@ -129,5 +129,26 @@ fn cause_of_failure(failure: &ScrapeFailure) -> ApplicationErrorCause {
         ScrapeFailure::NotAsked(_) | ScrapeFailure::Overloaded => ApplicationErrorCause::Overloaded,
         ScrapeFailure::TimedOut => ApplicationErrorCause::Timeout,
         _ => ApplicationErrorCause::AnswerError,
+    }
+}
+
+fn cause_of_job(error: &JobError) -> ApplicationErrorCause {
+    match error {
+        JobError::Exposition(error) => match error.kind {
+            ExpositionErrorKind::LineTooLong { .. } | ExpositionErrorKind::TooManySeries { .. } => {
+                ApplicationErrorCause::TooLarge
+            }
+            _ => ApplicationErrorCause::Exposition,
+        },
+        JobError::Open(error) => match error {
+            OpenError::Decrypt { .. } => ApplicationErrorCause::Decrypt,
+            OpenError::NoMetadata => ApplicationErrorCause::NoMetadata,
+            OpenError::NotUtf8(_) => ApplicationErrorCause::NotUtf8,
+            OpenError::PlaintextRefused => ApplicationErrorCause::PlaintextRefused,
+            OpenError::TooLong { .. } => ApplicationErrorCause::TooLarge,
+            OpenError::KeySize { .. } | OpenError::Unwrap(_) => ApplicationErrorCause::Unwrap,
+            _ => ApplicationErrorCause::Decompress,
+        },
+        JobError::Worker => ApplicationErrorCause::Overloaded,
     }
 }

@@ -40,20 +40,14 @@ impl PeerKey {
         self.0 == Kind::Plaintext
     }
 
-    /// Wraps an AES key; `None` in plaintext mode.
-    pub(super) fn wrap(
-        &self,
-        key: &SecretKey,
-        random: &mut ChaCha20Rng,
-    ) -> Option<Result<Bytes, SealError>> {
+    /// Wraps an AES key, or in plaintext mode gives the text that stands for one. `seed` must be secret and fresh.
+    pub fn wrap(&self, key: &SecretKey, seed: [u8; 32]) -> Result<Bytes, SealError> {
         match &self.0 {
-            Kind::Plaintext => None,
-            Kind::Rsa(public) => Some(
-                public
-                    .encrypt(random, padding(), key.expose())
-                    .map(Bytes::from)
-                    .map_err(|error| SealError::Wrap(error.to_string())),
-            ),
+            Kind::Plaintext => Ok(Bytes::from_static(PLAINTEXT)),
+            Kind::Rsa(public) => public
+                .encrypt(&mut ChaCha20Rng::from_seed(seed), padding(), key.expose())
+                .map(Bytes::from)
+                .map_err(|error| SealError::Wrap(error.to_string())),
         }
     }
 }

@@ -14,15 +14,17 @@ pub fn seal(
     size: AesKeySize,
     seed: [u8; 32],
 ) -> Result<Payload, SealError> {
+    if key.is_plaintext() {
+        return Ok(Payload::new(PLAINTEXT, Bytes::copy_from_slice(text)));
+    }
     let mut random = ChaCha20Rng::from_seed(seed);
     let mut bytes = vec![0; size.bytes()];
     random.fill_bytes(&mut bytes);
     let secret = SecretKey::new(bytes).map_err(|error| SealError::Wrap(error.to_string()))?;
-    let Some(wrapped) = key.wrap(&secret, &mut random) else {
-        return Ok(Payload::new(PLAINTEXT, Bytes::copy_from_slice(text)));
-    };
+    let mut padding_seed = [0; 32];
+    random.fill_bytes(&mut padding_seed);
     let block = Encoder::new()
         .compress_vec(text)
         .map_err(|error| SealError::Compress { len: text.len(), reason: error.to_string() })?;
-    Ok(Payload::new(wrapped?, aes::encrypt(&secret, &block)))
+    Ok(Payload::new(key.wrap(&secret, padding_seed)?, aes::encrypt(&secret, &block)))
 }
