@@ -11,6 +11,8 @@
 )]
 
 pub mod connection;
+pub mod envelope;
+pub mod exposition;
 pub mod frame;
 pub mod framing;
 mod machine;

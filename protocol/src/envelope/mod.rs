@@ -1,0 +1,98 @@
+//! The metrics envelope, version 1: one application's text sealed for one proxy, and opened again.
+//!
+//! Version 1 is that of micrometer-metrics' prometheus-rsocket-proxy, byte for byte: a sealed payload made here is read by
+//! the Java proxy, and one made by a Java client is opened here. Nothing here does IO, reads a clock or draws randomness;
+//! what has to be random is derived from a seed that the caller passes in.
+//!
+//! # The proxy's key
+//!
+//! Arrives at the application as the *data* of a request (the first one right after SETUP, then with each scrape), without
+//! metadata.
+//!
+//! | data | meaning | type |
+//! |---|---|---|
+//! | an X.509 SubjectPublicKeyInfo in DER | RSA: seal under it (294 bytes for 2,048 bits) | [`PeerKey::Rsa`] |
+//! | the nine ASCII bytes `plaintext` | do not encrypt | [`PeerKey::Plaintext`] |
+//!
+//! The Java proxy makes 2,048-bit keys with JDK 17 and 3,072-bit ones from JDK 19 on (JDK-8282995). Accepted here are
+//! [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`].
+//!
+//! # The sealed payload
+//!
+//! | part | encrypted | plaintext mode |
+//! |---|---|---|
+//! | metadata | the AES key, wrapped with RSA; as long as the modulus (256 bytes for 2,048 bits) | `plaintext` |
+//! | data | AES(Snappy(text)), a multiple of 16 bytes | the text |
+//!
+//! | step | exactly |
+//! |---|---|
+//! | Snappy | one *raw* block (length as a varint, then elements): no framing, no checksum. No text is the byte `00` |
+//! | AES | ECB mode with PKCS #5 padding (1 to 16 bytes), under a fresh key of 128 (Java's choice), 192 or 256 bits |
+//! | RSA | OAEP with an empty label, hash of the label **SHA-256**, mask generation MGF1 with **SHA-1** |
+//!
+//! The two hashes differ because Java's `RSA/ECB/OAEPWithSHA-256AndMGF1Padding` leaves the mask's hash to the provider, and
+//! the JDK's own takes SHA-1. (BouncyCastle takes SHA-256. A client that runs on it cannot talk to a Java proxy on the JDK's
+//! provider, and is refused here as well, in the unwrapping step.)
+//!
+//! # What version 1 does not protect
+//!
+//! * **No integrity.** ECB encrypts each 16 bytes on their own and nothing authenticates the whole: whoever can change the bytes
+//!   on the way can swap, repeat or drop blocks, and equal blocks are seen to be equal. Much of such damage is caught by the
+//!   padding, Snappy and UTF-8, but by chance, not by design. Who needs integrity puts TLS underneath.
+//! * **No authentication.** The key is accepted from whoever answers at the proxy's address, and anybody can seal for it.
+//! * **Which step failed is for our own log only.** Telling a peer whether padding was right is an oracle that decrypts for it
+//!   (Manger 2001 on OAEP, Vaudenay 2002 on CBC). All [`OpenError`]s must look alike to the peer.
+//! * **The `rsa` crate's arithmetic is not constant-time** ([RUSTSEC-2023-0071]; no fixed release exists). [`RsaKeyPair`] therefore always
+//!   blinds: each decryption works on the ciphertext times a random number that the peer cannot know, so that its time says
+//!   nothing about the key. Another backend fits behind [`KeyUnwrap`].
+//!
+//! [RUSTSEC-2023-0071]: https://rustsec.org/advisories/RUSTSEC-2023-0071
+//!
+//! # Example
+//!
+//! ```
+//! use prometheus_rsocket_protocol::envelope::{self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair, RsaKeySize};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The proxy makes a key pair, once. Seeds are fixed here; real ones come from the system's randomness.
+//! let keys = RsaKeyPair::generate(RsaKeySize::Bits2048, [1; 32])?;
+//! let request = keys.public_key();
+//!
+//! // The application seals its metrics for the key that came with the request.
+//! let key = PeerKey::parse(&request)?;
+//! let answer = envelope::seal(&key, b"up 1\n", AesKeySize::Bits128, [2; 32])?;
+//!
+//! // The proxy opens them.
+//! let opened = envelope::open(&keys, &answer, &OpenLimits::default(), [3; 32])?;
+//! assert_eq!(opened.text, "up 1\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod cipher;
+mod error;
+mod key;
+mod open;
+mod rng;
+mod rsa;
+mod seal;
+mod snappy;
+#[cfg(test)]
+mod tests;
+
+pub use self::cipher::{decrypt, encrypt};
+pub use self::error::{DecryptError, ExpandError, KeyError, OpenError, SealError, UnwrapError};
+pub use self::key::{AesKeySize, SecretKey};
+pub use self::open::{KeyUnwrap, OpenLimits, Opened, open};
+pub use self::rsa::{PeerKey, RsaKeyPair, RsaKeySize, RsaPeerKey};
+pub use self::seal::{seal, wrap_key};
+pub use self::snappy::{compress, expand};
+
+/// The smallest RSA modulus that is accepted, in bits. Smaller ones are broken in practice.
+pub const MIN_RSA_BITS: usize = 1024;
+
+/// The largest RSA modulus that is accepted, in bits. A bound on the work that a peer's key can cause.
+pub const MAX_RSA_BITS: usize = 8192;
+
+/// The metadata, or key, that means "not encrypted".
+const PLAINTEXT: &[u8] = b"plaintext";
