@@ -53,12 +53,20 @@ fn comment(cursor: &mut Cursor<'_>) -> Result<Line, Kind> {
     Ok(Line::Other)
 }
 
-/// The name in a `HELP` or `TYPE` line.
+/// The name in a `HELP` or `TYPE` line. What follows it must not be glued to it: Prometheus would take off one byte.
 fn metadata_name(cursor: &mut Cursor<'_>) -> Result<(), Kind> {
     if cursor.peek() == Some(b'"') {
-        if cursor.quoted()?.is_empty() { Err(Kind::MetricName) } else { Ok(()) }
+        let start = *cursor;
+        if cursor.quoted()?.is_empty() {
+            *cursor = start;
+            return Err(Kind::MetricName);
+        }
     } else {
-        cursor.name(is_metric_start, is_metric).map(drop).ok_or(Kind::MetricName)
+        cursor.name(is_metric_start, is_metric).ok_or(Kind::MetricName)?;
+    }
+    match cursor.peek() {
+        None | Some(b' ' | b'\t') => Ok(()),
+        Some(_) => Err(Kind::MetricName),
     }
 }
 
