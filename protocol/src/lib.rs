@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod collector;
 pub mod connection;
 pub mod envelope;
 pub mod exposition;

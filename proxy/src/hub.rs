@@ -14,7 +14,7 @@ use std::time::Instant;
 /// by what it says.
 ///
 /// The lock is held for table look-ups only, never while something is computed, written, or awaited.
-pub struct Hub {
+pub(crate) struct Hub {
     state: Mutex<State>,
     /// There are jobs to do.
     jobs: Event,
@@ -37,13 +37,9 @@ const INBOX: usize = 256;
 
 impl Hub {
     /// A hub around a collector.
-    pub fn new(collector: Collector, telemetry: Arc<Telemetry>) -> Self {
-        let state = State {
-            collector,
-            inboxes: BTreeMap::new(),
-            rounds: BTreeMap::new(),
-            draining: false,
-        };
+    pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>) -> Self {
+        let state =
+            State { collector, inboxes: BTreeMap::new(), rounds: BTreeMap::new(), draining: false };
         Self {
             state: Mutex::new(state),
             jobs: Event::new(),
@@ -54,7 +50,10 @@ impl Hub {
     }
 
     /// A new connection: its application's id, and where its commands come from.
-    pub fn add_app(&self, now: Instant) -> Result<(AppId, Receiver<SessionCommand>), TooManyApps> {
+    pub(crate) fn add_app(
+        &self,
+        now: Instant,
+    ) -> Result<(AppId, Receiver<SessionCommand>), TooManyApps> {
         self.with(now, |state| {
             let app = state.collector.add_app()?;
             let (sender, receiver) = async_channel::bounded(INBOX);
@@ -64,12 +63,12 @@ impl Hub {
     }
 
     /// Hands on what a session says.
-    pub fn handle_session(&self, now: Instant, app: AppId, event: SessionEvent) {
+    pub(crate) fn handle_session(&self, now: Instant, app: AppId, event: SessionEvent) {
         self.with(now, |state| state.collector.handle_session(now, app, event));
     }
 
     /// A connection's task is over, however it ended.
-    pub fn remove_app(&self, now: Instant, app: AppId) {
+    pub(crate) fn remove_app(&self, now: Instant, app: AppId) {
         self.with(now, |state| {
             state.inboxes.remove(&app);
             state.collector.remove_app(now, app);
@@ -78,7 +77,7 @@ impl Hub {
     }
 
     /// Begins a round; the event is notified whenever [`poll_round`](Self::poll_round) has something new.
-    pub fn start_round(
+    pub(crate) fn start_round(
         &self,
         now: Instant,
         deadline: Instant,
@@ -93,12 +92,12 @@ impl Hub {
     }
 
     /// What a round has to hand out next.
-    pub fn poll_round(&self, now: Instant, round: RoundId) -> Progress {
+    pub(crate) fn poll_round(&self, now: Instant, round: RoundId) -> Progress {
         self.with(now, |state| state.collector.poll_round(round))
     }
 
     /// Forgets a round.
-    pub fn end_round(&self, now: Instant, round: RoundId, delivered: bool) {
+    pub(crate) fn end_round(&self, now: Instant, round: RoundId, delivered: bool) {
         self.with(now, |state| {
             state.rounds.remove(&round);
             state.collector.end_round(round, delivered);
@@ -106,7 +105,7 @@ impl Hub {
     }
 
     /// The next job, or what to wait for.
-    pub fn next_job(&self, now: Instant) -> Result<Job, EventListener> {
+    pub(crate) fn next_job(&self, now: Instant) -> Result<Job, EventListener> {
         if let Some(job) = self.with(now, |state| state.collector.poll_job()) {
             return Ok(job);
         }
@@ -116,19 +115,19 @@ impl Hub {
     }
 
     /// Takes a job's result.
-    pub fn handle_job(&self, now: Instant, done: JobDone) {
+    pub(crate) fn handle_job(&self, now: Instant, done: JobDone) {
         self.with(now, |state| state.collector.handle_job(now, done));
     }
 
     /// Lets time pass; gives the next timeout, and what says that it may have changed.
-    pub fn handle_timeout(&self, now: Instant) -> (Option<Instant>, EventListener) {
+    pub(crate) fn handle_timeout(&self, now: Instant) -> (Option<Instant>, EventListener) {
         let listener = self.timer.listen();
         self.with(now, |state| state.collector.handle_timeout(now));
         (self.lock().collector.poll_timeout(), listener)
     }
 
     /// Ends every connection by an ERROR frame, and takes no more.
-    pub fn drain(&self) {
+    pub(crate) fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
         for inbox in state.inboxes.values() {
@@ -142,12 +141,12 @@ impl Hub {
     }
 
     /// Whether [`drain`](Self::drain) was called.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.lock().draining
     }
 
     /// Resolves once no connection is left.
-    pub async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         loop {
             let listener = self.gone.listen();
             if self.lock().inboxes.is_empty() {
@@ -158,7 +157,7 @@ impl Hub {
     }
 
     /// Applications that are set up.
-    pub fn connected(&self) -> usize {
+    pub(crate) fn connected(&self) -> usize {
         self.lock().collector.connected()
     }
 
@@ -171,8 +170,8 @@ impl Hub {
         let has_jobs = state.collector.has_jobs();
         let notices: Vec<Notice> = std::iter::from_fn(|| state.collector.poll_notice()).collect();
         if !notices.is_empty() {
-            self.telemetry.set_connected(state.collector.connected());
-            self.telemetry.set_held_pushes(state.collector.held_pushes());
+            self.telemetry.active_connections(state.collector.connected());
+            self.telemetry.pushes_held(state.collector.held_pushes());
         }
         drop(state);
         if has_jobs {
@@ -182,7 +181,7 @@ impl Hub {
             self.timer.notify(usize::MAX);
         }
         for notice in notices {
-            crate::notices::report(&self.telemetry, &notice);
+            crate::notices::report(&self.telemetry, now, &notice);
         }
         result
     }

@@ -1,4 +1,41 @@
-//! To be written.
+//! The proxy between Prometheus and applications that may only open outgoing connections, as a program and as a library.
+//!
+//! [`Proxy`] is generic over the [`Runtime`](prometheus_rsocket_runtime::Runtime) that it runs on:
+//!
+//! ```
+//! # #[cfg(feature = "tokio")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use prometheus_rsocket_proxy::{Proxy, config::Config, shutdown};
+//! use prometheus_rsocket_tokio::Tokio;
+//!
+//! let args = ["proxy", "--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"];
+//! let config = Config::from_args(args, |_name| None)?;
+//! Tokio::block_on(None, |runtime| async move {
+//!     let proxy = Proxy::bind(runtime, config).await?;
+//!     println!("applications connect to {:?}", proxy.tcp_address());
+//!     let (trigger, shutdown) = shutdown::channel();
+//!     trigger.trigger(); // Elsewhere: when the proxy is to stop.
+//!     proxy.run(shutdown).await;
+//!     Ok(())
+//! })?
+//! # }
+//! # #[cfg(not(feature = "tokio"))] fn main() {}
+//! ```
+//!
+//! What happens inside is told by ARCHITECTURE.md: the sans-IO [`collector`](prometheus_rsocket_protocol::collector) behind the
+//! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
 
+pub mod config;
+mod demo;
 pub mod gzip;
+pub mod http;
+mod hub;
+mod listener;
+mod notices;
+mod proxy;
+mod scrape;
+mod session;
+pub mod shutdown;
 pub mod telemetry;
+mod workers;
+
+pub use proxy::{Proxy, StartError};

@@ -1,6 +1,6 @@
 use crate::hub::Hub;
 use crate::session;
-use crate::telemetry::{ConnectionError, Telemetry};
+use crate::telemetry::{ConnectionErrorCause, Telemetry};
 use bytes::Bytes;
 use prometheus_rsocket_protocol::collector::Session;
 use prometheus_rsocket_protocol::connection;
@@ -28,7 +28,7 @@ impl<R: Runtime> Acceptor<R> {
             match listener.accept().await {
                 Ok((stream, peer)) => self.on_accepted(stream, peer),
                 Err(error) => {
-                    self.telemetry.connection_error(ConnectionError::Io);
+                    self.telemetry.connection_failed(ConnectionErrorCause::Io);
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep_until(&self.runtime, self.runtime.now() + ACCEPT_PAUSE).await;
                 }
@@ -46,7 +46,7 @@ impl<R: Runtime> Acceptor<R> {
                 self.runtime.spawn(session::run(self.runtime.clone(), hub, stream, session, inbox));
             }
             Err(error) => {
-                self.telemetry.connection_error(ConnectionError::TooManyConnections);
+                self.telemetry.connection_failed(ConnectionErrorCause::TooManyConnections);
                 tracing::warn!(%error, "connection refused");
             }
         }

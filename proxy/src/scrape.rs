@@ -1,10 +1,11 @@
 //! One scrape: from the collector's round to the chunks of the answer.
 
-use crate::gzip::Member;
+use crate::gzip::{Member, Part};
+use crate::http::BodySender;
 use crate::hub::Hub;
-use async_channel::Sender;
 use bytes::Bytes;
 use event_listener::Event;
+use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Form, Progress, RoundId, Section, Summary};
 use prometheus_rsocket_protocol::envelope;
 use prometheus_rsocket_runtime::{Runtime, timeout};
@@ -36,15 +37,19 @@ pub(crate) enum Outcome {
 
 impl<R: Runtime> Scrape<R> {
     /// Sends the answer chunk by chunk. Only what is being sent is ever there as text.
-    pub(crate) async fn send(self, chunks: &Sender<Bytes>) -> Outcome {
-        let sent = timeout(&self.runtime, self.deadline + READ_GRACE, self.send_sections(chunks));
-        sent.await.unwrap_or(None).map_or(Outcome::Aborted, Outcome::Sent)
+    pub(crate) async fn send(self, chunks: BodySender) -> Outcome {
+        let give_up = self.deadline + READ_GRACE;
+        let sent = timeout(&self.runtime, give_up, self.send_sections(chunks)).await;
+        let outcome = sent.unwrap_or(None).map_or(Outcome::Aborted, Outcome::Sent);
+        let delivered = matches!(outcome, Outcome::Sent(_));
+        self.hub.end_round(self.runtime.now(), self.round, delivered);
+        outcome
     }
 
-    async fn send_sections(&self, chunks: &Sender<Bytes>) -> Option<Summary> {
+    async fn send_sections(&self, chunks: BodySender) -> Option<Summary> {
         let mut member = Member::new();
         if self.form == Form::Deflate {
-            chunks.send(member.header()).await.ok()?;
+            chunks.send(Member::header()).await.ok()?;
         }
         loop {
             let listener = self.news.listen();
@@ -53,11 +58,17 @@ impl<R: Runtime> Scrape<R> {
                     let chunk = self.chunk(section, &mut member)?;
                     chunks.send(chunk).await.ok()?;
                 }
-                Progress::Pending => listener.await,
+                Progress::Pending => {
+                    or(listener, chunks.gone()).await;
+                    if chunks.is_gone() {
+                        return None;
+                    }
+                }
                 Progress::Finished(summary) => {
                     if self.form == Form::Deflate {
                         chunks.send(member.finish()).await.ok()?;
                     }
+                    chunks.finish().await.ok()?;
                     return Some(summary);
                 }
             }
@@ -67,7 +78,8 @@ impl<R: Runtime> Scrape<R> {
     fn chunk(&self, section: Section, member: &mut Member) -> Option<Bytes> {
         match section.form {
             Form::Deflate => {
-                Some(member.append(section.bytes, section.crc32, section.text_len as u64))
+                let text_len = section.text_len as u64;
+                Some(member.append(&Part::from_deflated(section.bytes, section.crc32, text_len)))
             }
             Form::Snappy => match envelope::expand(&section.bytes, self.max_text_len) {
                 Ok(text) => Some(text),

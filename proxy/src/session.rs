@@ -4,13 +4,13 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::Stream;
 use prometheus_rsocket_protocol::collector::{AppId, Session, SessionCommand};
 use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Runs one application's connection to its end.
-pub async fn run<R, S>(
+pub(crate) async fn run<R, S>(
     runtime: R,
     hub: Arc<Hub>,
     stream: S,
@@ -22,7 +22,7 @@ pub async fn run<R, S>(
 {
     let app = session.app();
     let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), app };
-    let mut owner = SessionOwner { hub, inbox };
+    let mut owner = SessionOwner { hub, inbox: Box::pin(inbox) };
     let config = DriverConfig::default();
     match drive(&runtime, stream, &mut session, &mut owner, &config).await {
         Ok(end) => tracing::trace!(%app, ?end, "connection ended"),
@@ -46,13 +46,12 @@ impl<R: Runtime> Drop for Leave<R> {
 
 struct SessionOwner {
     hub: Arc<Hub>,
-    inbox: Receiver<SessionCommand>,
+    inbox: Pin<Box<Receiver<SessionCommand>>>,
 }
 
 impl Owner<Session> for SessionOwner {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
-        let mut inbox = pin!(&mut self.inbox);
-        while let Poll::Ready(Some(command)) = Pin::as_mut(&mut inbox).poll_next(cx) {
+        while let Poll::Ready(Some(command)) = self.inbox.as_mut().poll_next(cx) {
             session.handle_command(now, command);
         }
         while let Some(event) = session.poll_event() {

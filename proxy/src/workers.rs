@@ -7,18 +7,18 @@ use prometheus_rsocket_runtime::Runtime;
 use std::sync::Arc;
 
 /// What the workers open metrics with; the same for all.
-pub struct Toolbox {
+pub(crate) struct Toolbox {
     /// The proxy's key pair.
-    pub keys: Box<dyn KeyUnwrap>,
+    pub(crate) keys: Box<dyn KeyUnwrap>,
     /// Limits of opening.
-    pub open: OpenLimits,
+    pub(crate) open: OpenLimits,
     /// Limits of the text.
-    pub text: exposition::Limits,
+    pub(crate) text: exposition::Limits,
 }
 
 /// Does the collector's jobs, one after the other, away from the event loop. As many of these run as there are cores, which
 /// bounds the work under way.
-pub async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Toolbox>) {
+pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Toolbox>) {
     loop {
         let job = match hub.next_job(runtime.now()) {
             Ok(job) => job,
@@ -38,7 +38,7 @@ pub async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Toolbox>) 
                     text: &toolbox.text,
                     deflate: &|text| {
                         let part = gzip::deflate_part(text);
-                        (part.bytes, part.crc)
+                        (part.bytes().clone(), part.crc())
                     },
                 };
                 job.run(&tools, seed)

@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use crate::{Runtime, Timer, scratch::with_scratch};
 use ::hyper::rt::{Read, ReadBufCursor, Sleep, Write};
 use futures_io::{AsyncRead, AsyncWrite};

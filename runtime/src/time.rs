@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use crate::{Runtime, Timer};
 use std::{
     error::Error,

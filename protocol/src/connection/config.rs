@@ -5,7 +5,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// A byte stream (TCP, TLS): each frame behind a length of 24 bits. Input goes to
-    /// [`handle_input`](super::Connection::handle_input).
+    /// [`handle_input`](crate::Machine::handle_input).
     LengthPrefixed,
     /// A transport that keeps messages apart (WebSocket): one frame a message, no prefix. Input goes to
     /// [`handle_frame`](super::Connection::handle_frame).
@@ -13,6 +13,9 @@ pub enum Framing {
 }
 
 /// The limits of one connection. Every one is enforced; together they bound what a peer can make it hold.
+///
+/// What may wait is at least one byte, frame or event, and a time at least a millisecond, whatever is set: with less
+/// nothing would move, or the clock never rest. A time beyond what an `Instant` can say is never.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -23,10 +26,10 @@ pub struct Config {
     /// The longest frame accepted as a server's first, in bytes. Small by default (64 KiB), so that bytes that are not
     /// RSocket are refused on sight: `GET ` would announce a frame of 4.6 MB.
     pub max_setup_len: usize,
-    /// How many streams either side may have open at once; 256 by default. A request of the peer's above that is answered by
-    /// ERROR REJECTED, one of ours fails.
+    /// How many requests either side may have open at once; 256 by default. One of the peer's above that is answered by
+    /// ERROR REJECTED, one of ours fails. Fire-and-forget leaves nothing open and does not count.
     pub max_open_streams: usize,
-    /// Bytes of frames that wait for [`poll_transmit`](super::Connection::poll_transmit); 16 MiB by default. Above it no more input is
+    /// Bytes of frames that wait for [`poll_transmit`](crate::Machine::poll_transmit); 16 MiB by default. Above it no more input is
     /// wanted, and commands with a payload fail. A single frame above it passes where nothing else waits.
     pub max_queued_output: usize,
     /// Frames that may wait likewise; 1,024 by default. Errors and cancellations are queued beyond it, at most one a stream.
@@ -44,13 +47,37 @@ pub struct Config {
     /// the client's in any case. Peers built on rsocket-cpp refuse a server that ticks.
     pub keepalive_as_server: bool,
     /// Bounds on the keepalive interval that a client's SETUP may ask of a server; 100 ms to one hour by default.
-    /// 0, which the specification forbids, stops the ticking, not the answers.
+    /// 0, which the specification forbids, stops the ticking, not the answers. The server ticks at least twice in the
+    /// lifetime that it grants, if the lower bound allows it.
     pub keepalive_interval: (Duration, Duration),
     /// Bounds on the lifetime that a client's SETUP may ask for; 200 ms to 10 minutes by default. 0 counts as the upper one.
     pub max_lifetime: (Duration, Duration),
 }
 
 impl Config {
+    /// With every limit large enough for something to move.
+    pub(super) fn workable(mut self) -> Self {
+        for limit in [
+            &mut self.max_queued_output,
+            &mut self.max_queued_frames,
+            &mut self.max_events,
+            &mut self.max_event_bytes,
+        ] {
+            *limit = (*limit).max(1);
+        }
+        for time in [
+            &mut self.setup_timeout,
+            &mut self.close_timeout,
+            &mut self.keepalive_interval.0,
+            &mut self.keepalive_interval.1,
+            &mut self.max_lifetime.0,
+            &mut self.max_lifetime.1,
+        ] {
+            *time = (*time).max(Duration::from_millis(1));
+        }
+        self
+    }
+
     /// The longest frame that is sent, without its prefix. On a byte stream 3 below the limit of the prefix: longer
     /// ones are swallowed silently by rsocket-java.
     pub(crate) fn max_sent_frame(&self) -> usize {

@@ -260,12 +260,12 @@ pub enum RequestError {
         limit: usize,
     },
     /// The peer does not take what is queued already.
-    #[error("{queued} bytes wait to be sent, and at most {limit} may")]
+    #[error("{bytes} bytes in {frames} frames wait to be sent already")]
     Saturated {
         /// Bytes that wait.
-        queued: usize,
-        /// The limit.
-        limit: usize,
+        bytes: usize,
+        /// Frames that wait.
+        frames: usize,
     },
     /// The frame would be longer than one may be, or one of its fields.
     #[error(transparent)]

@@ -13,9 +13,7 @@ use std::time::Instant;
 
 impl Connection {
     pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
-        if let Some(keepalive) = &mut self.keepalive {
-            keepalive.on_heard(now);
-        }
+        self.on_heard(now);
         match (Frame::decode(bytes), &self.phase) {
             (Ok(frame), Phase::AwaitingSetup { .. }) => self.on_first_frame(now, frame),
             (Err(error), Phase::AwaitingSetup { .. }) => {
@@ -23,6 +21,13 @@ impl Connection {
             }
             (Ok(frame), _) => self.on_frame(now, frame),
             (Err(error), _) => self.on_undecodable(now, error),
+        }
+    }
+
+    /// The peer gave a sign of life.
+    pub(super) fn on_heard(&mut self, now: Instant) {
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_heard(now);
         }
     }
 
@@ -40,14 +45,17 @@ impl Connection {
         let owner_has_room = self.owner_has_room();
         let Some(keepalive) = &mut self.keepalive else { return };
         if keepalive.is_expired(now) {
-            if owner_has_room {
+            if owner_has_room && !keepalive.is_stalled() {
                 let reason = CloseReason::KeepAliveTimeout { after: keepalive.lifetime() };
                 let message = reason.to_string();
                 self.begin_close(now, reason, ErrorCode::CONNECTION_ERROR, &message);
                 return;
             }
-            // Nothing was read because events wait for our owner: that silence is not the peer's.
+            // Nothing was read because events wait for our owner, or did until now: that silence is not the peer's.
             keepalive.on_heard(now);
+            if !owner_has_room {
+                keepalive.on_stall();
+            }
         }
         if keepalive.tick(now) {
             let body = Body::KeepAlive { respond: true, position: 0, data: Bytes::new() };
@@ -116,8 +124,13 @@ impl Connection {
 
     fn on_keepalive(&mut self, stream_id: StreamId, respond: bool, data: Bytes) {
         if respond && stream_id.is_connection() {
-            let body = Body::KeepAlive { respond: false, position: 0, data };
-            self.outbound.push_control(Frame::on_connection(body));
+            let answer = |data| {
+                let body = Body::KeepAlive { respond: false, position: 0, data };
+                Frame::on_connection(body)
+            };
+            // A frame may be received that is longer than any to be sent. Its echo is cut: a sign of life all the same.
+            let longest = self.config.max_sent_frame() - answer(Bytes::new()).encoded_len();
+            self.outbound.push_control(answer(data.slice(..data.len().min(longest))));
         }
     }
 
@@ -135,7 +148,7 @@ impl Connection {
             self.on_unserved(stream_id, Violation::Fragmented(frame_type));
         } else if frame_type == FrameType::RequestFnf {
             self.push_event(Event::FireAndForget { stream_id, payload });
-        } else if self.open_by(Stream::Received) >= self.config.max_open_streams {
+        } else if self.streams.count(Stream::Received) >= self.config.max_open_streams {
             let limit = self.config.max_open_streams;
             self.on_unserved(stream_id, Violation::TooManyStreams { limit });
         } else {
@@ -148,7 +161,7 @@ impl Connection {
     fn may_open(&self, stream_id: StreamId) -> bool {
         !stream_id.is_connection()
             && !self.ids.is_ours(stream_id)
-            && !self.streams.contains_key(&stream_id)
+            && self.streams.get(stream_id).is_none()
     }
 
     /// Turns a request of the peer's away by an ERROR on its stream.
@@ -160,8 +173,8 @@ impl Connection {
     }
 
     fn on_cancel(&mut self, stream_id: StreamId) {
-        if self.streams.get(&stream_id) == Some(&Stream::Received) {
-            self.streams.remove(&stream_id);
+        if self.streams.get(stream_id) == Some(Stream::Received) {
+            self.streams.remove(stream_id);
             self.push_event(Event::Canceled { stream_id });
         } else if !self.ids.is_ours(stream_id) {
             // Answered, but the answer waits still: nobody wants it any more.
@@ -176,11 +189,11 @@ impl Connection {
         is_last: bool,
         payload: Option<Payload>,
     ) {
-        if self.streams.get(&stream_id) != Some(&Stream::Requested) {
+        if self.streams.get(stream_id) != Some(Stream::Requested) {
             self.on_stray(now, stream_id, FrameType::Payload);
         } else if is_last {
             // A PAYLOAD in answer to REQUEST_RESPONSE is its last, whatever its C flag says.
-            self.streams.remove(&stream_id);
+            self.streams.remove(stream_id);
             self.push_event(Event::Response { stream_id, payload });
         } else {
             self.fail_request(stream_id, Violation::Fragmented(FrameType::Payload));
@@ -188,9 +201,9 @@ impl Connection {
     }
 
     fn on_stream_error(&mut self, now: Instant, stream_id: StreamId, code: ErrorCode, data: Bytes) {
-        match self.streams.get(&stream_id) {
+        match self.streams.get(stream_id) {
             Some(Stream::Requested) => {
-                self.streams.remove(&stream_id);
+                self.streams.remove(stream_id);
                 let error = StreamFailure::Error { code, data };
                 self.push_event(Event::RequestFailed { stream_id, error });
             }
@@ -226,14 +239,15 @@ impl Connection {
             return;
         }
         let violation = Violation::Unsupported(FrameType::Ext);
-        if self.streams.get(&stream_id) == Some(&Stream::Requested) {
+        if self.streams.get(stream_id) == Some(Stream::Requested) {
             self.fail_request(stream_id, violation);
         } else {
             self.on_unserved(stream_id, violation);
         }
     }
 
-    /// Bytes that are no frame: of a known stream they end that stream, else the connection.
+    /// Bytes that are no frame. They end the stream that they belong to, if it is open or was to be opened by them, and are
+    /// ignored where it is over; else they end the connection.
     fn on_undecodable(&mut self, now: Instant, error: DecodeError) {
         if let DecodeErrorKind::UnknownType { can_ignore: true, .. } = error.kind {
             return;
@@ -243,24 +257,27 @@ impl Connection {
             self.on_violation(now, violation);
             return;
         };
-        match (self.streams.get(&stream_id), error.kind) {
+        let is_past = self.ids.is_ours(stream_id) && self.ids.was_taken(stream_id);
+        match (self.streams.get(stream_id), error.kind) {
             (_, DecodeErrorKind::UnknownType { .. }) => self.on_violation(now, violation),
             (Some(Stream::Requested), _) => self.fail_request(stream_id, violation),
             (Some(Stream::Received), _) => {
-                self.streams.remove(&stream_id);
+                self.streams.remove(stream_id);
                 self.push_event(Event::Canceled { stream_id });
                 self.on_unserved(stream_id, violation);
             }
+            (None, _) if is_past => {}
             (None, _) if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
-            (None, _) => self.on_unserved(stream_id, violation),
+            (None, _) if error.frame_type.is_some_and(opens_stream) => {
+                self.on_unserved(stream_id, violation);
+            }
+            (None, _) => {}
         }
     }
 
     /// Ends a request of ours whose answer broke the rules.
     fn fail_request(&mut self, stream_id: StreamId, violation: Violation) {
-        self.streams.remove(&stream_id);
-        self.outbound.drop_stream(stream_id);
-        self.outbound.push_stream(Frame::new(stream_id, Body::Cancel));
+        self.abandon(stream_id);
         let error = StreamFailure::Violation(violation);
         self.push_event(Event::RequestFailed { stream_id, error });
     }
@@ -289,5 +306,26 @@ fn check_setup(stream_id: StreamId, setup: &Setup) -> Result<(), Violation> {
         Err(Violation::LeaseUnsupported)
     } else {
         Ok(())
+    }
+}
+
+/// Whether frames of this type begin an exchange, so that a bad one is owed an answer.
+fn opens_stream(frame_type: FrameType) -> bool {
+    match frame_type {
+        FrameType::Ext
+        | FrameType::RequestChannel
+        | FrameType::RequestFnf
+        | FrameType::RequestResponse
+        | FrameType::RequestStream => true,
+        FrameType::Cancel
+        | FrameType::Error
+        | FrameType::KeepAlive
+        | FrameType::Lease
+        | FrameType::MetadataPush
+        | FrameType::Payload
+        | FrameType::RequestN
+        | FrameType::Resume
+        | FrameType::ResumeOk
+        | FrameType::Setup => false,
     }
 }

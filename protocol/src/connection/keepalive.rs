@@ -13,36 +13,48 @@ pub(super) struct KeepAlive {
     next_tick: Option<Instant>,
     heard: Instant,
     tick_queued: bool,
+    /// Whether nothing could be read for some of the time since `heard`.
+    stalled: bool,
 }
 
 impl KeepAlive {
-    pub(super) fn client(now: Instant, setup: &Setup) -> Self {
-        let interval = Duration::from_millis(u64::from(setup.keepalive_ms.max(1)));
-        let lifetime = Duration::from_millis(u64::from(setup.max_lifetime_ms.max(1)));
-        Self::new(now, Some(interval), lifetime)
-    }
-
-    pub(super) fn server(now: Instant, setup: &Setup, config: &Config) -> Self {
-        let asked = Duration::from_millis(u64::from(setup.keepalive_ms));
-        let (shortest, longest) = config.keepalive_interval;
-        let interval = (config.keepalive_as_server && !asked.is_zero())
-            .then(|| asked.min(longest).max(shortest));
-        let (shortest, longest) = config.max_lifetime;
+    pub(super) fn client(now: Instant, setup: &Setup, config: &Config) -> Self {
+        let interval = (setup.keepalive_ms != 0).then(|| millis(setup.keepalive_ms));
         let lifetime = match setup.max_lifetime_ms {
-            0 => longest,
-            asked => Duration::from_millis(u64::from(asked)).min(longest).max(shortest),
+            0 => config.max_lifetime.1,
+            lifetime => millis(lifetime),
         };
         Self::new(now, interval, lifetime)
     }
 
+    pub(super) fn server(now: Instant, setup: &Setup, config: &Config) -> Self {
+        let (shortest, longest) = config.max_lifetime;
+        let lifetime = match setup.max_lifetime_ms {
+            0 => longest,
+            asked => millis(asked).min(longest).max(shortest),
+        };
+        let (shortest, longest) = config.keepalive_interval;
+        // Of a lifetime that was cut to less than the client's interval, only our own ticks bring a sign in time.
+        let longest = longest.min(lifetime / 2);
+        let interval = (config.keepalive_as_server && setup.keepalive_ms != 0)
+            .then(|| millis(setup.keepalive_ms).min(longest).max(shortest));
+        Self::new(now, interval, lifetime)
+    }
+
     fn new(now: Instant, interval: Option<Duration>, lifetime: Duration) -> Self {
-        let next_tick = interval.map(|interval| now + interval);
-        Self { interval, lifetime, next_tick, heard: now, tick_queued: false }
+        let next_tick = interval.and_then(|interval| now.checked_add(interval));
+        Self { interval, lifetime, next_tick, heard: now, tick_queued: false, stalled: false }
     }
 
     /// The peer gave a sign of life.
     pub(super) fn on_heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
+        self.stalled = false;
+    }
+
+    /// Nothing more is read, for our owner's sake: the silence that follows is not the peer's.
+    pub(super) fn on_stall(&mut self) {
+        self.stalled = true;
     }
 
     /// Whether a KEEPALIVE is to be queued now. At most one of ours waits to be sent, so that a peer that does not read
@@ -52,7 +64,7 @@ impl KeepAlive {
         if due > now {
             return false;
         }
-        self.next_tick = Some(now + interval);
+        self.next_tick = now.checked_add(interval);
         !std::mem::replace(&mut self.tick_queued, true)
     }
 
@@ -62,18 +74,27 @@ impl KeepAlive {
     }
 
     pub(super) fn is_expired(&self, now: Instant) -> bool {
-        self.expiry() <= now
+        self.expiry().is_some_and(|expiry| expiry <= now)
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled
     }
 
     pub(super) fn next_tick(&self) -> Option<Instant> {
         self.next_tick
     }
 
-    pub(super) fn expiry(&self) -> Instant {
-        self.heard + self.lifetime
+    /// `None`, as everywhere here, where the time is later than an `Instant` can say: never.
+    pub(super) fn expiry(&self) -> Option<Instant> {
+        self.heard.checked_add(self.lifetime)
     }
 
     pub(super) fn lifetime(&self) -> Duration {
         self.lifetime
     }
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(u64::from(ms))
 }

@@ -4,8 +4,10 @@ mod config;
 mod event;
 mod inbound;
 mod keepalive;
+mod machine;
 mod outbound;
 mod stream_ids;
+mod streams;
 
 #[cfg(test)]
 mod tests;
@@ -13,25 +15,26 @@ mod tests;
 pub use config::{Config, Framing};
 pub use event::{CloseReason, Event, RequestError, StreamError, StreamFailure, Violation};
 
+use crate::Payload;
 use crate::frame::{Body, ErrorCode, Frame, Setup, StreamId};
-use crate::framing::{self, split_frame};
-use crate::{Machine, Payload};
-use bytes::{Bytes, BytesMut};
+use crate::framing;
+use bytes::Bytes;
 use keepalive::KeepAlive;
 use outbound::Outbound;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 use stream_ids::StreamIds;
+use streams::{Stream, Streams};
 
 /// One RSocket 1.0 connection, client or server, without IO, clock, or randomness.
 ///
 /// # Methods
 /// | kind | methods |
 /// |---|---|
-/// | in | [`handle_input`](Machine::handle_input) (byte streams) or [`handle_frame`](Self::handle_frame) (message transports), [`handle_eof`](Machine::handle_eof), [`handle_timeout`](Machine::handle_timeout) |
+/// | in | [`handle_input`](crate::Machine::handle_input) (byte streams) or [`handle_frame`](Self::handle_frame) (message transports), [`handle_eof`](crate::Machine::handle_eof), [`handle_timeout`](crate::Machine::handle_timeout) |
 /// | commands | [`request_response`](Self::request_response), [`fire_and_forget`](Self::fire_and_forget), [`metadata_push`](Self::metadata_push); on a stream [`respond`](Self::respond), [`complete`](Self::complete), [`reject`](Self::reject), [`cancel`](Self::cancel); [`close`](Self::close) |
-/// | out | [`poll_transmit`](Machine::poll_transmit), [`poll_timeout`](Machine::poll_timeout), [`poll_event`](Self::poll_event) |
-/// | getters | [`wants_input`](Machine::wants_input), [`is_closed`](Machine::is_closed), [`open_streams`](Self::open_streams), [`next_timer`](Self::next_timer) |
+/// | out | [`poll_transmit`](crate::Machine::poll_transmit), [`poll_timeout`](crate::Machine::poll_timeout), [`poll_event`](Self::poll_event) |
+/// | getters | [`wants_input`](crate::Machine::wants_input), [`is_closed`](crate::Machine::is_closed), [`open_streams`](Self::open_streams), [`next_timer`](Self::next_timer) |
 ///
 /// # Contract
 /// 1. Methods may be called in any order; nothing needs to be drained first.
@@ -55,7 +58,7 @@ pub struct Connection {
     phase: Phase,
     keepalive: Option<KeepAlive>,
     ids: StreamIds,
-    streams: BTreeMap<StreamId, Stream>,
+    streams: Streams,
     outbound: Outbound,
     events: VecDeque<Event>,
     event_bytes: usize,
@@ -90,29 +93,27 @@ pub enum TimerReason {
 
 #[derive(Debug)]
 enum Phase {
-    AwaitingSetup { deadline: Instant },
+    AwaitingSetup { deadline: Option<Instant> },
     Open,
-    Closing { deadline: Instant, reason: CloseReason, last: Frame },
+    Closing { deadline: Option<Instant>, ending: Box<Ending> },
     Closed,
 }
 
-/// An open stream, by who asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
-    /// We sent REQUEST_RESPONSE.
-    Requested,
-    /// The peer did.
-    Received,
+/// What is left of a connection that is closing: why, and the frame that says so.
+#[derive(Debug)]
+struct Ending {
+    reason: CloseReason,
+    last: Frame,
 }
 
 impl Connection {
-    /// A client's connection; its first frame is `setup`.
+    /// A client's connection; its first frame is `setup`, which also says how often KEEPALIVE is sent (0 for never) and how
+    /// long the server may be silent (0 for the upper bound in [`Config::max_lifetime`]).
     ///
     /// Fails if SETUP cannot be encoded (a MIME type above 255 bytes, a token above 65,535) or is longer than a frame may be.
     pub fn client(config: Config, setup: Setup, now: Instant) -> Result<Self, RequestError> {
-        let keepalive = KeepAlive::client(now, &setup);
         let mut connection = Self::new(Role::Client, config, Phase::Open);
-        connection.keepalive = Some(keepalive);
+        connection.keepalive = Some(KeepAlive::client(now, &setup, &connection.config));
         let frame = Frame::on_connection(Body::Setup(setup));
         connection.check_frame(&frame)?;
         connection.outbound.push_control(frame);
@@ -121,18 +122,20 @@ impl Connection {
 
     /// A server's connection, which waits for SETUP.
     pub fn server(config: Config, now: Instant) -> Self {
-        let deadline = now + config.setup_timeout;
-        Self::new(Role::Server, config, Phase::AwaitingSetup { deadline })
+        let mut connection = Self::new(Role::Server, config, Phase::Closed);
+        let deadline = now.checked_add(connection.config.setup_timeout);
+        connection.phase = Phase::AwaitingSetup { deadline };
+        connection
     }
 
     fn new(role: Role, config: Config, phase: Phase) -> Self {
         Self {
             role,
-            config,
+            config: config.workable(),
             phase,
             keepalive: None,
             ids: StreamIds::new(role),
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             outbound: Outbound::default(),
             events: VecDeque::new(),
             event_bytes: 0,
@@ -142,7 +145,7 @@ impl Connection {
     }
 
     /// Takes one frame of a transport that keeps messages apart, without prefix. Unlike
-    /// [`handle_input`](Machine::handle_input) it takes the frame in any case; ask [`wants_input`](Machine::wants_input) first.
+    /// [`handle_input`](crate::Machine::handle_input) it takes the frame in any case; ask [`wants_input`](crate::Machine::wants_input) first.
     pub fn handle_frame(&mut self, now: Instant, frame: Bytes) {
         if !self.is_receiving() {
             return;
@@ -159,6 +162,11 @@ impl Connection {
 
     /// Sends REQUEST_RESPONSE; [`Event::Response`] or [`Event::RequestFailed`] follows under the returned id.
     pub fn request_response(&mut self, payload: Payload) -> Result<StreamId, RequestError> {
+        self.check_may_request()?;
+        let limit = self.config.max_open_streams;
+        if self.streams.count(Stream::Requested) >= limit {
+            return Err(RequestError::TooManyStreams { limit });
+        }
         let body = Body::RequestResponse { follows: false, payload };
         let stream_id = self.send_request(body)?;
         self.streams.insert(stream_id, Stream::Requested);
@@ -197,7 +205,7 @@ impl Connection {
         message: &str,
     ) -> Result<(), StreamError> {
         self.check_answerable(stream_id)?;
-        self.streams.remove(&stream_id);
+        self.streams.remove(stream_id);
         self.push_stream_error(stream_id, code, message);
         self.settle();
         Ok(())
@@ -205,13 +213,10 @@ impl Connection {
 
     /// Gives up a request of ours: sends CANCEL, or nothing where the request had not been sent yet. No event follows.
     pub fn cancel(&mut self, stream_id: StreamId) -> Result<(), StreamError> {
-        if self.streams.get(&stream_id) != Some(&Stream::Requested) {
+        if self.streams.get(stream_id) != Some(Stream::Requested) {
             return Err(StreamError::NotOpen(stream_id));
         }
-        self.streams.remove(&stream_id);
-        if !self.outbound.drop_stream(stream_id) {
-            self.outbound.push_stream(Frame::new(stream_id, Body::Cancel));
-        }
+        self.abandon(stream_id);
         self.settle();
         Ok(())
     }
@@ -219,7 +224,7 @@ impl Connection {
     /// Ends the connection: all streams end now, frames that wait are still sent, then an ERROR frame on stream 0 says why,
     /// then [`Event::Closed`]. The transport is to be closed afterwards, as the peer may not do so (rsocket-java does not).
     pub fn close(&mut self, now: Instant, code: ErrorCode, message: &str) {
-        if self.is_receiving() {
+        if matches!(self.phase, Phase::AwaitingSetup { .. } | Phase::Open) {
             let reason = CloseReason::Local { code, message: message.to_owned() };
             self.begin_close(now, reason, code, message);
         }
@@ -245,14 +250,15 @@ impl Connection {
     /// The next timeout, and what it is for.
     pub fn next_timer(&self) -> Option<(Instant, TimerReason)> {
         match &self.phase {
-            Phase::AwaitingSetup { deadline } => Some((*deadline, TimerReason::Setup)),
-            Phase::Closing { deadline, .. } => Some((*deadline, TimerReason::Close)),
+            Phase::AwaitingSetup { deadline } => Some(((*deadline)?, TimerReason::Setup)),
+            Phase::Closing { deadline, .. } => Some(((*deadline)?, TimerReason::Close)),
             Phase::Closed => None,
             Phase::Open => {
                 let keepalive = self.keepalive.as_ref()?;
-                let expiry = (keepalive.expiry(), TimerReason::KeepAliveExpiry);
                 let tick = keepalive.next_tick().map(|tick| (tick, TimerReason::KeepAliveTick));
-                Some(tick.filter(|tick| tick.0 <= expiry.0).unwrap_or(expiry))
+                let expiry =
+                    keepalive.expiry().map(|expiry| (expiry, TimerReason::KeepAliveExpiry));
+                tick.into_iter().chain(expiry).min_by_key(|(deadline, _)| *deadline)
             }
         }
     }
@@ -267,19 +273,16 @@ impl Connection {
         let body = Body::Payload { follows: false, complete: true, next, payload };
         let frame = Frame::new(stream_id, body);
         self.check_room(&frame)?;
-        self.streams.remove(&stream_id);
+        self.streams.remove(stream_id);
         self.outbound.push_stream(frame);
         Ok(())
     }
 
     fn send_request(&mut self, body: Body) -> Result<StreamId, RequestError> {
         self.check_may_request()?;
-        if self.open_by(Stream::Requested) >= self.config.max_open_streams {
-            return Err(RequestError::TooManyStreams { limit: self.config.max_open_streams });
-        }
         let mut frame = Frame::on_connection(body);
         self.check_room(&frame)?;
-        let stream_id = self.ids.take(|id| self.streams.contains_key(&id));
+        let stream_id = self.ids.take(|id| self.streams.get(id).is_some());
         frame.stream_id = stream_id;
         self.outbound.push_stream(frame);
         Ok(stream_id)
@@ -294,7 +297,7 @@ impl Connection {
     }
 
     fn check_answerable(&self, stream_id: StreamId) -> Result<(), StreamError> {
-        match self.streams.get(&stream_id) {
+        match self.streams.get(stream_id) {
             Some(Stream::Received) => Ok(()),
             Some(Stream::Requested) | None => Err(StreamError::NotOpen(stream_id)),
         }
@@ -303,10 +306,10 @@ impl Connection {
     /// Whether a frame may be queued: of legal length, and within what may wait.
     fn check_room(&self, frame: &Frame) -> Result<(), RequestError> {
         self.check_frame(frame)?;
-        let (queued, limit) = (self.outbound.bytes(), self.config.max_queued_output);
-        let over = queued + frame.encoded_len() > limit && !self.outbound.is_empty();
-        if over || self.outbound.frames() >= self.config.max_queued_frames {
-            return Err(RequestError::Saturated { queued, limit });
+        let (bytes, frames) = (self.outbound.bytes(), self.outbound.frames());
+        let is_over = bytes + frame.encoded_len() > self.config.max_queued_output && frames > 0;
+        if is_over || frames >= self.config.max_queued_frames {
+            return Err(RequestError::Saturated { bytes, frames });
         }
         Ok(())
     }
@@ -316,13 +319,22 @@ impl Connection {
         Ok(())
     }
 
-    fn open_by(&self, who: Stream) -> usize {
-        self.streams.values().filter(|stream| **stream == who).count()
+    /// Ends a request of ours towards the peer, who need not know of one that was not sent yet.
+    fn abandon(&mut self, stream_id: StreamId) {
+        self.streams.remove(stream_id);
+        if !self.outbound.drop_stream(stream_id) {
+            self.outbound.push_stream(Frame::new(stream_id, Body::Cancel));
+        }
     }
 
     fn push_event(&mut self, event: Event) {
         self.event_bytes += event.payload_len();
         self.events.push_back(event);
+        if !self.owner_has_room()
+            && let Some(keepalive) = &mut self.keepalive
+        {
+            keepalive.on_stall();
+        }
     }
 
     fn push_stream_error(&mut self, stream_id: StreamId, code: ErrorCode, message: &str) {
@@ -331,7 +343,16 @@ impl Connection {
 
     /// Whether the peer's frames still count.
     fn is_receiving(&self) -> bool {
-        matches!(self.phase, Phase::AwaitingSetup { .. } | Phase::Open)
+        match self.phase {
+            Phase::AwaitingSetup { .. } => true,
+            Phase::Open => !self.is_drained(),
+            Phase::Closed | Phase::Closing { .. } => false,
+        }
+    }
+
+    /// Whether the peer is closing and no stream is left to wait for.
+    fn is_drained(&self) -> bool {
+        self.draining.is_some() && self.streams.is_empty()
     }
 
     /// The one place where streams end with their connection.
@@ -349,7 +370,9 @@ impl Connection {
     fn begin_close(&mut self, now: Instant, reason: CloseReason, code: ErrorCode, message: &str) {
         self.end_streams();
         let last = Frame::error(StreamId::CONNECTION, code, cut(message).to_owned());
-        self.phase = Phase::Closing { deadline: now + self.config.close_timeout, reason, last };
+        let ending = Box::new(Ending { reason, last });
+        self.phase =
+            Phase::Closing { deadline: now.checked_add(self.config.close_timeout), ending };
     }
 
     fn finish(&mut self, reason: CloseReason) {
@@ -361,28 +384,12 @@ impl Connection {
 
     /// Ends a connection that the peer is closing, once nothing is left to wait for.
     fn settle(&mut self) {
-        let is_idle = self.streams.is_empty() && self.outbound.is_empty();
-        if is_idle
+        if self.is_drained()
+            && self.outbound.is_empty()
             && matches!(self.phase, Phase::Open)
             && let Some(reason) = self.draining.take()
         {
             self.finish(reason);
-        }
-    }
-
-    fn next_frame(&mut self) -> Option<Frame> {
-        if let Some(frame) = self.outbound.pop() {
-            return Some(frame);
-        }
-        match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Closing { reason, last, .. } => {
-                self.finish(reason);
-                Some(last)
-            }
-            phase @ (Phase::AwaitingSetup { .. } | Phase::Closed | Phase::Open) => {
-                self.phase = phase;
-                None
-            }
         }
     }
 
@@ -402,81 +409,6 @@ impl Connection {
     fn output_has_room(&self) -> bool {
         self.outbound.bytes() < self.config.max_queued_output
             && self.outbound.frames() < self.config.max_queued_frames
-    }
-}
-
-impl Machine for Connection {
-    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
-        while self.wants_input() {
-            match split_frame(input, self.max_received()) {
-                Ok(Some(frame)) => self.on_frame_bytes(now, frame),
-                Ok(None) => break,
-                Err(error) => self.on_too_long(now, error),
-            }
-        }
-        self.unfinished = input.len();
-        self.settle();
-    }
-
-    fn handle_eof(&mut self, _now: Instant) {
-        match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Closed => {}
-            Phase::Closing { reason, .. } => self.finish(reason),
-            Phase::AwaitingSetup { .. } | Phase::Open => {
-                let eof = CloseReason::Eof { unfinished: self.unfinished };
-                let reason = self.draining.take().unwrap_or(eof);
-                self.finish(reason);
-            }
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        match &self.phase {
-            Phase::Closed => {}
-            Phase::AwaitingSetup { deadline } if *deadline <= now => {
-                let reason = CloseReason::SetupTimeout { after: self.config.setup_timeout };
-                let message = reason.to_string();
-                self.begin_close(now, reason, ErrorCode::INVALID_SETUP, &message);
-            }
-            Phase::Closing { deadline, reason, .. } if *deadline <= now => {
-                let reason = reason.clone();
-                self.finish(reason);
-            }
-            Phase::AwaitingSetup { .. } | Phase::Closing { .. } => {}
-            Phase::Open => self.on_keepalive_timer(now),
-        }
-    }
-
-    fn poll_transmit(&mut self, _now: Instant, output: &mut BytesMut) -> bool {
-        while let Some(frame) = self.next_frame() {
-            if let (Body::KeepAlive { respond: true, .. }, Some(keepalive)) =
-                (&frame.body, &mut self.keepalive)
-            {
-                keepalive.on_tick_sent();
-            }
-            let encoded = match self.config.framing {
-                Framing::LengthPrefixed => framing::encode_prefixed(&frame, output).is_ok(),
-                Framing::Messages => frame.encode(output).is_ok(),
-            };
-            debug_assert!(encoded, "frames are checked before they are queued");
-            self.settle();
-            if encoded {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.next_timer().map(|(deadline, _)| deadline)
-    }
-
-    fn wants_input(&self) -> bool {
-        self.is_receiving() && self.owner_has_room() && self.output_has_room()
-    }
-
-    fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
     }
 }
 

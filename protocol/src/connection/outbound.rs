@@ -1,4 +1,5 @@
 use crate::frame::{Frame, StreamId};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Frames that wait to be sent: those about the connection first, then the streams', one frame a stream in turn.
@@ -7,11 +8,19 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     control: VecDeque<Frame>,
-    streams: BTreeMap<StreamId, VecDeque<Frame>>,
-    /// Streams with a frame to send, each once.
-    turns: VecDeque<StreamId>,
+    streams: BTreeMap<StreamId, Waiting>,
+    /// Streams with a frame to send, each once, by its turn.
+    turns: BTreeMap<u64, StreamId>,
+    next_turn: u64,
     bytes: usize,
     stream_frames: usize,
+}
+
+/// What one stream has to send; never empty.
+#[derive(Debug)]
+struct Waiting {
+    turn: u64,
+    frames: VecDeque<Frame>,
 }
 
 impl Outbound {
@@ -23,11 +32,14 @@ impl Outbound {
     pub(super) fn push_stream(&mut self, frame: Frame) {
         self.bytes += frame.encoded_len();
         self.stream_frames += 1;
-        let queue = self.streams.entry(frame.stream_id).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(frame.stream_id);
+        match self.streams.entry(frame.stream_id) {
+            Entry::Occupied(waiting) => waiting.into_mut().frames.push_back(frame),
+            Entry::Vacant(vacant) => {
+                self.turns.insert(self.next_turn, frame.stream_id);
+                vacant.insert(Waiting { turn: self.next_turn, frames: VecDeque::from([frame]) });
+                self.next_turn += 1;
+            }
         }
-        queue.push_back(frame);
     }
 
     /// The next frame by the order of the type's documentation.
@@ -42,10 +54,10 @@ impl Outbound {
 
     /// Forgets what waits for a stream, and says whether anything did.
     pub(super) fn drop_stream(&mut self, stream_id: StreamId) -> bool {
-        let Some(queue) = self.streams.remove(&stream_id) else { return false };
-        self.turns.retain(|turn| *turn != stream_id);
-        self.stream_frames -= queue.len();
-        self.bytes -= queue.iter().map(Frame::encoded_len).sum::<usize>();
+        let Some(waiting) = self.streams.remove(&stream_id) else { return false };
+        self.turns.remove(&waiting.turn);
+        self.stream_frames -= waiting.frames.len();
+        self.bytes -= waiting.frames.iter().map(Frame::encoded_len).sum::<usize>();
         true
     }
 
@@ -68,14 +80,16 @@ impl Outbound {
     }
 
     fn pop_stream(&mut self) -> Option<Frame> {
-        let stream_id = self.turns.pop_front()?;
-        let queue = self.streams.get_mut(&stream_id)?;
-        let frame = queue.pop_front()?;
+        let (_, stream_id) = self.turns.pop_first()?;
+        let waiting = self.streams.get_mut(&stream_id)?;
+        let frame = waiting.frames.pop_front()?;
         self.stream_frames -= 1;
-        if queue.is_empty() {
+        if waiting.frames.is_empty() {
             self.streams.remove(&stream_id);
         } else {
-            self.turns.push_back(stream_id);
+            waiting.turn = self.next_turn;
+            self.turns.insert(self.next_turn, stream_id);
+            self.next_turn += 1;
         }
         Some(frame)
     }

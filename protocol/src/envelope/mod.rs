@@ -11,11 +11,11 @@
 //!
 //! | data | meaning | type |
 //! |---|---|---|
-//! | an X.509 SubjectPublicKeyInfo in DER | RSA: seal under it (294 bytes for 2,048 bits) | [`PeerKey::Rsa`] |
-//! | the nine ASCII bytes `plaintext` | do not encrypt | [`PeerKey::Plaintext`] |
+//! | an X.509 SubjectPublicKeyInfo in DER | RSA: seal under it (294 bytes for 2,048 bits) | [`PeerKey`] |
+//! | the nine ASCII bytes `plaintext` | do not encrypt | [`PeerKey::is_plaintext`] |
 //!
-//! The Java proxy makes 2,048-bit keys with JDK 17 and 3,072-bit ones from JDK 19 on (JDK-8282995). Accepted here are
-//! [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`].
+//! The Java proxy makes 2,048-bit keys with JDK 17 and 3,072-bit ones from JDK 19 on (JDK-8282995). Accepted here are 1,024
+//! to 8,192 bits.
 //!
 //! # The sealed payload
 //!
@@ -51,16 +51,16 @@
 //! # Example
 //!
 //! ```
-//! use prometheus_rsocket_protocol::envelope::{self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair, RsaKeySize};
+//! use prometheus_rsocket_protocol::envelope::{self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // The proxy makes a key pair, once. Seeds are fixed here; real ones come from the system's randomness.
-//! let keys = RsaKeyPair::generate(RsaKeySize::Bits2048, [1; 32])?;
+//! let keys = RsaKeyPair::generate(2048, [1; 32])?;
 //! let request = keys.public_key();
 //!
 //! // The application seals its metrics for the key that came with the request.
 //! let key = PeerKey::parse(&request)?;
-//! let answer = envelope::seal(&key, b"up 1\n", AesKeySize::Bits128, [2; 32])?;
+//! let answer = envelope::seal(&key, b"up 1\n", AesKeySize::Aes128, [2; 32])?;
 //!
 //! // The proxy opens them.
 //! let opened = envelope::open(&keys, &answer, &OpenLimits::default(), [3; 32])?;
@@ -69,30 +69,22 @@
 //! # }
 //! ```
 
-mod cipher;
+mod aes;
 mod error;
-mod key;
 mod open;
-mod rng;
 mod rsa;
 mod seal;
 mod snappy;
+
 #[cfg(test)]
 mod tests;
 
-pub use self::cipher::{decrypt, encrypt};
-pub use self::error::{DecryptError, ExpandError, KeyError, OpenError, SealError, UnwrapError};
-pub use self::key::{AesKeySize, SecretKey};
-pub use self::open::{KeyUnwrap, OpenLimits, Opened, open};
-pub use self::rsa::{PeerKey, RsaKeyPair, RsaKeySize, RsaPeerKey};
-pub use self::seal::{seal, wrap_key};
-pub use self::snappy::{compress, expand};
+pub use self::aes::{AesKeySize, SecretKey, decrypt, encrypt};
+pub use error::{KeyError, OpenError, SealError, UnwrapError};
+pub use open::{KeyUnwrap, OpenLimits, Opened, open};
+pub use rsa::{PeerKey, RsaKeyPair};
+pub use seal::seal;
+pub use snappy::{compress, expand};
 
-/// The smallest RSA modulus that is accepted, in bits. Smaller ones are broken in practice.
-pub const MIN_RSA_BITS: usize = 1024;
-
-/// The largest RSA modulus that is accepted, in bits. A bound on the work that a peer's key can cause.
-pub const MAX_RSA_BITS: usize = 8192;
-
-/// The metadata, or key, that means "not encrypted".
-const PLAINTEXT: &[u8] = b"plaintext";
+/// The key and the metadata of plaintext mode.
+pub const PLAINTEXT: &[u8] = b"plaintext";

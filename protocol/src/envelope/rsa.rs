@@ -1,162 +1,112 @@
-use super::{KeyError, KeyUnwrap, MAX_RSA_BITS, MIN_RSA_BITS, PLAINTEXT, SecretKey, UnwrapError};
-use super::{SealError, rng};
+use super::{KeyError, KeyUnwrap, PLAINTEXT, SealError, SecretKey, UnwrapError};
 use ::rsa::pkcs1;
 use ::rsa::pkcs8::{DecodePrivateKey, EncodePublicKey, SubjectPublicKeyInfoRef};
 use ::rsa::traits::PublicKeyParts;
 use ::rsa::{BigUint, Oaep, RsaPrivateKey, RsaPublicKey};
 use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use sha1::Sha1;
 use sha2::Sha256;
 use std::fmt;
 
-/// What a proxy wants its metrics sealed with.
+/// What a proxy sent for metrics to be sealed under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerKey {
-    /// Not at all.
+pub struct PeerKey(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
     Plaintext,
-    /// An AES key wrapped with this.
-    Rsa(RsaPeerKey),
+    Rsa(RsaPublicKey),
 }
 
 impl PeerKey {
-    /// Reads the data of a proxy's request: `plaintext`, or an RSA key as X.509 SubjectPublicKeyInfo in DER.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`] if it is neither, or a key outside of [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`].
-    pub fn parse(data: &[u8]) -> Result<Self, KeyError> {
-        if data == PLAINTEXT { Ok(Self::Plaintext) } else { RsaPeerKey::parse(data).map(Self::Rsa) }
-    }
-}
-
-/// A proxy's RSA key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RsaPeerKey(RsaPublicKey);
-
-impl RsaPeerKey {
-    fn parse(der: &[u8]) -> Result<Self, KeyError> {
-        let malformed = |reason: String| KeyError::Malformed {
-            expected: "an X.509 SubjectPublicKeyInfo",
-            len: der.len(),
-            reason,
-        };
-        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|e| malformed(e.to_string()))?;
+    /// Reads a key: `plaintext`, or a SubjectPublicKeyInfo of an RSA key of 1024 to 8192 bits.
+    pub fn parse(key: &[u8]) -> Result<Self, KeyError> {
+        if key == PLAINTEXT {
+            return Ok(Self(Kind::Plaintext));
+        }
+        let malformed = |reason: String| KeyError::Malformed { len: key.len(), reason };
+        if key.len() > MAX_KEY_DER {
+            return Err(malformed("it is too long".to_owned()));
+        }
+        let info = SubjectPublicKeyInfoRef::try_from(key).map_err(|e| malformed(e.to_string()))?;
         if info.algorithm.oid != pkcs1::ALGORITHM_OID {
             return Err(KeyError::NotRsa { oid: info.algorithm.oid.to_string() });
         }
-        let bits = info.subject_public_key.as_bytes();
-        let bits = bits.ok_or_else(|| malformed("a bit string of broken bytes".to_owned()))?;
-        let key = pkcs1::RsaPublicKey::try_from(bits).map_err(|e| malformed(e.to_string()))?;
-
-        let modulus = BigUint::from_bytes_be(key.modulus.as_bytes());
-        let exponent = BigUint::from_bytes_be(key.public_exponent.as_bytes());
-        let bits = checked_bits(&modulus)?;
-        match RsaPublicKey::new_with_max_size(modulus, exponent, MAX_RSA_BITS) {
-            Ok(key) => Ok(Self(key)),
-            Err(error) => Err(KeyError::Numbers { bits, reason: error.to_string() }),
-        }
+        let numbers = info.subject_public_key.as_bytes().unwrap_or_default();
+        let numbers =
+            pkcs1::RsaPublicKey::try_from(numbers).map_err(|e| malformed(e.to_string()))?;
+        let modulus = BigUint::from_bytes_be(numbers.modulus.as_bytes());
+        let exponent = BigUint::from_bytes_be(numbers.public_exponent.as_bytes());
+        // The crate's own reading of DER stops at 4,096 bits.
+        check_size(modulus.bits())?;
+        let key = RsaPublicKey::new_with_max_size(modulus, exponent, MAX_BITS)
+            .map_err(|error| malformed(error.to_string()))?;
+        Ok(Self(Kind::Rsa(key)))
     }
 
-    /// Bits of the modulus.
-    pub fn bits(&self) -> usize {
-        self.0.n().bits()
+    /// Whether metrics are not to be encrypted.
+    pub fn is_plaintext(&self) -> bool {
+        self.0 == Kind::Plaintext
     }
 
-    /// Wraps `secret`, padded with randomness from `seed`.
-    pub(super) fn wrap(&self, secret: &SecretKey, seed: [u8; 32]) -> Result<Bytes, SealError> {
-        let wrapped = self.0.encrypt(&mut rng::from_seed(seed), oaep(), secret.as_bytes());
-        wrapped.map(Bytes::from).map_err(|error| SealError::Wrap { reason: error.to_string() })
-    }
-}
-
-impl fmt::Debug for RsaPeerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RsaPeerKey").field("bits", &self.bits()).finish_non_exhaustive()
-    }
-}
-
-/// Size of a key pair that is made here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RsaKeySize {
-    /// 2,048 bits: the fastest to unwrap with that is not broken, and the size that all known clients have met.
-    #[default]
-    Bits2048,
-    /// 3,072 bits.
-    Bits3072,
-    /// 4,096 bits.
-    Bits4096,
-}
-
-impl RsaKeySize {
-    /// The size in bits.
-    pub const fn bits(self) -> usize {
-        match self {
-            Self::Bits2048 => 2048,
-            Self::Bits3072 => 3072,
-            Self::Bits4096 => 4096,
+    /// Wraps an AES key, or in plaintext mode gives the text that stands for one. `seed` must be secret and fresh.
+    pub fn wrap(&self, key: &SecretKey, seed: [u8; 32]) -> Result<Bytes, SealError> {
+        match &self.0 {
+            Kind::Plaintext => Ok(Bytes::from_static(PLAINTEXT)),
+            Kind::Rsa(public) => public
+                .encrypt(&mut ChaCha20Rng::from_seed(seed), padding(), key.expose())
+                .map(Bytes::from)
+                .map_err(|error| SealError::Wrap(error.to_string())),
         }
     }
 }
 
-/// A proxy's RSA key pair, by the `rsa` crate. The private half is erased when dropped; `Debug` shows the size only.
+/// An RSA key pair of the `rsa` crate.
+///
+/// That crate's arithmetic does not take constant time (RUSTSEC-2023-0071). Unwrapping is therefore blinded by fresh
+/// randomness, which decouples its time from what is unwrapped.
 pub struct RsaKeyPair {
     private: RsaPrivateKey,
     public: Bytes,
 }
 
 impl RsaKeyPair {
-    /// Makes the key pair that `seed` yields. The seed must be random, secret, and used for nothing else.
-    ///
-    /// Takes from a tenth of a second to several seconds; call it off the event loop.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Generation`] if the backend refuses, which it has no reason to.
-    pub fn generate(size: RsaKeySize, seed: [u8; 32]) -> Result<Self, KeyError> {
-        let bits = size.bits();
-        let failed = |reason: String| KeyError::Generation { bits, reason };
-        let private = RsaPrivateKey::new(&mut rng::from_seed(seed), bits);
-        Self::new(private.map_err(|error| failed(error.to_string()))?)
+    /// Makes a key pair of 2048, 3072 or 4096 bits. Takes from a tenth of a second to many; `seed` must be secret and fresh.
+    pub fn generate(bits: usize, seed: [u8; 32]) -> Result<Self, KeyError> {
+        if !matches!(bits, 2048 | 3072 | 4096) {
+            return Err(KeyError::Size { bits });
+        }
+        let private = RsaPrivateKey::new(&mut ChaCha20Rng::from_seed(seed), bits)
+            .map_err(|error| KeyError::Generate(error.to_string()))?;
+        Self::new(private)
     }
 
-    /// Reads a key pair of two primes from PKCS #8 in DER, not encrypted, as Java and `openssl genpkey -outform DER` write it.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`] if it is no such thing, or outside of [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`].
-    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        let private = RsaPrivateKey::from_pkcs8_der(der).map_err(|error| KeyError::Malformed {
-            expected: "a PKCS #8 PrivateKeyInfo of RSA",
-            len: der.len(),
-            reason: error.to_string(),
-        })?;
+    /// Reads a private key in PKCS#8 DER.
+    pub fn from_pkcs8_der(key: &[u8]) -> Result<Self, KeyError> {
+        let private = RsaPrivateKey::from_pkcs8_der(key)
+            .map_err(|error| KeyError::Malformed { len: key.len(), reason: error.to_string() })?;
+        check_size(private.n().bits())?;
         Self::new(private)
     }
 
     fn new(private: RsaPrivateKey) -> Result<Self, KeyError> {
-        let bits = checked_bits(private.n())?;
-        match private.to_public_key().to_public_key_der() {
-            Ok(der) => Ok(Self { private, public: Bytes::from(der.into_vec()) }),
-            Err(error) => Err(KeyError::Numbers { bits, reason: error.to_string() }),
-        }
-    }
-
-    /// Bits of the modulus.
-    pub fn bits(&self) -> usize {
-        self.private.n().bits()
+        let public = private
+            .to_public_key()
+            .to_public_key_der()
+            .map_err(|error| KeyError::Generate(error.to_string()))?;
+        Ok(Self { private, public: public.into_vec().into() })
     }
 }
 
 impl KeyUnwrap for RsaKeyPair {
     fn unwrap_key(&self, wrapped: &[u8], seed: [u8; 32]) -> Result<SecretKey, UnwrapError> {
-        let expected = self.private.size();
-        if wrapped.len() != expected {
-            return Err(UnwrapError::WrongLength { expected, actual: wrapped.len() });
-        }
-        match self.private.decrypt_blinded(&mut rng::from_seed(seed), oaep(), wrapped) {
-            Ok(secret) => SecretKey::from_vec(secret),
-            Err(_) => Err(UnwrapError::Rejected { len: wrapped.len() }),
-        }
+        let failed = UnwrapError { len: wrapped.len(), expected: self.private.size() };
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let key =
+            self.private.decrypt_blinded(&mut random, padding(), wrapped).map_err(|_| failed)?;
+        SecretKey::new(key).map_err(|_| failed)
     }
 
     fn public_key(&self) -> Bytes {
@@ -166,17 +116,24 @@ impl KeyUnwrap for RsaKeyPair {
 
 impl fmt::Debug for RsaKeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RsaKeyPair").field("bits", &self.bits()).finish_non_exhaustive()
+        write!(f, "RsaKeyPair({} bits)", self.private.n().bits())
     }
 }
 
-/// The JDK's reading of "RSA/ECB/OAEPWithSHA-256AndMGF1Padding".
-fn oaep() -> Oaep {
+/// What the JDK calls `OAEPWithSHA-256AndMGF1Padding`: its mask generation stays at SHA-1.
+fn padding() -> Oaep {
     Oaep::new_with_mgf_hash::<Sha256, Sha1>()
 }
 
-fn checked_bits(modulus: &BigUint) -> Result<usize, KeyError> {
-    let bits = modulus.bits();
-    let accepted = (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits);
-    if accepted { Ok(bits) } else { Err(KeyError::Size { bits }) }
+fn check_size(bits: usize) -> Result<(), KeyError> {
+    if (MIN_BITS..=MAX_BITS).contains(&bits) { Ok(()) } else { Err(KeyError::Size { bits }) }
 }
+
+/// Smaller keys are broken in practice.
+const MIN_BITS: usize = 1024;
+
+/// A bound on the work that a peer's key can cause.
+const MAX_BITS: usize = 8192;
+
+/// More than the DER of any key that is accepted.
+const MAX_KEY_DER: usize = 4096;

@@ -1,38 +1,30 @@
-use super::{AesKeySize, PLAINTEXT, PeerKey, RsaPeerKey, SealError, SecretKey};
-use super::{cipher, rng, snappy};
+use super::{AesKeySize, PLAINTEXT, PeerKey, SealError, SecretKey, aes};
 use crate::Payload;
 use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use snap::raw::Encoder;
 
-/// Seals `text` for the proxy that sent `key`.
+/// Seals a text under a proxy's key: what an application answers a scrape with, and what it pushes.
 ///
-/// That `text` is UTF-8 in the Prometheus text format is not checked: the proxy does so. `seed` must be random, secret,
-/// and used once. The same arguments give the same bytes.
-///
-/// # Errors
-///
-/// [`SealError`], by the step that failed; none is to be expected for texts that fit a frame.
+/// `seed` must be secret and fresh: the AES key and the padding come from it. In plaintext mode it is not used.
 pub fn seal(
     key: &PeerKey,
     text: &[u8],
-    aes: AesKeySize,
+    size: AesKeySize,
     seed: [u8; 32],
 ) -> Result<Payload, SealError> {
-    let key = match key {
-        PeerKey::Plaintext => return Ok(Payload::new(PLAINTEXT, Bytes::copy_from_slice(text))),
-        PeerKey::Rsa(key) => key,
-    };
-    let (secret_seed, padding_seed) = rng::split(seed);
-    let secret = SecretKey::generate(aes, secret_seed);
-    let metadata = wrap_key(key, &secret, padding_seed)?;
-    let data = cipher::encrypt_vec(&secret, snappy::compress_vec(text)?);
-    Ok(Payload::new(metadata, data))
-}
-
-/// The sealing's third step: `secret` wrapped with the proxy's RSA key, padded with randomness from `seed`.
-///
-/// # Errors
-///
-/// [`SealError::Wrap`] if the backend refuses, which no key that was accepted should cause.
-pub fn wrap_key(key: &RsaPeerKey, secret: &SecretKey, seed: [u8; 32]) -> Result<Bytes, SealError> {
-    key.wrap(secret, seed)
+    if key.is_plaintext() {
+        return Ok(Payload::new(PLAINTEXT, Bytes::copy_from_slice(text)));
+    }
+    let mut random = ChaCha20Rng::from_seed(seed);
+    let mut bytes = vec![0; size.bytes()];
+    random.fill_bytes(&mut bytes);
+    let secret = SecretKey::new(bytes).map_err(|error| SealError::Wrap(error.to_string()))?;
+    let mut padding_seed = [0; 32];
+    random.fill_bytes(&mut padding_seed);
+    let block = Encoder::new()
+        .compress_vec(text)
+        .map_err(|error| SealError::Compress { len: text.len(), reason: error.to_string() })?;
+    Ok(Payload::new(key.wrap(&secret, padding_seed)?, aes::encrypt(&secret, &block)))
 }

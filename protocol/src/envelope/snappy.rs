@@ -1,55 +1,41 @@
-use super::{ExpandError, SealError};
+use super::OpenError;
 use bytes::Bytes;
+use snap::raw::{Decoder, Encoder, decompress_len};
 
-/// The sealing's first step: `text` as one raw Snappy block. Also what a proxy keeps a text as.
-///
-/// # Errors
-///
-/// [`SealError::TooLong`] beyond Snappy's own limit, some 3.6 GiB.
-pub fn compress(text: &[u8]) -> Result<Bytes, SealError> {
-    let mut block = compress_vec(text)?;
-    // The buffer was sized for the worst case; a block that is kept must not keep that.
+/// Compresses a text to a raw Snappy block. Texts of 4 GiB and more, which Snappy cannot take, give an empty block; nothing here
+/// lets such a text arise.
+pub fn compress(text: &[u8]) -> Bytes {
+    let mut block = Encoder::new().compress_vec(text).unwrap_or_default();
+    // The buffer was made for the worst case, more than the text takes. A block that is kept must not keep that.
     block.shrink_to_fit();
-    Ok(Bytes::from(block))
+    Bytes::from(block)
 }
 
-pub(super) fn compress_vec(text: &[u8]) -> Result<Vec<u8>, SealError> {
-    let too_long = |_| SealError::TooLong { len: text.len() };
-    snap::raw::Encoder::new().compress_vec(text).map_err(too_long)
-}
-
-/// The opening's third step: undoes [`compress`].
-///
-/// The length that the block announces is believed only if it is at most `max_text_len` *and* a block of this size can
-/// expand to it at all. Nothing is allocated before.
-///
-/// # Errors
-///
-/// [`ExpandError`], by what is wrong with the block.
-pub fn expand(block: &[u8], max_text_len: usize) -> Result<Bytes, ExpandError> {
-    expand_vec(block, max_text_len).map(Bytes::from)
-}
-
-pub(super) fn expand_vec(block: &[u8], max_text_len: usize) -> Result<Vec<u8>, ExpandError> {
-    let corrupt = |error: snap::Error| ExpandError::Corrupt {
-        block_len: block.len(),
-        reason: error.to_string(),
+/// Expands a raw Snappy block of at most `max_len` bytes of text. What the block announces is checked before anything is
+/// allocated, and also against what a block of its size can hold at all.
+pub fn expand(block: &[u8], max_len: usize) -> Result<Bytes, OpenError> {
+    let reason =
+        |error: snap::Error| OpenError::Expand { len: block.len(), reason: error.to_string() };
+    let announced = match decompress_len(block) {
+        Ok(announced) => announced,
+        Err(snap::Error::TooBig { given, .. }) => {
+            return Err(OpenError::TooLong { len: given, limit: max_len });
+        }
+        Err(error) => return Err(reason(error)),
     };
-    let announced = snap::raw::decompress_len(block).map_err(corrupt)?;
-    if announced > max_text_len {
-        return Err(ExpandError::TooLong { announced, limit: max_text_len });
+    if announced > max_len {
+        return Err(OpenError::TooLong { len: announced as u64, limit: max_len });
     }
     if announced > max_expansion(block.len()) {
-        return Err(ExpandError::Impossible { announced, block_len: block.len() });
+        return Err(OpenError::Expand {
+            len: block.len(),
+            reason: format!("it announces {announced} bytes, more than such a block can hold"),
+        });
     }
-    let mut text = vec![0; announced];
-    let len = snap::raw::Decoder::new().decompress(block, &mut text).map_err(corrupt)?;
-    text.truncate(len);
-    Ok(text)
+    Decoder::new().decompress_vec(block).map(Bytes::from).map_err(reason)
 }
 
-/// The most that a block of this size can expand to. Its densest element is the copy with a two-byte offset: 3 bytes
-/// for at most 64.
+/// The most that a block of this size can hold: its densest element is a copy of 64 bytes of text in 3 bytes.
 fn max_expansion(block_len: usize) -> usize {
     block_len.saturating_mul(64) / 3
 }

@@ -45,8 +45,9 @@ use memchr::memchr;
 
 /// What [`check`] accepts of one application.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The most series, counted as lines with a value. Default: 100,000, a hundred times what a usual application has.
+    /// The most series, counted as lines with a value. Default: 200,000.
     pub max_series: usize,
     /// The longest line, in bytes without its line break. Default: 64 KiB.
     pub max_line_len: usize,
@@ -56,7 +57,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_series: 100_000, max_line_len: 64 << 10, max_labels: 128 }
+        Self { max_series: 200_000, max_line_len: 64 << 10, max_labels: 128 }
     }
 }
 

@@ -15,8 +15,8 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Pipe<S> {
     stream: S,
-    input: BytesMut,
-    output: BytesMut,
+    pub(super) input: BytesMut,
+    pub(super) output: BytesMut,
     /// `input` begins with frames that the machine did not want when it saw them.
     held: bool,
     /// Something was written since the last flush.

@@ -1,1 +1,3 @@
-
+mod ending;
+mod running;
+mod toy;

@@ -1,0 +1,253 @@
+use super::{AppId, RoundId};
+use crate::connection::{CloseReason, Config, Connection, Event, StreamFailure, Violation};
+use crate::frame::{ErrorCode, Setup, StreamId};
+use crate::{Machine, Payload};
+use bytes::{Bytes, BytesMut};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+/// One application's connection as the proxy sees it: pushes the proxy's public key as soon as the application is set up,
+/// asks for metrics, takes pushes.
+///
+/// Owns the [`Connection`] and is driven like one. Between it and the [`Collector`](super::Collector), the embedder carries
+/// [`SessionEvent`]s one way and [`SessionCommand`]s the other; they need not be on the same thread.
+#[derive(Debug)]
+pub struct Session {
+    app: AppId,
+    key: Bytes,
+    connection: Connection,
+    /// Scrapes under way, by stream.
+    scrapes: BTreeMap<StreamId, RoundId>,
+    events: VecDeque<SessionEvent>,
+}
+
+/// What the collector tells a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionCommand {
+    /// A push that was asked about is stored: say so.
+    AcknowledgePush {
+        /// The application's stream.
+        stream_id: StreamId,
+    },
+    /// The round no longer waits for this application.
+    Cancel {
+        /// The round.
+        round: RoundId,
+    },
+    /// End the connection.
+    Close {
+        /// The code of the final ERROR.
+        code: ErrorCode,
+        /// Its text.
+        message: String,
+    },
+    /// A push that was asked about is not stored: say why.
+    RejectPush {
+        /// The application's stream.
+        stream_id: StreamId,
+        /// Why, for people.
+        message: String,
+    },
+    /// Ask the application for its metrics.
+    Scrape {
+        /// For which round.
+        round: RoundId,
+    },
+}
+
+/// What a session tells the collector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The application answered a scrape. Nothing of the payload was looked at yet.
+    Answered {
+        /// The round that asked.
+        round: RoundId,
+        /// The sealed metrics, or nothing.
+        payload: Option<Payload>,
+    },
+    /// The connection is over. The last event.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The application is set up, and its key is on the way.
+    Connected {
+        /// What it said of itself.
+        setup: Setup,
+    },
+    /// A scrape failed.
+    Failed {
+        /// The round that asked.
+        round: RoundId,
+        /// Why.
+        error: StreamFailure,
+    },
+    /// A scrape could not even be sent.
+    NotAsked {
+        /// The round that asked.
+        round: RoundId,
+        /// Why, for people.
+        error: String,
+    },
+    /// The application pushed its last metrics.
+    Pushed {
+        /// Where it waits to hear that they are stored; `None` for fire and forget.
+        stream_id: Option<StreamId>,
+        /// The sealed metrics.
+        payload: Payload,
+    },
+    /// The application broke a rule on one stream, and heard so; its connection goes on.
+    StreamViolation {
+        /// Which rule.
+        violation: Violation,
+    },
+}
+
+impl Session {
+    /// A session for an application whose transport was just accepted. `key` is the proxy's public key as SPKI DER,
+    /// or `plaintext` (see [`envelope`](crate::envelope)).
+    pub fn new(app: AppId, config: Config, key: Bytes, now: Instant) -> Self {
+        Self {
+            app,
+            key,
+            connection: Connection::server(config, now),
+            scrapes: BTreeMap::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Whose it is.
+    pub fn app(&self) -> AppId {
+        self.app
+    }
+
+    /// Carries a command out. One for something that is over does nothing.
+    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) {
+        match command {
+            // The stream may have been cancelled meanwhile, which is why these results are of no interest.
+            SessionCommand::AcknowledgePush { stream_id } => {
+                let _ = self.connection.respond(stream_id, Payload::default());
+            }
+            SessionCommand::RejectPush { stream_id, message } => {
+                let _ = self.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, &message);
+            }
+            SessionCommand::Cancel { round } => {
+                if let Some(stream_id) = self.stream_of(round) {
+                    self.scrapes.remove(&stream_id);
+                    let _ = self.connection.cancel(stream_id);
+                }
+            }
+            SessionCommand::Close { code, message } => self.connection.close(now, code, &message),
+            SessionCommand::Scrape { round } => {
+                match self.connection.request_response(Payload::from_data(self.key.clone())) {
+                    Ok(stream_id) => {
+                        self.scrapes.insert(stream_id, round);
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        self.events.push_back(SessionEvent::NotAsked { round, error });
+                    }
+                }
+            }
+        }
+        self.translate();
+    }
+
+    /// Takes one message of a transport that keeps messages apart ([`Connection::handle_frame`]).
+    pub fn handle_frame(&mut self, now: Instant, frame: Bytes) {
+        self.connection.handle_frame(now, frame);
+        self.translate();
+    }
+
+    /// The next event for the collector.
+    pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    fn stream_of(&self, round: RoundId) -> Option<StreamId> {
+        self.scrapes.iter().find(|(_, asked)| **asked == round).map(|(stream_id, _)| *stream_id)
+    }
+
+    /// Turns the connection's events into this session's.
+    fn translate(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            if let Some(event) = self.on_event(event) {
+                self.events.push_back(event);
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> Option<SessionEvent> {
+        Some(match event {
+            Event::SetupReceived { setup } => {
+                // The first request of a fresh connection: it is neither closed nor full.
+                let _ = self.connection.fire_and_forget(Payload::from_data(self.key.clone()));
+                SessionEvent::Connected { setup }
+            }
+            Event::Response { stream_id, payload } => {
+                let round = self.scrapes.remove(&stream_id)?;
+                SessionEvent::Answered { round, payload }
+            }
+            Event::RequestFailed { stream_id, error } => {
+                let round = self.scrapes.remove(&stream_id)?;
+                SessionEvent::Failed { round, error }
+            }
+            Event::FireAndForget { payload, .. } => {
+                SessionEvent::Pushed { stream_id: None, payload }
+            }
+            Event::RequestResponse { stream_id, payload } => {
+                SessionEvent::Pushed { stream_id: Some(stream_id), payload }
+            }
+            Event::StreamViolation { violation, .. } => SessionEvent::StreamViolation { violation },
+            Event::Closed { reason } => SessionEvent::Closed { reason },
+            Event::Canceled { .. } | Event::MetadataPush { .. } => return None,
+        })
+    }
+}
+
+/// Events that may wait in a session before it wants no more input; they hold payloads.
+const MAX_EVENTS: usize = 16;
+
+impl Machine for Session {
+    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
+        // The connection's own bound on events holds within one call; what it then gives out is held here.
+        loop {
+            let before = input.len();
+            self.connection.handle_input(now, input);
+            self.translate();
+            if input.len() == before || !self.wants_input() {
+                return;
+            }
+        }
+    }
+
+    fn handle_eof(&mut self, now: Instant) {
+        self.connection.handle_eof(now);
+        self.translate();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.connection.handle_timeout(now);
+        self.translate();
+    }
+
+    fn poll_transmit(&mut self, now: Instant, output: &mut BytesMut) -> bool {
+        let sent = self.connection.poll_transmit(now, output);
+        self.translate();
+        sent
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.connection.poll_timeout()
+    }
+
+    fn wants_input(&self) -> bool {
+        self.connection.wants_input() && self.events.len() < MAX_EVENTS
+    }
+
+    fn is_closed(&self) -> bool {
+        self.connection.is_closed()
+    }
+}

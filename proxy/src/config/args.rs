@@ -1,0 +1,128 @@
+use super::value::{self, ListenAddr, RuntimeKind};
+use clap::Parser;
+use std::time::Duration;
+
+/// The command line. What is not given is `None`, so that the environment and the defaults can follow.
+#[derive(Debug, Parser)]
+#[command(
+    name = "prometheus-rsocket-proxy",
+    version,
+    about = "Lets Prometheus scrape applications that may only open outgoing connections",
+    after_help = AFTER_HELP
+)]
+pub(super) struct Args {
+    /// Where applications connect over TCP: host:port (port 0 takes any), or off [default: 0.0.0.0:7001]
+    #[arg(long, value_name = "ADDR", value_parser = value::listen_addr, help_heading = "Listeners")]
+    pub(super) listen_tcp: Option<ListenAddr>,
+
+    /// Where applications connect over WebSocket, likewise [default: 0.0.0.0:8081]
+    #[arg(long, value_name = "ADDR", value_parser = value::listen_addr, help_heading = "Listeners")]
+    pub(super) listen_websocket: Option<ListenAddr>,
+
+    /// Where Prometheus scrapes, over HTTP, likewise [default: 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDR", value_parser = value::listen_addr, help_heading = "Listeners")]
+    pub(super) listen_http: Option<ListenAddr>,
+
+    /// The original's name for the port of --listen-http
+    #[arg(long = "server.port", value_name = "PORT", value_parser = value::listen_port, hide = true)]
+    pub(super) server_port: Option<ListenAddr>,
+
+    /// The original's name for the port of --listen-tcp
+    #[arg(
+        long = "micrometer.prometheus-proxy.tcp-port",
+        value_name = "PORT",
+        value_parser = value::listen_port,
+        hide = true
+    )]
+    pub(super) micrometer_tcp_port: Option<ListenAddr>,
+
+    /// The original's name for the port of --listen-websocket
+    #[arg(
+        long = "micrometer.prometheus-proxy.websocket-port",
+        value_name = "PORT",
+        value_parser = value::listen_port,
+        hide = true
+    )]
+    pub(super) micrometer_websocket_port: Option<ListenAddr>,
+
+    /// The async runtime: tokio or smol, as far as built in [default: tokio]
+    #[arg(long, value_name = "RUNTIME", value_parser = value::runtime)]
+    pub(super) runtime: Option<RuntimeKind>,
+
+    /// Run so many small example applications inside this process [default: 0]
+    #[arg(long, value_name = "COUNT", value_parser = value::demo_count)]
+    pub(super) demo: Option<usize>,
+
+    /// What to log: error, warn, info, debug, trace, or filters such as info,hyper=debug [default: info]
+    #[arg(long, value_name = "FILTER", value_parser = value::log_filter)]
+    pub(super) log: Option<String>,
+
+    /// How long a scrape may take where the scraper does not say [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Scrapes")]
+    pub(super) scrape_timeout: Option<Duration>,
+
+    /// How long it may take at most, whatever the scraper says [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Scrapes")]
+    pub(super) scrape_timeout_max: Option<Duration>,
+
+    /// How much of that time is kept for putting the answer together and sending it [default: 500ms]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Scrapes")]
+    pub(super) scrape_timeout_offset: Option<Duration>,
+
+    /// How many scrapes may run at the same time [default: 8]
+    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Scrapes")]
+    pub(super) max_concurrent_scrapes: Option<usize>,
+
+    /// How many HTTP connections may be open [default: 256]
+    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Scrapes")]
+    pub(super) max_http_connections: Option<usize>,
+
+    /// How many applications may be connected [default: 10000]
+    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Applications")]
+    pub(super) max_connections: Option<usize>,
+
+    /// How much text one application's metrics may be [default: 8MiB]
+    #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Applications")]
+    pub(super) max_text_bytes: Option<usize>,
+
+    /// How many series one application's metrics may have [default: 50000]
+    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Applications")]
+    pub(super) max_series: Option<usize>,
+
+    /// How long a frame of an application's may be [default: 16777215]
+    #[arg(long, value_name = "BYTES", value_parser = value::frame_bytes, help_heading = "Applications")]
+    pub(super) max_frame_bytes: Option<usize>,
+
+    /// How long a connected application may take to introduce itself [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Applications")]
+    pub(super) setup_timeout: Option<Duration>,
+
+    /// Size of the proxy's RSA key: 2048, 3072 or 4096 [default: 2048]
+    #[arg(long, value_name = "BITS", value_parser = value::key_bits, help_heading = "Applications")]
+    pub(super) key_bits: Option<usize>,
+
+    /// How many applications' last metrics are held for the next scrapes [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = value::count, help_heading = "Pushes")]
+    pub(super) max_held_pushes: Option<usize>,
+
+    /// How much text all of them may be together [default: 64MiB]
+    #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Pushes")]
+    pub(super) max_held_push_bytes: Option<usize>,
+
+    /// How long they are held [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Pushes")]
+    pub(super) push_ttl: Option<Duration>,
+
+    /// How long scrapes under way may go on after a signal to stop [default: 15s]
+    #[arg(long, value_name = "TIME", value_parser = value::duration)]
+    pub(super) shutdown_timeout: Option<Duration>,
+}
+
+const AFTER_HELP: &str = "\
+Times are written like 500ms, 10s, 5m or 1h30m; bytes like 16777215, 64KiB, 8MiB or 1GiB.
+
+Every option can be set by an environment variable too: PROMETHEUS_RSOCKET_PROXY_ and its name in capitals, such as
+PROMETHEUS_RSOCKET_PROXY_LISTEN_TCP. The names of the Java proxy work as well: --server.port,
+--micrometer.prometheus-proxy.tcp-port and --micrometer.prometheus-proxy.websocket-port with a port, and SERVER_PORT,
+MICROMETER_PROMETHEUSPROXY_TCPPORT and MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT in the environment.
+Options come before environment variables, and names of this program before names of the Java proxy.";

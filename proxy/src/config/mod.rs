@@ -1,0 +1,164 @@
+//! Configuration: the command line, the environment, and the names that the original is configured by.
+
+mod args;
+mod source;
+mod value;
+
+pub use source::ConfigError;
+pub use value::{ListenAddr, RuntimeKind};
+
+use args::Args;
+use clap::Parser;
+use source::{Environment, ORIGINAL_HTTP, ORIGINAL_TCP, ORIGINAL_WEBSOCKET};
+use std::{ffi::OsString, time::Duration};
+
+/// All that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where applications connect over TCP.
+    pub listen_tcp: ListenAddr,
+    /// Where applications connect over WebSocket. A program built without that listener says so, and goes on without.
+    pub listen_websocket: ListenAddr,
+    /// Where Prometheus scrapes.
+    pub listen_http: ListenAddr,
+    /// The runtime to run on. One that is not built in can be asked for; it is the program that refuses it.
+    pub runtime: RuntimeKind,
+    /// How many example applications run inside the process.
+    pub demo: usize,
+    /// What to log, as `tracing-subscriber` filters are written.
+    pub log: String,
+    /// How long a scrape may take where the scraper does not say.
+    pub scrape_timeout: Duration,
+    /// How long a scrape may take at most.
+    pub scrape_timeout_max: Duration,
+    /// How much of a scrape's time is kept for putting the answer together and sending it.
+    pub scrape_timeout_offset: Duration,
+    /// How many scrapes may run at the same time.
+    pub max_concurrent_scrapes: usize,
+    /// How many HTTP connections may be open.
+    pub max_http_connections: usize,
+    /// How many applications may be connected.
+    pub max_connections: usize,
+    /// How many bytes of text one application's metrics may be.
+    pub max_text_bytes: usize,
+    /// How many series one application's metrics may have.
+    pub max_series: usize,
+    /// How many bytes a frame of an application's may be.
+    pub max_frame_bytes: usize,
+    /// How long a connected application may take to send its SETUP.
+    pub setup_timeout: Duration,
+    /// The size of the proxy's RSA key: 2048, 3072 or 4096.
+    pub key_bits: usize,
+    /// How many pushes are held; with 0, none.
+    pub max_held_pushes: usize,
+    /// How many bytes of text all held pushes may be together.
+    pub max_held_push_bytes: usize,
+    /// How long a push is held.
+    pub push_ttl: Duration,
+    /// How long scrapes under way may go on after a signal to stop.
+    pub shutdown_timeout: Duration,
+}
+
+impl Config {
+    /// Reads a command line, whose first argument is the program's name, and an environment, as
+    /// [`std::env::args_os`] and [`std::env::var_os`] supply them.
+    ///
+    /// The order, for each setting: the option, the original's option, the environment variable, the original's
+    /// environment variable, the default. An environment variable that is empty counts as not set.
+    pub fn from_args(
+        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+        env: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, ConfigError> {
+        let args = Args::try_parse_from(args)?;
+        let config = Self::resolve(args, &Environment(&env))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[rustfmt::skip] // One setting, one line.
+    fn resolve(args: Args, env: &Environment<'_>) -> Result<Self, ConfigError> {
+        let mut c = Self::default();
+        let tcp = args.listen_tcp.or(args.micrometer_tcp_port);
+        let websocket = args.listen_websocket.or(args.micrometer_websocket_port);
+        let http = args.listen_http.or(args.server_port);
+        env.set_listener(&mut c.listen_tcp, tcp, "listen-tcp", &ORIGINAL_TCP)?;
+        env.set_listener(&mut c.listen_websocket, websocket, "listen-websocket", &ORIGINAL_WEBSOCKET)?;
+        env.set_listener(&mut c.listen_http, http, "listen-http", &ORIGINAL_HTTP)?;
+        env.set(&mut c.runtime, args.runtime, "runtime", value::runtime)?;
+        env.set(&mut c.demo, args.demo, "demo", value::demo_count)?;
+        env.set(&mut c.log, args.log, "log", value::log_filter)?;
+
+        env.set(&mut c.scrape_timeout_max, args.scrape_timeout_max, "scrape-timeout-max", value::positive_duration)?;
+        // Who lowers the maximum alone has not asked for more than it.
+        c.scrape_timeout = c.scrape_timeout.min(c.scrape_timeout_max);
+        env.set(&mut c.scrape_timeout, args.scrape_timeout, "scrape-timeout", value::positive_duration)?;
+        env.set(&mut c.scrape_timeout_offset, args.scrape_timeout_offset, "scrape-timeout-offset", value::duration)?;
+        env.set(&mut c.max_concurrent_scrapes, args.max_concurrent_scrapes, "max-concurrent-scrapes", value::positive_count)?;
+        env.set(&mut c.max_http_connections, args.max_http_connections, "max-http-connections", value::positive_count)?;
+
+        env.set(&mut c.max_connections, args.max_connections, "max-connections", value::positive_count)?;
+        env.set(&mut c.max_text_bytes, args.max_text_bytes, "max-text-bytes", value::bytes)?;
+        env.set(&mut c.max_series, args.max_series, "max-series", value::positive_count)?;
+        env.set(&mut c.max_frame_bytes, args.max_frame_bytes, "max-frame-bytes", value::frame_bytes)?;
+        env.set(&mut c.setup_timeout, args.setup_timeout, "setup-timeout", value::positive_duration)?;
+        env.set(&mut c.key_bits, args.key_bits, "key-bits", value::key_bits)?;
+
+        env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
+        env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
+        env.set(&mut c.push_ttl, args.push_ttl, "push-ttl", value::positive_duration)?;
+        env.set(&mut c.shutdown_timeout, args.shutdown_timeout, "shutdown-timeout", value::duration)?;
+        Ok(c)
+    }
+
+    /// What no single value shows to be wrong.
+    fn check(&self) -> Result<(), ConfigError> {
+        let Self { scrape_timeout, scrape_timeout_max, scrape_timeout_offset, .. } = self;
+        if scrape_timeout > scrape_timeout_max {
+            return Err(ConfigError::Conflict(format!(
+                "--scrape-timeout {scrape_timeout:?} is longer than --scrape-timeout-max {scrape_timeout_max:?}"
+            )));
+        }
+        if scrape_timeout_offset >= scrape_timeout {
+            return Err(ConfigError::Conflict(format!(
+                "--scrape-timeout-offset {scrape_timeout_offset:?} leaves nothing of --scrape-timeout {scrape_timeout:?}"
+            )));
+        }
+        if ![&self.listen_tcp, &self.listen_websocket, &self.listen_http].iter().any(|l| l.is_on())
+        {
+            let all_off = "--listen-tcp, --listen-websocket and --listen-http are all off";
+            return Err(ConfigError::Conflict(all_off.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen_tcp: ListenAddr::any(7001),
+            listen_websocket: ListenAddr::any(8081),
+            listen_http: ListenAddr::any(8080),
+            runtime: RuntimeKind::Tokio,
+            demo: 0,
+            log: "info".to_owned(),
+            scrape_timeout: Duration::from_secs(10),
+            scrape_timeout_max: Duration::from_secs(60),
+            scrape_timeout_offset: Duration::from_millis(500),
+            max_concurrent_scrapes: 8,
+            max_http_connections: 256,
+            max_connections: 10_000,
+            max_text_bytes: 8 << 20,
+            max_series: 50_000,
+            max_frame_bytes: 0xff_ffff,
+            setup_timeout: Duration::from_secs(60),
+            key_bits: 2048,
+            max_held_pushes: 1000,
+            max_held_push_bytes: 64 << 20,
+            push_ttl: Duration::from_secs(300),
+            shutdown_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

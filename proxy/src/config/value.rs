@@ -1,0 +1,224 @@
+//! What options may be set to, and how that is written. Parsers return a reason that fits behind option and value.
+
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+    time::Duration,
+};
+use tracing_subscriber::EnvFilter;
+
+/// Where to listen, if at all: `host:port`, or `off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// Not at all.
+    Off,
+    /// On this address.
+    On {
+        /// A name, an IPv4 address, or an IPv6 address without its brackets.
+        host: String,
+        /// 0 takes any free port.
+        port: u16,
+    },
+}
+
+impl ListenAddr {
+    /// All IPv4 addresses of this machine.
+    pub fn any(port: u16) -> Self {
+        Self::On { host: ANY_HOST.to_owned(), port }
+    }
+
+    /// Whether to listen at all.
+    pub fn is_on(&self) -> bool {
+        matches!(self, Self::On { .. })
+    }
+}
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(ADDR_FORM)?;
+        let port = port.parse().map_err(|_| format!("{port:?} is no port, 0 to 65535"))?;
+        let bracketed = host.strip_prefix('[').map(|rest| rest.strip_suffix(']').ok_or(ADDR_FORM));
+        let host = match bracketed.transpose()? {
+            Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => v6,
+            Some(v6) => return Err(format!("{v6:?} is no IPv6 address")),
+            None if host.contains(':') => return Err("an IPv6 address needs brackets".to_owned()),
+            None if host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) => {
+                return Err(ADDR_FORM.to_owned());
+            }
+            None if host.is_empty() => ANY_HOST,
+            None => host,
+        };
+        Ok(Self::On { host: host.to_owned(), port })
+    }
+}
+
+impl Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::On { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::On { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// The async runtime that everything runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeKind {
+    /// smol
+    Smol,
+    /// tokio
+    Tokio,
+}
+
+impl RuntimeKind {
+    /// The name by which it is chosen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smol => "smol",
+            Self::Tokio => "tokio",
+        }
+    }
+}
+
+impl FromStr for RuntimeKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "smol" => Ok(Self::Smol),
+            "tokio" => Ok(Self::Tokio),
+            _ => Err("it is tokio or smol".to_owned()),
+        }
+    }
+}
+
+pub(super) fn listen_addr(text: &str) -> Result<ListenAddr, String> {
+    text.parse()
+}
+
+/// A port alone, as the original is configured.
+pub(super) fn listen_port(text: &str) -> Result<ListenAddr, String> {
+    let port = text.parse().map_err(|_| format!("{text:?} is no port, 0 to 65535"))?;
+    Ok(ListenAddr::any(port))
+}
+
+pub(super) fn runtime(text: &str) -> Result<RuntimeKind, String> {
+    text.parse()
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+pub(super) fn key_bits(text: &str) -> Result<usize, String> {
+    match text {
+        "2048" => Ok(2048),
+        "3072" => Ok(3072),
+        "4096" => Ok(4096),
+        _ => Err("it is 2048, 3072 or 4096".to_owned()),
+    }
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse::<u32>()
+        .map(|count| count as usize)
+        .map_err(|_| format!("it is a number, 0 to {}", u32::MAX))
+}
+
+pub(super) fn positive_count(text: &str) -> Result<usize, String> {
+    count(text).and_then(|count| if count == 0 { Err("it cannot be 0".into()) } else { Ok(count) })
+}
+
+pub(super) fn demo_count(text: &str) -> Result<usize, String> {
+    count(text).and_then(|count| {
+        if count > DEMO_MAX { Err(format!("it is at most {DEMO_MAX}")) } else { Ok(count) }
+    })
+}
+
+/// `1000`, `64KiB`, `8MiB`, `1GiB`
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        other => return Err(format!("unknown unit {other:?}; there are KiB, MiB and GiB")),
+    };
+    let number: usize = digits.parse().map_err(|_| "it is a size such as 8MiB")?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("it cannot be 0".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("it is too large".to_owned()),
+    }
+}
+
+pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {
+    let bytes = bytes(text)?;
+    if (FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(format!("it is {FRAME_BYTES_MIN} to {FRAME_BYTES_MAX}"))
+    }
+}
+
+/// `10s`, `500ms`, `5m`, `1h30m`
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() || text.is_empty() {
+        let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
+        let (unit, after) = split_where(after, |c| c.is_ascii_digit());
+        let number: u64 = number.parse().map_err(|_| DURATION_FORM)?;
+        let millis_per_unit = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "" => return Err(format!("it has no unit; {DURATION_FORM}")),
+            other => return Err(format!("unknown unit {other:?}; {DURATION_FORM}")),
+        };
+        let millis = number.checked_mul(millis_per_unit).map(Duration::from_millis);
+        total = match millis.and_then(|millis| total.checked_add(millis)) {
+            Some(sum) if sum <= DURATION_MAX => sum,
+            _ => return Err(format!("it is more than {} days", DURATION_MAX.as_secs() / 86_400)),
+        };
+        rest = after;
+    }
+    Ok(total)
+}
+
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it cannot be 0".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn split_where(text: &str, border: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(border).unwrap_or(text.len()))
+}
+
+const ANY_HOST: &str = "0.0.0.0";
+const ADDR_FORM: &str = "it is host:port, [IPv6 address]:port, or off";
+const DURATION_FORM: &str = "it is a time such as 10s, 500ms or 1h30m";
+
+/// No deadline computed from a configured time can overflow the clock.
+const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// What an application's SETUP, and the proxy's key, surely fit in.
+const FRAME_BYTES_MIN: usize = 4096;
+
+/// What three bytes of length can say.
+const FRAME_BYTES_MAX: usize = 0xff_ffff;
+
+/// Each demo application is a connection, and costs two sockets, inside the one process.
+const DEMO_MAX: usize = 1000;

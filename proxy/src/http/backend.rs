@@ -1,0 +1,76 @@
+use super::ScrapeBody;
+use std::{
+    fmt::{self, Display},
+    future::Future,
+    time::{Duration, Instant},
+};
+
+/// What stands behind the HTTP side: the proxy's core.
+pub trait Backend: Send + Sync + 'static {
+    /// Begins a round over all applications.
+    ///
+    /// Where the scraper goes away, the future is dropped; or later the body, which its sender then learns.
+    fn scrape(
+        &self,
+        request: ScrapeRequest,
+    ) -> impl Future<Output = Result<ScrapeBody, ScrapeRefused>> + Send;
+
+    /// The proxy's own metrics in the text format 0.0.4.
+    fn own_metrics(&self) -> String;
+
+    /// Whether scrapes make sense now.
+    fn readiness(&self) -> Readiness;
+
+    /// What the page at `/` tells.
+    fn status(&self) -> Status;
+}
+
+/// A scrape of all applications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScrapeRequest {
+    /// What has not arrived by then is left out; the time to send the answer is already taken off.
+    pub deadline: Instant,
+    /// Whether the scraper reads gzip, and so whether the body may be.
+    pub gzip: bool,
+}
+
+/// The proxy cannot scrape now. The scraper is told so, and why, with status 503.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScrapeRefused {
+    /// One line.
+    pub reason: &'static str,
+    /// When to come again.
+    pub retry_after: Duration,
+}
+
+/// Whether the proxy should be asked for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not any more: it is about to end.
+    Draining,
+    /// Yes.
+    Ready,
+    /// Not yet.
+    Starting,
+}
+
+impl Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Draining => "draining: the proxy is shutting down",
+            Self::Ready => "ready",
+            Self::Starting => "starting: not all listeners are open yet",
+        })
+    }
+}
+
+/// What a person wants to know at first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Name and address of each listener.
+    pub listeners: Vec<(&'static str, String)>,
+    /// How many applications are connected.
+    pub connected_applications: usize,
+    /// How many example applications run inside this process.
+    pub demo_applications: usize,
+}

@@ -1,0 +1,146 @@
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use futures_lite::Stream;
+use hyper::body::{Body, Frame, SizeHint};
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// The metrics of all applications, piece by piece as they are put together.
+///
+/// A body is complete only if its sender said so. Whatever else ends it breaks the HTTP connection off, so that no
+/// scraper takes a part for the whole.
+#[derive(Debug)]
+pub struct ScrapeBody {
+    gzip: bool,
+    chunks: Pin<Box<Receiver<Chunk>>>,
+}
+
+impl ScrapeBody {
+    /// A body, and the sending side of it, which waits once `capacity` pieces have not been read.
+    ///
+    /// With `gzip`, what is sent is one gzip member; see [`gzip`](crate::gzip).
+    pub fn channel(gzip: bool, capacity: usize) -> (BodySender, Self) {
+        let (sender, receiver) = async_channel::bounded(capacity);
+        (BodySender { chunks: sender }, Self { gzip, chunks: Box::pin(receiver) })
+    }
+
+    /// Whether this is gzip.
+    pub fn is_gzip(&self) -> bool {
+        self.gzip
+    }
+}
+
+/// Sends a [`ScrapeBody`].
+#[derive(Debug)]
+pub struct BodySender {
+    chunks: Sender<Chunk>,
+}
+
+impl BodySender {
+    /// Sends the next piece, once there is room.
+    pub async fn send(&self, bytes: Bytes) -> Result<(), ScraperGone> {
+        self.chunks.send(Chunk::Data(bytes)).await.map_err(|_| ScraperGone)
+    }
+
+    /// Returns once nobody reads any more.
+    pub async fn gone(&self) {
+        self.chunks.closed().await;
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_gone(&self) -> bool {
+        self.chunks.is_closed()
+    }
+
+    /// Says that this was all, and waits until everything was taken. A sender that is dropped without it breaks the
+    /// answer off.
+    pub async fn finish(self) -> Result<(), ScraperGone> {
+        let (taken, is_taken) = async_channel::bounded(1);
+        self.chunks.send(Chunk::End { taken }).await.map_err(|_| ScraperGone)?;
+        is_taken.recv().await.map_err(|_| ScraperGone)
+    }
+}
+
+/// Nobody reads the answer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScraperGone;
+
+impl fmt::Display for ScraperGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the scraper has gone away")
+    }
+}
+
+impl Error for ScraperGone {}
+
+/// An answer broke off before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyAborted;
+
+impl fmt::Display for BodyAborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer broke off before its end")
+    }
+}
+
+impl Error for BodyAborted {}
+
+/// The body of any answer.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// Known as a whole.
+    Full(Bytes),
+    /// As it comes.
+    Scrape(ScrapeBody),
+    /// Of a length not known, and not sent either: the answer to HEAD.
+    Unsent,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyAborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
+        match self.get_mut() {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Scrape(body) => Poll::Ready(match ready!(body.chunks.as_mut().poll_next(cx)) {
+                Some(Chunk::Data(bytes)) => Some(Ok(Frame::data(bytes))),
+                Some(Chunk::End { taken }) => {
+                    // One place for one word.
+                    let _ = taken.try_send(());
+                    None
+                }
+                None => Some(Err(BodyAborted)),
+            }),
+            Self::Unsent => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Scrape(_) | Self::Unsent => SizeHint::default(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Data(Bytes),
+    End {
+        /// Hears that all before it was taken.
+        taken: Sender<()>,
+    },
+}

@@ -1,0 +1,158 @@
+use super::Limits;
+use futures_io::{AsyncRead, AsyncWrite};
+use prometheus_rsocket_runtime::{Runtime, Timer};
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// A stream with two time limits that hyper does not have: hyper's own covers the wait for a request and its head
+/// together, and none covers a peer that does not read its answer.
+pub(super) struct Guarded<R: Runtime> {
+    stream: R::Stream,
+    runtime: R,
+    phase: Phase,
+    head: Limit<R::Timer>,
+    stall: Limit<R::Timer>,
+}
+
+impl<R: Runtime> Guarded<R> {
+    pub(super) fn new(stream: R::Stream, runtime: R, limits: &Limits, phase: Phase) -> Self {
+        let limit = |timeout| Limit { timeout, timer: runtime.timer(), armed: false };
+        let (head, stall) = (limit(limits.head_timeout), limit(limits.stall_timeout));
+        Self { stream, runtime, phase, head, stall }
+    }
+
+    fn limit_write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Pending => self.stall.poll(&self.runtime, cx),
+            Poll::Ready(written) => {
+                // Within one answer the time goes on, or it could be taken byte by byte without an end.
+                if !self.phase.is(ANSWERING) {
+                    self.stall.armed = false;
+                }
+                Poll::Ready(written)
+            }
+        }
+    }
+}
+
+impl<R: Runtime> AsyncRead for Guarded<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Pending if this.phase.is(HEAD) => this.head.poll(&this.runtime, cx),
+            Poll::Ready(Ok(len)) if len > 0 && this.phase.on_bytes() => {
+                this.head.arm(&this.runtime);
+                this.stall.armed = false;
+                Poll::Ready(Ok(len))
+            }
+            read => read,
+        }
+    }
+}
+
+impl<R: Runtime> AsyncWrite for Guarded<R> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.limit_write(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.limit_write(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.limit_write(cx, flushed)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = Pin::new(&mut self.stream).poll_close(cx);
+        self.limit_write(cx, closed)
+    }
+}
+
+// Nothing in it is pinned: streams and timers of the seam move freely.
+impl<R: Runtime> Unpin for Guarded<R> {}
+
+struct Limit<T> {
+    timeout: Duration,
+    timer: T,
+    armed: bool,
+}
+
+impl<T: Timer> Limit<T> {
+    fn arm(&mut self, runtime: &impl Runtime) {
+        self.timer.reset(runtime.now() + self.timeout);
+        self.armed = true;
+    }
+
+    /// Pending, with a wake-up when the time is over; then an error.
+    fn poll<O>(&mut self, runtime: &impl Runtime, cx: &mut Context<'_>) -> Poll<io::Result<O>> {
+        if !self.armed {
+            self.arm(runtime);
+        }
+        self.timer.poll(cx).map(|()| Err(ErrorKind::TimedOut.into()))
+    }
+}
+
+/// Where a connection stands, as its stream and its service both see it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    /// A request's head is complete. The answer is over when what this returns is dropped.
+    pub(super) fn answering(&self) -> Answering {
+        self.0.store(ANSWERING, Ordering::Release);
+        Answering(self.clone())
+    }
+
+    /// Whether these bytes begin a request.
+    fn on_bytes(&self) -> bool {
+        self.0.compare_exchange(IDLE, HEAD, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn is(&self, phase: u8) -> bool {
+        self.0.load(Ordering::Acquire) == phase
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Answering(Phase);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.0.store(IDLE, Ordering::Release);
+    }
+}
+
+/// Nothing of a request has come.
+const IDLE: u8 = 0;
+/// Some of a request's head has come.
+const HEAD: u8 = 1;
+/// A request is being answered.
+const ANSWERING: u8 = 2;

@@ -1,0 +1,87 @@
+mod negotiate;
+mod router;
+mod serve;
+mod small;
+
+use super::*;
+use crate::telemetry::Telemetry;
+use async_channel::{Receiver, Sender};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A core whose answers the test gives.
+struct Fake {
+    telemetry: Arc<Telemetry>,
+    readiness: Mutex<Readiness>,
+    refusal: Mutex<Option<ScrapeRefused>>,
+    status: Mutex<Status>,
+    scrapes: Sender<(ScrapeRequest, BodySender)>,
+}
+
+impl Backend for Fake {
+    async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
+        if let Some(refusal) = self.refusal.lock().unwrap().clone() {
+            return Err(refusal);
+        }
+        let (sender, body) = ScrapeBody::channel(request.gzip, 2);
+        self.scrapes.send((request, sender)).await.expect("the test listens");
+        Ok(body)
+    }
+
+    fn own_metrics(&self) -> String {
+        self.telemetry.encode(Instant::now())
+    }
+
+    fn readiness(&self) -> Readiness {
+        *self.readiness.lock().unwrap()
+    }
+
+    fn status(&self) -> Status {
+        self.status.lock().unwrap().clone()
+    }
+}
+
+/// A router to a fake core, and the scrapes that reach the core.
+struct Setup {
+    fake: Arc<Fake>,
+    telemetry: Arc<Telemetry>,
+    router: Arc<Router<Fake>>,
+    scrapes: Receiver<(ScrapeRequest, BodySender)>,
+}
+
+fn setup() -> Setup {
+    let telemetry = Arc::new(Telemetry::new("test", SystemTime::now()));
+    let (sender, scrapes) = async_channel::unbounded();
+    let fake = Arc::new(Fake {
+        telemetry: Arc::clone(&telemetry),
+        readiness: Mutex::new(Readiness::Ready),
+        refusal: Mutex::default(),
+        status: Mutex::default(),
+        scrapes: sender,
+    });
+    let router = Arc::new(Router::new(Arc::clone(&fake), Arc::clone(&telemetry), TIMEOUTS));
+    Setup { fake, telemetry, router, scrapes }
+}
+
+impl Setup {
+    #[track_caller]
+    fn assert_metric(&self, line: &str) {
+        let text = self.telemetry.encode(Instant::now());
+        assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
+    }
+}
+
+fn gunzip(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(bytes);
+    std::io::Read::read_to_string(&mut decoder, &mut text).expect("one complete gzip member");
+    text
+}
+
+const TIMEOUTS: ScrapeTimeouts = ScrapeTimeouts {
+    default: Duration::from_secs(10),
+    max: Duration::from_secs(60),
+    offset: Duration::from_millis(500),
+};

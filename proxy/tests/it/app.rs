@@ -1,0 +1,91 @@
+use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
+use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
+use prometheus_rsocket_protocol::frame::{Setup, StreamId};
+use prometheus_rsocket_protocol::{Machine, Payload};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// An application on a blocking socket: the client's half of a connection, and the key that the proxy sent.
+pub(crate) struct App {
+    stream: TcpStream,
+    connection: Connection,
+    input: BytesMut,
+    pub(crate) key: Bytes,
+}
+
+impl App {
+    /// Connects, and waits for the key.
+    pub(crate) fn connect(proxy: SocketAddr) -> Self {
+        let stream = TcpStream::connect(proxy).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let connection =
+            Connection::client(Config::default(), Setup::default(), Instant::now()).unwrap();
+        let mut app = Self { stream, connection, input: BytesMut::new(), key: Bytes::new() };
+        match app.next() {
+            Event::FireAndForget { payload, .. } => app.key = payload.data,
+            other => panic!("the key comes first, not {other:?}"),
+        }
+        app
+    }
+
+    /// Sends what waits, and reads until something happens.
+    pub(crate) fn next(&mut self) -> Event {
+        loop {
+            self.flush();
+            if let Some(event) = self.connection.poll_event() {
+                return event;
+            }
+            let mut chunk = [0; 4096];
+            match self.stream.read(&mut chunk).unwrap() {
+                0 => self.connection.handle_eof(Instant::now()),
+                len => {
+                    self.input.extend_from_slice(&chunk[..len]);
+                    self.connection.handle_input(Instant::now(), &mut self.input);
+                }
+            }
+        }
+    }
+
+    /// Waits until it is asked for its metrics.
+    pub(crate) fn asked(&mut self) -> StreamId {
+        match self.next() {
+            Event::RequestResponse { stream_id, payload } => {
+                assert_eq!(
+                    payload,
+                    Payload::from_data(self.key.clone()),
+                    "each scrape brings the key"
+                );
+                stream_id
+            }
+            other => panic!("a scrape was expected, not {other:?}"),
+        }
+    }
+
+    /// Waits until it is asked for its metrics, and answers.
+    pub(crate) fn answer(&mut self, payload: Payload) {
+        let stream_id = self.asked();
+        self.connection.respond(stream_id, payload).unwrap();
+        self.flush();
+    }
+
+    pub(crate) fn answer_text(&mut self, text: &str) {
+        self.answer(self.sealed(text.as_bytes()));
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    pub(crate) fn sealed(&self, text: &[u8]) -> Payload {
+        let key = PeerKey::parse(&self.key).unwrap();
+        envelope::seal(&key, text, AesKeySize::Aes128, [9; 32]).unwrap()
+    }
+
+    pub(crate) fn flush(&mut self) {
+        let mut output = BytesMut::new();
+        while self.connection.poll_transmit(Instant::now(), &mut output) {}
+        self.stream.write_all(&output).unwrap();
+    }
+}

@@ -1,0 +1,58 @@
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prometheus-rsocket-proxy"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    program().args(args).output().unwrap()
+}
+
+#[test]
+fn a_bad_flag_ends_with_2_and_names_it() {
+    for args in [&["--no-such-flag"][..], &["--listen-tcp=nowhere"], &["--runtime=async-std"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        let flag = args[0].split('=').next().unwrap();
+        assert!(message.contains(flag), "{message}");
+    }
+}
+
+#[test]
+fn a_runtime_that_is_not_built_in_ends_with_2() {
+    let output = run(&["--runtime=smol"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--runtime smol"));
+}
+
+#[test]
+fn an_address_in_use_ends_with_1_and_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["--listen-tcp", &address, "--listen-http=off"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
+}
+
+#[test]
+fn each_listener_is_named_once_in_the_log() {
+    let mut child = program()
+        .args(["--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for listener in ["tcp", "http"] {
+        let field = format!("listener=\"{listener}\"");
+        let line = lines.find(|line| line.contains(&field)).expect("a line for each listener");
+        let address = line.split("address=").nth(1).expect("the address");
+        assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{line}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

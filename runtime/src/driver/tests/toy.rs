@@ -1,0 +1,184 @@
+use super::super::{DriveEnd, DriverConfig, Owner, drive};
+use crate::testing::{Duplex, Task, Virtual};
+use bytes::{Buf, Bytes, BytesMut};
+use prometheus_rsocket_protocol::Machine;
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
+
+/// A machine whose frames are a length byte and as many bytes. The frame [`REFUSED`] is a violation, which it answers
+/// by [`FAREWELL`] and then is closed.
+#[derive(Default)]
+pub(super) struct Toy {
+    pub(super) events: VecDeque<Bytes>,
+    pub(super) events_max: usize,
+    pub(super) out: VecDeque<Vec<u8>>,
+    pub(super) transmitted: usize,
+    pub(super) deadline: Option<Instant>,
+    /// Every frame that arrives moves the deadline to this much later.
+    pub(super) keepalive: Option<Duration>,
+    pub(super) expired: Vec<Instant>,
+    pub(super) eof: bool,
+    /// Goes on after the peer's end.
+    pub(super) half_open: bool,
+    pub(super) closing: bool,
+    pub(super) closed: bool,
+}
+
+impl Toy {
+    pub(super) fn new() -> Self {
+        Self { events_max: usize::MAX, ..Self::default() }
+    }
+
+    pub(super) fn close(&mut self) {
+        if !self.closing {
+            self.closing = true;
+            self.out.push_back(FAREWELL.to_vec());
+        }
+    }
+}
+
+impl Machine for Toy {
+    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
+        while self.wants_input()
+            && let Some(&len) = input.first()
+            && input.len() > usize::from(len)
+        {
+            input.advance(1);
+            let frame = input.split_to(len.into()).freeze();
+            if let Some(keepalive) = self.keepalive {
+                self.deadline = Some(now + keepalive);
+            }
+            if frame == REFUSED {
+                self.close();
+            }
+            self.events.push_back(frame);
+        }
+    }
+
+    fn handle_eof(&mut self, _: Instant) {
+        self.eof = true;
+        self.closed = !self.half_open;
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.expired.push(now);
+        self.deadline = None;
+    }
+
+    fn poll_transmit(&mut self, _: Instant, output: &mut BytesMut) -> bool {
+        if self.closed {
+            return false;
+        }
+        let Some(frame) = self.out.pop_front() else {
+            return false;
+        };
+        output.extend_from_slice(&encode(&frame));
+        self.transmitted += frame.len() + 1;
+        self.closed = self.closing && self.out.is_empty();
+        true
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.closed { None } else { self.deadline }
+    }
+
+    fn wants_input(&self) -> bool {
+        self.events.len() < self.events_max && !self.closing && !self.closed
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+/// An owner with an inbox that tests put commands into, from outside of the task.
+#[derive(Clone, Default)]
+pub(super) struct Desk(Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) events: Vec<Bytes>,
+    /// Leaves the events with the machine.
+    pub(super) idle: bool,
+    /// The machine was seen closed.
+    pub(super) saw_closed: bool,
+    commands: Vec<Command>,
+    waker: Option<Waker>,
+}
+
+pub(super) type Command = Box<dyn FnOnce(&mut Toy) + Send>;
+
+impl Desk {
+    /// Has the machine do something, as another task would.
+    pub(super) fn command(&self, command: impl FnOnce(&mut Toy) + Send + 'static) {
+        self.wake_with(|state| state.commands.push(Box::new(command)));
+    }
+
+    pub(super) fn send(&self, frame: &[u8]) {
+        let frame = frame.to_vec();
+        self.command(|toy| toy.out.push_back(frame));
+    }
+
+    pub(super) fn set_idle(&self, idle: bool) {
+        self.wake_with(|state| state.idle = idle);
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn wake_with(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Owner<Toy> for Desk {
+    fn poll(&mut self, cx: &mut Context<'_>, _: Instant, toy: &mut Toy) {
+        let mut state = self.lock();
+        state.waker = Some(cx.waker().clone());
+        for command in std::mem::take(&mut state.commands) {
+            command(toy);
+        }
+        if !state.idle {
+            state.events.extend(toy.events.drain(..));
+        }
+        state.saw_closed = toy.is_closed();
+    }
+}
+
+/// What is left when the driver is done.
+pub(super) type End = (io::Result<DriveEnd>, Toy);
+
+/// Starts a driver; the second result is its owner's desk.
+pub(super) fn start(
+    runtime: &Virtual,
+    stream: Duplex,
+    mut toy: Toy,
+    config: DriverConfig,
+) -> (Task<End>, Desk) {
+    let (runtime, desk) = (runtime.clone(), Desk::default());
+    let mut owner = desk.clone();
+    let task = Task::new(async move {
+        let end = drive(&runtime, stream, &mut toy, &mut owner, &config).await;
+        (end, toy)
+    });
+    (task, desk)
+}
+
+/// A frame as it is on the wire.
+pub(super) fn encode(frame: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(frame.len()).unwrap();
+    std::iter::once(len).chain(frame.iter().copied()).collect()
+}
+
+pub(super) const FAREWELL: &[u8] = b"farewell";
+pub(super) const REFUSED: &[u8] = b"refused";
