@@ -12,7 +12,9 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(config: BackoffConfig, seed: u64) -> Self {
-        Self { config, attempts: 0, random: seed }
+        let min = config.min.clamp(SHORTEST, LONGEST);
+        let max = config.max.clamp(min, LONGEST);
+        Self { config: BackoffConfig { min, max, ..config }, attempts: 0, random: seed }
     }
 
     /// Begins with the shortest pause again.
@@ -43,3 +45,7 @@ impl Backoff {
         mixed ^ (mixed >> 31)
     }
 }
+
+/// There is no hot loop, whatever is configured, and nothing that a clock could not count.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);

@@ -52,9 +52,9 @@ pub enum PushMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackoffConfig {
-    /// The shortest pause; 1 s by default. The original's is 10 s.
+    /// The shortest pause; 1 s by default. The original's is 10 s. Counts as at least 1 ms.
     pub min: Duration,
-    /// The longest pause; 1 minute by default. The original's is 10 minutes.
+    /// The longest pause; 1 minute by default. The original's is 10 minutes. Counts as at least `min`, and at most a year.
     pub max: Duration,
     /// How long a connection that had received a key must have lasted for the pauses to begin with the shortest again; 10 s by
     /// default. So a proxy that accepts and closes is not asked ever faster.

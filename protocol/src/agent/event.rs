@@ -11,6 +11,11 @@ pub struct Ticket(pub(super) u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Metrics that were wanted are not any more: the scrape was cancelled, or its connection ended. To answer all the same does no harm.
+    Canceled {
+        /// Which.
+        ticket: Ticket,
+    },
     /// A connection ended, or could not be opened; another will be tried after the pause.
     Disconnected {
         /// Why.

@@ -13,6 +13,7 @@
 mod backoff;
 mod config;
 mod event;
+mod machine;
 mod seal;
 
 #[cfg(test)]
@@ -22,19 +23,20 @@ pub use config::{BackoffConfig, Config, PushMode};
 pub use event::{DisconnectReason, Event, PushFailure, Ticket};
 pub use seal::{SealJob, Sealed};
 
-use crate::connection::{self, CloseReason, Connection, StreamError};
+use crate::Payload;
+use crate::connection::{self, CloseReason, Connection, RequestError, StreamError, StreamFailure};
 use crate::envelope::PeerKey;
 use crate::frame::{ErrorCode, StreamId};
-use crate::{Machine, Payload};
 use backoff::Backoff;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// One application's side of the protocol. See the [module](self).
 ///
-/// As a [`Machine`] it is its current connection; between connections it [is closed](Machine::is_closed), though its
-/// [timeout](Machine::poll_timeout) counts all the same.
+/// As a [`Machine`](crate::Machine) it is its current connection; between connections it [is closed](crate::Machine::is_closed), though its
+/// [timeout](crate::Machine::poll_timeout) counts all the same.
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
@@ -54,7 +56,7 @@ pub struct Agent {
 pub enum Action {
     /// Open a transport, then call [`Agent::handle_connected`] or [`Agent::handle_connect_failed`].
     Connect,
-    /// Drive the connection until [`Machine::is_closed`].
+    /// Drive the connection until [`Machine::is_closed`](crate::Machine::is_closed).
     Drive,
     /// Nothing is left to do.
     Stop,
@@ -74,20 +76,25 @@ enum State {
 #[derive(Debug)]
 struct Key {
     bytes: Vec<u8>,
-    parsed: PeerKey,
+    parsed: Arc<PeerKey>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Target {
-    Scrape(StreamId),
+    /// To be sealed under the key that the request brought.
+    Scrape { stream_id: StreamId, key: Arc<PeerKey> },
+    /// To be sealed under the latest key.
     Push,
 }
 
 /// The push before the end.
 #[derive(Debug)]
 struct LastPush {
-    deadline: Instant,
+    /// `None` is beyond the end of time.
+    deadline: Option<Instant>,
     stage: Stage,
+    /// It was sent on a connection that then ended without an answer.
+    was_sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +102,10 @@ enum Stage {
     Key,
     Metrics,
     Acknowledgement(StreamId),
+    /// Sent without asking for an answer, and the connection is closing; whether the transport has all of it.
+    Leaving {
+        is_out: bool,
+    },
 }
 
 impl Agent {
@@ -161,17 +172,18 @@ impl Agent {
         ticket: Ticket,
         metrics: Result<Bytes, String>,
     ) -> Option<SealJob> {
-        let target = *self.wanted.get(&ticket)?;
-        match (metrics, &self.key) {
-            (Ok(text), Some(key)) => {
-                let (key, aes) = (key.parsed.clone(), self.config.aes);
-                Some(SealJob { ticket, key, aes, text })
-            }
+        let target = self.wanted.get(&ticket)?.clone();
+        let key = match &target {
+            Target::Scrape { key, .. } => Some(Arc::clone(key)),
+            Target::Push => self.key.as_ref().map(|key| Arc::clone(&key.parsed)),
+        };
+        match (metrics, key) {
+            (Ok(text), Some(key)) => Some(SealJob { ticket, key, aes: self.config.aes, text }),
             (metrics, _) => {
                 let error = metrics.err().unwrap_or_else(|| "there is no key".to_owned());
                 self.wanted.remove(&ticket);
                 match target {
-                    Target::Scrape(stream_id) => self.reject(stream_id, &error),
+                    Target::Scrape { stream_id, .. } => self.reject(stream_id, &error),
                     Target::Push => self.on_pushed(now, Err(PushFailure::NoMetrics(error))),
                 }
                 self.translate(now);
@@ -184,8 +196,10 @@ impl Agent {
     pub fn handle_sealed(&mut self, now: Instant, sealed: Sealed) {
         match (self.wanted.remove(&sealed.ticket), sealed.result) {
             (None, _) => {}
-            (Some(Target::Scrape(stream_id)), Ok(payload)) => self.respond(stream_id, payload),
-            (Some(Target::Scrape(stream_id)), Err(error)) => {
+            (Some(Target::Scrape { stream_id, .. }), Ok(payload)) => {
+                self.respond(stream_id, payload);
+            }
+            (Some(Target::Scrape { stream_id, .. }), Err(error)) => {
                 self.reject(stream_id, &error.to_string());
             }
             (Some(Target::Push), Ok(payload)) => self.push(now, payload),
@@ -196,12 +210,15 @@ impl Agent {
 
     /// Asks for the metrics a last time, pushes them, and closes; [`Event::Pushed`] and [`Event::Stopped`] follow. Takes no
     /// longer than [`Config::push_timeout`] and the close of the connection.
+    ///
+    /// Where there is no connection, one is sought at once. Where one ends before the proxy has answered, it all happens again on
+    /// the next, as far as there is time: the proxy may then have the metrics twice, which is better than not at all.
     pub fn push_and_close(&mut self, now: Instant) {
         if self.last.is_some() || self.is_stopping {
             return;
         }
-        let deadline = now + self.config.push_timeout;
-        self.last = Some(LastPush { deadline, stage: Stage::Key });
+        let deadline = now.checked_add(self.config.push_timeout);
+        self.last = Some(LastPush { deadline, stage: Stage::Key, was_sent: false });
         match &mut self.state {
             // There is no time for pauses any more.
             State::Waiting { until } => *until = now,
@@ -212,10 +229,12 @@ impl Agent {
 
     /// Closes, without a push; [`Event::Stopped`] follows. A push that is under way is given up.
     pub fn close(&mut self, now: Instant) {
-        if self.last.take().is_some() {
-            self.events.push_back(Event::Pushed { result: Err(PushFailure::Closed) });
+        match &self.last {
+            // It closes already, and what came of the push is told then.
+            Some(LastPush { stage: Stage::Leaving { .. }, .. }) => {}
+            Some(_) => self.on_pushed(now, Err(PushFailure::Closed)),
+            None => self.begin_stop(now),
         }
-        self.begin_stop(now);
         self.translate(now);
     }
 
@@ -246,12 +265,12 @@ impl Agent {
                 connection::Event::RequestResponse { stream_id, payload } => {
                     self.on_scrape(stream_id, &payload.data);
                 }
-                connection::Event::Canceled { stream_id } => {
-                    self.wanted.retain(|_, target| *target != Target::Scrape(stream_id));
-                }
+                connection::Event::Canceled { stream_id } => self.on_canceled(stream_id),
                 connection::Event::Response { stream_id, .. } => {
                     self.on_push_ended(now, stream_id, Ok(()));
                 }
+                // The connection's end follows, and the next connection gets the push again.
+                connection::Event::RequestFailed { error: StreamFailure::Closed, .. } => {}
                 connection::Event::RequestFailed { stream_id, error } => {
                     let result = Err(PushFailure::Refused(error.to_string()));
                     self.on_push_ended(now, stream_id, result);
@@ -262,38 +281,56 @@ impl Agent {
         }
     }
 
-    fn on_key(&mut self, bytes: &Bytes) -> bool {
-        if self.key.as_ref().is_none_or(|key| key.bytes != *bytes) {
-            match PeerKey::parse(bytes) {
-                // Copied: a slice would keep the buffer alive that it came in.
-                Ok(parsed) => self.key = Some(Key { bytes: bytes.to_vec(), parsed }),
+    /// Takes a key; the one before stays where this is none.
+    fn on_key(&mut self, bytes: &Bytes) -> Option<Arc<PeerKey>> {
+        let key = match &self.key {
+            // Each scrape brings the same one.
+            Some(key) if key.bytes == *bytes => Arc::clone(&key.parsed),
+            _ => match PeerKey::parse(bytes) {
+                Ok(parsed) => {
+                    let parsed = Arc::new(parsed);
+                    // Copied: a slice would keep the buffer alive that it came in.
+                    self.key = Some(Key { bytes: bytes.to_vec(), parsed: Arc::clone(&parsed) });
+                    parsed
+                }
                 Err(error) => {
                     self.events.push_back(Event::KeyRefused { error });
-                    return false;
+                    return None;
                 }
-            }
-        }
-        let State::Connected { has_key, .. } = &mut self.state else { return false };
+            },
+        };
+        let State::Connected { has_key, .. } = &mut self.state else { return None };
         if !std::mem::replace(has_key, true) {
             self.events.push_back(Event::Ready);
             if self.last.as_ref().is_some_and(|last| last.stage == Stage::Key) {
                 self.want_last_metrics();
             }
         }
-        true
+        Some(key)
     }
 
     fn on_scrape(&mut self, stream_id: StreamId, key: &Bytes) {
-        if !self.on_key(key) {
+        let Some(key) = self.on_key(key) else {
             self.reject(stream_id, "the request carries no key that can be used");
-        } else if self.wanted.len() >= self.config.max_scrapes {
+            return;
+        };
+        if self.wanted.len() < self.config.max_scrapes {
+            self.want(Target::Scrape { stream_id, key });
+        } else if let Some(connection) = self.connection() {
             let message = "too many scrapes at once";
-            if let Some(connection) = self.connection() {
-                // Only the open streams of this very connection are asked for.
-                let _ = connection.reject(stream_id, ErrorCode::REJECTED, message);
-            }
-        } else {
-            self.want(Target::Scrape(stream_id));
+            // Only the open streams of this very connection are asked for.
+            let _ = connection.reject(stream_id, ErrorCode::REJECTED, message);
+        }
+    }
+
+    fn on_canceled(&mut self, canceled: StreamId) {
+        let mut scrapes = self.wanted.iter().filter_map(|(ticket, target)| match target {
+            Target::Scrape { stream_id, .. } if *stream_id == canceled => Some(*ticket),
+            Target::Scrape { .. } | Target::Push => None,
+        });
+        if let Some(ticket) = scrapes.next() {
+            self.wanted.remove(&ticket);
+            self.events.push_back(Event::Canceled { ticket });
         }
     }
 
@@ -335,13 +372,16 @@ impl Agent {
             PushMode::Acknowledged => connection.request_response(payload),
             PushMode::FireAndForget => connection.fire_and_forget(payload),
         };
-        match (sent, mode) {
-            (Ok(stream_id), PushMode::Acknowledged) => {
-                if let Some(last) = &mut self.last {
-                    last.stage = Stage::Acknowledgement(stream_id);
-                }
+        match (sent, &mut self.last) {
+            (Ok(stream_id), Some(last)) if mode == PushMode::Acknowledged => {
+                last.stage = Stage::Acknowledgement(stream_id);
             }
-            (Ok(_), PushMode::FireAndForget) => self.on_pushed(now, Ok(())),
+            (Ok(_), Some(last)) => {
+                last.stage = Stage::Leaving { is_out: false };
+                self.begin_stop(now);
+            }
+            // The proxy is ending the connection: the next one gets the push.
+            (Err(RequestError::Closed | RequestError::NotSetUp), _) | (Ok(_), None) => {}
             (Err(error), _) => self.on_pushed(now, Err(PushFailure::NotSent(error.to_string()))),
         }
     }
@@ -360,7 +400,7 @@ impl Agent {
     /// The last push is over, one way or the other.
     fn on_pushed(&mut self, now: Instant, result: Result<(), PushFailure>) {
         if self.last.take().is_some() {
-            self.wanted.retain(|_, target| *target != Target::Push);
+            self.wanted.retain(|_, target| !matches!(target, Target::Push));
             self.events.push_back(Event::Pushed { result });
             self.begin_stop(now);
         }
@@ -388,8 +428,15 @@ impl Agent {
         {
             self.backoff.reset();
         }
-        self.wanted.clear();
+        for (ticket, _) in std::mem::take(&mut self.wanted) {
+            self.events.push_back(Event::Canceled { ticket });
+        }
         if self.is_stopping {
+            if let Some(LastPush { stage: Stage::Leaving { is_out }, .. }) = self.last.take() {
+                let not_sent = || PushFailure::NotSent(reason.to_string());
+                let result = if is_out { Ok(()) } else { Err(not_sent()) };
+                self.events.push_back(Event::Pushed { result });
+            }
             self.stop();
         } else {
             self.on_disconnected(now, DisconnectReason::Closed(reason));
@@ -398,89 +445,41 @@ impl Agent {
 
     fn on_disconnected(&mut self, now: Instant, reason: DisconnectReason) {
         let retry_in = self.backoff.next();
-        self.state = State::Waiting { until: now + retry_in };
+        self.state = State::Waiting { until: now.checked_add(retry_in).unwrap_or(now) };
         if let Some(last) = &mut self.last {
+            last.was_sent |= matches!(last.stage, Stage::Acknowledgement(_));
             last.stage = Stage::Key;
         }
         self.events.push_back(Event::Disconnected { reason, retry_in });
     }
 
     fn on_push_deadline(&mut self, now: Instant) {
-        let due = self.last.as_ref().filter(|last| last.deadline <= now);
-        let Some(stage) = due.map(|last| last.stage) else { return };
-        let waiting_for = match stage {
+        let Some(last) = &self.last else { return };
+        if last.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let waiting_for = match last.stage {
+            Stage::Acknowledgement(_) | Stage::Leaving { .. } => UNACKNOWLEDGED,
+            Stage::Key if last.was_sent => UNACKNOWLEDGED,
             Stage::Key if !matches!(self.state, State::Connected { .. }) => {
                 "there is no connection"
             }
             Stage::Key => "no key came",
             Stage::Metrics => "the metrics did not come",
-            Stage::Acknowledgement(_) => "the proxy has not said that it stored them",
         };
         self.on_pushed(now, Err(PushFailure::TimedOut { waiting_for }));
     }
 }
 
-impl Machine for Agent {
-    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
-        // The connection holds back input while its events wait; what is taken out of them makes room for more.
-        loop {
-            let before = input.len();
-            let Some(connection) = self.connection() else { return };
-            connection.handle_input(now, input);
-            self.translate(now);
-            if input.len() == before {
-                return;
-            }
-        }
-    }
-
-    fn handle_eof(&mut self, now: Instant) {
-        if let Some(connection) = self.connection() {
-            connection.handle_eof(now);
-        }
-        self.translate(now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if let Some(connection) = self.connection() {
-            connection.handle_timeout(now);
-        }
-        self.on_push_deadline(now);
-        self.translate(now);
-    }
-
-    fn poll_transmit(&mut self, now: Instant, output: &mut BytesMut) -> bool {
-        let sent = self.connection().is_some_and(|it| it.poll_transmit(now, output));
-        self.translate(now);
-        sent
-    }
-
-    /// The connection's next timeout, or the end of the time that the last push has. The pause between connections is
-    /// [`Action::Wait`]'s.
-    fn poll_timeout(&self) -> Option<Instant> {
-        let connection = match &self.state {
-            State::Connected { connection, .. } => connection.poll_timeout(),
-            State::Connecting | State::Stopped | State::Waiting { .. } => None,
-        };
-        connection.into_iter().chain(self.last.as_ref().map(|last| last.deadline)).min()
-    }
-
-    fn wants_input(&self) -> bool {
-        match &self.state {
-            State::Connected { connection, .. } => {
-                connection.wants_input() && self.events.len() < MAX_EVENTS
-            }
-            State::Connecting | State::Stopped | State::Waiting { .. } => false,
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        match &self.state {
-            State::Connected { connection, .. } => connection.is_closed(),
-            State::Connecting | State::Stopped | State::Waiting { .. } => true,
+impl LastPush {
+    /// When to give up.
+    fn due(&self) -> Option<Instant> {
+        match self.stage {
+            // The connection has a limit of its own for closing.
+            Stage::Leaving { .. } => None,
+            Stage::Acknowledgement(_) | Stage::Key | Stage::Metrics => self.deadline,
         }
     }
 }
 
-/// Events that may wait before no more input is wanted.
-const MAX_EVENTS: usize = 64;
+const UNACKNOWLEDGED: &str = "the proxy has not said that it stored them";

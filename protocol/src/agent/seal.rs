@@ -2,12 +2,13 @@ use super::Ticket;
 use crate::Payload;
 use crate::envelope::{self, AesKeySize, PeerKey, SealError};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Metrics to be sealed: CPU-heavy, to be [run](Self::run) away from the event loop.
 #[derive(Debug)]
 pub struct SealJob {
     pub(super) ticket: Ticket,
-    pub(super) key: PeerKey,
+    pub(super) key: Arc<PeerKey>,
     pub(super) aes: AesKeySize,
     pub(super) text: Bytes,
 }

@@ -1,6 +1,12 @@
+mod contract;
+mod push;
+mod scrapes;
+
 use super::*;
+use crate::Machine;
 use crate::connection::{Config as ConnectionConfig, Event as PeerEvent, StreamFailure};
 use crate::envelope::PLAINTEXT;
+use bytes::BytesMut;
 use proptest::prelude::*;
 use std::time::Duration;
 
