@@ -1,1 +1,40 @@
-//! To be written.
+//! The client of prometheus-rsocket-proxy: connects an application that may only open outgoing connections to a proxy,
+//! answers its scrapes, and pushes the last metrics before the application ends.
+//!
+//! The metrics come from a closure, as text in the Prometheus format 0.0.4; which library makes that text does not matter.
+//!
+//! ```
+//! # #[cfg(feature = "tokio")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use prometheus_rsocket_client::{Client, Config};
+//! use prometheus_rsocket_tokio::Tokio;
+//! use std::time::Duration;
+//!
+//! let config = Config::new("tcp://localhost:7001".parse()?);
+//! Tokio::block_on(None, |runtime| async move {
+//!     let metrics = || async { Ok("jobs_done_total 42\n".to_owned()) };
+//!     let (client, running) = Client::new(runtime.clone(), config, metrics);
+//!     // The client runs as one future; spawn it wherever futures run.
+//!     prometheus_rsocket_runtime::Runtime::spawn(&runtime, running);
+//!
+//!     // Wait until the proxy can scrape us, but do not depend on it.
+//!     if client.connect(Duration::from_millis(10)).await.is_err() {
+//!         eprintln!("no proxy yet; the client goes on trying");
+//!     }
+//!     // … the application's work …
+//!     // At its end, `client.push_and_close().await` delivers the last metrics. Without a proxy:
+//!     client.close().await;
+//! })?;
+//! # Ok(()) }
+//! # #[cfg(not(feature = "tokio"))] fn main() {}
+//! ```
+//!
+//! The program `prometheus-rsocket-client` does the same for any other program with a `/metrics` endpoint.
+
+mod client;
+mod run;
+mod url;
+
+pub use client::{Client, Closed, Config, ConnectError, MetricsError};
+pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMode};
+pub use prometheus_rsocket_protocol::envelope::AesKeySize;
+pub use url::{ProxyUrl, UrlError};

@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod agent;
 pub mod collector;
 pub mod connection;
 pub mod envelope;

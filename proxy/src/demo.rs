@@ -1,3 +1,64 @@
+//! Example applications for a first look: they run inside the proxy's process, and connect to it like any other.
+
+use prometheus_rsocket_client::{Client, Config};
 use prometheus_rsocket_runtime::Runtime;
-use std::net::SocketAddr;
-pub(crate) fn start<R: Runtime>(_runtime: &R, _proxy: SocketAddr, _count: usize) {}
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Keeps the applications running; when dropped, they close.
+pub(crate) struct Demo<R>(#[expect(dead_code, reason = "held for its drop")] Vec<Client<R>>);
+
+/// Starts applications that connect to a proxy of this process.
+pub(crate) fn start<R: Runtime>(runtime: &R, proxy: SocketAddr, count: usize) -> Demo<R> {
+    let url = format!("tcp://{}", SocketAddr::new(reachable(proxy.ip()), proxy.port()));
+    let Ok(url) = url.parse() else { return Demo(Vec::new()) };
+    let config = Config::new(url);
+    let start = |number| {
+        let app = Arc::new(App { number, started: runtime.now() });
+        let clock = runtime.clone();
+        let metrics = move || {
+            let text = app.metrics(clock.now());
+            async move { Ok(text) }
+        };
+        let (client, running) = Client::new(runtime.clone(), config.clone(), metrics);
+        runtime.spawn(running);
+        client
+    };
+    Demo((1..=count).map(start).collect())
+}
+
+struct App {
+    number: usize,
+    started: Instant,
+}
+
+impl App {
+    /// Orders come in at a steady rate, different for each application; the queue breathes.
+    fn metrics(&self, now: Instant) -> String {
+        let Self { number, started } = self;
+        let seconds = now.saturating_duration_since(*started).as_secs_f64();
+        let orders = (seconds * *number as f64).floor();
+        let queue = (10.0 + 10.0 * (seconds / 30.0 + *number as f64).sin()).round();
+        format!(
+            "# HELP demo_orders_total Orders taken since the example application began.\n\
+             # TYPE demo_orders_total counter\n\
+             demo_orders_total{{application=\"demo-{number}\"}} {orders}\n\
+             # HELP demo_queue_length Orders that wait.\n\
+             # TYPE demo_queue_length gauge\n\
+             demo_queue_length{{application=\"demo-{number}\"}} {queue}\n\
+             # HELP demo_uptime_seconds Time since the example application began.\n\
+             # TYPE demo_uptime_seconds gauge\n\
+             demo_uptime_seconds{{application=\"demo-{number}\"}} {seconds:.3}\n"
+        )
+    }
+}
+
+/// An address on which this machine reaches a listener of its own.
+fn reachable(listening: IpAddr) -> IpAddr {
+    match listening {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        specific => specific,
+    }
+}

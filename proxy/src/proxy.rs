@@ -187,9 +187,9 @@ impl<R: Runtime> Core<R> {
             let until_stopped = async move { or(acceptor.run(listener), shutdown.wait()).await };
             self.runtime.spawn(until_stopped);
         }
-        if let (Some(address), count @ 1..) = (self.address("tcp"), self.config.demo) {
-            demo::start(&self.runtime, address, count);
-        }
+        let _demo = self
+            .address("tcp")
+            .map(|address| demo::start(&self.runtime, address, self.config.demo));
         self.keep_time().await;
     }
 

@@ -12,6 +12,12 @@ pub enum KeyError {
         /// What the parser says.
         reason: String,
     },
+    /// A key of another algorithm.
+    #[error("a key of the algorithm {oid}, not of RSA (1.2.840.113549.1.1.1)")]
+    NotRsa {
+        /// The algorithm's object identifier, in dots.
+        oid: String,
+    },
     /// An RSA key of a size that is not used here.
     #[error("an RSA key of {bits} bits; 1024 to 8192 are accepted")]
     Size {

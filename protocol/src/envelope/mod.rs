@@ -1,22 +1,73 @@
-//! The envelope, version 1: how an application's metrics travel to the proxy.
+//! The metrics envelope, version 1: one application's text sealed for one proxy, and opened again.
 //!
-//! ```text
-//! text ── Snappy raw block ── AES in ECB mode, PKCS#5 padding ──▶ the payload's data
-//! fresh AES key ── RSA-OAEP under the proxy's public key ───────▶ the payload's metadata
-//! ```
+//! Version 1 is that of micrometer-metrics' prometheus-rsocket-proxy, byte for byte: a sealed payload made here is read by
+//! the Java proxy, and one made by a Java client is opened here. Nothing here does IO, reads a clock or draws randomness;
+//! what has to be random is derived from a seed that the caller passes in.
 //!
-//! | part | exactly |
+//! # The proxy's key
+//!
+//! Arrives at the application as the *data* of a request (the first one right after SETUP, then with each scrape), without
+//! metadata.
+//!
+//! | data | meaning | type |
+//! |---|---|---|
+//! | an X.509 SubjectPublicKeyInfo in DER | RSA: seal under it (294 bytes for 2,048 bits) | [`PeerKey`] |
+//! | the nine ASCII bytes `plaintext` | do not encrypt | [`PeerKey::is_plaintext`] |
+//!
+//! The Java proxy makes 2,048-bit keys with JDK 17 and 3,072-bit ones from JDK 19 on (JDK-8282995). Accepted here are 1,024
+//! to 8,192 bits.
+//!
+//! # The sealed payload
+//!
+//! | part | encrypted | plaintext mode |
+//! |---|---|---|
+//! | metadata | the AES key, wrapped with RSA; as long as the modulus (256 bytes for 2,048 bits) | `plaintext` |
+//! | data | AES(Snappy(text)), a multiple of 16 bytes | the text |
+//!
+//! | step | exactly |
 //! |---|---|
-//! | public key | DER of a SubjectPublicKeyInfo, as the data of the proxy's requests; RSA 2048, 3072 or 4096 |
-//! | RSA-OAEP | label hash SHA-256, mask generation MGF1 with **SHA-1**, empty label: what the JDK makes of `OAEPWithSHA-256AndMGF1Padding` |
-//! | AES | key of 128 bits, by the application's choice also 192 or 256; no initialisation vector |
-//! | Snappy | raw format (a varint of the length, then elements), no framing, no checksum; of UTF-8 text |
-//! | plaintext mode | where the proxy's key is the ASCII text `plaintext`, the metadata is that text and the data the text itself |
+//! | Snappy | one *raw* block (length as a varint, then elements): no framing, no checksum. No text is the byte `00` |
+//! | AES | ECB mode with PKCS #5 padding (1 to 16 bytes), under a fresh key of 128 (Java's choice), 192 or 256 bits |
+//! | RSA | OAEP with an empty label, hash of the label **SHA-256**, mask generation MGF1 with **SHA-1** |
 //!
-//! This is what `micrometer-metrics/prometheus-rsocket-proxy` does, byte for byte. It hides the metrics from who
-//! listens. It does not protect them from being altered: ECB has no integrity, so use TLS where that matters.
+//! The two hashes differ because Java's `RSA/ECB/OAEPWithSHA-256AndMGF1Padding` leaves the mask's hash to the provider, and
+//! the JDK's own takes SHA-1. (BouncyCastle takes SHA-256. A client that runs on it cannot talk to a Java proxy on the JDK's
+//! provider, and is refused here as well, in the unwrapping step.)
 //!
-//! Opening is CPU-heavy (a private RSA operation, a few milliseconds), which is why it belongs in a worker. All randomness is an argument.
+//! # What version 1 does not protect
+//!
+//! * **No integrity.** ECB encrypts each 16 bytes on their own and nothing authenticates the whole: whoever can change the bytes
+//!   on the way can swap, repeat or drop blocks, and equal blocks are seen to be equal. Much of such damage is caught by the
+//!   padding, Snappy and UTF-8, but by chance, not by design. Who needs integrity puts TLS underneath.
+//! * **No authentication.** The key is accepted from whoever answers at the proxy's address, and anybody can seal for it.
+//! * **Which step failed is for our own log only.** Telling a peer whether padding was right is an oracle that decrypts for it
+//!   (Manger 2001 on OAEP, Vaudenay 2002 on CBC). All [`OpenError`]s must look alike to the peer.
+//! * **The `rsa` crate's arithmetic is not constant-time** ([RUSTSEC-2023-0071]; no fixed release exists). [`RsaKeyPair`] therefore always
+//!   blinds: each decryption works on the ciphertext times a random number that the peer cannot know, so that its time says
+//!   nothing about the key. Another backend fits behind [`KeyUnwrap`].
+//!
+//! [RUSTSEC-2023-0071]: https://rustsec.org/advisories/RUSTSEC-2023-0071
+//!
+//! # Example
+//!
+//! ```
+//! use prometheus_rsocket_protocol::envelope::{self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The proxy makes a key pair, once. Seeds are fixed here; real ones come from the system's randomness.
+//! let keys = RsaKeyPair::generate(2048, [1; 32])?;
+//! let request = keys.public_key();
+//!
+//! // The application seals its metrics for the key that came with the request.
+//! let key = PeerKey::parse(&request)?;
+//! let answer = envelope::seal(&key, b"up 1\n", AesKeySize::Aes128, [2; 32])?;
+//!
+//! // The proxy opens them.
+//! let opened = envelope::open(&keys, &answer, &OpenLimits::default(), [3; 32])?;
+//! assert_eq!(opened.text, "up 1\n");
+//! # Ok(())
+//! # }
+//! ```
 
 mod aes;
 mod error;

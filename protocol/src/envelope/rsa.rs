@@ -1,7 +1,8 @@
 use super::{KeyError, KeyUnwrap, PLAINTEXT, SealError, SecretKey, UnwrapError};
-use ::rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey};
+use ::rsa::pkcs1;
+use ::rsa::pkcs8::{DecodePrivateKey, EncodePublicKey, SubjectPublicKeyInfoRef};
 use ::rsa::traits::PublicKeyParts;
-use ::rsa::{Oaep, RsaPrivateKey, RsaPublicKey};
+use ::rsa::{BigUint, Oaep, RsaPrivateKey, RsaPublicKey};
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -29,9 +30,19 @@ impl PeerKey {
         if key.len() > MAX_KEY_DER {
             return Err(malformed("it is too long".to_owned()));
         }
-        let key =
-            RsaPublicKey::from_public_key_der(key).map_err(|error| malformed(error.to_string()))?;
-        check_size(key.n().bits())?;
+        let info = SubjectPublicKeyInfoRef::try_from(key).map_err(|e| malformed(e.to_string()))?;
+        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
+            return Err(KeyError::NotRsa { oid: info.algorithm.oid.to_string() });
+        }
+        let numbers = info.subject_public_key.as_bytes().unwrap_or_default();
+        let numbers =
+            pkcs1::RsaPublicKey::try_from(numbers).map_err(|e| malformed(e.to_string()))?;
+        let modulus = BigUint::from_bytes_be(numbers.modulus.as_bytes());
+        let exponent = BigUint::from_bytes_be(numbers.public_exponent.as_bytes());
+        // The crate's own reading of DER stops at 4,096 bits.
+        check_size(modulus.bits())?;
+        let key = RsaPublicKey::new_with_max_size(modulus, exponent, MAX_BITS)
+            .map_err(|error| malformed(error.to_string()))?;
         Ok(Self(Kind::Rsa(key)))
     }
 
@@ -115,8 +126,14 @@ fn padding() -> Oaep {
 }
 
 fn check_size(bits: usize) -> Result<(), KeyError> {
-    if (1024..=8192).contains(&bits) { Ok(()) } else { Err(KeyError::Size { bits }) }
+    if (MIN_BITS..=MAX_BITS).contains(&bits) { Ok(()) } else { Err(KeyError::Size { bits }) }
 }
+
+/// Smaller keys are broken in practice.
+const MIN_BITS: usize = 1024;
+
+/// A bound on the work that a peer's key can cause.
+const MAX_BITS: usize = 8192;
 
 /// More than the DER of any key that is accepted.
 const MAX_KEY_DER: usize = 4096;

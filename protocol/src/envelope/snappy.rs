@@ -5,7 +5,10 @@ use snap::raw::{Decoder, Encoder, decompress_len};
 /// Compresses a text to a raw Snappy block. Texts of 4 GiB and more, which Snappy cannot take, give an empty block; nothing here
 /// lets such a text arise.
 pub fn compress(text: &[u8]) -> Bytes {
-    Encoder::new().compress_vec(text).map(Bytes::from).unwrap_or_default()
+    let mut block = Encoder::new().compress_vec(text).unwrap_or_default();
+    // The buffer was made for the worst case, more than the text takes. A block that is kept must not keep that.
+    block.shrink_to_fit();
+    Bytes::from(block)
 }
 
 /// Expands a raw Snappy block of at most `max_len` bytes of text. What the block announces is checked before anything is
@@ -23,7 +26,7 @@ pub fn expand(block: &[u8], max_len: usize) -> Result<Bytes, OpenError> {
     if announced > max_len {
         return Err(OpenError::TooLong { len: announced as u64, limit: max_len });
     }
-    if announced > block.len().saturating_mul(MAX_RATIO) {
+    if announced > max_expansion(block.len()) {
         return Err(OpenError::Expand {
             len: block.len(),
             reason: format!("it announces {announced} bytes, more than such a block can hold"),
@@ -32,5 +35,7 @@ pub fn expand(block: &[u8], max_len: usize) -> Result<Bytes, OpenError> {
     Decoder::new().decompress_vec(block).map(Bytes::from).map_err(reason)
 }
 
-/// A copy element takes at least 3 bytes for 64 of text (2 for 11).
-const MAX_RATIO: usize = 64;
+/// The most that a block of this size can hold: its densest element is a copy of 64 bytes of text in 3 bytes.
+fn max_expansion(block_len: usize) -> usize {
+    block_len.saturating_mul(64) / 3
+}

@@ -1,186 +1,329 @@
-//! One line of the text format 0.0.4, as Prometheus' own parser takes it.
+use super::ExpositionErrorKind as Kind;
+use super::{Limits, float};
 
-use super::error::ExpositionErrorKind as Kind;
-
-/// What a line turned out to be.
+/// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// `# EOF`
+    /// `# EOF`, which ends an OpenMetrics text.
     Eof,
-    /// Blank, HELP, or a comment.
-    Ignored,
-    /// A series with its value.
-    Sample,
-    /// TYPE
+    /// Blank, a comment, or `HELP`.
+    Other,
+    /// A value.
+    Series { quoted: bool, timestamped: bool },
+    /// `TYPE`.
     Type,
 }
 
-/// Judges a line, given without its line feed.
-pub(super) fn parse(line: &[u8]) -> Result<Line, Kind> {
-    if memchr::memchr(0, line).is_some() {
-        return Err(Kind::Nul);
+/// Reads a line without its line break. An error has the position in the line, counted from 0.
+pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, (usize, Kind)> {
+    let limit = limits.max_line_len;
+    if line.len() > limit {
+        return Err((limit, Kind::LineTooLong { len: line.len(), limit }));
     }
-    match skip_blanks(line) {
-        [] => Ok(Line::Ignored),
-        [b'#', comment @ ..] => parse_comment(comment),
-        sample => parse_sample(sample),
+    let mut cursor = Cursor { rest: line };
+    let parsed = parse_at(&mut cursor, limits);
+    parsed.map_err(|kind| (line.len() - cursor.rest.len(), kind))
+}
+
+fn parse_at(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Line, Kind> {
+    cursor.skip_blanks();
+    match cursor.peek() {
+        None => Ok(Line::Other),
+        Some(b'#') => comment(cursor),
+        Some(_) => series(cursor, limits),
     }
 }
 
-fn parse_comment(comment: &[u8]) -> Result<Line, Kind> {
-    let text = skip_blanks(comment);
-    // Without a blank behind the hash it is a comment, whatever it says.
-    if text.len() == comment.len() {
-        return Ok(Line::Ignored);
+fn comment(cursor: &mut Cursor<'_>) -> Result<Line, Kind> {
+    cursor.take(b'#');
+    if !cursor.skip_blanks() {
+        return Ok(Line::Other);
     }
-    let (word, rest) = take_word(text);
-    match word {
-        b"EOF" if skip_blanks(rest).is_empty() => Ok(Line::Eof),
-        b"HELP" if !rest.is_empty() => {
-            take_name(skip_blanks(rest))?;
-            Ok(Line::Ignored)
+    if cursor.rest.trim_ascii_end() == b"EOF" {
+        return Ok(Line::Eof);
+    }
+    if cursor.take_keyword(b"HELP") {
+        metadata_name(cursor)?;
+        return Ok(Line::Other);
+    }
+    if cursor.take_keyword(b"TYPE") {
+        metadata_name(cursor)?;
+        return metric_type(cursor);
+    }
+    Ok(Line::Other)
+}
+
+/// The name in a `HELP` or `TYPE` line. What follows it must not be glued to it: Prometheus would take off one byte.
+fn metadata_name(cursor: &mut Cursor<'_>) -> Result<(), Kind> {
+    if cursor.peek() == Some(b'"') {
+        let start = *cursor;
+        if cursor.quoted()?.is_empty() {
+            *cursor = start;
+            return Err(Kind::MetricName);
         }
-        b"TYPE" if !rest.is_empty() => {
-            let rest = take_name(skip_blanks(rest))?;
-            let (kind, rest) = take_word(skip_blanks(rest));
-            let is_known =
-                matches!(kind, b"counter" | b"gauge" | b"histogram" | b"summary" | b"untyped");
-            let is_all = skip_blanks(rest).is_empty();
-            if is_known && is_all { Ok(Line::Type) } else { Err(Kind::Type) }
-        }
-        _ => Ok(Line::Ignored),
+    } else {
+        cursor.name(is_metric_start, is_metric).ok_or(Kind::MetricName)?;
+    }
+    match cursor.peek() {
+        None | Some(b' ' | b'\t') => Ok(()),
+        Some(_) => Err(Kind::MetricName),
     }
 }
 
-fn parse_sample(sample: &[u8]) -> Result<Line, Kind> {
-    let rest = match sample {
-        [b'{', labels @ ..] => take_labels(labels, true)?,
-        _ => match skip_blanks(take_bare_name(sample)?) {
-            [b'{', labels @ ..] => take_labels(labels, false)?,
-            rest => rest,
-        },
-    };
-    let (value, rest) = take_word(skip_blanks(rest));
-    if !is_float(value) {
-        return Err(Kind::Value);
+/// The type. Prometheus takes one byte off the text behind the name, and compares what is left.
+fn metric_type(cursor: &mut Cursor<'_>) -> Result<Line, Kind> {
+    if !(cursor.take(b' ') || cursor.take(b'\t')) {
+        return Err(Kind::Type);
     }
-    let (timestamp, rest) = take_word(skip_blanks(rest));
-    match timestamp {
-        [] => return Ok(Line::Sample),
-        [b'#', ..] => return Err(Kind::Exemplar),
-        digits if is_timestamp(digits) => {}
-        _ => return Err(Kind::Timestamp),
-    }
-    match skip_blanks(rest) {
-        [] => Ok(Line::Sample),
-        [b'#', ..] => Err(Kind::Exemplar),
-        _ => Err(Kind::Trailing),
+    match cursor.rest {
+        b"counter" | b"gauge" | b"histogram" | b"summary" | b"untyped" => Ok(Line::Type),
+        b"gaugehistogram" => Err(Kind::OpenMetricsType("gaugehistogram")),
+        b"info" => Err(Kind::OpenMetricsType("info")),
+        b"stateset" => Err(Kind::OpenMetricsType("stateset")),
+        b"unknown" => Err(Kind::OpenMetricsType("unknown")),
+        _ => Err(Kind::Type),
     }
 }
 
-/// Takes labels up to and with the closing brace. With `named`, the metric's name is among them, as a quoted text alone.
-fn take_labels(mut rest: &[u8], named: bool) -> Result<&[u8], Kind> {
-    let mut has_name = false;
+fn series(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Line, Kind> {
+    let named = cursor.name(is_metric_start, is_metric).is_some();
+    if !named && cursor.peek() != Some(b'{') {
+        return Err(Kind::MetricName);
+    }
+    let separated = cursor.skip_blanks();
+    let mut quoted = false;
+    if cursor.take(b'{') {
+        quoted = labels(cursor, named, limits)?;
+        cursor.skip_blanks();
+    } else if !separated && cursor.peek().is_some() {
+        return Err(Kind::MetricName);
+    }
+    value(cursor)?;
+    let timestamped = timestamp(cursor)?;
+    Ok(Line::Series { quoted, timestamped })
+}
+
+/// What is inside the braces, and the closing one. Tells whether any name is in quotes.
+fn labels(cursor: &mut Cursor<'_>, mut named: bool, limits: &Limits) -> Result<bool, Kind> {
+    let mut seen = Seen::default();
+    let mut any_quoted = false;
     loop {
-        rest = skip_blanks(rest);
-        rest = match rest {
-            [b'}', rest @ ..] if has_name || !named => return Ok(rest),
-            [b'}', ..] => return Err(Kind::Name),
-            [b'"', quoted @ ..] => {
-                let after = skip_blanks(take_quoted(quoted)?);
-                if let [b'=', ..] = after {
-                    take_label_value(after)?
-                } else if named && !has_name {
-                    has_name = true;
-                    after
-                } else {
-                    return Err(Kind::Labels { expected: "=" });
+        cursor.skip_blanks();
+        if cursor.take(b'}') {
+            break;
+        }
+        let before = *cursor;
+        let (name, quoted) = label_name(cursor)?;
+        any_quoted |= quoted;
+        cursor.skip_blanks();
+        if quoted && matches!(cursor.peek(), Some(b',' | b'}')) {
+            let kind = if name.is_empty() { Kind::MetricName } else { Kind::MetricNameTwice };
+            if named || name.is_empty() {
+                *cursor = before;
+                return Err(kind);
+            }
+            named = true;
+        } else {
+            if let Err(kind) = seen.add(name, limits.max_labels) {
+                *cursor = before;
+                return Err(kind);
+            }
+            cursor.expect(b'=', "the = after a label name")?;
+            cursor.skip_blanks();
+            cursor.quoted()?;
+            cursor.skip_blanks();
+        }
+        if !cursor.take(b',') && cursor.peek() != Some(b'}') {
+            return Err(Kind::Expected("the comma or closing brace after a label"));
+        }
+    }
+    if named { Ok(any_quoted) } else { Err(Kind::MetricNameMissing) }
+}
+
+/// A label's name, or a metric's if in quotes, and whether it is in quotes.
+fn label_name<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], bool), Kind> {
+    match cursor.peek() {
+        Some(b'"') => cursor.quoted().map(|name| (name, true)),
+        None => Err(Kind::Expected("the closing brace of the labels")),
+        Some(_) => {
+            cursor.name(is_label_start, is_label).map(|name| (name, false)).ok_or(Kind::LabelName)
+        }
+    }
+}
+
+fn value(cursor: &mut Cursor<'_>) -> Result<(), Kind> {
+    let len = cursor.find(|byte| matches!(byte, b' ' | b'\t'));
+    let token = cursor.rest.get(..len).unwrap_or_default();
+    if token.is_empty() {
+        return Err(Kind::Expected("the value"));
+    }
+    float::check(token)?;
+    cursor.advance(len);
+    Ok(())
+}
+
+/// The timestamp, if there is one, and the end of the line.
+fn timestamp(cursor: &mut Cursor<'_>) -> Result<bool, Kind> {
+    cursor.skip_blanks();
+    match cursor.peek() {
+        None => return Ok(false),
+        Some(b'#') => return Err(Kind::Exemplar),
+        Some(_) => {}
+    }
+    let len = cursor.find(|byte| matches!(byte, b' ' | b'\t'));
+    let token = cursor.rest.get(..len).unwrap_or_default();
+    if !is_timestamp(token) {
+        return Err(Kind::Timestamp);
+    }
+    cursor.advance(len);
+    cursor.skip_blanks();
+    match cursor.peek() {
+        None => Ok(true),
+        Some(b'#') => Err(Kind::Exemplar),
+        Some(_) => Err(Kind::Trailing),
+    }
+}
+
+/// Digits that make no more than 2^63 - 1. Prometheus takes no sign.
+fn is_timestamp(token: &[u8]) -> bool {
+    token.iter().all(u8::is_ascii_digit)
+        && (token.len() <= 18
+            || std::str::from_utf8(token).is_ok_and(|token| token.parse::<i64>().is_ok()))
+}
+
+/// The label names of a series so far.
+#[derive(Default)]
+struct Seen<'a> {
+    few: [&'a [u8]; 16],
+    more: Vec<&'a [u8]>,
+    count: usize,
+}
+
+impl<'a> Seen<'a> {
+    fn add(&mut self, name: &'a [u8], limit: usize) -> Result<(), Kind> {
+        if name.is_empty() {
+            return Err(Kind::LabelName);
+        }
+        if name == b"__name__" {
+            return Err(Kind::LabelNameReserved);
+        }
+        if self.count == limit {
+            return Err(Kind::TooManyLabels { limit });
+        }
+        if self.few.iter().take(self.count).chain(&self.more).any(|&seen| seen == name) {
+            return Err(Kind::LabelTwice);
+        }
+        match self.few.get_mut(self.count) {
+            Some(slot) => *slot = name,
+            None => self.more.push(name),
+        }
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// What is left of a line. Where something is wrong, it is left standing there.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// Passes over blanks and tells whether there were any.
+    fn skip_blanks(&mut self) -> bool {
+        let len = self.find(|byte| !matches!(byte, b' ' | b'\t'));
+        self.advance(len);
+        len > 0
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Kind> {
+        if self.take(byte) { Ok(()) } else { Err(Kind::Expected(what)) }
+    }
+
+    /// Takes a word and the blanks behind it, if it is this one and there are any.
+    fn take_keyword(&mut self, word: &[u8]) -> bool {
+        let Some(rest) = self.rest.strip_prefix(word) else { return false };
+        let mut after = Self { rest };
+        let is_keyword = after.skip_blanks();
+        if is_keyword {
+            *self = after;
+        }
+        is_keyword
+    }
+
+    fn name(&mut self, is_start: fn(u8) -> bool, is_part: fn(u8) -> bool) -> Option<&'a [u8]> {
+        let first = self.peek()?;
+        if !is_start(first) {
+            return None;
+        }
+        Some(self.advance(self.find(|byte| !is_part(byte))))
+    }
+
+    /// Takes text in quotes and gives what is between them, still escaped.
+    fn quoted(&mut self) -> Result<&'a [u8], Kind> {
+        let start = *self;
+        self.expect(b'"', "the opening quote of a label value")?;
+        let inside = self.rest;
+        loop {
+            self.advance(self.find(|byte| matches!(byte, b'"' | b'\\')));
+            let len = inside.len() - self.rest.len();
+            match self.rest {
+                [b'"', ..] => {
+                    self.advance(1);
+                    return Ok(inside.get(..len).unwrap_or_default());
+                }
+                [b'\\', b'\\' | b'"' | b'n', ..] => {
+                    self.advance(2);
+                }
+                [b'\\', _, ..] => return Err(Kind::Escape),
+                _ => {
+                    *self = start;
+                    return Err(Kind::Unterminated);
                 }
             }
-            _ => take_label_value(skip_blanks(take_label_name(rest)?))?,
-        };
-        rest = match skip_blanks(rest) {
-            [b',', rest @ ..] => rest,
-            rest @ [b'}', ..] => rest,
-            _ => return Err(Kind::Labels { expected: "a comma or a closing brace" }),
-        };
+        }
+    }
+
+    /// Takes this many bytes, or what is left.
+    fn advance(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        taken
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// How many bytes there are before the first one that is wanted, or to the end.
+    #[inline]
+    fn find(&self, is_wanted: impl Fn(u8) -> bool) -> usize {
+        self.rest.iter().position(|&byte| is_wanted(byte)).unwrap_or(self.rest.len())
     }
 }
 
-fn take_label_value(rest: &[u8]) -> Result<&[u8], Kind> {
-    let [b'=', rest @ ..] = rest else { return Err(Kind::Labels { expected: "=" }) };
-    match skip_blanks(rest) {
-        [b'"', quoted @ ..] => take_quoted(quoted),
-        _ => Err(Kind::Labels { expected: "a quoted value" }),
-    }
+fn is_label_start(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
 }
 
-fn take_label_name(rest: &[u8]) -> Result<&[u8], Kind> {
-    take_identifier(rest, |byte| byte.is_ascii_alphabetic() || byte == b'_')
-        .ok_or(Kind::Labels { expected: "a label's name" })
+fn is_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Takes a metric's name, bare or quoted, that has to end at a blank or at the end.
-fn take_name(rest: &[u8]) -> Result<&[u8], Kind> {
-    let rest = match rest {
-        [b'"', quoted @ ..] => take_quoted(quoted)?,
-        _ => take_bare_name(rest)?,
-    };
-    match rest {
-        [] | [b' ' | b'\t', ..] => Ok(rest),
-        _ => Err(Kind::Name),
-    }
+fn is_metric_start(byte: u8) -> bool {
+    is_label_start(byte) || byte == b':'
 }
 
-fn take_bare_name(rest: &[u8]) -> Result<&[u8], Kind> {
-    let is_start = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':');
-    take_identifier(rest, is_start).ok_or(Kind::Name)
-}
-
-/// Takes a byte that may start, and then all that may start or are digits.
-fn take_identifier(rest: &[u8], is_start: impl Fn(u8) -> bool) -> Option<&[u8]> {
-    let first = rest.first().filter(|byte| is_start(**byte))?;
-    let is_part = |byte: &u8| is_start(*byte) || byte.is_ascii_digit();
-    debug_assert!(is_part(first));
-    let len = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
-    rest.get(len..)
-}
-
-/// Takes the rest of a quoted text and the closing quote. A backslash escapes whatever follows it.
-fn take_quoted(mut rest: &[u8]) -> Result<&[u8], Kind> {
-    loop {
-        let at = memchr::memchr2(b'"', b'\\', rest).ok_or(Kind::Unterminated)?;
-        rest = match rest.get(at..) {
-            Some([b'"', rest @ ..]) => return Ok(rest),
-            Some([b'\\', _, rest @ ..]) => rest,
-            _ => return Err(Kind::Unterminated),
-        };
-    }
-}
-
-fn skip_blanks(bytes: &[u8]) -> &[u8] {
-    let blanks = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
-    bytes.get(blanks.unwrap_or(bytes.len())..).unwrap_or_default()
-}
-
-/// Splits before the first blank.
-fn take_word(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let len = bytes.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len());
-    bytes.split_at_checked(len).unwrap_or((bytes, &[]))
-}
-
-/// What Go's `ParseFloat` takes, less hexadecimal and underscores, which Prometheus refuses. Unlike Rust it refuses a
-/// signed NaN, and numbers out of range.
-fn is_float(word: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(word) else { return false };
-    let Ok(value) = text.parse::<f64>() else { return false };
-    if value.is_nan() {
-        return !text.starts_with(['+', '-']);
-    }
-    value.is_finite() || !text.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-fn is_timestamp(word: &[u8]) -> bool {
-    let digits = std::str::from_utf8(word).ok().filter(|_| word.iter().all(u8::is_ascii_digit));
-    digits.is_some_and(|digits| digits.parse::<i64>().is_ok())
+fn is_metric(byte: u8) -> bool {
+    is_label(byte) || byte == b':'
 }

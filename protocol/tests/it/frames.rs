@@ -87,11 +87,10 @@ fn body() -> impl Strategy<Value = Body> {
 
 fn error_code() -> impl Strategy<Value = ErrorCode> {
     prop_oneof![
-        Just(ErrorCode::REJECTED_SETUP),
-        Just(ErrorCode::CONNECTION_CLOSE),
-        Just(ErrorCode::CONNECTION_CLOSE),
-        Just(ErrorCode::CONNECTION_ERROR),
-        any::<u32>().prop_map(ErrorCode),
+        1 => Just(ErrorCode::REJECTED_SETUP),
+        2 => Just(ErrorCode::CONNECTION_CLOSE),
+        1 => Just(ErrorCode::CONNECTION_ERROR),
+        1 => any::<u32>().prop_map(ErrorCode),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the crate from outside, against bytes that others made.
+//! Tests of the crate from outside: against bytes that others made, and against its own contract.
 
 mod contract;
 mod frames;

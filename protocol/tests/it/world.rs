@@ -76,13 +76,13 @@ struct Side {
 
 /// Operations, few of which end everything.
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
-    vec(op(), 0..120)
+    vec(op(), 0..300)
 }
 
 /// The same, beside frames that neither side sent.
 pub(crate) fn hostile_ops() -> impl Strategy<Value = Vec<Op>> {
     let forged = (who(), crate::frames::frame()).prop_map(|(who, frame)| Op::Forge(who, frame));
-    vec(prop_oneof![5 => op(), 1 => forged], 0..120)
+    vec(prop_oneof![5 => op(), 1 => forged], 0..300)
 }
 
 /// Limits that are reached soon, and times that are short.
@@ -112,21 +112,21 @@ fn op() -> impl Strategy<Value = Op> {
         (who(), numbers).prop_map(move |(who, n)| op(who, n))
     };
     prop_oneof![
-        6 => (0_u32..14).prop_map(Op::Advance),
+        18 => (0_u32..14).prop_map(Op::Advance),
         1 => (14_u32..45).prop_map(Op::Advance),
-        4 => who().prop_map(Op::Alarm),
-        8 => two(Op::Answer, 0..8),
-        12 => two(Op::Ask, 0..60),
-        4 => two(Op::Cancel, 0..8),
+        12 => who().prop_map(Op::Alarm),
+        40 => two(Op::Answer, 0..4),
+        40 => two(Op::Ask, 0..60),
+        24 => two(Op::Cancel, 0..4),
         1 => who().prop_map(Op::Close),
-        2 => two(Op::Complete, 0..8),
-        20 => two(Op::Deliver, 0..200),
+        10 => two(Op::Complete, 0..4),
+        80 => two(Op::Deliver, 0..200),
         1 => who().prop_map(Op::Eof),
-        2 => two(Op::Push, 0..20),
-        2 => two(Op::Reject, 0..8),
-        20 => two(Op::Send, 1..6),
-        16 => two(Op::Take, 1..6),
-        4 => two(Op::Tell, 0..60),
+        8 => two(Op::Push, 0..20),
+        10 => two(Op::Reject, 0..4),
+        80 => two(Op::Send, 1..6),
+        60 => two(Op::Take, 1..6),
+        12 => two(Op::Tell, 0..60),
     ]
 }
 
@@ -164,6 +164,9 @@ impl World {
             self.step(&Op::Take(other(who), usize::MAX));
         }
         for who in [Who::Client, Who::Server] {
+            let connection = self.connection(who);
+            let is_free = connection.wants_input() || connection.is_closed();
+            assert!(is_free, "nothing waits, and yet a bound is reached");
             self.step(&Op::Eof(who));
             self.step(&Op::Take(who, usize::MAX));
             let is_honest = self.is_honest;

@@ -1,0 +1,118 @@
+use crate::relay::ScrapeUrl;
+use clap::{Parser, ValueEnum};
+use prometheus_rsocket_client::{AesKeySize, BackoffConfig, Config, ProxyUrl, PushMode};
+use std::fmt;
+use std::time::Duration;
+
+/// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
+///
+/// On SIGTERM or SIGINT the program is scraped once more, and that is pushed before the connection is closed. The exit status is then
+/// 0 if the proxy has stored it, 1 if not. It is 2 for a bad option.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "prometheus-rsocket-client", version)]
+pub(crate) struct Args {
+    /// The proxy: tcp://HOST:PORT
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PROXY", value_name = "URL")]
+    pub(crate) proxy: ProxyUrl,
+    /// The endpoint to relay: http://HOST:PORT/metrics
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE", value_name = "URL")]
+    pub(crate) scrape: ScrapeUrl,
+    /// The runtime to run on
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value = "tokio")]
+    pub(crate) runtime: RuntimeKind,
+    /// What to log, as `tracing` filters are written
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// The shortest pause before connecting again (500ms, 10s, 5m)
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MIN", default_value = "1s", value_parser = duration)]
+    pub(crate) backoff_min: Duration,
+    /// The longest pause before connecting again; the original's are 10s to 10m
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MAX", default_value = "1m", value_parser = duration)]
+    pub(crate) backoff_max: Duration,
+    /// How long opening a connection to the proxy may take
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_CONNECT_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// How long the endpoint may take to answer
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub(crate) scrape_timeout: Duration,
+    /// How long the last push may take
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub(crate) push_timeout: Duration,
+    /// Whether the last push waits for the proxy's word that it is stored
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH", default_value = "acknowledged")]
+    pub(crate) push: Push,
+    /// The longest text that the endpoint may answer with, in bytes
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub(crate) max_text_bytes: usize,
+    /// Bits of the keys that metrics are encrypted with
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_AES_BITS", default_value = "128")]
+    pub(crate) aes_bits: AesBits,
+}
+
+impl Args {
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new(self.proxy.clone());
+        config.connect_timeout = self.connect_timeout;
+        config.metrics_timeout = self.scrape_timeout;
+        config.agent.backoff = BackoffConfig::new(self.backoff_min, self.backoff_max);
+        config.agent.push_timeout = self.push_timeout;
+        config.agent.push = match self.push {
+            Push::Acknowledged => PushMode::Acknowledged,
+            Push::FireAndForget => PushMode::FireAndForget,
+        };
+        config.agent.aes = match self.aes_bits {
+            AesBits::Aes128 => AesKeySize::Aes128,
+            AesBits::Aes192 => AesKeySize::Aes192,
+            AesBits::Aes256 => AesKeySize::Aes256,
+        };
+        config
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeKind {
+    Smol,
+    Tokio,
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smol => "smol",
+            Self::Tokio => "tokio",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Push {
+    Acknowledged,
+    FireAndForget,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AesBits {
+    #[value(name = "128")]
+    Aes128,
+    #[value(name = "192")]
+    Aes192,
+    #[value(name = "256")]
+    Aes256,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a number with ms, s, m or h, such as 10s".to_owned()),
+    };
+    let number: u32 = number.parse().map_err(|_| "a whole number is missing".to_owned())?;
+    match Duration::from_millis(u64::from(number) * factor_ms) {
+        Duration::ZERO => Err("it must be more than nothing".to_owned()),
+        duration => Ok(duration),
+    }
+}

@@ -1,0 +1,348 @@
+//! The one future that a client runs as.
+
+use crate::client::{Closed, Command, Config, MetricsError};
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use event_listener::Event as Notify;
+use futures_lite::Stream;
+use prometheus_rsocket_protocol::Machine;
+use prometheus_rsocket_protocol::agent::{
+    Action, Agent, Event, PushFailure, SealJob, Sealed, Ticket,
+};
+use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, Timer, drive, timeout};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// What handles can see.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    state: AtomicU8,
+    changed: Notify,
+}
+
+const NOT_READY: u8 = 0;
+const READY: u8 = 1;
+const CLOSED: u8 = 2;
+
+impl Shared {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state.load(Ordering::Acquire) == READY
+    }
+
+    pub(crate) async fn ready(&self) -> Result<(), Closed> {
+        loop {
+            let changed = self.changed.listen();
+            match self.state.load(Ordering::Acquire) {
+                READY => return Ok(()),
+                CLOSED => return Err(Closed),
+                _ => changed.await,
+            }
+        }
+    }
+
+    pub(crate) async fn closed(&self) {
+        loop {
+            let changed = self.changed.listen();
+            if self.state.load(Ordering::Acquire) == CLOSED {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::Release);
+        self.changed.notify(usize::MAX);
+    }
+}
+
+/// A client that runs.
+pub(crate) struct Running<R, M> {
+    runtime: R,
+    config: Config,
+    agent: Agent,
+    duties: Duties<R, M>,
+}
+
+impl<R, M, F> Running<R, M>
+where
+    R: Runtime,
+    M: FnMut() -> F,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    pub(crate) fn new(
+        runtime: R,
+        config: Config,
+        metrics: M,
+        commands: Receiver<Command>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let mut seed = [0; 8];
+        // Without randomness nothing can be sealed either, which is reported when it comes to that.
+        let _ = getrandom::fill(&mut seed);
+        let agent = Agent::new(config.agent.clone(), u64::from_ne_bytes(seed), runtime.now());
+        let duties = Duties {
+            runtime: runtime.clone(),
+            metrics,
+            metrics_timeout: config.metrics_timeout,
+            commands: Box::pin(commands),
+            commands_ended: false,
+            works: Vec::new(),
+            push_done: None,
+            shared,
+        };
+        Self { runtime, config, agent, duties }
+    }
+}
+
+/// Runs a client until it is closed.
+pub(crate) async fn run<R, M, F>(mut running: Running<R, M>)
+where
+    R: Runtime,
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    let Running { runtime, config, agent, duties } = &mut running;
+    loop {
+        match agent.poll_action(runtime.now()) {
+            Action::Connect => connect_and_drive(runtime, config, agent, duties).await,
+            // Nothing is left of a connection that is over but to hear of it.
+            Action::Drive => agent.handle_eof(runtime.now()),
+            Action::Wait(until) => wait(runtime, until, agent, duties).await,
+            Action::Stop => break,
+        }
+    }
+    poll_fn(|cx| {
+        duties.poll(cx, runtime.now(), agent);
+        Poll::Ready(())
+    })
+    .await;
+    duties.shared.set(CLOSED);
+}
+
+async fn connect_and_drive<R, M, F>(
+    runtime: &R,
+    config: &Config,
+    agent: &mut Agent,
+    duties: &mut Duties<R, M>,
+) where
+    R: Runtime,
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    let proxy = &config.proxy;
+    let deadline = runtime.now() + config.connect_timeout;
+    let mut connecting =
+        pin!(timeout(runtime, deadline, runtime.connect(proxy.host(), proxy.port())));
+    // Commands count while connecting, too: who closes does not want to wait for that.
+    let stream = poll_fn(|cx| {
+        let now = runtime.now();
+        duties.poll(cx, now, agent);
+        match agent.poll_action(now) {
+            Action::Connect => connecting.as_mut().poll(cx).map(Some),
+            Action::Drive | Action::Stop | Action::Wait(_) => Poll::Ready(None),
+        }
+    });
+    let stream = match stream.await {
+        None => return,
+        Some(stream) => stream.unwrap_or_else(|elapsed| Err(io::Error::from(elapsed))),
+    };
+    match stream {
+        Ok(stream) => {
+            agent.handle_connected(runtime.now());
+            let driven = drive(runtime, stream, agent, duties, &DriverConfig::default()).await;
+            if let Err(error) = driven {
+                tracing::debug!(%error, "transport failed");
+            }
+        }
+        Err(error) => agent.handle_connect_failed(runtime.now(), &error.to_string()),
+    }
+}
+
+/// Waits for a time, or until a command has given the agent something else to do.
+async fn wait<R, M, F>(runtime: &R, until: Instant, agent: &mut Agent, duties: &mut Duties<R, M>)
+where
+    R: Runtime,
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    let mut timer = runtime.timer();
+    timer.reset(agent.poll_timeout().map_or(until, |timeout| timeout.min(until)));
+    poll_fn(|cx| {
+        let now = runtime.now();
+        agent.handle_timeout(now);
+        duties.poll(cx, now, agent);
+        match agent.poll_action(now) {
+            Action::Wait(still) if still == until => timer.poll(cx),
+            Action::Connect | Action::Drive | Action::Stop | Action::Wait(_) => Poll::Ready(()),
+        }
+    })
+    .await;
+}
+
+/// What is to be done for the agent, connected or not: commands taken, metrics fetched and sealed, handles told.
+struct Duties<R, M> {
+    runtime: R,
+    metrics: M,
+    metrics_timeout: Duration,
+    commands: Pin<Box<Receiver<Command>>>,
+    commands_ended: bool,
+    /// At most [`MAX_WORKS`].
+    works: Vec<Pin<Box<dyn Future<Output = Work> + Send>>>,
+    push_done: Option<Sender<Result<(), PushFailure>>>,
+    shared: Arc<Shared>,
+}
+
+/// What was done for the agent.
+enum Work {
+    Fetched(Ticket, Result<Bytes, String>),
+    Sealed(Sealed),
+}
+
+impl<R, M, F> Owner<Agent> for Duties<R, M>
+where
+    R: Runtime,
+    M: FnMut() -> F,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) {
+        self.poll_commands(cx, now, agent);
+        // What is finished can begin something new, which wants to be polled as well.
+        loop {
+            while let Some(event) = agent.poll_event() {
+                self.on_event(now, agent, event);
+            }
+            if !self.poll_works(cx, now, agent) {
+                return;
+            }
+        }
+    }
+}
+
+impl<R, M, F> Duties<R, M>
+where
+    R: Runtime,
+    M: FnMut() -> F,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    fn poll_commands(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) {
+        while !self.commands_ended {
+            match self.commands.as_mut().poll_next(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Command::Close)) => agent.close(now),
+                Poll::Ready(Some(Command::PushAndClose { done })) => {
+                    // A second push finds its channel dropped, which tells its caller that the client is closed.
+                    if self.push_done.is_none() {
+                        self.push_done = Some(done);
+                        agent.push_and_close(now);
+                    }
+                }
+                Poll::Ready(None) => {
+                    self.commands_ended = true;
+                    // The last handle is gone. Who is pushing is let finish.
+                    if self.push_done.is_none() {
+                        agent.close(now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, agent: &mut Agent, event: Event) {
+        match event {
+            Event::Ready => {
+                tracing::info!("connected to the proxy");
+                self.shared.set(READY);
+            }
+            Event::Disconnected { reason, retry_in } => {
+                tracing::warn!(%reason, ?retry_in, "not connected to the proxy");
+                self.shared.set(NOT_READY);
+            }
+            Event::KeyRefused { error } => tracing::warn!(%error, "the proxy's key is refused"),
+            // Scrapes that were cancelled still have their metrics fetched; a proxy could have any number of them begun.
+            Event::MetricsWanted { ticket } if self.works.len() >= MAX_WORKS => {
+                agent.answer(now, ticket, Err("too many scrapes were cancelled".to_owned()));
+            }
+            Event::MetricsWanted { ticket } => self.fetch(ticket),
+            Event::Pushed { result } => {
+                if let Some(done) = self.push_done.take() {
+                    // Nobody waits any more if this fails.
+                    let _ = done.try_send(result);
+                }
+            }
+            Event::Stopped => tracing::debug!("closed"),
+            other => tracing::debug!(?other, "event"),
+        }
+    }
+
+    fn fetch(&mut self, ticket: Ticket) {
+        let metrics = (self.metrics)();
+        let (runtime, within) = (self.runtime.clone(), self.metrics_timeout);
+        self.works.push(Box::pin(async move {
+            let deadline = runtime.now() + within;
+            let text = match timeout(&runtime, deadline, metrics).await {
+                Ok(Ok(text)) => Ok(Bytes::from(text)),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(format!("the metrics did not come within {within:?}")),
+            };
+            if let Err(error) = &text {
+                tracing::warn!(error, "no metrics");
+            }
+            Work::Fetched(ticket, text)
+        }));
+    }
+
+    fn seal(&mut self, job: SealJob) {
+        let ticket = job.ticket();
+        let sealing = self.runtime.unblock(move || {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map(|()| job.run(seed))
+        });
+        self.works.push(Box::pin(async move {
+            let sealed = match sealing.await {
+                Ok(Ok(sealed)) => sealed,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the system gives no randomness");
+                    Sealed::lost(ticket)
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a worker was lost");
+                    Sealed::lost(ticket)
+                }
+            };
+            Work::Sealed(sealed)
+        }));
+    }
+
+    /// Polls what is under way, and says whether anything was finished.
+    fn poll_works(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) -> bool {
+        let mut finished = Vec::new();
+        self.works.retain_mut(|work| match work.as_mut().poll(cx) {
+            Poll::Ready(work) => {
+                finished.push(work);
+                false
+            }
+            Poll::Pending => true,
+        });
+        let is_any = !finished.is_empty();
+        for work in finished {
+            match work {
+                Work::Fetched(ticket, text) => {
+                    if let Some(job) = agent.answer(now, ticket, text) {
+                        self.seal(job);
+                    }
+                }
+                Work::Sealed(sealed) => agent.handle_sealed(now, sealed),
+            }
+        }
+        is_any
+    }
+}
+
+/// Metrics that are fetched or sealed at once.
+const MAX_WORKS: usize = 64;

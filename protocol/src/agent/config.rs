@@ -1,0 +1,79 @@
+use crate::connection;
+use crate::envelope::AesKeySize;
+use crate::frame::Setup;
+use std::time::Duration;
+
+/// How an application's side behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The limits of each connection.
+    pub connection: connection::Config,
+    /// The first frame of each connection; that of rsocket-java by default.
+    pub setup: Setup,
+    /// When to connect again.
+    pub backoff: BackoffConfig,
+    /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
+    pub aes: AesKeySize,
+    /// How the last metrics are pushed.
+    pub push: PushMode,
+    /// How long the last push may take, from the decision to close to the proxy's word that it is stored; 10 s by default. If there is no
+    /// connection at that moment, one is sought for as long.
+    pub push_timeout: Duration,
+    /// Scrapes that may be under way at once; 16 by default. One more is answered by REJECTED.
+    pub max_scrapes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connection: connection::Config::default(),
+            setup: Setup::default(),
+            backoff: BackoffConfig::default(),
+            aes: AesKeySize::default(),
+            push: PushMode::default(),
+            push_timeout: Duration::from_secs(10),
+            max_scrapes: 16,
+        }
+    }
+}
+
+/// How the last metrics are pushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushMode {
+    /// As REQUEST_RESPONSE: the connection is closed once the proxy has said that they are stored. Java's `pushAndCloseBlockingly`.
+    #[default]
+    Acknowledged,
+    /// As REQUEST_FNF: nothing tells whether they arrived. Java's `pushAndClose`.
+    FireAndForget,
+}
+
+/// When to connect again after a connection ended, or could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackoffConfig {
+    /// The shortest pause; 1 s by default. The original's is 10 s.
+    pub min: Duration,
+    /// The longest pause; 1 minute by default. The original's is 10 minutes.
+    pub max: Duration,
+    /// How long a connection that had received a key must have lasted for the pauses to begin with the shortest again; 10 s by
+    /// default. So a proxy that accepts and closes is not asked ever faster.
+    pub stable_after: Duration,
+}
+
+impl BackoffConfig {
+    /// Pauses from `min` to `max`.
+    pub fn new(min: Duration, max: Duration) -> Self {
+        Self { min, max: max.max(min), ..Self::default() }
+    }
+}
+
+impl Default for BackoffConfig {
+    fn default() -> Self {
+        Self {
+            min: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+            stable_after: Duration::from_secs(10),
+        }
+    }
+}

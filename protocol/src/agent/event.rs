@@ -1,0 +1,85 @@
+use crate::connection::CloseReason;
+use crate::envelope::{KeyError, SealError};
+use std::fmt;
+use std::time::Duration;
+
+/// Stands for metrics that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(super) u64);
+
+/// What happened on the application's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection ended, or could not be opened; another will be tried after the pause.
+    Disconnected {
+        /// Why.
+        reason: DisconnectReason,
+        /// The pause.
+        retry_in: Duration,
+    },
+    /// The proxy sent something that is no key. The one before it, if any, stays in use.
+    KeyRefused {
+        /// What is wrong with it.
+        error: KeyError,
+    },
+    /// There is a key: the application can be scraped, and can push. Once for each connection.
+    Ready,
+    /// Metrics are wanted: call [`Agent::answer`](super::Agent::answer) with them.
+    MetricsWanted {
+        /// For whom.
+        ticket: Ticket,
+    },
+    /// The last push is over; the connection is being closed.
+    Pushed {
+        /// How it went.
+        result: Result<(), PushFailure>,
+    },
+    /// It is all over. The last event.
+    Stopped,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// There was one.
+    Closed(CloseReason),
+    /// None could be opened.
+    NotConnected(String),
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(reason) => reason.fmt(f),
+            Self::NotConnected(error) => write!(f, "cannot connect: {error}"),
+        }
+    }
+}
+
+/// Why the last metrics may not have reached the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushFailure {
+    /// The time was over: there was no connection, or no key, or no word from the proxy.
+    #[error("the push took too long: {waiting_for}")]
+    TimedOut {
+        /// What was waited for.
+        waiting_for: &'static str,
+    },
+    /// The metrics could not be had.
+    #[error("no metrics: {0}")]
+    NoMetrics(String),
+    /// They could not be sealed.
+    #[error("the metrics cannot be sealed: {0}")]
+    Seal(#[from] SealError),
+    /// They could not be sent.
+    #[error("the metrics cannot be sent: {0}")]
+    NotSent(String),
+    /// The proxy refused them, or went away.
+    #[error("the proxy did not take the metrics: {0}")]
+    Refused(String),
+    /// Closing had begun already.
+    #[error("the client is closed")]
+    Closed,
+}

@@ -1,0 +1,486 @@
+//! The application's side, without IO: answers scrapes, pushes the last metrics, and decides when to connect again.
+//!
+//! An [`Agent`] lives as long as its application, across all its connections:
+//!
+//! ```text
+//!   poll_action ──▶ Connect ── handle_connected ──▶ Drive (as a Machine, until is_closed)
+//!        ▲             └────── handle_connect_failed ──┐        │
+//!        └──────────────── Wait(until) ◀───────────────┴────────┘
+//!
+//!   MetricsWanted(ticket) ──▶ answer(ticket, text) ──▶ SealJob, run elsewhere ──▶ handle_sealed
+//! ```
+
+mod backoff;
+mod config;
+mod event;
+mod seal;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{BackoffConfig, Config, PushMode};
+pub use event::{DisconnectReason, Event, PushFailure, Ticket};
+pub use seal::{SealJob, Sealed};
+
+use crate::connection::{self, CloseReason, Connection, StreamError};
+use crate::envelope::PeerKey;
+use crate::frame::{ErrorCode, StreamId};
+use crate::{Machine, Payload};
+use backoff::Backoff;
+use bytes::{Bytes, BytesMut};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+/// One application's side of the protocol. See the [module](self).
+///
+/// As a [`Machine`] it is its current connection; between connections it [is closed](Machine::is_closed), though its
+/// [timeout](Machine::poll_timeout) counts all the same.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    backoff: Backoff,
+    state: State,
+    key: Option<Key>,
+    /// Metrics that are wanted, and for what.
+    wanted: BTreeMap<Ticket, Target>,
+    next_ticket: u64,
+    last: Option<LastPush>,
+    is_stopping: bool,
+    events: VecDeque<Event>,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a transport, then call [`Agent::handle_connected`] or [`Agent::handle_connect_failed`].
+    Connect,
+    /// Drive the connection until [`Machine::is_closed`].
+    Drive,
+    /// Nothing is left to do.
+    Stop,
+    /// Wait until then, or for a command, and let time pass.
+    Wait(Instant),
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting { until: Instant },
+    Connecting,
+    Connected { connection: Box<Connection>, since: Instant, has_key: bool },
+    Stopped,
+}
+
+/// The latest key, as it came and as it is used.
+#[derive(Debug)]
+struct Key {
+    bytes: Vec<u8>,
+    parsed: PeerKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Scrape(StreamId),
+    Push,
+}
+
+/// The push before the end.
+#[derive(Debug)]
+struct LastPush {
+    deadline: Instant,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Key,
+    Metrics,
+    Acknowledgement(StreamId),
+}
+
+impl Agent {
+    /// An agent that is about to connect. `seed` spreads its pauses.
+    pub fn new(config: Config, seed: u64, now: Instant) -> Self {
+        let backoff = Backoff::new(config.backoff, seed);
+        Self {
+            config,
+            backoff,
+            state: State::Waiting { until: now },
+            key: None,
+            wanted: BTreeMap::new(),
+            next_ticket: 0,
+            last: None,
+            is_stopping: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What the shell is to do now.
+    pub fn poll_action(&mut self, now: Instant) -> Action {
+        match self.state {
+            State::Waiting { until } if until <= now => {
+                self.state = State::Connecting;
+                Action::Connect
+            }
+            State::Waiting { until } => Action::Wait(until),
+            State::Connecting => Action::Connect,
+            State::Connected { .. } => Action::Drive,
+            State::Stopped => Action::Stop,
+        }
+    }
+
+    /// A transport is open.
+    pub fn handle_connected(&mut self, now: Instant) {
+        if !matches!(self.state, State::Connecting) {
+            return;
+        }
+        let (config, setup) = (self.config.connection.clone(), self.config.setup.clone());
+        match Connection::client(config, setup, now) {
+            Ok(connection) => {
+                let connection = Box::new(connection);
+                self.state = State::Connected { connection, since: now, has_key: false };
+            }
+            // A SETUP that cannot be sent: no connection will ever do.
+            Err(error) => {
+                self.on_disconnected(now, DisconnectReason::NotConnected(error.to_string()))
+            }
+        }
+    }
+
+    /// No transport could be opened.
+    pub fn handle_connect_failed(&mut self, now: Instant, error: &str) {
+        if matches!(self.state, State::Connecting) {
+            self.on_disconnected(now, DisconnectReason::NotConnected(error.to_owned()));
+        }
+    }
+
+    /// Hands in metrics that were wanted, or says why there are none. Gives the job to seal them, unless nobody waits for them
+    /// any more.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        metrics: Result<Bytes, String>,
+    ) -> Option<SealJob> {
+        let target = *self.wanted.get(&ticket)?;
+        match (metrics, &self.key) {
+            (Ok(text), Some(key)) => {
+                let (key, aes) = (key.parsed.clone(), self.config.aes);
+                Some(SealJob { ticket, key, aes, text })
+            }
+            (metrics, _) => {
+                let error = metrics.err().unwrap_or_else(|| "there is no key".to_owned());
+                self.wanted.remove(&ticket);
+                match target {
+                    Target::Scrape(stream_id) => self.reject(stream_id, &error),
+                    Target::Push => self.on_pushed(now, Err(PushFailure::NoMetrics(error))),
+                }
+                self.translate(now);
+                None
+            }
+        }
+    }
+
+    /// Takes sealed metrics, and sends them.
+    pub fn handle_sealed(&mut self, now: Instant, sealed: Sealed) {
+        match (self.wanted.remove(&sealed.ticket), sealed.result) {
+            (None, _) => {}
+            (Some(Target::Scrape(stream_id)), Ok(payload)) => self.respond(stream_id, payload),
+            (Some(Target::Scrape(stream_id)), Err(error)) => {
+                self.reject(stream_id, &error.to_string());
+            }
+            (Some(Target::Push), Ok(payload)) => self.push(now, payload),
+            (Some(Target::Push), Err(error)) => self.on_pushed(now, Err(error.into())),
+        }
+        self.translate(now);
+    }
+
+    /// Asks for the metrics a last time, pushes them, and closes; [`Event::Pushed`] and [`Event::Stopped`] follow. Takes no
+    /// longer than [`Config::push_timeout`] and the close of the connection.
+    pub fn push_and_close(&mut self, now: Instant) {
+        if self.last.is_some() || self.is_stopping {
+            return;
+        }
+        let deadline = now + self.config.push_timeout;
+        self.last = Some(LastPush { deadline, stage: Stage::Key });
+        match &mut self.state {
+            // There is no time for pauses any more.
+            State::Waiting { until } => *until = now,
+            State::Connected { has_key: true, .. } => self.want_last_metrics(),
+            State::Connected { .. } | State::Connecting | State::Stopped => {}
+        }
+    }
+
+    /// Closes, without a push; [`Event::Stopped`] follows. A push that is under way is given up.
+    pub fn close(&mut self, now: Instant) {
+        if self.last.take().is_some() {
+            self.events.push_back(Event::Pushed { result: Err(PushFailure::Closed) });
+        }
+        self.begin_stop(now);
+        self.translate(now);
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether the application can be scraped, and can push.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Connected { has_key: true, .. })
+    }
+
+    fn connection(&mut self) -> Option<&mut Connection> {
+        match &mut self.state {
+            State::Connected { connection, .. } => Some(connection),
+            State::Connecting | State::Stopped | State::Waiting { .. } => None,
+        }
+    }
+
+    /// Turns the connection's events into what they mean for the agent.
+    fn translate(&mut self, now: Instant) {
+        while let Some(event) = self.connection().and_then(Connection::poll_event) {
+            match event {
+                connection::Event::FireAndForget { payload, .. } => {
+                    self.on_key(&payload.data);
+                }
+                connection::Event::RequestResponse { stream_id, payload } => {
+                    self.on_scrape(stream_id, &payload.data);
+                }
+                connection::Event::Canceled { stream_id } => {
+                    self.wanted.retain(|_, target| *target != Target::Scrape(stream_id));
+                }
+                connection::Event::Response { stream_id, .. } => {
+                    self.on_push_ended(now, stream_id, Ok(()));
+                }
+                connection::Event::RequestFailed { stream_id, error } => {
+                    let result = Err(PushFailure::Refused(error.to_string()));
+                    self.on_push_ended(now, stream_id, result);
+                }
+                connection::Event::Closed { reason } => self.on_closed(now, reason),
+                _ => {}
+            }
+        }
+    }
+
+    fn on_key(&mut self, bytes: &Bytes) -> bool {
+        if self.key.as_ref().is_none_or(|key| key.bytes != *bytes) {
+            match PeerKey::parse(bytes) {
+                // Copied: a slice would keep the buffer alive that it came in.
+                Ok(parsed) => self.key = Some(Key { bytes: bytes.to_vec(), parsed }),
+                Err(error) => {
+                    self.events.push_back(Event::KeyRefused { error });
+                    return false;
+                }
+            }
+        }
+        let State::Connected { has_key, .. } = &mut self.state else { return false };
+        if !std::mem::replace(has_key, true) {
+            self.events.push_back(Event::Ready);
+            if self.last.as_ref().is_some_and(|last| last.stage == Stage::Key) {
+                self.want_last_metrics();
+            }
+        }
+        true
+    }
+
+    fn on_scrape(&mut self, stream_id: StreamId, key: &Bytes) {
+        if !self.on_key(key) {
+            self.reject(stream_id, "the request carries no key that can be used");
+        } else if self.wanted.len() >= self.config.max_scrapes {
+            let message = "too many scrapes at once";
+            if let Some(connection) = self.connection() {
+                // Only the open streams of this very connection are asked for.
+                let _ = connection.reject(stream_id, ErrorCode::REJECTED, message);
+            }
+        } else {
+            self.want(Target::Scrape(stream_id));
+        }
+    }
+
+    fn want(&mut self, target: Target) {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.wanted.insert(ticket, target);
+        self.events.push_back(Event::MetricsWanted { ticket });
+    }
+
+    fn want_last_metrics(&mut self) {
+        if let Some(last) = &mut self.last {
+            last.stage = Stage::Metrics;
+            self.want(Target::Push);
+        }
+    }
+
+    fn respond(&mut self, stream_id: StreamId, payload: Payload) {
+        let Some(connection) = self.connection() else { return };
+        if let Err(StreamError::Unsendable(error)) = connection.respond(stream_id, payload) {
+            self.reject(stream_id, &error.to_string());
+        }
+    }
+
+    fn reject(&mut self, stream_id: StreamId, message: &str) {
+        if let Some(connection) = self.connection() {
+            // It fails only where the proxy has cancelled meanwhile.
+            let _ = connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, message);
+        }
+    }
+
+    fn push(&mut self, now: Instant, payload: Payload) {
+        let mode = self.config.push;
+        let Some(connection) = self.connection() else {
+            // The connection went while the metrics were being sealed; the next one's key asks for them again.
+            return;
+        };
+        let sent = match mode {
+            PushMode::Acknowledged => connection.request_response(payload),
+            PushMode::FireAndForget => connection.fire_and_forget(payload),
+        };
+        match (sent, mode) {
+            (Ok(stream_id), PushMode::Acknowledged) => {
+                if let Some(last) = &mut self.last {
+                    last.stage = Stage::Acknowledgement(stream_id);
+                }
+            }
+            (Ok(_), PushMode::FireAndForget) => self.on_pushed(now, Ok(())),
+            (Err(error), _) => self.on_pushed(now, Err(PushFailure::NotSent(error.to_string()))),
+        }
+    }
+
+    fn on_push_ended(
+        &mut self,
+        now: Instant,
+        stream_id: StreamId,
+        result: Result<(), PushFailure>,
+    ) {
+        if self.last.as_ref().is_some_and(|last| last.stage == Stage::Acknowledgement(stream_id)) {
+            self.on_pushed(now, result);
+        }
+    }
+
+    /// The last push is over, one way or the other.
+    fn on_pushed(&mut self, now: Instant, result: Result<(), PushFailure>) {
+        if self.last.take().is_some() {
+            self.wanted.retain(|_, target| *target != Target::Push);
+            self.events.push_back(Event::Pushed { result });
+            self.begin_stop(now);
+        }
+    }
+
+    fn begin_stop(&mut self, now: Instant) {
+        self.is_stopping = true;
+        match self.connection() {
+            // The text is rsocket-java's on dispose.
+            Some(connection) => connection.close(now, ErrorCode::CONNECTION_ERROR, "Disposed"),
+            None => self.stop(),
+        }
+    }
+
+    fn stop(&mut self) {
+        if !matches!(self.state, State::Stopped) {
+            self.state = State::Stopped;
+            self.events.push_back(Event::Stopped);
+        }
+    }
+
+    fn on_closed(&mut self, now: Instant, reason: CloseReason) {
+        if let State::Connected { since, has_key: true, .. } = self.state
+            && now.saturating_duration_since(since) >= self.config.backoff.stable_after
+        {
+            self.backoff.reset();
+        }
+        self.wanted.clear();
+        if self.is_stopping {
+            self.stop();
+        } else {
+            self.on_disconnected(now, DisconnectReason::Closed(reason));
+        }
+    }
+
+    fn on_disconnected(&mut self, now: Instant, reason: DisconnectReason) {
+        let retry_in = self.backoff.next();
+        self.state = State::Waiting { until: now + retry_in };
+        if let Some(last) = &mut self.last {
+            last.stage = Stage::Key;
+        }
+        self.events.push_back(Event::Disconnected { reason, retry_in });
+    }
+
+    fn on_push_deadline(&mut self, now: Instant) {
+        let due = self.last.as_ref().filter(|last| last.deadline <= now);
+        let Some(stage) = due.map(|last| last.stage) else { return };
+        let waiting_for = match stage {
+            Stage::Key if !matches!(self.state, State::Connected { .. }) => {
+                "there is no connection"
+            }
+            Stage::Key => "no key came",
+            Stage::Metrics => "the metrics did not come",
+            Stage::Acknowledgement(_) => "the proxy has not said that it stored them",
+        };
+        self.on_pushed(now, Err(PushFailure::TimedOut { waiting_for }));
+    }
+}
+
+impl Machine for Agent {
+    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
+        // The connection holds back input while its events wait; what is taken out of them makes room for more.
+        loop {
+            let before = input.len();
+            let Some(connection) = self.connection() else { return };
+            connection.handle_input(now, input);
+            self.translate(now);
+            if input.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn handle_eof(&mut self, now: Instant) {
+        if let Some(connection) = self.connection() {
+            connection.handle_eof(now);
+        }
+        self.translate(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if let Some(connection) = self.connection() {
+            connection.handle_timeout(now);
+        }
+        self.on_push_deadline(now);
+        self.translate(now);
+    }
+
+    fn poll_transmit(&mut self, now: Instant, output: &mut BytesMut) -> bool {
+        let sent = self.connection().is_some_and(|it| it.poll_transmit(now, output));
+        self.translate(now);
+        sent
+    }
+
+    /// The connection's next timeout, or the end of the time that the last push has. The pause between connections is
+    /// [`Action::Wait`]'s.
+    fn poll_timeout(&self) -> Option<Instant> {
+        let connection = match &self.state {
+            State::Connected { connection, .. } => connection.poll_timeout(),
+            State::Connecting | State::Stopped | State::Waiting { .. } => None,
+        };
+        connection.into_iter().chain(self.last.as_ref().map(|last| last.deadline)).min()
+    }
+
+    fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Connected { connection, .. } => {
+                connection.wants_input() && self.events.len() < MAX_EVENTS
+            }
+            State::Connecting | State::Stopped | State::Waiting { .. } => false,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &self.state {
+            State::Connected { connection, .. } => connection.is_closed(),
+            State::Connecting | State::Stopped | State::Waiting { .. } => true,
+        }
+    }
+}
+
+/// Events that may wait before no more input is wanted.
+const MAX_EVENTS: usize = 64;
