@@ -8,7 +8,7 @@ from peers.endpoint import Endpoint
 from peers.java import JavaClient, JavaProxy
 from peers.ours import OurClient, OurProxy
 from peers.prometheus import Prometheus
-from process import Process, log_path
+from process import Process, check, log_path
 
 
 class Bench:
@@ -57,6 +57,12 @@ class Bench:
     def prometheus(self, proxy):
         return Prometheus(self, proxy)
 
+    def no_panics(self):
+        """A panic of ours fails a case, even one whose expectations were met."""
+        for process in self.processes:
+            for line in process.lines():
+                check("panicked at" not in line, f"{process.name}: {line}")
+
     def log_tails(self):
         """The end of each peer's log, for the report of a failure."""
         for process in self.processes:
@@ -64,11 +70,9 @@ class Bench:
 
     def close(self):
         """Ends all that was started for the case, and removes its files."""
-        # All are asked before the first is waited for.
+        # Not politely: our client would wait for a proxy that has gone already, to push its last metrics.
         for process in self.processes:
-            process.ask_to_end()
-        for process in self.processes:
-            process.end()
+            process.close()
         for endpoint in self.endpoints:
             endpoint.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -28,7 +28,7 @@ def value(text, name, **labels):
     found = [
         float(number)
         for listed, number in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)", text, re.MULTILINE)
-        if all(f'{label}="{wanted}"' in listed for label, wanted in labels.items())
+        if all(re.search(rf'(?:^|,){label}="{re.escape(wanted)}"', listed) for label, wanted in labels.items())
     ]
     if len(found) > 1:
         raise Failure(f"{name} with {labels} is there {len(found)} times")

@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import time
+import traceback
 
 import cases  # noqa: F401  (fills the list)
 from bench import Bench
@@ -12,13 +13,17 @@ from process import Failure
 from tools import Tools, Unavailable
 from variant import TRANSPORTS, Variant
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 # What a run without flags covers.
 DEFAULT_TRANSPORTS = ["tcp"]
 
 
 def main():
     arguments = parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # So that what was started is ended also when this is told to end.
+    for number in ENDING[1:]:
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = choose(arguments)
     if arguments.list:
         print("\n".join(title for title, _, _ in chosen))
@@ -80,8 +85,11 @@ def run(title, case, bench):
     started = time.monotonic()
     try:
         case.run(bench)
-    except (Failure, OSError) as error:
-        print(f"FAIL {title}: {error}")
+        bench.no_panics()
+    except Exception as error:  # One that is none of Failure is a fault here; the other cases are run all the same.
+        print(f"FAIL {title}: {error if isinstance(error, Failure) else repr(error)}")
+        if not isinstance(error, (Failure, OSError)):
+            traceback.print_exc()
         for name, lines in bench.log_tails():
             print(f"  -- {name}")
             for line in lines:
@@ -89,13 +97,16 @@ def run(title, case, bench):
         return False
     finally:
         # Not to be interrupted a second time: a process would be left behind.
-        before = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+        before = [signal.signal(number, signal.SIG_IGN) for number in ENDING]
         bench.close()
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before):
+        for number, handler in zip(ENDING, before):
             signal.signal(number, handler)
     print(f"ok {title} ({time.monotonic() - started:.1f} s)")
     return True
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

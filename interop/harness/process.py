@@ -1,5 +1,6 @@
 """Processes of peers: started, listened to, told things, and ended by their own id."""
 
+import contextlib
 import os
 import re
 import signal
@@ -11,6 +12,10 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 class Failure(Exception):
     """What a case expected did not come about."""
+
+
+class Gone(Failure):
+    """A process has ended, so that waiting for it any longer is in vain."""
 
 
 def check(condition, what):
@@ -36,10 +41,6 @@ def until(what, look, seconds=20.0, pause=0.05):
         if time.monotonic() >= end:
             raise Failure(f"not within {seconds:g} s: {what}" + (f" ({reason})" if reason else ""))
         time.sleep(pause)
-
-
-class Gone(Failure):
-    """A process has ended, so that waiting for it any longer is in vain."""
 
 
 class Process:
@@ -88,28 +89,22 @@ class Process:
         except subprocess.TimeoutExpired as error:
             raise Failure(f"{self.name} did not end within {seconds:g} s") from error
 
+    def terminate(self):
+        """Ends it as an orchestrator would, and gives the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
     def kill(self):
-        """Ends it at once, as a crash or the kernel would."""
+        """Ends it at once, as a crash or the kernel would; also one that is stopped."""
         self.signal(signal.SIGKILL)
         self.wait()
 
-    def ask_to_end(self):
-        """Asks it to end, also if it is stopped; `end` makes sure that it does."""
-        self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)
-
-    def end(self, seconds=10.0):
-        """Ends it, politely if it lets itself."""
-        self.ask_to_end()
-        try:
-            self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
+    def close(self):
+        """Ends it if it still runs, and lets go of its input."""
+        self.kill()
         # A command that was never read must not make closing the pipe fail.
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.popen.stdin.close()
-        except BrokenPipeError:
-            pass
 
     def tail(self, count=15):
         return self.lines()[-count:]

@@ -111,13 +111,14 @@ def hung(bench):
 
 @case("java-client/reconnect", NEEDS)
 def reconnect(bench):
-    """It comes back to a proxy that was restarted. Its first retry is 10 to 15 s after the connection was refused."""
+    """It comes back to a proxy that was away. Its first retry is 10 to 15 s after a connection was refused."""
     proxy = bench.proxy()
-    app = bench.java_client(proxy, "faithful", 3)
-    proxy.expect("faithful", 3)
+    app = bench.java_client(proxy, "patient", 3)
+    proxy.expect("patient", 3)
     after = app.said()
-    proxy.restart()
-    app.await_disconnected(after=after)
+    proxy.stop()
+    app.await_refused(after=after)
     app.tell("inc 1")
+    proxy.start()
     app.await_connected(60, after=after)
-    proxy.expect("faithful", 4)
+    proxy.expect("patient", 4)

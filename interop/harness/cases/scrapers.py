@@ -1,7 +1,6 @@
 """Those who read what the proxy serves: Prometheus and promtool."""
 
 from case import case
-from exposition import orders
 from peers.prometheus import promtool_check
 from process import check
 
@@ -45,16 +44,6 @@ def one_application(bench):
     proxy = bench.proxy()
     bench.java_client(proxy, "only", 1)
     readable(bench, proxy.expect("only", 1))
-
-
-@case("promtool/two-applications", ("proxy", "java_client", "prometheus"), java_passes=False)
-def two_applications(bench):
-    """Also with several, whose metrics have the same names: its parser takes no second TYPE line of a name."""
-    proxy = bench.proxy()
-    bench.java_clients(proxy, {"first": 1, "second": 2})
-    text = proxy.expect("first", 1)
-    check(orders(text, "second") == 2, "both are in the scrape")
-    readable(bench, text)
 
 
 def readable(bench, text):

@@ -7,10 +7,12 @@ from process import until
 
 # Small heaps, and the quick compiler only: they live for seconds, and several share few cores.
 JVM = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+# The client says "Connected to RSocket Proxy!" at every scrape.
+QUIET = "-Dorg.slf4j.simpleLogger.log.io.micrometer.prometheus.rsocket=warn"
 
 
 def java(folder, main_class):
-    return [*JVM, "-cp", f"{folder}/classes:{folder}/dependency/*", main_class]
+    return [*JVM, QUIET, "-cp", f"{folder}/classes:{folder}/dependency/*", main_class]
 
 
 class JavaProxy(Proxy):
@@ -25,6 +27,7 @@ class JavaProxy(Proxy):
             "java-proxy",
             [
                 *java(self.bench.tools.java_proxy(), "interop.JavaProxy"),
+                "--spring.main.banner-mode=off",
                 "--server.address=127.0.0.1",
                 f"--server.port={self.http}",
                 f"--micrometer.prometheus-proxy.tcp-port={self.tcp}",
@@ -40,9 +43,8 @@ class JavaProxy(Proxy):
     def await_connections(self, count):
         """Nothing to wait for: it forgets a connection only when a scrape over it has failed."""
 
-    def restart(self):
-        self.process.end()
-        self.start()
+    def stop(self):
+        self.process.terminate()
 
 
 class JavaClient:
@@ -64,6 +66,10 @@ class JavaClient:
 
     def await_disconnected(self, seconds=20.0, after=0):
         self.process.find("^DISCONNECTED$", seconds, after)
+
+    def await_refused(self, seconds=20.0, after=0):
+        """Waits until it could not connect."""
+        self.process.find("^REFUSED$", seconds, after)
 
     def said(self):
         """How many lines it has said so far; what comes later is `after` them."""

@@ -1,7 +1,5 @@
 """Our proxy and our client."""
 
-import signal
-
 from exposition import value
 from peers.proxy import Proxy
 from process import check, until
@@ -40,11 +38,9 @@ class OurProxy(Proxy):
     def await_connections(self, count):
         until(f"the proxy knows of {count} connections", lambda: self.connections() == count)
 
-    def restart(self):
-        self.process.signal(signal.SIGTERM)
-        status = self.process.wait()
+    def stop(self):
+        status = self.process.terminate()
         check(status == 0, f"our proxy ended with status {status} on SIGTERM")
-        self.start()
 
 
 class OurClient:
@@ -58,6 +54,5 @@ class OurClient:
 
     def terminate(self):
         """Ends it as an orchestrator would; it pushes the last metrics, and is done with status 0."""
-        self.process.signal(signal.SIGTERM)
-        status = self.process.wait()
+        status = self.process.terminate()
         check(status == 0, f"our client ended with status {status} on SIGTERM")

@@ -49,6 +49,14 @@ class Proxy:
         """Waits until the proxy knows that so many applications are left, without a scrape, which could change that."""
         raise NotImplementedError
 
-    def restart(self):
-        """Ends the proxy and starts it again on the same ports."""
+    def start(self):
+        """Starts the proxy; after `stop`, on the same ports."""
         raise NotImplementedError
+
+    def stop(self):
+        """Ends the proxy in good order."""
+        raise NotImplementedError
+
+    def restart(self):
+        self.stop()
+        self.start()

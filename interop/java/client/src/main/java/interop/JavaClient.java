@@ -17,9 +17,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * An application that uses Micrometer's own client as published, steered from outside.
  *
- * <p>It says {@code CONNECTED} when it has the proxy's key, once per connection, and {@code DISCONNECTED} when a connection has
- * ended. Standard input is a command a line; it says {@code DONE} and the command when one is through. It ends with its input,
- * so that it never outlives the harness.
+ * <p>It says {@code CONNECTED} when it has the proxy's key, once per connection, {@code DISCONNECTED} when a connection has
+ * ended, and {@code REFUSED} when it could not connect. Standard input is a command a line; it says {@code DONE} and the command
+ * when one is through. It ends with its input, so that it never outlives the harness.
  */
 public final class JavaClient {
   /** Whether the connection at hand still waits for its key: the client's hook is called at every scrape as well. */
@@ -80,7 +80,7 @@ public final class JavaClient {
     };
   }
 
-  /** The same transport, which says when its connections come and go. */
+  /** The same transport, which says when its connections end, and when it gets none. */
   private static ClientTransport watched(ClientTransport transport) {
     return () ->
         transport
@@ -89,7 +89,8 @@ public final class JavaClient {
                 connection -> {
                   AWAITS_KEY.set(true);
                   connection.onClose().doFinally(signal -> say("DISCONNECTED")).subscribe(nothing -> {}, error -> {});
-                });
+                })
+            .doOnError(error -> say("REFUSED"));
   }
 
   private static void onKey() {
