@@ -122,6 +122,9 @@ where
         Poll::Ready(())
     })
     .await;
+    // What still comes is refused, and what has come is dropped: its sender waits for that.
+    duties.commands.close();
+    while duties.commands.try_recv().is_ok() {}
     duties.shared.set(CLOSED);
 }
 
