@@ -195,8 +195,8 @@ struct Duties<R, M> {
     metrics_timeout: Duration,
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
-    /// At most [`MAX_WORKS`].
-    works: Vec<Pin<Box<dyn Future<Output = Work> + Send>>>,
+    /// At most one for each scrape that the agent allows at once, and one for the last push.
+    works: Vec<(Ticket, Pin<Box<dyn Future<Output = Work> + Send>>)>,
     push_done: Option<Sender<Result<(), PushFailure>>>,
     shared: Arc<Shared>,
 }
@@ -218,7 +218,7 @@ where
         // What is finished can begin something new, which wants to be polled as well.
         loop {
             while let Some(event) = agent.poll_event() {
-                self.on_event(now, agent, event);
+                self.on_event(event);
             }
             if !self.poll_works(cx, now, agent) {
                 return;
@@ -256,7 +256,7 @@ where
         }
     }
 
-    fn on_event(&mut self, now: Instant, agent: &mut Agent, event: Event) {
+    fn on_event(&mut self, event: Event) {
         match event {
             Event::Ready => {
                 tracing::info!("connected to the proxy");
@@ -267,10 +267,7 @@ where
                 self.shared.set(NOT_READY);
             }
             Event::KeyRefused { error } => tracing::warn!(%error, "the proxy's key is refused"),
-            // Scrapes that were cancelled still have their metrics fetched; a proxy could have any number of them begun.
-            Event::MetricsWanted { ticket } if self.works.len() >= MAX_WORKS => {
-                agent.answer(now, ticket, Err("too many scrapes were cancelled".to_owned()));
-            }
+            Event::Canceled { ticket } => self.works.retain(|(of, _)| *of != ticket),
             Event::MetricsWanted { ticket } => self.fetch(ticket),
             Event::Pushed { result } => {
                 if let Some(done) = self.push_done.take() {
@@ -286,7 +283,7 @@ where
     fn fetch(&mut self, ticket: Ticket) {
         let metrics = (self.metrics)();
         let (runtime, within) = (self.runtime.clone(), self.metrics_timeout);
-        self.works.push(Box::pin(async move {
+        let fetching = Box::pin(async move {
             let deadline = runtime.now() + within;
             let text = match timeout(&runtime, deadline, metrics).await {
                 Ok(Ok(text)) => Ok(Bytes::from(text)),
@@ -297,7 +294,8 @@ where
                 tracing::warn!(error, "no metrics");
             }
             Work::Fetched(ticket, text)
-        }));
+        });
+        self.works.push((ticket, fetching));
     }
 
     fn seal(&mut self, job: SealJob) {
@@ -306,7 +304,7 @@ where
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map(|()| job.run(seed))
         });
-        self.works.push(Box::pin(async move {
+        let sealing = Box::pin(async move {
             let sealed = match sealing.await {
                 Ok(Ok(sealed)) => sealed,
                 Ok(Err(error)) => {
@@ -319,13 +317,14 @@ where
                 }
             };
             Work::Sealed(sealed)
-        }));
+        });
+        self.works.push((ticket, sealing));
     }
 
     /// Polls what is under way, and says whether anything was finished.
     fn poll_works(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) -> bool {
         let mut finished = Vec::new();
-        self.works.retain_mut(|work| match work.as_mut().poll(cx) {
+        self.works.retain_mut(|(_, work)| match work.as_mut().poll(cx) {
             Poll::Ready(work) => {
                 finished.push(work);
                 false
@@ -346,6 +345,3 @@ where
         is_any
     }
 }
-
-/// Metrics that are fetched or sealed at once.
-const MAX_WORKS: usize = 64;
