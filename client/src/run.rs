@@ -196,10 +196,12 @@ struct Duties<R, M> {
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
     /// At most one for each scrape that the agent allows at once, and one for the last push.
-    works: Vec<(Ticket, Pin<Box<dyn Future<Output = Work> + Send>>)>,
+    works: Vec<(Ticket, BoxedWork)>,
     push_done: Option<Sender<Result<(), PushFailure>>>,
     shared: Arc<Shared>,
 }
+
+type BoxedWork = Pin<Box<dyn Future<Output = Work> + Send>>;
 
 /// What was done for the agent.
 enum Work {
@@ -283,7 +285,7 @@ where
     fn fetch(&mut self, ticket: Ticket) {
         let metrics = (self.metrics)();
         let (runtime, within) = (self.runtime.clone(), self.metrics_timeout);
-        let fetching = Box::pin(async move {
+        let fetching: BoxedWork = Box::pin(async move {
             let deadline = runtime.now() + within;
             let text = match timeout(&runtime, deadline, metrics).await {
                 Ok(Ok(text)) => Ok(Bytes::from(text)),
@@ -304,7 +306,7 @@ where
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map(|()| job.run(seed))
         });
-        let sealing = Box::pin(async move {
+        let sealing: BoxedWork = Box::pin(async move {
             let sealed = match sealing.await {
                 Ok(Ok(sealed)) => sealed,
                 Ok(Err(error)) => {
