@@ -18,7 +18,8 @@ use std::{
 /// The future works in passes. One pass:
 ///
 /// 1. reads the clock, once;
-/// 2. lets the machine handle its timeout, if that has expired by this clock (a timer only wakes, the clock decides);
+/// 2. lets the machine handle its timeout, if that has expired by this clock (a timer only wakes, the clock decides), but
+///    reads once before: after a stall of this process, a live peer's bytes wait in the socket and may put the timeout off;
 /// 3. polls the owner, which hands in commands and takes events;
 /// 4. takes frames from the machine until [`high_water`](DriverConfig::high_water) bytes are waiting, and writes once;
 ///    flushes when all is written;
@@ -197,7 +198,13 @@ where
             return self.fail(cx, now, error);
         }
         if has_passed(self.machine.poll_timeout(), now) {
-            self.machine.handle_timeout(now);
+            // What has arrived may put the timeout off: after a stall of our own, a live peer's bytes wait in the socket.
+            if let Err(error) = self.read(cx, now) {
+                return self.fail(cx, now, error);
+            }
+            if has_passed(self.machine.poll_timeout(), now) {
+                self.machine.handle_timeout(now);
+            }
         }
         self.owner.poll(cx, now, self.machine);
         let wrote = self.write(cx, now);

@@ -9,6 +9,7 @@ use crate::{
 };
 use proptest::prelude::*;
 use std::{
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -28,6 +29,34 @@ fn a_frame_goes_out_and_its_answer_comes_in() {
     run(&mut [&mut task]);
     assert_eq!(desk.lock().events, [&b"answer"[..]]);
     assert!(task.output().is_none());
+}
+
+#[test]
+fn what_arrived_during_a_stall_counts_before_the_timeout() {
+    let (near, far) = duplex(1000);
+    let clock = Virtual::new();
+    let keepalive = Duration::from_secs(10);
+    let toy = Toy { keepalive: Some(keepalive), ..Toy::new() };
+    let (mut task, desk) = start(&clock, near, toy, DriverConfig::default());
+    far.outgoing.push(&encode(b"alive"));
+    run(&mut [&mut task]);
+    // The process stands still past the deadline; meanwhile the peer has spoken.
+    far.outgoing.push(&encode(b"still alive"));
+    clock.advance(2 * keepalive);
+    run(&mut [&mut task]);
+    assert_eq!(desk.lock().events, [&b"alive"[..], b"still alive"]);
+    let expired = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&expired);
+    desk.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
+    run(&mut [&mut task]);
+    assert!(expired.lock().unwrap().is_empty());
+    // This time it has not.
+    clock.advance(2 * keepalive);
+    run(&mut [&mut task]);
+    let seen = Arc::clone(&expired);
+    desk.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
+    run(&mut [&mut task]);
+    assert_eq!(expired.lock().unwrap().len(), 1);
 }
 
 /// Two peers that write all they have before they read would wait for each other for ever.
