@@ -14,6 +14,7 @@
 //! A *push* is opened and checked like an answer, then held, and only then acknowledged. It is served by the next round that
 //! finds its application gone or failing, and forgotten once that round was delivered, or when its time is over.
 
+mod config;
 mod event;
 mod job;
 mod push;
@@ -23,6 +24,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use config::Config;
 pub use event::{Notice, PushError, ScrapeFailure, TooManyApps, TooManyRounds};
 pub use job::{Form, Job, JobDone, JobError, JobTicket, Section, Tools};
 pub use round::{Progress, Summary};
@@ -37,7 +39,7 @@ use push::{PushId, Pushes};
 use round::{Round, Slot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// An application, by its connection: ids are given out in the order of connecting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,38 +54,6 @@ impl fmt::Display for AppId {
 /// A scrape round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoundId(u64);
-
-/// The limits of a collector.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// Connections at once, set up or not; 10,000 by default.
-    pub max_apps: usize,
-    /// Rounds at once; 16 by default.
-    pub max_rounds: usize,
-    /// Bytes of answers that wait to be opened or handed out, over all rounds; 128 MiB by default. They are
-    /// compressed, about a tenth of their text.
-    pub max_pending_bytes: usize,
-    /// Pushes held or on their way; 10,000 by default.
-    pub max_pushes: usize,
-    /// Bytes of pushes held, compressed; 64 MiB by default.
-    pub max_push_bytes: usize,
-    /// How long a push is held at most; one hour by default.
-    pub push_ttl: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            max_apps: 10_000,
-            max_rounds: 16,
-            max_pending_bytes: 128 * 1024 * 1024,
-            max_pushes: 10_000,
-            max_push_bytes: 64 * 1024 * 1024,
-            push_ttl: Duration::from_secs(3600),
-        }
-    }
-}
 
 /// All applications of one proxy. See the [module](self).
 #[derive(Debug)]

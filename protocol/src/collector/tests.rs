@@ -4,6 +4,7 @@ use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
 use crate::frame::{ErrorCode, Setup};
 use crate::{Machine, Payload, exposition};
 use bytes::BytesMut;
+use std::time::Duration;
 
 /// A collector with applications that are connected to it in memory, at a time that stands still until it is moved.
 struct World {

@@ -105,7 +105,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = value::count, help_heading = "Pushes")]
     pub(super) max_held_pushes: Option<usize>,
 
-    /// How much text all of them may be together [default: 64MiB]
+    /// How many bytes, compressed, they may be together [default: 64MiB]
     #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Pushes")]
     pub(super) max_held_push_bytes: Option<usize>,
 

@@ -51,7 +51,7 @@ pub struct Config {
     pub key_bits: usize,
     /// How many pushes are held; with 0, none.
     pub max_held_pushes: usize,
-    /// How many bytes of text all held pushes may be together.
+    /// How many bytes all held pushes may be together, compressed.
     pub max_held_push_bytes: usize,
     /// How long a push is held.
     pub push_ttl: Duration,
