@@ -32,9 +32,11 @@
 
 mod client;
 mod run;
+#[cfg(all(test, feature = "tokio"))]
+mod tests;
 mod url;
 
-pub use client::{Client, Closed, Config, ConnectError, MetricsError};
+pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn};
 pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
 pub use url::{ProxyUrl, UrlError};

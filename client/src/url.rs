@@ -57,7 +57,11 @@ impl FromStr for ProxyUrl {
         if host.is_empty() {
             return Err(error("it names no host"));
         }
-        Ok(Self { host: host.to_owned(), port: authority.port_u16().unwrap_or(DEFAULT_PORT) })
+        let port = match authority.as_str().get(authority.host().len()..) {
+            None | Some("") => DEFAULT_PORT,
+            Some(_) => authority.port_u16().ok_or_else(|| error("the port is none"))?,
+        };
+        Ok(Self { host: host.to_owned(), port })
     }
 }
 
