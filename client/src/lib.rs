@@ -28,6 +28,9 @@
 //! # #[cfg(not(feature = "tokio"))] fn main() {}
 //! ```
 //!
+//! A closure that has its metrics at hand becomes one that gives a future by [`from_fn`]; on tokio, `Client::spawn` makes and runs a
+//! client in one step. [`Client::status`] tells how it stands.
+//!
 //! The program `prometheus-rsocket-client` does the same for any other program with a `/metrics` endpoint.
 
 mod client;

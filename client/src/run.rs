@@ -198,7 +198,7 @@ struct Duties<R, M> {
     metrics_timeout: Duration,
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
-    /// What is under way for tickets that are still wanted, of which there are few.
+    /// At most one for each scrape that the agent allows at once, and one for the last push.
     works: Vec<(Ticket, Working)>,
     push_done: Option<Sender<Result<(), PushFailure>>>,
     shared: Arc<Shared>,
@@ -206,7 +206,10 @@ struct Duties<R, M> {
 
 impl<R, M> Drop for Duties<R, M> {
     fn drop(&mut self) {
-        // Also where the client's future panics, or is dropped with its runtime: nobody shall wait for ever.
+        // Also where the client's future panics, or is dropped with its runtime: nobody shall wait for ever. What still comes is
+        // refused, and what has come is dropped: its sender waits for that.
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
         self.shared.set(Status::Closed);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Client, Config, ConnectError, MetricsError, PushFailure, Status, from_fn};
 use futures_lite::Stream;
+use futures_lite::future::poll_once;
 use prometheus_rsocket_protocol::connection::{self, Connection, Event, StreamFailure};
 use prometheus_rsocket_protocol::envelope::PLAINTEXT;
 use prometheus_rsocket_protocol::{Machine, Payload};
@@ -30,7 +31,11 @@ fn nowhere() -> Config {
 fn nobody_waits_for_a_client_whose_future_was_dropped() {
     on_tokio(|runtime| async move {
         let (client, running) = Client::new(runtime, nowhere(), from_fn(no_metrics));
+        // Said to nobody, as the client does not run yet.
+        let mut push = Box::pin(client.push_and_close());
+        assert_eq!(poll_once(&mut push).await, None);
         drop(running);
+        assert_eq!(push.await, Err(PushFailure::Closed));
         assert_eq!(client.status(), Status::Closed);
         assert_eq!(client.connect(Duration::MAX).await, Err(ConnectError::Closed));
         assert_eq!(client.push_and_close().await, Err(PushFailure::Closed));

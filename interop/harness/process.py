@@ -1,108 +1,115 @@
-"""Processes of peers: started, listened to, ended by their own id."""
+"""Processes of peers: started, listened to, told things, and ended by their own id."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
-import tempfile
-import threading
 import time
 
-LOGS = tempfile.mkdtemp(prefix="interop-")
-RUNNING = []
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Failure(Exception):
     """What a case expected did not come about."""
 
 
-def until(what, check, seconds=20.0):
-    """Waits until `check` gives something, and gives it. What it raises meanwhile counts as nothing."""
+class Gone(Failure):
+    """A process has ended, so that waiting for it any longer is in vain."""
+
+
+def check(condition, what):
+    """Fails the case with `what` unless the condition holds."""
+    if not condition:
+        raise Failure(what)
+
+
+def until(what, look, seconds=20.0, pause=0.05):
+    """Waits until `look` gives something, and gives that. What it raises meanwhile is the reason if time runs out."""
     end = time.monotonic() + seconds
-    last = None
-    while time.monotonic() < end:
+    reason = None
+    while True:
         try:
-            found = check()
+            found = look()
             if found:
                 return found
+            reason = None
+        except Gone:
+            raise
         except (OSError, Failure) as error:
-            last = error
-        time.sleep(0.05)
-    raise Failure(f"{what}: not within {seconds:g} s" + (f" ({last})" if last else ""))
+            reason = error
+        if time.monotonic() >= end:
+            raise Failure(f"not within {seconds:g} s: {what}" + (f" ({reason})" if reason else ""))
+        time.sleep(pause)
 
 
 class Process:
-    """A peer's process. Its output, both streams, goes to a file, and is searched line by line."""
+    """A peer's process. Its output, both streams, goes to a file, which is searched line by line."""
 
-    def __init__(self, name, command, cwd=None):
+    def __init__(self, name, command, log):
         self.name = name
-        self.log = os.path.join(LOGS, f"{len(os.listdir(LOGS)):03}-{name}.log")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=cwd, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
-            )
-        RUNNING.append(self)
+        self.log = log
+        with open(log, "wb") as file:
+            self.popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT)
 
-    def output(self):
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            return re.sub(r"\x1b\[[0-9;]*m", "", log.read())
+    def lines(self, after=0):
+        """The lines that it has said, without colours and without the first `after`."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return COLOURS.sub("", file.read()).split("\n")[:-1][after:]
 
-    def find(self, pattern, seconds=30.0):
-        """Waits for a line, and gives the match."""
+    def find(self, pattern, seconds=30.0, after=0):
+        """Waits for a line that has the pattern in it, and gives the match."""
+        wanted = re.compile(pattern)
 
         def look():
-            match = re.search(pattern, self.output(), re.MULTILINE)
-            if not match and self.process.poll() is not None:
-                raise Failure(f"{self.name} ended with {self.process.returncode}")
-            return match
+            # Asked before the log is read: what it said last still counts.
+            status = self.popen.poll()
+            for line in self.lines(after):
+                if match := wanted.search(line):
+                    return match
+            if status is not None:
+                raise Gone(f"{self.name} ended with status {status} before it said {pattern!r}")
+            return None
 
         return until(f"{self.name} says {pattern!r}", look, seconds)
 
     def tell(self, line):
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
+        """Writes a line to its standard input."""
+        self.popen.stdin.write(line.encode() + b"\n")
+        self.popen.stdin.flush()
 
     def signal(self, number):
-        if self.process.poll() is None:
-            os.kill(self.process.pid, number)
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
 
     def wait(self, seconds=20.0):
-        """Waits for the end, and gives the exit status."""
+        """Waits for its end, and gives the exit status."""
         try:
-            return self.process.wait(seconds)
+            return self.popen.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise Failure(f"{self.name} did not end within {seconds:g} s") from error
 
-    def stop(self):
-        """Ends the process, whatever state it is in."""
-        for number in (signal.SIGCONT, signal.SIGTERM):
-            self.signal(number)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdin.close()
-        if self in RUNNING:
-            RUNNING.remove(self)
+    def terminate(self):
+        """Ends it as an orchestrator would, and gives the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self):
+        """Ends it at once, as a crash or the kernel would; also one that is stopped."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def close(self):
+        """Ends it if it still runs, and lets go of its input."""
+        self.kill()
+        # A command that was never read must not make closing the pipe fail.
+        with contextlib.suppress(BrokenPipeError):
+            self.popen.stdin.close()
+
+    def tail(self, count=15):
+        return self.lines()[-count:]
 
 
-def stop_all():
-    """Ends all that still runs, at once rather than in turn."""
-    threads = [threading.Thread(target=process.stop) for process in list(RUNNING)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def tails(lines=15):
-    """The ends of all logs, for a failure's report."""
-    for name in sorted(os.listdir(LOGS)):
-        with open(os.path.join(LOGS, name), encoding="utf-8", errors="replace") as log:
-            yield name, log.read().splitlines()[-lines:]
-
-
-def forget_logs():
-    for name in os.listdir(LOGS):
-        os.unlink(os.path.join(LOGS, name))
+def log_path(folder, name):
+    """A path for a log; numbered, so that they sort by start and a peer may be started again."""
+    return os.path.join(folder, f"{len(os.listdir(folder)):02}-{name}.log")

@@ -135,9 +135,9 @@ fn cause_of_failure(failure: &ScrapeFailure) -> ApplicationErrorCause {
 fn cause_of_job(error: &JobError) -> ApplicationErrorCause {
     match error {
         JobError::Exposition(error) => match error.kind {
-            ExpositionErrorKind::LineTooLong { .. } | ExpositionErrorKind::TooManySeries { .. } => {
-                ApplicationErrorCause::TooLarge
-            }
+            ExpositionErrorKind::LineTooLong { .. }
+            | ExpositionErrorKind::TooManyLabels { .. }
+            | ExpositionErrorKind::TooManySeries { .. } => ApplicationErrorCause::TooLarge,
             _ => ApplicationErrorCause::Exposition,
         },
         JobError::Open(error) => match error {

@@ -5,11 +5,11 @@ import io.micrometer.prometheus.rsocket.autoconfigure.PrometheusRSocketClientAut
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 
-/** The original proxy: its published parts, and the main class that is not. */
+/** The original proxy, put together from its published parts as its own main class does. */
 @SpringBootApplication(exclude = PrometheusRSocketClientAutoConfiguration.class)
 @EnablePrometheusRSocketProxyServer
-public class Proxy {
+public class JavaProxy {
   public static void main(String[] args) {
-    SpringApplication.run(Proxy.class, args);
+    SpringApplication.run(JavaProxy.class, args);
   }
 }

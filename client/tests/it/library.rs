@@ -1,0 +1,179 @@
+use crate::proxy::{FakeProxy, opened};
+use prometheus_rsocket_client::{
+    BackoffConfig, Client, Config, ConnectError, PushFailure, PushMode,
+};
+use prometheus_rsocket_protocol::Payload;
+use prometheus_rsocket_protocol::connection::{CloseReason, Event, StreamFailure};
+use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_tokio::Tokio;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Runs a client in threads of its own, with metrics that count how often they were asked for, and what is done with it there.
+fn client<F: Future<Output = T>, T: Send + 'static>(
+    config: Config,
+    act: impl FnOnce(Client<Tokio>) -> F + Send + 'static,
+) -> JoinHandle<T> {
+    thread::spawn(move || {
+        Tokio::block_on(Some(1), |runtime| async move {
+            let mut asked = 0;
+            let metrics = move || {
+                asked += 1;
+                async move { Ok(format!("asked_total {asked}\n")) }
+            };
+            let (client, running) = Client::new(runtime.clone(), config, metrics);
+            runtime.spawn(running);
+            act(client).await
+        })
+        .unwrap()
+    })
+}
+
+fn config(proxy: &FakeProxy) -> Config {
+    let mut config = Config::new(proxy.url().parse().unwrap());
+    let short = Duration::from_millis(5);
+    config.agent.backoff = BackoffConfig::new(short, short);
+    config
+}
+
+#[test]
+fn scrapes_are_answered_and_the_last_push_waits_for_its_word() {
+    let proxy = FakeProxy::new();
+    let (go, wait) = mpsc::channel::<()>();
+    let running = client(config(&proxy), |client| async move {
+        client.connect(LONG).await.unwrap();
+        assert!(client.is_ready());
+        let runtime = Tokio::current();
+        runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
+        client.push_and_close().await
+    });
+    let mut peer = proxy.accept_with_key();
+    assert_eq!(peer.scraped(), "asked_total 1\n");
+    assert_eq!(peer.scraped(), "asked_total 2\n");
+    go.send(()).unwrap();
+    let (stream_id, text) = peer.pushed();
+    assert_eq!(text, "asked_total 3\n");
+    assert_eq!(stream_id.get(), 1);
+    peer.connection.respond(stream_id, Payload::default()).unwrap();
+    let reason = CloseReason::PeerError {
+        code: ErrorCode::CONNECTION_ERROR,
+        message: "Disposed".to_owned(),
+    };
+    assert_eq!(peer.next(), Event::Closed { reason });
+    drop(peer);
+    assert_eq!(running.join().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_push_told_and_forgotten_comes_before_the_end() {
+    let proxy = FakeProxy::new();
+    let mut config = config(&proxy);
+    config.agent.push = PushMode::FireAndForget;
+    let running = client(config, |client| async move { client.push_and_close().await });
+    let mut peer = proxy.accept_with_key();
+    match peer.next() {
+        Event::FireAndForget { payload, .. } => assert_eq!(opened(&payload), "asked_total 1\n"),
+        other => panic!("a push was expected, not {other:?}"),
+    }
+    assert!(matches!(peer.next(), Event::Closed { .. }));
+    drop(peer);
+    assert_eq!(running.join().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_refused_push_says_why() {
+    let proxy = FakeProxy::new();
+    let running = client(config(&proxy), |client| async move { client.push_and_close().await });
+    let mut peer = proxy.accept_with_key();
+    let (stream_id, _) = peer.pushed();
+    peer.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, "no room").unwrap();
+    peer.next();
+    drop(peer);
+    let refused = PushFailure::Refused("APPLICATION_ERROR: no room".to_owned());
+    assert_eq!(running.join().unwrap(), Err(refused));
+}
+
+#[test]
+fn it_connects_again_after_whatever_happens() {
+    let proxy = FakeProxy::new();
+    let (go, wait) = mpsc::channel::<()>();
+    let running = client(config(&proxy), |client| async move {
+        Tokio::current().unblock(move || wait.recv().unwrap()).await.unwrap();
+        client.close().await;
+        client.push_and_close().await
+    });
+    drop(proxy.accept());
+    let mut rejecting = proxy.accept();
+    rejecting.connection.close(std::time::Instant::now(), ErrorCode::REJECTED_SETUP, "not now");
+    rejecting.flush();
+    drop(rejecting);
+    let mut peer = proxy.accept_with_key();
+    assert_eq!(peer.scraped(), "asked_total 1\n");
+    go.send(()).unwrap();
+    assert!(matches!(peer.next(), Event::Closed { .. }));
+    drop(peer);
+    assert_eq!(running.join().unwrap(), Err(PushFailure::Closed), "it is closed already");
+}
+
+#[test]
+fn without_a_key_it_is_not_connected() {
+    let proxy = FakeProxy::new();
+    let running = client(config(&proxy), |client| async move {
+        let connected = client.connect(Duration::from_millis(50)).await;
+        client.close().await;
+        (connected, client.connect(LONG).await)
+    });
+    let mut peer = proxy.accept();
+    assert!(matches!(peer.next(), Event::Closed { .. }));
+    drop(peer);
+    let expected = (Err(ConnectError::TimedOut), Err(ConnectError::Closed));
+    assert_eq!(running.join().unwrap(), expected);
+}
+
+#[test]
+fn when_the_last_handle_is_dropped_it_closes() {
+    let proxy = FakeProxy::new();
+    let running = client(config(&proxy), |client| async move {
+        client.connect(LONG).await.unwrap();
+        drop(client);
+        // The runtime must live until the client has said goodbye.
+        Tokio::current().unblock(|| thread::sleep(Duration::from_millis(300))).await.unwrap();
+    });
+    let mut peer = proxy.accept_with_key();
+    assert!(matches!(peer.next(), Event::Closed { reason: CloseReason::PeerError { .. } }));
+    drop(peer);
+    running.join().unwrap();
+}
+
+#[test]
+fn metrics_that_cannot_be_had_are_an_error_to_the_proxy() {
+    let proxy = FakeProxy::new();
+    let config = config(&proxy);
+    let running = thread::spawn(move || {
+        Tokio::block_on(Some(1), |runtime| async move {
+            let metrics = || async { Err("the registry is on fire".into()) };
+            let (client, running) = Client::new(runtime.clone(), config, metrics);
+            runtime.spawn(running);
+            client.connect(LONG).await.unwrap();
+            client.push_and_close().await
+        })
+        .unwrap()
+    });
+    let mut peer = proxy.accept_with_key();
+    // Either the scrape is refused, or the client has closed before: its push fails for the same reason.
+    match peer.scrape() {
+        Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => {
+            assert_eq!(data, "the registry is on fire");
+        }
+        Event::RequestFailed { error: StreamFailure::Closed, .. } => {}
+        other => panic!("a failure was expected, not {other:?}"),
+    }
+    while !matches!(peer.next(), Event::Closed { .. }) {}
+    drop(peer);
+    let failure = PushFailure::NoMetrics("the registry is on fire".to_owned());
+    assert_eq!(running.join().unwrap(), Err(failure));
+}

@@ -1,0 +1,107 @@
+use bytes::BytesMut;
+use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
+use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, RsaKeyPair};
+use prometheus_rsocket_protocol::frame::StreamId;
+use prometheus_rsocket_protocol::{Machine, Payload};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+static KEYS: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(2048, [4; 32]).unwrap());
+
+/// A proxy that does what a test tells it.
+pub(crate) struct FakeProxy {
+    listener: TcpListener,
+}
+
+impl FakeProxy {
+    pub(crate) fn new() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("tcp://{}", self.address())
+    }
+
+    /// Accepts a client, and takes its SETUP.
+    pub(crate) fn accept(&self) -> Peer {
+        let (stream, _) = self.listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let connection = Connection::server(Config::default(), Instant::now());
+        let mut peer = Peer { stream, connection, input: BytesMut::new() };
+        assert!(matches!(peer.next(), Event::SetupReceived { .. }));
+        peer
+    }
+
+    /// Accepts a client, takes its SETUP, and pushes the key.
+    pub(crate) fn accept_with_key(&self) -> Peer {
+        let mut peer = self.accept();
+        peer.connection.fire_and_forget(Payload::from_data(KEYS.public_key())).unwrap();
+        peer.flush();
+        peer
+    }
+}
+
+/// One client, as the proxy sees it.
+pub(crate) struct Peer {
+    stream: TcpStream,
+    pub(crate) connection: Connection,
+    input: BytesMut,
+}
+
+impl Peer {
+    pub(crate) fn next(&mut self) -> Event {
+        loop {
+            self.flush();
+            if let Some(event) = self.connection.poll_event() {
+                return event;
+            }
+            let mut chunk = [0; 4096];
+            match self.stream.read(&mut chunk).unwrap() {
+                0 => self.connection.handle_eof(Instant::now()),
+                len => {
+                    self.input.extend_from_slice(&chunk[..len]);
+                    self.connection.handle_input(Instant::now(), &mut self.input);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn flush(&mut self) {
+        let mut output = BytesMut::new();
+        while self.connection.poll_transmit(Instant::now(), &mut output) {}
+        self.stream.write_all(&output).unwrap();
+    }
+
+    /// Asks for the metrics, and gives what comes.
+    pub(crate) fn scrape(&mut self) -> Event {
+        self.connection.request_response(Payload::from_data(KEYS.public_key())).unwrap();
+        self.next()
+    }
+
+    /// Asks for the metrics, and opens them.
+    pub(crate) fn scraped(&mut self) -> String {
+        match self.scrape() {
+            Event::Response { payload: Some(payload), .. } => opened(&payload),
+            other => panic!("metrics were expected, not {other:?}"),
+        }
+    }
+
+    /// Waits for a push that wants an answer.
+    pub(crate) fn pushed(&mut self) -> (StreamId, String) {
+        match self.next() {
+            Event::RequestResponse { stream_id, payload } => (stream_id, opened(&payload)),
+            other => panic!("a push was expected, not {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn opened(payload: &Payload) -> String {
+    let text = envelope::open(&*KEYS, payload, &OpenLimits::default(), [5; 32]).unwrap().text;
+    String::from_utf8(text.to_vec()).unwrap()
+}

@@ -1,0 +1,30 @@
+"""What a case is, and the list of all of them."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+CASES = []
+ANY = None
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    run: Callable
+    needs: frozenset  # names of methods of Tools; "proxy" is the proxy under test
+    java_passes: bool  # whether the Java proxy, put in our place, is expected to pass
+    transports: tuple | None  # those it makes sense over; None: each
+
+    def programs(self, proxy_under_test):
+        proxy = "java_proxy" if proxy_under_test == "java" else "our_proxy"
+        return {proxy if need == "proxy" else need for need in self.needs}
+
+
+def case(name, needs, java_passes=True, transports=ANY):
+    """Makes a function of a bench a case. It fails by raising Failure."""
+
+    def add(function):
+        CASES.append(Case(name, function, frozenset(needs), java_passes, transports))
+        return function
+
+    return add

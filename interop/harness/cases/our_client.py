@@ -1,0 +1,59 @@
+"""Our client, which relays a program's /metrics endpoint, against either proxy."""
+
+from case import case
+from exposition import orders
+from process import check, until
+
+
+def both(name, java_seconds=20.0, our_seconds=20.0):
+    """Makes a function of a bench, a proxy and a time limit a case against either proxy."""
+
+    def add(function):
+        @case(f"our-client/java-proxy/{name}", ("java_proxy", "our_client"), java_passes=False)
+        def against_java(bench):
+            function(bench, bench.java_proxy(), java_seconds)
+
+        # Put in place of ours, the Java proxy would only repeat the case above.
+        @case(f"our-client/our-proxy/{name}", ("our_proxy", "our_client"), java_passes=False)
+        def against_ours(bench):
+            function(bench, bench.proxy(), our_seconds)
+
+        return function
+
+    return add
+
+
+@both("scrape")
+def scrape(bench, proxy, seconds):
+    endpoint = bench.endpoint("relayed", 5)
+    bench.our_client(proxy, endpoint)
+    proxy.expect("relayed", 5, seconds)
+    endpoint.count = 6
+    check(orders(proxy.scrape(), "relayed") == 6, "the next scrape follows the endpoint")
+
+
+@both("push")
+def push(bench, proxy, seconds):
+    """SIGTERM makes it read the endpoint a last time and push that."""
+    endpoint = bench.endpoint("ending", 5)
+    client = bench.our_client(proxy, endpoint)
+    proxy.expect("ending", 5, seconds)
+    endpoint.count = 11
+    client.terminate()
+    # Whoever reads the endpoint from now on has this.
+    endpoint.count = 99
+    proxy.await_connections(0)
+    served = orders(proxy.scrape(), "ending")
+    check(served == 11, f"the next scrape has the value that was pushed, 11, and not {served}")
+
+
+# A JVM needs its time to be there again; our first retries are a second apart.
+@both("reconnect", java_seconds=60.0, our_seconds=30.0)
+def reconnect(bench, proxy, seconds):
+    endpoint = bench.endpoint("returning", 5)
+    bench.our_client(proxy, endpoint)
+    proxy.expect("returning", 5)
+    proxy.restart()
+    endpoint.count = 7
+    until_served = lambda: orders(proxy.scrape(), "returning") == 7
+    until("it is served by the restarted proxy", until_served, seconds, pause=0.2)

@@ -1,0 +1,58 @@
+"""Our proxy and our client."""
+
+from exposition import value
+from peers.proxy import Proxy
+from process import check, until
+from variant import LISTENERS
+
+
+class OurProxy(Proxy):
+    def __init__(self, bench, flags=()):
+        self.bench = bench
+        self.flags = list(flags)
+        self.process = None
+        self.start()
+
+    def start(self):
+        served = self.bench.variant.transport.listener
+        command = [self.bench.tools.our_proxy(), *self.bench.variant.runtime_flags]
+        for listener in (*LISTENERS, "http"):
+            if listener in (served, "http"):
+                # Any port at first, the same one after a restart.
+                address = f"127.0.0.1:{getattr(self, listener) or 0}"
+            else:
+                address = "off"
+            command += [f"--listen-{listener}", address]
+        self.process = self.bench.start("our-proxy", command + self.flags)
+        for listener in (served, "http"):
+            setattr(self, listener, self.logged_port(listener))
+
+    def logged_port(self, listener):
+        """The port that it names in its log, whose fields come in no fixed order and may be quoted."""
+        line = self.process.find(rf'listener="?{listener}\b"?.*address=|address=.*listener="?{listener}\b').string
+        return int(line.split("address=")[1].strip('"').split(":")[1].split()[0].rstrip('",'))
+
+    def connections(self):
+        return value(self.own_metrics(), "prometheus_proxy_scrape_active_connections")
+
+    def await_connections(self, count):
+        until(f"the proxy knows of {count} connections", lambda: self.connections() == count)
+
+    def stop(self):
+        status = self.process.terminate()
+        check(status == 0, f"our proxy ended with status {status} on SIGTERM")
+
+
+class OurClient:
+    """Our relay beside a program with a /metrics endpoint."""
+
+    def __init__(self, bench, proxy, endpoint, flags=()):
+        transport = bench.variant.transport
+        command = [bench.tools.our_client(), *bench.variant.runtime_flags]
+        command += ["--proxy", transport.url(proxy.port(transport)), "--scrape", endpoint.url]
+        self.process = bench.start(f"our-client-{endpoint.app}", command + list(flags))
+
+    def terminate(self):
+        """Ends it as an orchestrator would; it pushes the last metrics, and is done with status 0."""
+        status = self.process.terminate()
+        check(status == 0, f"our client ended with status {status} on SIGTERM")

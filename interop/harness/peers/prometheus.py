@@ -1,0 +1,79 @@
+"""Prometheus itself, and its promtool."""
+
+import json
+import os
+import subprocess
+import urllib.parse
+
+from exposition import get
+from ports import free_port
+from process import check, until
+
+CONFIGURATION = """\
+global:
+  scrape_interval: 1s
+  scrape_timeout: 1s
+scrape_configs:
+  - job_name: applications
+    metrics_path: /metrics/connected
+    honor_labels: true
+    static_configs:
+      - targets: ['127.0.0.1:{port}']
+  - job_name: proxy
+    metrics_path: /metrics/proxy
+    static_configs:
+      - targets: ['127.0.0.1:{port}']
+"""
+
+
+class Prometheus:
+    """A server that scrapes a proxy every second."""
+
+    def __init__(self, bench, proxy):
+        configuration = os.path.join(bench.folder, "prometheus.yml")
+        with open(configuration, "w", encoding="utf-8") as file:
+            file.write(CONFIGURATION.format(port=proxy.http))
+        self.port = free_port()
+        self.process = bench.start(
+            "prometheus",
+            [
+                bench.tools.prometheus("prometheus"),
+                f"--config.file={configuration}",
+                f"--storage.tsdb.path={os.path.join(bench.folder, 'prometheus-data')}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+            ],
+        )
+        until("Prometheus is ready", lambda: get(self.port, "/-/ready")[0] == 200, 60)
+
+    def api(self, path):
+        status, text = get(self.port, f"/api/v1/{path}")
+        check(status == 200, f"Prometheus answers {status}: {text[:200]}")
+        return json.loads(text)["data"]
+
+    def query(self, expression):
+        """The value of an expression that has one series; None while it has none."""
+        result = self.api("query?query=" + urllib.parse.quote(expression))["result"]
+        check(len(result) < 2, f"{expression} has {len(result)} series")
+        return float(result[0]["value"][1]) if result else None
+
+    def expect(self, expression, wanted, seconds=20.0):
+        """Waits until an expression has a value."""
+
+        def look():
+            found = self.query(expression)
+            check(found == wanted, f"it is {found}; {self.last_errors() or 'no scrape has failed'}")
+            return True
+
+        until(f"Prometheus has {expression} == {wanted:g}", look, seconds, pause=0.2)
+
+    def last_errors(self):
+        """Why the latest scrapes failed, if any did."""
+        targets = self.api("targets")["activeTargets"]
+        return "; ".join(f"{target['scrapePool']}: {target['lastError']}" for target in targets if target["lastError"])
+
+
+def promtool_check(bench, text):
+    """What promtool has to say about an exposition: its exit status and its complaints."""
+    command = [bench.tools.prometheus("promtool"), "check", "metrics"]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=60, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode().strip()

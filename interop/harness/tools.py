@@ -1,0 +1,149 @@
+"""The programs that the cases start: built or fetched when a case needs them, kept in a cache for the next run."""
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+INTEROP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REPOSITORY = os.path.dirname(INTEROP)
+CACHE = os.path.join(INTEROP, ".cache")
+
+
+class Unavailable(Exception):
+    """A program cannot be had."""
+
+
+class Tools:
+    """Each method gives a path. `prepare` makes the programs; the methods are quick after that."""
+
+    def __init__(self, all_features=False):
+        self.all_features = all_features
+        self.built = None
+
+    def prepare(self, names):
+        for name in sorted(names):
+            print(f"# preparing {name.replace('_', ' ')}", file=sys.stderr)
+            getattr(self, name)()
+
+    # Ours
+
+    def our_proxy(self):
+        return self.ours("PROXY_BIN", "prometheus-rsocket-proxy")
+
+    def our_client(self):
+        return self.ours("CLIENT_BIN", "prometheus-rsocket-client")
+
+    def ours(self, variable, name):
+        """Our program: the one that the environment names, else the one that cargo builds."""
+        path = os.environ.get(variable) or os.path.join(self.cargo_build(), name)
+        if not os.access(path, os.X_OK):
+            raise Unavailable(f"{path} is no program")
+        return path
+
+    def cargo_build(self):
+        """Builds both of ours in one go, for features shared the same way, and gives their folder."""
+        if self.built is None:
+            need("cargo")
+            command = ["cargo", "build", "--release", "--locked", "--bins"]
+            command += ["-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-client"]
+            run(command + (["--all-features"] if self.all_features else []), REPOSITORY)
+            metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+            target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
+            self.built = os.path.join(target, "release")
+        return self.built
+
+    # Java
+
+    def java_client(self):
+        return maven("client")
+
+    def java_proxy(self):
+        return maven("proxy")
+
+    # Prometheus
+
+    def prometheus(self, program="prometheus"):
+        """Prometheus or promtool: an installed one, else that of Debian's package."""
+        return shutil.which(program) or os.path.join(debian_prometheus(), program)
+
+
+def maven(project):
+    """Builds a Java project unless its sources are those of the last build, and gives the folder of its classes."""
+    source = os.path.join(INTEROP, "java", project)
+    output = os.path.join(CACHE, f"java-{project}")
+    stamp = os.path.join(output, "built-from")
+    digest = digest_of(source)
+    if read(stamp) != digest:
+        need("java")
+        need("mvn")
+        shutil.rmtree(output, ignore_errors=True)
+        run(["mvn", "-q", "-B", f"-Doutput={output}", "package"], source)
+        write(stamp, digest)
+    return output
+
+
+def debian_prometheus():
+    """Unpacks the package instead of installing it, as that would start its service."""
+    folder = os.path.join(CACHE, "prometheus")
+    programs = os.path.join(folder, "usr", "bin")
+    if not os.path.exists(os.path.join(programs, "promtool")):
+        need("apt-get")
+        need("dpkg")
+        download = os.path.join(CACHE, "download")
+        shutil.rmtree(download, ignore_errors=True)
+        os.makedirs(download)
+        try:
+            run(["apt-get", "-qq", "download", "prometheus"], download)
+        except Unavailable:
+            # A new machine has no package lists yet.
+            run(["apt-get", "-qq", "update"], download)
+            run(["apt-get", "-qq", "download", "prometheus"], download)
+        (package,) = glob.glob(os.path.join(download, "prometheus_*.deb"))
+        # Moved into place only when whole.
+        unpacked = os.path.join(download, "unpacked")
+        run(["dpkg", "-x", package, unpacked], download)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.rename(unpacked, folder)
+        shutil.rmtree(download)
+    return programs
+
+
+def need(program):
+    if not shutil.which(program):
+        raise Unavailable(f"{program} is not installed")
+
+
+def run(command, folder):
+    """Runs a build step, whose output is shown only where it fails."""
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout.decode(errors="replace")[-6000:])
+        raise Unavailable(f"{' '.join(command)} failed with status {done.returncode}")
+
+
+def digest_of(folder):
+    """A digest over the names and contents of all files in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(os.path.join(folder, "**"), recursive=True)):
+        if os.path.isfile(path):
+            digest.update(os.path.relpath(path, folder).encode() + b"\0")
+            with open(path, "rb") as file:
+                digest.update(hashlib.sha256(file.read()).digest())
+    return digest.hexdigest()
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
