@@ -3,6 +3,7 @@ use clap::{Parser, ValueEnum};
 use prometheus_rsocket_client::{AesKeySize, BackoffConfig, Config, ProxyUrl, PushMode};
 use std::fmt;
 use std::time::Duration;
+use tracing_subscriber::EnvFilter;
 
 /// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
 ///
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value = "tokio")]
     pub(crate) runtime: RuntimeKind,
     /// What to log, as `tracing` filters are written
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info")]
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
     pub(crate) log: String,
     /// The shortest pause before connecting again (500ms, 10s, 5m)
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MIN", default_value = "1s", value_parser = duration)]
@@ -41,8 +42,8 @@ pub(crate) struct Args {
     /// Whether the last push waits for the proxy's word that it is stored
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH", default_value = "acknowledged")]
     pub(crate) push: Push,
-    /// The longest text that the endpoint may answer with, in bytes
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value_t = 16 * 1024 * 1024)]
+    /// The longest text that the endpoint may answer with, in bytes (1000, 64KiB, 8MiB)
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value = "16MiB", value_parser = bytes)]
     pub(crate) max_text_bytes: usize,
     /// Bits of the keys that metrics are encrypted with
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_AES_BITS", default_value = "128")]
@@ -114,5 +115,70 @@ fn duration(text: &str) -> Result<Duration, String> {
     match Duration::from_millis(u64::from(number) * factor_ms) {
         Duration::ZERO => Err("it must be more than nothing".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("a number, alone or with KiB, MiB or GiB, such as 8MiB".to_owned()),
+    };
+    let number: usize = number.parse().map_err(|_| "a whole number is missing".to_owned())?;
+    match number.checked_mul(factor) {
+        None => Err("it is too much".to_owned()),
+        Some(0) => Err("it must be more than nothing".to_owned()),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_option_has_an_environment_variable_of_its_name() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for option in command.get_arguments().filter(|option| option.get_long() != Some("help")) {
+            let Some(long) = option.get_long().filter(|long| *long != "version") else { continue };
+            let name = long.replace('-', "_").to_uppercase();
+            let expected = format!("PROMETHEUS_RSOCKET_CLIENT_{name}");
+            assert_eq!(option.get_env().unwrap().to_str(), Some(&expected[..]));
+        }
+    }
+
+    #[test]
+    fn times_and_sizes_are_understood() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        for text in ["", "5", "0s", "s", "1.5s", "-1s", "5 s", "1d", "99999999999s"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+        assert_eq!(bytes("1000"), Ok(1000));
+        assert_eq!(bytes("8MiB"), Ok(8 << 20));
+        for text in
+            ["", "0", "8MB", "MiB", "-1", "1.5MiB", "99999999999999999999", "99999999999GiB"]
+        {
+            assert!(bytes(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let args = ["client", "--proxy=tcp://p", "--scrape=http://l/metrics"];
+        let config = Args::try_parse_from(args).unwrap().config();
+        let default = Config::new("tcp://p".parse().unwrap());
+        assert_eq!(format!("{config:?}"), format!("{default:?}"));
     }
 }

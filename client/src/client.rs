@@ -2,11 +2,11 @@ use crate::run::{self, Running, Shared};
 use crate::url::ProxyUrl;
 use async_channel::Sender;
 use prometheus_rsocket_protocol::agent::{self, PushFailure};
-use prometheus_rsocket_runtime::{Runtime, timeout};
+use prometheus_rsocket_runtime::Runtime;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why metrics cannot be had; its text is what the proxy is told.
 pub type MetricsError = Box<dyn Error + Send + Sync>;
@@ -54,6 +54,25 @@ pub(crate) enum Command {
     PushAndClose { done: Sender<Result<(), PushFailure>> },
 }
 
+/// How it stands between a client and the proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// A connection is being opened, or is open and waits for the proxy's key.
+    #[default]
+    Connecting,
+    /// The proxy can scrape the client.
+    Ready,
+    /// There is no connection; another attempt follows.
+    Waiting {
+        /// Why the last one ended, or did not come about.
+        reason: String,
+        /// When the next attempt follows, by the runtime's clock.
+        retry_at: Instant,
+    },
+    /// The client is closed, or its future was dropped.
+    Closed,
+}
+
 /// The client was not connected, with a key, within the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
@@ -92,8 +111,7 @@ impl<R: Runtime> Client<R> {
 
     /// Waits until the proxy can scrape this client: it is connected, and has a key. Whether or not it is, it goes on.
     pub async fn connect(&self, within: Duration) -> Result<(), ConnectError> {
-        let deadline = self.runtime.now() + within;
-        match timeout(&self.runtime, deadline, self.shared.ready()).await {
+        match run::within(&self.runtime, within, self.shared.ready()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Closed)) => Err(ConnectError::Closed),
             Err(_) => Err(ConnectError::TimedOut),
@@ -102,7 +120,12 @@ impl<R: Runtime> Client<R> {
 
     /// Whether the proxy can scrape this client now.
     pub fn is_ready(&self) -> bool {
-        self.shared.is_ready()
+        self.status() == Status::Ready
+    }
+
+    /// How it stands between this client and the proxy.
+    pub fn status(&self) -> Status {
+        self.shared.status()
     }
 
     /// Asks for the metrics a last time, pushes them, and closes. Returns once the connection is closed; takes no longer than
@@ -124,4 +147,35 @@ impl<R: Runtime> Client<R> {
         let _ = self.commands.send(Command::Close).await;
         self.shared.closed().await;
     }
+}
+
+#[cfg(feature = "tokio")]
+impl Client<prometheus_rsocket_tokio::Tokio> {
+    /// A client that runs on the tokio runtime that this is called on.
+    ///
+    /// # Panics
+    ///
+    /// When called outside of one.
+    pub fn spawn<M, F>(config: Config, metrics: M) -> Self
+    where
+        M: FnMut() -> F + Send + 'static,
+        F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+    {
+        let runtime = prometheus_rsocket_tokio::Tokio::current();
+        let (client, running) = Self::new(runtime.clone(), config, metrics);
+        runtime.spawn(running);
+        client
+    }
+}
+
+/// Metrics from a closure that has them at hand, for [`Client::new`]. It is called where the client's future runs, so it should take
+/// no longer than some milliseconds.
+pub fn from_fn<M, E>(
+    mut metrics: M,
+) -> impl FnMut() -> Ready<Result<String, MetricsError>> + Send + 'static
+where
+    M: FnMut() -> Result<String, E> + Send + 'static,
+    E: Into<MetricsError>,
+{
+    move || ready(metrics().map_err(Into::into))
 }

@@ -28,13 +28,18 @@
 //! # #[cfg(not(feature = "tokio"))] fn main() {}
 //! ```
 //!
+//! A closure that has its metrics at hand becomes one that gives a future by [`from_fn`]; on tokio, `Client::spawn` makes and runs a
+//! client in one step. [`Client::status`] tells how it stands.
+//!
 //! The program `prometheus-rsocket-client` does the same for any other program with a `/metrics` endpoint.
 
 mod client;
 mod run;
+#[cfg(all(test, feature = "tokio"))]
+mod tests;
 mod url;
 
-pub use client::{Client, Closed, Config, ConnectError, MetricsError};
+pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn};
 pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
 pub use url::{ProxyUrl, UrlError};

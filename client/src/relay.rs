@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use prometheus_rsocket_runtime::HyperIo;
@@ -23,11 +23,18 @@ impl FromStr for ScrapeUrl {
 
     fn from_str(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
-        match (uri.scheme_str(), uri.host()) {
-            (Some("http"), Some(host)) if !host.is_empty() => Ok(Self(uri)),
-            (Some("https"), _) => {
-                Err("only http is relayed; the program is beside this one".to_owned())
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = uri.host().unwrap_or_default();
+        match uri.scheme_str() {
+            Some("https") => Err("only http is relayed; the program is beside this one".to_owned()),
+            // They would be shown in logs and to the proxy.
+            Some("http") if authority.contains('@') => {
+                Err("user names and passwords are not sent".to_owned())
             }
+            Some("http") if authority.len() > host.len() && uri.port_u16().is_none() => {
+                Err("the port is none".to_owned())
+            }
+            Some("http") if !host.is_empty() => Ok(Self(uri)),
             _ => Err("it should be http://HOST:PORT/PATH".to_owned()),
         }
     }
@@ -50,6 +57,8 @@ pub(crate) enum RelayError {
     Status { url: ScrapeUrl, status: StatusCode },
     #[error("{url} answers {content_type:?}, not text/plain of version 0.0.4")]
     ContentType { url: ScrapeUrl, content_type: String },
+    #[error("{url} answers in the encoding {encoding:?}, which was not asked for")]
+    Encoding { url: ScrapeUrl, encoding: String },
     #[error("the answer of {url} breaks off, or is longer than {limit} bytes: {error}")]
     Body { url: ScrapeUrl, limit: usize, error: Box<dyn std::error::Error + Send + Sync> },
     #[error("the answer of {url} is not UTF-8")]
@@ -90,6 +99,12 @@ impl<R: Runtime> Relay<R> {
                 return Err(RelayError::ContentType { url: url(), content_type });
             }
         }
+        if let Some(encoding) = answer.headers().get(CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+            return Err(RelayError::Encoding { url: url(), encoding });
+        }
         let limit = self.max_text_bytes;
         let body = Limited::new(answer.into_body(), limit).collect().await;
         let body = body.map_err(|error| RelayError::Body { url: url(), limit, error })?;
@@ -115,7 +130,10 @@ impl<R: Runtime> Relay<R> {
 fn is_text_format(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let is_plain = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/plain"));
-    is_plain && parts.all(|part| part.strip_prefix("version=").is_none_or(|it| it == "0.0.4"))
+    let mut versions = parts
+        .filter_map(|part| part.split_once('='))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("version"));
+    is_plain && versions.all(|(_, version)| version.trim_matches('"') == "0.0.4")
 }
 
 #[cfg(test)]
@@ -124,9 +142,12 @@ mod tests {
 
     #[test]
     fn content_types_of_the_text_format_are_known() {
-        for content_type in
-            ["text/plain", "text/plain; version=0.0.4; charset=utf-8", "Text/Plain;charset=utf-8"]
-        {
+        for content_type in [
+            "text/plain",
+            "text/plain; version=0.0.4; charset=utf-8",
+            "Text/Plain;charset=utf-8",
+            "text/plain; Version=\"0.0.4\"",
+        ] {
             assert!(is_text_format(content_type), "{content_type}");
         }
         for content_type in [
@@ -134,6 +155,7 @@ mod tests {
             "text/html",
             "",
             "text/plain; version=1.0.0",
+            "text/plain;VERSION=1.0.0",
         ] {
             assert!(!is_text_format(content_type), "{content_type}");
         }
@@ -144,7 +166,16 @@ mod tests {
         for url in ["http://localhost:9100/metrics", "http://[::1]/metrics?x=1", "http://host"] {
             assert!(url.parse::<ScrapeUrl>().is_ok(), "{url}");
         }
-        for url in ["https://localhost/metrics", "localhost:9100", "/metrics", "", "http:///x"] {
+        for url in [
+            "https://localhost/metrics",
+            "localhost:9100",
+            "/metrics",
+            "",
+            "http:///x",
+            "http://name:secret@localhost/metrics",
+            "http://localhost:99999/metrics",
+            "http://[::1]:/metrics",
+        ] {
             assert!(url.parse::<ScrapeUrl>().is_err(), "{url}");
         }
     }

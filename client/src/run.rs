@@ -1,46 +1,42 @@
 //! The one future that a client runs as.
 
-use crate::client::{Closed, Command, Config, MetricsError};
+use crate::client::{Closed, Command, Config, MetricsError, Status};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use event_listener::Event as Notify;
-use futures_lite::Stream;
+use futures_lite::{FutureExt, Stream};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
     Action, Agent, Event, PushFailure, SealJob, Sealed, Ticket,
 };
-use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, Timer, drive, timeout};
+use prometheus_rsocket_runtime::{DriverConfig, Elapsed, Owner, Runtime, Timer, drive, timeout};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// What handles can see.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    state: AtomicU8,
+    status: Mutex<Status>,
     changed: Notify,
 }
 
-const NOT_READY: u8 = 0;
-const READY: u8 = 1;
-const CLOSED: u8 = 2;
-
 impl Shared {
-    pub(crate) fn is_ready(&self) -> bool {
-        self.state.load(Ordering::Acquire) == READY
+    pub(crate) fn status(&self) -> Status {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) async fn ready(&self) -> Result<(), Closed> {
         loop {
             let changed = self.changed.listen();
-            match self.state.load(Ordering::Acquire) {
-                READY => return Ok(()),
-                CLOSED => return Err(Closed),
-                _ => changed.await,
+            match self.status() {
+                Status::Ready => return Ok(()),
+                Status::Closed => return Err(Closed),
+                Status::Connecting | Status::Waiting { .. } => changed.await,
             }
         }
     }
@@ -48,15 +44,15 @@ impl Shared {
     pub(crate) async fn closed(&self) {
         loop {
             let changed = self.changed.listen();
-            if self.state.load(Ordering::Acquire) == CLOSED {
+            if self.status() == Status::Closed {
                 return;
             }
             changed.await;
         }
     }
 
-    fn set(&self, state: u8) {
-        self.state.store(state, Ordering::Release);
+    fn set(&self, status: Status) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         self.changed.notify(usize::MAX);
     }
 }
@@ -122,10 +118,6 @@ where
         Poll::Ready(())
     })
     .await;
-    // What still comes is refused, and what has come is dropped: its sender waits for that.
-    duties.commands.close();
-    while duties.commands.try_recv().is_ok() {}
-    duties.shared.set(CLOSED);
 }
 
 async fn connect_and_drive<R, M, F>(
@@ -139,16 +131,27 @@ async fn connect_and_drive<R, M, F>(
     F: Future<Output = Result<String, MetricsError>> + Send + 'static,
 {
     let proxy = &config.proxy;
-    let deadline = runtime.now() + config.connect_timeout;
-    let mut connecting =
-        pin!(timeout(runtime, deadline, runtime.connect(proxy.host(), proxy.port())));
-    // Commands count while connecting, too: who closes does not want to wait for that.
+    duties.shared.set(Status::Connecting);
+    let connecting = runtime.connect(proxy.host(), proxy.port());
+    let mut connecting = pin!(within(runtime, config.connect_timeout, connecting));
+    let mut timer = runtime.timer();
+    // Commands count while connecting, too, and so does the end of the time that a push has: who closes does not want to
+    // wait for a connection.
     let stream = poll_fn(|cx| {
-        let now = runtime.now();
-        duties.poll(cx, now, agent);
-        match agent.poll_action(now) {
-            Action::Connect => connecting.as_mut().poll(cx).map(Some),
-            Action::Drive | Action::Stop | Action::Wait(_) => Poll::Ready(None),
+        loop {
+            let now = runtime.now();
+            duties.poll(cx, now, agent);
+            match agent.poll_action(now) {
+                Action::Connect => {}
+                Action::Drive | Action::Stop | Action::Wait(_) => return Poll::Ready(None),
+            }
+            if let Poll::Ready(stream) = connecting.as_mut().poll(cx) {
+                return Poll::Ready(Some(stream));
+            }
+            let Some(timeout) = agent.poll_timeout() else { return Poll::Pending };
+            timer.reset(timeout);
+            ready!(timer.poll(cx));
+            agent.handle_timeout(runtime.now());
         }
     });
     let stream = match stream.await {
@@ -196,12 +199,22 @@ struct Duties<R, M> {
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
     /// At most one for each scrape that the agent allows at once, and one for the last push.
-    works: Vec<(Ticket, BoxedWork)>,
+    works: Vec<(Ticket, Working)>,
     push_done: Option<Sender<Result<(), PushFailure>>>,
     shared: Arc<Shared>,
 }
 
-type BoxedWork = Pin<Box<dyn Future<Output = Work> + Send>>;
+impl<R, M> Drop for Duties<R, M> {
+    fn drop(&mut self) {
+        // Also where the client's future panics, or is dropped with its runtime: nobody shall wait for ever. What still comes is
+        // refused, and what has come is dropped: its sender waits for that.
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
+        self.shared.set(Status::Closed);
+    }
+}
+
+type Working = Pin<Box<dyn Future<Output = Work> + Send>>;
 
 /// What was done for the agent.
 enum Work {
@@ -220,7 +233,7 @@ where
         // What is finished can begin something new, which wants to be polled as well.
         loop {
             while let Some(event) = agent.poll_event() {
-                self.on_event(event);
+                self.on_event(now, event);
             }
             if !self.poll_works(cx, now, agent) {
                 return;
@@ -258,19 +271,20 @@ where
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Ready => {
                 tracing::info!("connected to the proxy");
-                self.shared.set(READY);
+                self.shared.set(Status::Ready);
             }
             Event::Disconnected { reason, retry_in } => {
                 tracing::warn!(%reason, ?retry_in, "not connected to the proxy");
-                self.shared.set(NOT_READY);
+                let retry_at = now.checked_add(retry_in).unwrap_or(now);
+                self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at });
             }
             Event::KeyRefused { error } => tracing::warn!(%error, "the proxy's key is refused"),
-            Event::Canceled { ticket } => self.works.retain(|(of, _)| *of != ticket),
             Event::MetricsWanted { ticket } => self.fetch(ticket),
+            Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
             Event::Pushed { result } => {
                 if let Some(done) = self.push_done.take() {
                     // Nobody waits any more if this fails.
@@ -283,21 +297,23 @@ where
     }
 
     fn fetch(&mut self, ticket: Ticket) {
-        let metrics = (self.metrics)();
-        let (runtime, within) = (self.runtime.clone(), self.metrics_timeout);
-        let fetching: BoxedWork = Box::pin(async move {
-            let deadline = runtime.now() + within;
-            let text = match timeout(&runtime, deadline, metrics).await {
-                Ok(Ok(text)) => Ok(Bytes::from(text)),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err(format!("the metrics did not come within {within:?}")),
+        // The application's own code: should it panic, this scrape fails and no more.
+        let metrics = catch_unwind(AssertUnwindSafe(|| (self.metrics)()));
+        let (runtime, time) = (self.runtime.clone(), self.metrics_timeout);
+        let fetching = async move {
+            let metrics = async move { AssertUnwindSafe(metrics?).catch_unwind().await };
+            let text = match within(&runtime, time, metrics).await {
+                Ok(Ok(Ok(text))) => Ok(Bytes::from(text)),
+                Ok(Ok(Err(error))) => Err(error.to_string()),
+                Ok(Err(_panic)) => Err("the application panicked over its metrics".to_owned()),
+                Err(Elapsed) => Err(format!("the metrics did not come within {time:?}")),
             };
             if let Err(error) = &text {
                 tracing::warn!(error, "no metrics");
             }
             Work::Fetched(ticket, text)
-        });
-        self.works.push((ticket, fetching));
+        };
+        self.works.push((ticket, Box::pin(fetching)));
     }
 
     fn seal(&mut self, job: SealJob) {
@@ -306,7 +322,7 @@ where
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map(|()| job.run(seed))
         });
-        let sealing: BoxedWork = Box::pin(async move {
+        let sealing = async move {
             let sealed = match sealing.await {
                 Ok(Ok(sealed)) => sealed,
                 Ok(Err(error)) => {
@@ -319,8 +335,8 @@ where
                 }
             };
             Work::Sealed(sealed)
-        });
-        self.works.push((ticket, sealing));
+        };
+        self.works.push((ticket, Box::pin(sealing)));
     }
 
     /// Polls what is under way, and says whether anything was finished.
@@ -345,5 +361,17 @@ where
             }
         }
         is_any
+    }
+}
+
+/// Gives a future so much time; more than the clock can count is as much as it wants.
+pub(crate) async fn within<R: Runtime, F: Future>(
+    runtime: &R,
+    time: Duration,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    match runtime.now().checked_add(time) {
+        Some(deadline) => timeout(runtime, deadline, future).await,
+        None => Ok(future.await),
     }
 }

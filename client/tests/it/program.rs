@@ -86,7 +86,17 @@ fn an_endpoint_that_is_of_no_use_is_named_to_the_proxy() {
 #[test]
 fn a_bad_option_ends_with_2_and_names_it() {
     let good = ["--proxy=tcp://localhost", "--scrape=http://localhost/metrics"];
-    for bad in ["--proxy=http://x", "--scrape=nowhere", "--backoff-min=5", "--push=maybe", "--x"] {
+    for bad in [
+        "--proxy=http://x",
+        "--proxy=wss://x",
+        "--scrape=nowhere",
+        "--scrape=http://name:secret@localhost/metrics",
+        "--backoff-min=5",
+        "--log=no=such=level",
+        "--max-text-bytes=0",
+        "--push=maybe",
+        "--x",
+    ] {
         let kept = good.iter().filter(|option| option.split('=').next() != bad.split('=').next());
         let output = program().args(kept).arg(bad).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{bad}");

@@ -1,0 +1,238 @@
+//! What goes wrong around a client, on tokio. That it talks to proxies is tested from outside.
+
+use crate::{Client, Config, ConnectError, MetricsError, PushFailure, Status, from_fn};
+use futures_lite::Stream;
+use futures_lite::future::poll_once;
+use prometheus_rsocket_protocol::connection::{self, Connection, Event, StreamFailure};
+use prometheus_rsocket_protocol::envelope::PLAINTEXT;
+use prometheus_rsocket_protocol::{Machine, Payload};
+use prometheus_rsocket_runtime::{DriverConfig, JobLost, Listener, Runtime, drive};
+use prometheus_rsocket_tokio::{Tokio, TokioListener, TokioStream, TokioTimer};
+use std::future::{Future, pending};
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Runs on tokio, to its end.
+fn on_tokio<F: Future>(main: impl FnOnce(Tokio) -> F) -> F::Output {
+    Tokio::block_on(Some(1), main).unwrap()
+}
+
+fn config(address: SocketAddr) -> Config {
+    Config::new(format!("tcp://{address}").parse().unwrap())
+}
+
+fn nowhere() -> Config {
+    config(([127, 0, 0, 1], 1).into())
+}
+
+#[test]
+fn nobody_waits_for_a_client_whose_future_was_dropped() {
+    on_tokio(|runtime| async move {
+        let (client, running) = Client::new(runtime, nowhere(), from_fn(no_metrics));
+        // Said to nobody, as the client does not run yet.
+        let mut push = Box::pin(client.push_and_close());
+        assert_eq!(poll_once(&mut push).await, None);
+        drop(running);
+        assert_eq!(push.await, Err(PushFailure::Closed));
+        assert_eq!(client.status(), Status::Closed);
+        assert_eq!(client.connect(Duration::MAX).await, Err(ConnectError::Closed));
+        assert_eq!(client.push_and_close().await, Err(PushFailure::Closed));
+        client.close().await;
+    });
+}
+
+#[test]
+fn a_push_does_not_wait_for_a_connection_that_does_not_come() {
+    on_tokio(|runtime| async move {
+        let mut config = nowhere();
+        config.connect_timeout = Duration::MAX;
+        config.agent.push_timeout = Duration::from_millis(20);
+        let runtime = Unreachable(runtime);
+        let (client, running) = Client::new(runtime.clone(), config, from_fn(no_metrics));
+        runtime.spawn(running);
+        let waiting_for = "there is no connection";
+        assert_eq!(client.push_and_close().await, Err(PushFailure::TimedOut { waiting_for }));
+    });
+}
+
+#[test]
+fn the_status_says_why_there_is_no_connection() {
+    on_tokio(|runtime| async move {
+        // A port that was free a moment ago refuses.
+        let address = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap().local_addr().unwrap();
+        let client = Client::spawn(config(address), from_fn(no_metrics));
+        let (reason, retry_at) = loop {
+            match client.status() {
+                Status::Waiting { reason, retry_at } => break (reason, retry_at),
+                Status::Connecting => runtime.unblock(|| ()).await.unwrap(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(reason.starts_with("cannot connect: "), "{reason}");
+        assert!(retry_at > runtime.now());
+        assert_eq!(client.connect(Duration::from_millis(1)).await, Err(ConnectError::TimedOut));
+        client.close().await;
+        assert_eq!(client.status(), Status::Closed);
+    });
+}
+
+#[test]
+fn no_limit_is_a_limit_too() {
+    on_tokio(|runtime| async move {
+        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let mut config = config(listener.local_addr().unwrap());
+        config.connect_timeout = Duration::MAX;
+        config.metrics_timeout = Duration::MAX;
+        config.agent.push_timeout = Duration::MAX;
+        let client = Client::spawn(config, from_fn(|| Ok::<_, MetricsError>("a 1\n".to_owned())));
+        let heard = proxy(runtime, listener, 1);
+        client.connect(Duration::MAX).await.unwrap();
+        assert_eq!(heard.recv().await.unwrap(), Ok("a 1\n".to_owned()));
+        client.close().await;
+    });
+}
+
+#[test]
+fn metrics_that_panic_fail_their_scrape_and_nothing_else() {
+    on_tokio(|runtime| async move {
+        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let config = config(listener.local_addr().unwrap());
+        let mut asked = 0;
+        let metrics = move || {
+            asked += 1;
+            let number = asked;
+            assert!(number != 1, "the first time");
+            async move {
+                assert!(number != 2, "the second time");
+                Ok(format!("asked {number}\n"))
+            }
+        };
+        let client = Client::spawn(config, metrics);
+        let heard = proxy(runtime, listener, 3);
+        for _ in 0..2 {
+            let error = heard.recv().await.unwrap().unwrap_err();
+            assert!(error.contains("panicked"), "{error}");
+        }
+        assert_eq!(heard.recv().await.unwrap(), Ok("asked 3\n".to_owned()));
+        client.close().await;
+    });
+}
+
+#[test]
+fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
+    on_tokio(|runtime| async move {
+        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let mut config = config(listener.local_addr().unwrap());
+        config.metrics_timeout = Duration::MAX;
+        let (started, starts) = async_channel::unbounded();
+        let metrics = move || {
+            let started = started.clone();
+            let (alive, dropped) = async_channel::bounded::<()>(1);
+            async move {
+                let _alive = alive;
+                started.send(dropped).await?;
+                pending().await
+            }
+        };
+        let client = Client::spawn(config, metrics);
+        let (cancel, cancels) = async_channel::bounded::<()>(1);
+        runtime.clone().spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = Connection::server(connection::Config::default(), runtime.now());
+            let mut asked = None;
+            let mut cancels = Box::pin(cancels);
+            let mut owner = |cx: &mut Context<'_>, _: Instant, connection: &mut Connection| {
+                if let Some(Event::SetupReceived { .. }) = connection.poll_event() {
+                    asked = connection.request_response(Payload::from_data(PLAINTEXT)).ok();
+                }
+                if let Poll::Ready(Some(())) = cancels.as_mut().poll_next(cx) {
+                    connection.cancel(asked.take().unwrap()).unwrap();
+                }
+            };
+            let config = DriverConfig::default();
+            drive(&runtime, stream, &mut connection, &mut owner, &config).await.ok();
+        });
+        let dropped = starts.recv().await.unwrap();
+        cancel.send(()).await.unwrap();
+        assert!(dropped.recv().await.is_err(), "only the end of the future ends this");
+        client.close().await;
+    });
+}
+
+fn no_metrics() -> Result<String, MetricsError> {
+    Err("there are none".into())
+}
+
+/// A proxy that accepts one client, asks so many times, one after the other, and tells what it hears.
+fn proxy(
+    runtime: Tokio,
+    listener: TokioListener,
+    mut scrapes: usize,
+) -> async_channel::Receiver<Result<String, String>> {
+    let (tell, heard) = async_channel::unbounded();
+    runtime.clone().spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = Connection::server(connection::Config::default(), runtime.now());
+        let mut owner = |_: &mut Context<'_>, _: Instant, connection: &mut Connection| {
+            while let Some(event) = connection.poll_event() {
+                match event {
+                    Event::SetupReceived { .. } => {}
+                    Event::Response { payload: Some(payload), .. } => {
+                        let text = String::from_utf8(payload.data.to_vec()).unwrap();
+                        tell.try_send(Ok(text)).unwrap();
+                    }
+                    Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => {
+                        let error = String::from_utf8(data.to_vec()).unwrap();
+                        tell.try_send(Err(error)).unwrap();
+                    }
+                    _ => return,
+                }
+                if scrapes > 0 && !connection.is_closed() {
+                    scrapes -= 1;
+                    connection.request_response(Payload::from_data(PLAINTEXT)).unwrap();
+                }
+            }
+        };
+        drive(&runtime, stream, &mut connection, &mut owner, &DriverConfig::default()).await.ok();
+    });
+    heard
+}
+
+/// A runtime whose network takes every connection attempt and answers none.
+#[derive(Clone)]
+struct Unreachable(Tokio);
+
+impl Runtime for Unreachable {
+    type Stream = TokioStream;
+    type Listener = TokioListener;
+    type Timer = TokioTimer;
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn timer(&self) -> TokioTimer {
+        self.0.timer()
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(future);
+    }
+
+    fn unblock<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, JobLost>> + Send + 'static {
+        self.0.unblock(job)
+    }
+
+    async fn connect(&self, _host: &str, _port: u16) -> io::Result<TokioStream> {
+        pending().await
+    }
+
+    async fn bind(&self, addr: SocketAddr) -> io::Result<TokioListener> {
+        self.0.bind(addr).await
+    }
+}
