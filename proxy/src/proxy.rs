@@ -7,7 +7,7 @@ use crate::http::{
 use crate::hub::Hub;
 use crate::listener::Acceptor;
 use crate::scrape::{Outcome, Scrape};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{self, Shutdown};
 use crate::telemetry::{RoundOutcome, Telemetry};
 use crate::workers::{self, Toolbox};
 use futures_lite::future::or;
@@ -141,7 +141,9 @@ impl<R: Runtime> Proxy<R> {
     pub async fn run(self, shutdown: Shutdown) {
         let Self { core, tcp, http, connection, timeouts, limits } = self;
         let runtime = core.runtime.clone();
-        let background = core.clone().background(tcp, connection, shutdown.clone());
+        // Dropped when this returns, which ends the workers.
+        let (_running, ended) = shutdown::channel();
+        let background = core.clone().background(tcp, connection, shutdown.clone(), ended);
         let serving = async {
             match http {
                 Some(listener) => {
@@ -171,10 +173,13 @@ impl<R: Runtime> Core<R> {
         tcp: Option<R::Listener>,
         connection: connection::Config,
         shutdown: Shutdown,
+        ended: Shutdown,
     ) {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
-            self.runtime.spawn(workers::work(runtime, hub, Arc::clone(&self.toolbox)));
+            let work = workers::work(runtime, hub, Arc::clone(&self.toolbox));
+            let ended = ended.clone();
+            self.runtime.spawn(async move { or(work, ended.wait()).await });
         }
         if let Some(listener) = tcp {
             let acceptor = Acceptor {
