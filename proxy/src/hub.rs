@@ -32,8 +32,9 @@ struct State {
     draining: bool,
 }
 
-/// Commands that may wait for one connection: two for each round, and the answers to pushes.
-const INBOX: usize = 256;
+/// Commands that may wait for one connection: two for each round, and the answers to pushes. The room for them is
+/// taken at once, for every connection.
+const INBOX: usize = 64;
 
 impl Hub {
     /// A hub around a collector.
