@@ -58,6 +58,10 @@ impl Hub {
         self.with(now, |state| {
             let app = state.collector.add_app()?;
             let (sender, receiver) = async_channel::bounded(INBOX);
+            if state.draining {
+                // Accepted at the last moment; its inbox is empty still.
+                let _ = sender.try_send(goodbye());
+            }
             state.inboxes.insert(app, sender);
             Ok((app, receiver))
         })
@@ -132,12 +136,8 @@ impl Hub {
         let mut state = self.lock();
         state.draining = true;
         for inbox in state.inboxes.values() {
-            let command = SessionCommand::Close {
-                code: ErrorCode::CONNECTION_ERROR,
-                message: "the proxy is shutting down".to_owned(),
-            };
             // A full inbox belongs to a connection that is stuck; it ends with the process.
-            let _ = inbox.try_send(command);
+            let _ = inbox.try_send(goodbye());
         }
     }
 
@@ -216,5 +216,12 @@ impl State {
             let event = SessionEvent::NotAsked { round, error };
             self.collector.handle_session(now, app, event);
         }
+    }
+}
+
+fn goodbye() -> SessionCommand {
+    SessionCommand::Close {
+        code: ErrorCode::CONNECTION_ERROR,
+        message: "the proxy is shutting down".to_owned(),
     }
 }
