@@ -7,8 +7,8 @@
 //! kill $proxy
 //! ```
 //!
-//! The applications share this process and cost it little: their answer is sealed once, under the key that the first of them
-//! was sent.
+//! The applications share this process and cost it little: their answer is sealed once for each key that a proxy sends, which
+//! is one for this proxy, and one for each connection to the original.
 
 use bytes::Bytes;
 use clap::Parser;
@@ -19,11 +19,12 @@ use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
 use prometheus_rsocket_protocol::frame::{ErrorCode, Setup};
 use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive, sleep_until};
 use prometheus_rsocket_tokio::Tokio;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// What all applications share.
 struct Fleet {
     text: String,
-    answer: OnceLock<Payload>,
+    answers: Mutex<BTreeMap<Bytes, Payload>>,
     keyed: AtomicUsize,
     ended: AtomicUsize,
 }
@@ -77,7 +78,7 @@ fn main() -> Result<(), Failure> {
 async fn run(runtime: Tokio, args: Args) -> Result<(), Failure> {
     let fleet = Arc::new(Fleet {
         text: metrics("orders-1", args.series),
-        answer: OnceLock::new(),
+        answers: Mutex::default(),
         keyed: AtomicUsize::new(0),
         ended: AtomicUsize::new(0),
     });
@@ -135,13 +136,14 @@ async fn application(
 ) -> Result<(), Failure> {
     let stream = runtime.connect(host, port).await?;
     let mut connection = Connection::client(Config::default(), Setup::default(), runtime.now())?;
-    let mut owner = Application { fleet: Arc::clone(fleet), answers };
+    let mut owner = Application { fleet: Arc::clone(fleet), answer: Payload::default(), answers };
     drive(runtime, stream, &mut connection, &mut owner, &DriverConfig::default()).await?;
     Ok(())
 }
 
 struct Application {
     fleet: Arc<Fleet>,
+    answer: Payload,
     answers: bool,
 }
 
@@ -155,8 +157,7 @@ impl Owner<Connection> for Application {
                     }
                 }
                 Event::RequestResponse { stream_id, .. } if self.answers => {
-                    let answer = self.fleet.answer.get().cloned().unwrap_or_default();
-                    if let Err(error) = connection.respond(stream_id, answer) {
+                    if let Err(error) = connection.respond(stream_id, self.answer.clone()) {
                         eprintln!("cannot answer: {error}");
                     }
                 }
@@ -167,14 +168,21 @@ impl Owner<Connection> for Application {
 }
 
 impl Application {
-    fn on_key(&self, key: &Bytes) -> Result<(), Failure> {
-        if self.fleet.answer.get().is_none() {
-            let mut seed = [0; 32];
-            getrandom::fill(&mut seed)?;
-            let key = PeerKey::parse(key)?;
-            let text = self.fleet.text.as_bytes();
-            let _ = self.fleet.answer.set(envelope::seal(&key, text, AesKeySize::Aes128, seed)?);
-        }
+    fn on_key(&mut self, key: &Bytes) -> Result<(), Failure> {
+        let mut answers = self.fleet.answers.lock().map_err(|_| "another application failed")?;
+        self.answer = match answers.get(key) {
+            Some(answer) => answer.clone(),
+            None => {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed)?;
+                let peer = PeerKey::parse(key)?;
+                let text = self.fleet.text.as_bytes();
+                let answer = envelope::seal(&peer, text, AesKeySize::Aes128, seed)?;
+                answers.insert(Bytes::copy_from_slice(key), answer.clone());
+                answer
+            }
+        };
+        drop(answers);
         self.fleet.keyed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -218,8 +226,12 @@ fn scrape(args: &Args) -> Result<Scrape, Failure> {
     if !answer.starts_with(b"HTTP/1.1 200 ") {
         return Err(String::from_utf8_lossy(&answer[..head]).into());
     }
-    let body = unchunk(&answer[head..])?;
-    let text = if args.identity { body } else { gunzip(&body)? };
+    let (head, body) = answer.split_at(head);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let is_chunked = head.contains("\r\ntransfer-encoding: chunked\r\n");
+    let body = if is_chunked { unchunk(body)? } else { body.to_vec() };
+    let is_gzip = head.contains("\r\ncontent-encoding: gzip\r\n");
+    let text = if is_gzip { gunzip(&body)? } else { body };
     let is_series = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
     let series = text.split(|byte| *byte == b'\n').filter(is_series).count();
     Ok(Scrape { took, received: answer.len(), text: text.len(), series, pid: args.pid })
