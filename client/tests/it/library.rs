@@ -137,15 +137,17 @@ fn without_a_key_it_is_not_connected() {
 #[test]
 fn when_the_last_handle_is_dropped_it_closes() {
     let proxy = FakeProxy::new();
+    let (go, wait) = mpsc::channel::<()>();
     let running = client(config(&proxy), |client| async move {
         client.connect(LONG).await.unwrap();
         drop(client);
         // The runtime must live until the client has said goodbye.
-        Tokio::current().unblock(|| thread::sleep(Duration::from_millis(300))).await.unwrap();
+        Tokio::current().unblock(move || wait.recv().unwrap()).await.unwrap();
     });
     let mut peer = proxy.accept_with_key();
     assert!(matches!(peer.next(), Event::Closed { reason: CloseReason::PeerError { .. } }));
     drop(peer);
+    go.send(()).unwrap();
     running.join().unwrap();
 }
 
