@@ -1,3 +1,5 @@
+mod random;
+
 use super::*;
 use crate::connection::{self, Connection, Event};
 use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
