@@ -50,8 +50,12 @@ fn on_gone(telemetry: &Telemetry, app: AppId, reason: Option<&CloseReason>, was_
     if let Some(cause) = reason.and_then(cause_of_close) {
         telemetry.connection_failed(cause);
     }
+    // A connection that opens and closes without a word is how load balancers look whether anybody is there.
+    let is_probe = matches!(reason, Some(CloseReason::Eof { unfinished: 0 })) && !was_connected;
     let reason = reason.map_or_else(|| "its task ended".to_owned(), ToString::to_string);
-    if was_connected {
+    if is_probe {
+        tracing::debug!(%app, reason, "connection ended before it was set up");
+    } else if was_connected {
         tracing::info!(%app, reason, "application gone");
     } else {
         tracing::warn!(%app, reason, "connection ended before it was set up");
