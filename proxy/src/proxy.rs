@@ -235,6 +235,7 @@ impl<R: Runtime> Backend for Core<R> {
             form,
             deadline: request.deadline,
             max_text_len: self.toolbox.open.max_text_len,
+            delivered: false,
         };
         let telemetry = Arc::clone(&self.telemetry);
         let runtime = self.runtime.clone();

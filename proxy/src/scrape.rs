@@ -24,6 +24,15 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) form: Form,
     pub(crate) deadline: Instant,
     pub(crate) max_text_len: usize,
+    /// Whether everything reached the scraper.
+    pub(crate) delivered: bool,
+}
+
+/// However a scrape ends, also by a panic, its round ends with it; rounds are few.
+impl<R: Runtime> Drop for Scrape<R> {
+    fn drop(&mut self) {
+        self.hub.end_round(self.runtime.now(), self.round, self.delivered);
+    }
 }
 
 /// How a scrape went.
@@ -37,12 +46,11 @@ pub(crate) enum Outcome {
 
 impl<R: Runtime> Scrape<R> {
     /// Sends the answer chunk by chunk. Only what is being sent is ever there as text.
-    pub(crate) async fn send(self, chunks: BodySender) -> Outcome {
+    pub(crate) async fn send(mut self, chunks: BodySender) -> Outcome {
         let give_up = self.deadline + READ_GRACE;
         let sent = timeout(&self.runtime, give_up, self.send_sections(chunks)).await;
         let outcome = sent.unwrap_or(None).map_or(Outcome::Aborted, Outcome::Sent);
-        let delivered = matches!(outcome, Outcome::Sent(_));
-        self.hub.end_round(self.runtime.now(), self.round, delivered);
+        self.delivered = matches!(outcome, Outcome::Sent(_));
         outcome
     }
 
@@ -55,7 +63,7 @@ impl<R: Runtime> Scrape<R> {
             let listener = self.news.listen();
             match self.hub.poll_round(self.runtime.now(), self.round) {
                 Progress::Section(section) => {
-                    let chunk = self.chunk(section, &mut member)?;
+                    let chunk = self.chunk(section, &mut member).await?;
                     chunks.send(chunk).await.ok()?;
                 }
                 Progress::Pending => {
@@ -75,19 +83,28 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    fn chunk(&self, section: Section, member: &mut Member) -> Option<Bytes> {
+    async fn chunk(&self, section: Section, member: &mut Member) -> Option<Bytes> {
         match section.form {
             Form::Deflate => {
                 let text_len = section.text_len as u64;
                 Some(member.append(&Part::from_deflated(section.bytes, section.crc32, text_len)))
             }
-            Form::Snappy => match envelope::expand(&section.bytes, self.max_text_len) {
-                Ok(text) => Some(text),
-                Err(error) => {
-                    tracing::error!(app = %section.app, %error, "our own Snappy block is broken");
-                    None
+            Form::Snappy => {
+                let (block, max_text_len) = (section.bytes, self.max_text_len);
+                let expanded =
+                    self.runtime.unblock(move || envelope::expand(&block, max_text_len)).await;
+                match expanded {
+                    Ok(Ok(text)) => Some(text),
+                    Ok(Err(error)) => {
+                        tracing::error!(app = %section.app, %error, "our own Snappy block is broken");
+                        None
+                    }
+                    Err(error) => {
+                        tracing::error!(app = %section.app, %error, "a worker was lost");
+                        None
+                    }
                 }
-            },
+            }
         }
     }
 }
