@@ -87,13 +87,9 @@ impl<R: Runtime> Proxy<R> {
         // Listeners first: an address in use is known at once, a key takes a moment.
         let tcp = listen(&runtime, "tcp", &config.listen_tcp).await?;
         let http = listen(&runtime, "http", &config.listen_http).await?;
-        let mut listeners = Vec::new();
-        for (name, listener) in [("tcp", &tcp), ("http", &http)] {
-            if let Some(listener) = listener {
-                let error = |error| listen_error(name, String::new(), error);
-                listeners.push((name, listener.local_addr().map_err(error)?));
-            }
-        }
+        let address = |name, bound: &Option<(_, SocketAddr)>| Some((name, bound.as_ref()?.1));
+        let listeners = [address("tcp", &tcp), address("http", &http)];
+        let listeners = listeners.into_iter().flatten().collect();
         let keys = make_keys(&runtime, config.key_bits).await?;
         let telemetry = Arc::new(Telemetry::new(config.runtime.name(), SystemTime::now()));
         let collector = Collector::new(collector_config(&config));
@@ -118,6 +114,7 @@ impl<R: Runtime> Proxy<R> {
         };
         let running = AtomicBool::new(false);
         let core = Arc::new(Core { runtime, config, hub, telemetry, toolbox, listeners, running });
+        let [tcp, http] = [tcp, http].map(|bound| bound.map(|(listener, _)| listener));
         Ok(Self { core, tcp, http, connection, timeouts, limits })
     }
 
@@ -281,9 +278,9 @@ async fn listen<R: Runtime>(
     runtime: &R,
     listener: &'static str,
     address: &ListenAddr,
-) -> Result<Option<R::Listener>, StartError> {
+) -> Result<Option<(R::Listener, SocketAddr)>, StartError> {
     let ListenAddr::On { host, port } = address else { return Ok(None) };
-    let error = |error| listen_error(listener, address.to_string(), error);
+    let error = |error| StartError::Listen { listener, address: address.to_string(), error };
     let (name, port) = (host.clone(), *port);
     let resolved = runtime.unblock(move || {
         let mut addresses = (name.as_str(), port).to_socket_addrs()?;
@@ -293,11 +290,9 @@ async fn listen<R: Runtime>(
         Ok(resolved) => resolved.map_err(error)?,
         Err(lost) => return Err(StartError::System(lost.to_string())),
     };
-    runtime.bind(resolved).await.map(Some).map_err(error)
-}
-
-fn listen_error(listener: &'static str, address: String, error: io::Error) -> StartError {
-    StartError::Listen { listener, address, error }
+    let bound = runtime.bind(resolved).await.map_err(error)?;
+    let address = bound.local_addr().map_err(error)?;
+    Ok(Some((bound, address)))
 }
 
 async fn make_keys<R: Runtime>(runtime: &R, bits: usize) -> Result<RsaKeyPair, StartError> {
