@@ -80,7 +80,7 @@ where
     ) -> Self {
         let mut seed = [0; 8];
         // Without randomness nothing can be sealed either, which is reported when it comes to that.
-        let _ = getrandom::fill(&mut seed);
+        let _ = runtime.fill_random(&mut seed);
         let agent = Agent::new(config.agent.clone(), u64::from_ne_bytes(seed), runtime.now());
         let duties = Duties {
             runtime: runtime.clone(),
@@ -318,9 +318,10 @@ where
 
     fn seal(&mut self, job: SealJob) {
         let ticket = job.ticket();
+        let source = self.runtime.clone();
         let sealing = self.runtime.unblock(move || {
             let mut seed = [0; 32];
-            getrandom::fill(&mut seed).map(|()| job.run(seed))
+            source.fill_random(&mut seed).map(|()| job.run(seed))
         });
         let sealing = async move {
             let sealed = match sealing.await {

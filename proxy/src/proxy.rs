@@ -20,7 +20,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
-use std::{error, fmt, io, thread};
+use std::{error, fmt, io};
 
 /// A proxy whose listeners are open; [`run`](Self::run) serves them.
 pub struct Proxy<R: Runtime> {
@@ -172,7 +172,7 @@ impl<R: Runtime> Core<R> {
         shutdown: Shutdown,
         ended: Shutdown,
     ) {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..self.runtime.parallelism() {
             let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
             let work = workers::work(runtime, hub, Arc::clone(&self.toolbox));
             let ended = ended.clone();
@@ -296,9 +296,10 @@ async fn listen<R: Runtime>(
 }
 
 async fn make_keys<R: Runtime>(runtime: &R, bits: usize) -> Result<RsaKeyPair, StartError> {
+    let source = runtime.clone();
     let made = runtime.unblock(move || {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
+        source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
         RsaKeyPair::generate(bits, seed).map_err(StartError::Key)
     });
     made.await.map_err(|error| StartError::System(error.to_string()))?

@@ -29,9 +29,10 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Too
         };
         let ticket = job.ticket();
         let toolbox = Arc::clone(&toolbox);
+        let source = runtime.clone();
         let done = runtime.unblock(move || {
             let mut seed = [0; 32];
-            getrandom::fill(&mut seed).map(|()| {
+            source.fill_random(&mut seed).map(|()| {
                 let tools = Tools {
                     keys: toolbox.keys.as_ref(),
                     open: &toolbox.open,

@@ -37,14 +37,22 @@
 //! }
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod driver;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod scratch;
 mod seam;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(test)]
 mod testing;
 mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use driver::{DriveEnd, DriverConfig, Owner, drive};
 #[cfg(feature = "hyper")]

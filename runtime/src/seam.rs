@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     task::{Context, Poll},
+    thread,
     time::Instant,
 };
 
@@ -47,6 +48,20 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Fills `bytes` with randomness that is fit for keys: the system's, save where a run must be repeatable.
+    ///
+    /// # Errors
+    ///
+    /// The system has none to give.
+    fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::other)
+    }
+
+    /// How many jobs can run at the same time, each on a processor of its own; at least one.
+    fn parallelism(&self) -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
 
     /// Listens on `addr`; port 0 takes a free one, which [`Listener::local_addr`] tells. The queue of connections not
     /// yet accepted is as long as the system allows.

@@ -1,0 +1,1 @@
+//! What every leaf must do, as tests that are written once.

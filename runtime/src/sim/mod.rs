@@ -1,0 +1,1 @@
+//! A runtime whose clock and network are made from a seed.

@@ -1,0 +1,1 @@
+//! TLS on any stream, by rustls.

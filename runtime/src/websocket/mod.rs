@@ -1,0 +1,1 @@
+//! RSocket's WebSocket transport on any stream.
