@@ -29,6 +29,7 @@ mod demo;
 pub mod gzip;
 pub mod http;
 mod hub;
+mod keys;
 mod listener;
 mod notices;
 mod proxy;

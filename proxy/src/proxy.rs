@@ -1,10 +1,11 @@
-use crate::config::{Config, ListenAddr};
+use crate::config::{Config, Envelope, ListenAddr};
 use crate::demo;
 use crate::http::{
     self, Backend, Limits, Readiness, Router, ScrapeBody, ScrapeRefused, ScrapeRequest,
     ScrapeTimeouts, Status,
 };
 use crate::hub::Hub;
+use crate::keys;
 use crate::listener::Acceptor;
 use crate::scrape::{Outcome, Scrape};
 use crate::shutdown::{self, Shutdown};
@@ -13,7 +14,7 @@ use crate::workers::{self, Toolbox};
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{self, Collector, Form};
 use prometheus_rsocket_protocol::connection;
-use prometheus_rsocket_protocol::envelope::{KeyError, OpenLimits, RsaKeyPair};
+use prometheus_rsocket_protocol::envelope::{KeyError, OpenLimits};
 use prometheus_rsocket_protocol::exposition;
 use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -90,15 +91,12 @@ impl<R: Runtime> Proxy<R> {
         let address = |name, bound: &Option<(_, SocketAddr)>| Some((name, bound.as_ref()?.1));
         let listeners = [address("tcp", &tcp), address("http", &http)];
         let listeners = listeners.into_iter().flatten().collect();
-        let keys = make_keys(&runtime, config.key_bits).await?;
+        let keys = keys::make(&runtime, &config).await?;
         let telemetry = Arc::new(Telemetry::new(config.runtime.name(), SystemTime::now()));
         let collector = Collector::new(collector_config(&config));
         let hub = Arc::new(Hub::new(collector, Arc::clone(&telemetry)));
-        let toolbox = Arc::new(Toolbox {
-            keys: Box::new(keys),
-            open: open_limits(&config),
-            text: text_limits(&config),
-        });
+        let toolbox =
+            Arc::new(Toolbox { keys, open: open_limits(&config), text: text_limits(&config) });
         let mut connection = connection::Config::default();
         connection.max_frame_len = config.max_frame_bytes;
         connection.setup_timeout = config.setup_timeout;
@@ -295,16 +293,6 @@ async fn listen<R: Runtime>(
     Ok(Some((bound, address)))
 }
 
-async fn make_keys<R: Runtime>(runtime: &R, bits: usize) -> Result<RsaKeyPair, StartError> {
-    let source = runtime.clone();
-    let made = runtime.unblock(move || {
-        let mut seed = [0; 32];
-        source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
-        RsaKeyPair::generate(bits, seed).map_err(StartError::Key)
-    });
-    made.await.map_err(|error| StartError::System(error.to_string()))?
-}
-
 fn collector_config(config: &Config) -> collector::Config {
     let mut collector = collector::Config::default();
     collector.max_apps = config.max_connections;
@@ -318,6 +306,7 @@ fn collector_config(config: &Config) -> collector::Config {
 fn open_limits(config: &Config) -> OpenLimits {
     let mut limits = OpenLimits::default();
     limits.max_text_len = config.max_text_bytes;
+    limits.allow_plaintext = config.envelope == Envelope::Plaintext;
     limits
 }
 

@@ -5,7 +5,7 @@ mod source;
 mod value;
 
 pub use source::ConfigError;
-pub use value::{ListenAddr, RuntimeKind};
+pub use value::{Envelope, ListenAddr, RuntimeKind};
 
 use args::Args;
 use clap::Parser;
@@ -49,6 +49,8 @@ pub struct Config {
     pub setup_timeout: Duration,
     /// The size of the proxy's RSA key: 2048, 3072 or 4096.
     pub key_bits: usize,
+    /// How applications are told to send their metrics.
+    pub envelope: Envelope,
     /// How many pushes are held; with 0, none.
     pub max_held_pushes: usize,
     /// How many bytes all held pushes may be together, compressed.
@@ -152,6 +154,7 @@ impl Default for Config {
             max_frame_bytes: 0xff_ffff,
             setup_timeout: Duration::from_secs(60),
             key_bits: 2048,
+            envelope: Envelope::Encrypted,
             max_held_pushes: 1000,
             max_held_push_bytes: 64 << 20,
             push_ttl: Duration::from_secs(300),

@@ -126,6 +126,7 @@ fn every_setting_reaches_its_field() {
         max_frame_bytes: 13 * 1024,
         setup_timeout: Duration::from_secs(14),
         key_bits: 3072,
+        envelope: Envelope::Encrypted,
         max_held_pushes: 0,
         max_held_push_bytes: 16 << 20,
         push_ttl: Duration::from_secs(17 * 60),

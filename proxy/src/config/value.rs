@@ -67,6 +67,15 @@ impl Display for ListenAddr {
     }
 }
 
+/// How applications are told to send their metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// Under the proxy's key.
+    Encrypted,
+    /// As they are, which leaves it to the connection to protect them.
+    Plaintext,
+}
+
 /// The async runtime that everything runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuntimeKind {

@@ -1,1 +1,49 @@
-//! A runtime whose clock and network are made from a seed.
+//! A runtime whose clock and network are made from a seed: a leaf like any other, on one thread, without a socket.
+//!
+//! A [`Sim`] is a small world. Its [hosts](Sim::host) are [`Runtime`](crate::Runtime)s; what is spawned on them runs until
+//! nothing is woken, and then the clock jumps to the next thing that is due. Nothing else moves it, so an hour takes as long as
+//! what happens in it.
+//!
+//! Everything that varies comes from the seed: which of several woken tasks runs first, how long bytes travel, in what
+//! pieces they are read and written, how long a job takes, and the randomness that is handed out. The same program with
+//! the same seed does the same again, step by step; [`Sim::digest`] tells two runs apart, and [`Sim::log_to`] shows one.
+//!
+//! What goes wrong in a network is done to it from outside: [`Sim::strike`] resets, stalls, or silently cuts the
+//! connections of a host, [`Sim::pause`] stops a host as a process is stopped, [`Sim::crash`] ends it.
+//!
+//! ```
+//! use futures_lite::{AsyncReadExt, AsyncWriteExt};
+//! use prometheus_rsocket_runtime::{Listener, Runtime, sim::Sim};
+//!
+//! let sim = Sim::new(7);
+//! let (server, client) = (sim.host("server"), sim.host("client"));
+//! let answer = sim.block_on(async {
+//!     let listener = server.bind(([0, 0, 0, 0], 80).into()).await?;
+//!     server.spawn(async move {
+//!         let (mut stream, _) = listener.accept().await.unwrap();
+//!         stream.write_all(b"hello").await.unwrap();
+//!         stream.close().await.unwrap();
+//!     });
+//!     let mut answer = String::new();
+//!     client.connect("server", 80).await?.read_to_string(&mut answer).await?;
+//!     std::io::Result::Ok(answer)
+//! });
+//! assert_eq!(answer?, "hello");
+//! # std::io::Result::Ok(())
+//! ```
+
+mod agenda;
+mod connection;
+mod executor;
+mod host;
+mod log;
+mod net;
+mod state;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub use connection::LinkConfig;
+pub use host::{SimHost, SimTimer};
+pub use net::{SimListener, SimStream};
+pub use world::{Sim, Strike};

@@ -1,0 +1,56 @@
+use std::collections::BTreeMap;
+use std::task::Waker;
+use std::time::Duration;
+
+/// What is to happen, in the order of time; at the same time, in the order of being put down.
+#[derive(Default)]
+pub(super) struct Agenda {
+    entries: BTreeMap<Key, Due>,
+    sequence: u64,
+}
+
+/// An entry's place.
+pub(super) type Key = (Duration, u64);
+
+/// What is to be done when its time has come.
+pub(super) enum Due {
+    /// Bytes arrive, in one direction of a connection.
+    Deliver { connection: u64, from: usize },
+    /// A host that was stopped goes on.
+    Resume { host: usize },
+    /// A timer fires.
+    Wake(Waker),
+}
+
+impl Agenda {
+    pub(super) fn put(&mut self, at: Duration, due: Due) -> Key {
+        self.sequence += 1;
+        let key = (at, self.sequence);
+        self.entries.insert(key, due);
+        key
+    }
+
+    /// Changes an entry that is still to come; says whether it was there.
+    pub(super) fn replace(&mut self, key: Key, due: Due) -> bool {
+        match self.entries.get_mut(&key) {
+            Some(entry) => {
+                *entry = due;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Due> {
+        self.entries.remove(&key)
+    }
+
+    /// When the next entry is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.entries.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Due> {
+        self.entries.pop_first().map(|(_, due)| due)
+    }
+}

@@ -1,0 +1,102 @@
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Wake, Waker};
+
+pub(super) type Future_ = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A future that was spawned. It is polled only when it was woken.
+pub(super) struct Task {
+    pub(super) id: u64,
+    pub(super) host: usize,
+    /// Taken out when it is done, or its host has crashed.
+    future: Mutex<Option<Future_>>,
+    /// It waits in the queue, so that another wake-up adds nothing.
+    queued: AtomicBool,
+    killed: AtomicBool,
+    ready: Arc<Ready>,
+}
+
+/// The tasks that were woken and not yet polled.
+#[derive(Default)]
+pub(super) struct Ready(Mutex<Vec<Arc<Task>>>);
+
+/// What polling a task came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    Done,
+    Panicked,
+    Pending,
+}
+
+impl Ready {
+    /// Takes the task at `pick` of the number of those that are there, if any.
+    pub(super) fn take(&self, pick: impl FnOnce(usize) -> usize) -> Option<Arc<Task>> {
+        let mut tasks = self.lock();
+        let len = tasks.len();
+        (len > 0).then(|| tasks.swap_remove(pick(len)))
+    }
+
+    pub(super) fn push(&self, task: Arc<Task>) {
+        self.lock().push(task);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Task>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Task {
+    /// A task that is woken.
+    pub(super) fn new(id: u64, host: usize, future: Future_, ready: Arc<Ready>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            host,
+            future: Mutex::new(Some(future)),
+            queued: AtomicBool::new(true),
+            killed: AtomicBool::new(false),
+            ready,
+        })
+    }
+
+    /// Polls the future once. One that is done, or panics, is dropped.
+    pub(super) fn poll(self: &Arc<Self>) -> Polled {
+        self.queued.store(false, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(self));
+        let mut slot = self.future.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(future) = slot.as_mut() else { return Polled::Done };
+        let mut cx = Context::from_waker(&waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+        let polled = match polled {
+            Ok(Poll::Pending) if !self.killed.load(Ordering::Relaxed) => return Polled::Pending,
+            Ok(_) => Polled::Done,
+            Err(_) => Polled::Panicked,
+        };
+        let over = slot.take();
+        drop(slot);
+        drop(over);
+        polled
+    }
+
+    /// Drops the future, wherever it stands; if it is being polled, as soon as that is over.
+    pub(super) fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
+        let over = match self.future.try_lock() {
+            Ok(mut slot) => slot.take(),
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(over);
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        if !self.queued.swap(true, Ordering::Relaxed) {
+            let ready = Arc::clone(&self.ready);
+            ready.push(self);
+        }
+    }
+}

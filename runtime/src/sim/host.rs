@@ -1,0 +1,182 @@
+use super::agenda::{Due, Key};
+use super::net::{self, SimListener, SimStream};
+use super::world::World;
+use crate::{JobLost, Runtime, Timer, sleep_until};
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// A machine of a simulated world, and the runtime of the one process on it.
+#[derive(Clone)]
+pub struct SimHost {
+    pub(super) world: Arc<World>,
+    pub(super) id: usize,
+}
+
+impl SimHost {
+    /// Its address.
+    pub fn address(&self) -> IpAddr {
+        super::state::address_of(self.id)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.world.state().hosts[self.id].name.clone()
+    }
+}
+
+impl std::fmt::Debug for SimHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimHost({})", self.id)
+    }
+}
+
+impl Runtime for SimHost {
+    type Stream = SimStream;
+    type Listener = SimListener;
+    type Timer = SimTimer;
+
+    fn now(&self) -> Instant {
+        self.world.now()
+    }
+
+    fn timer(&self) -> SimTimer {
+        SimTimer { world: Arc::clone(&self.world), deadline: None, entry: None }
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.world.spawn(self.id, Box::pin(future));
+    }
+
+    /// The job runs as a task of its own, in no time, at a moment within the host's time for jobs.
+    fn unblock<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, JobLost>> + Send + 'static {
+        let slot = Arc::new(Slot(Mutex::new(Outcome::Waiting(None))));
+        let done = Finish(Arc::clone(&slot));
+        let host = self.clone();
+        let took = self.world.job_time(self.id);
+        self.spawn(async move {
+            sleep_until(&host, host.now() + took).await;
+            if let Ok(output) = catch_unwind(AssertUnwindSafe(job)) {
+                done.0.finish(Ok(output));
+            }
+        });
+        std::future::poll_fn(move |cx| slot.poll(cx))
+    }
+
+    async fn connect(&self, host: &str, port: u16) -> io::Result<SimStream> {
+        net::connect(self, host, port).await
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        self.world.state().keys.fill(bytes);
+        Ok(())
+    }
+
+    fn parallelism(&self) -> usize {
+        2
+    }
+
+    async fn bind(&self, addr: SocketAddr) -> io::Result<SimListener> {
+        SimListener::bind(self, addr)
+    }
+}
+
+/// Where a job's result waits for whoever asked.
+struct Slot<T>(Mutex<Outcome<T>>);
+
+enum Outcome<T> {
+    Done(Result<T, JobLost>),
+    Taken,
+    Waiting(Option<Waker>),
+}
+
+impl<T> Slot<T> {
+    fn finish(&self, result: Result<T, JobLost>) {
+        let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Outcome::Waiting(waker) = &mut *outcome {
+            let waker = waker.take();
+            *outcome = Outcome::Done(result);
+            drop(outcome);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JobLost>> {
+        let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *outcome, Outcome::Taken) {
+            Outcome::Done(result) => Poll::Ready(result),
+            Outcome::Taken => Poll::Pending,
+            Outcome::Waiting(_) => {
+                *outcome = Outcome::Waiting(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Tells that the job is lost if it did not come to its end.
+struct Finish<T>(Arc<Slot<T>>);
+
+impl<T> Drop for Finish<T> {
+    fn drop(&mut self) {
+        self.0.finish(Err(JobLost));
+    }
+}
+
+/// A timer on the simulated clock, which fires at its deadline exactly.
+pub struct SimTimer {
+    world: Arc<World>,
+    deadline: Option<Duration>,
+    entry: Option<Key>,
+}
+
+impl SimTimer {
+    fn disarm(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            let due = self.world.state().agenda.remove(entry);
+            // Whatever hangs on the waker, it is dropped without the lock.
+            drop(due);
+        }
+    }
+}
+
+impl Timer for SimTimer {
+    fn reset(&mut self, deadline: Instant) {
+        self.disarm();
+        self.deadline = Some(self.world.since_origin(deadline));
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let mut state = self.world.state();
+        if deadline <= state.now {
+            drop(state);
+            self.disarm();
+            return Poll::Ready(());
+        }
+        let wake = || Due::Wake(cx.waker().clone());
+        if !self.entry.is_some_and(|entry| state.agenda.replace(entry, wake())) {
+            self.entry = Some(state.agenda.put(deadline, wake()));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for SimTimer {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+impl std::fmt::Debug for SimTimer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimTimer({:?})", self.deadline)
+    }
+}

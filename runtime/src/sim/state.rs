@@ -1,0 +1,176 @@
+use super::agenda::{Agenda, Due};
+use super::connection::{Arrival, Connection, LinkConfig, Way};
+use super::executor::Task;
+use super::log::Log;
+use super::net::Backlog;
+use fastrand::Rng;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+/// All that changes in a simulated world, behind one lock.
+pub(super) struct State {
+    /// Since the world began.
+    pub(super) now: Duration,
+    pub(super) agenda: Agenda,
+    /// For the order of tasks, times and pieces.
+    pub(super) rng: Rng,
+    /// For what is handed out, so that it does not depend on how much was drawn for the network.
+    pub(super) keys: Rng,
+    pub(super) log: Log,
+    pub(super) hosts: Vec<Host>,
+    pub(super) tasks: BTreeMap<u64, Arc<Task>>,
+    pub(super) task_ids: u64,
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) connection_ids: u64,
+    pub(super) listeners: BTreeMap<(usize, u16), Arc<Backlog>>,
+    pub(super) panics: usize,
+    pub(super) polls: u64,
+}
+
+/// A machine, and the one process on it.
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) link: LinkConfig,
+    /// It runs nothing before then.
+    pub(super) paused_until: Duration,
+    /// Tasks that were woken while the host was paused.
+    pub(super) parked: VecDeque<Arc<Task>>,
+    /// Nobody reaches it, and it reaches nobody.
+    pub(super) isolated: bool,
+    pub(super) next_port: u16,
+    /// How long a job takes at most.
+    pub(super) job_time_max: Duration,
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let keys = rng.fork();
+        Self {
+            now: Duration::ZERO,
+            agenda: Agenda::default(),
+            rng,
+            keys,
+            log: Log::default(),
+            hosts: Vec::new(),
+            tasks: BTreeMap::new(),
+            task_ids: 0,
+            connections: BTreeMap::new(),
+            connection_ids: 0,
+            listeners: BTreeMap::new(),
+            panics: 0,
+            polls: 0,
+        }
+    }
+
+    pub(super) fn add_host(&mut self, name: &str) -> usize {
+        if let Some(id) = self.hosts.iter().position(|host| host.name == name) {
+            return id;
+        }
+        self.hosts.push(Host {
+            name: name.to_owned(),
+            link: LinkConfig::default(),
+            paused_until: Duration::ZERO,
+            parked: VecDeque::new(),
+            isolated: false,
+            next_port: FIRST_PORT,
+            job_time_max: Duration::from_millis(1),
+        });
+        self.hosts.len() - 1
+    }
+
+    /// The host that a name or an address means to the host `from`.
+    pub(super) fn resolve(&self, from: usize, host: &str) -> Option<usize> {
+        let wanted: Option<IpAddr> = host.parse().ok();
+        if host == "localhost" || wanted.is_some_and(|ip| ip.is_loopback()) {
+            return Some(from);
+        }
+        match wanted {
+            Some(ip) => (0..self.hosts.len()).find(|id| address_of(*id) == ip),
+            None => self.hosts.iter().position(|known| known.name == host),
+        }
+    }
+
+    /// A port of a host that is not in use.
+    pub(super) fn free_port(&mut self, host: usize) -> u16 {
+        loop {
+            let port = self.hosts[host].next_port;
+            self.hosts[host].next_port = port.checked_add(1).unwrap_or(FIRST_PORT);
+            if !self.listeners.contains_key(&(host, port)) {
+                return port;
+            }
+        }
+    }
+
+    /// A connection from one host to another, both ends open.
+    pub(super) fn connect(&mut self, from: usize, to: usize) -> u64 {
+        self.connection_ids += 1;
+        let id = self.connection_ids;
+        let link = self.hosts[from].link.clone();
+        self.connections.insert(id, Connection::new(link, [from, to]));
+        id
+    }
+
+    /// Sees to it that what was sent in a direction will arrive.
+    pub(super) fn schedule(&mut self, id: u64, from: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(at) = connection.next_arrival(from) else { return };
+        if !connection.ways[from].scheduled {
+            connection.ways[from].scheduled = true;
+            self.agenda.put(at, Due::Deliver { connection: id, from });
+        }
+    }
+
+    /// Something arrives in a direction; gives who is to be woken.
+    pub(super) fn deliver(&mut self, id: u64, from: usize) -> Vec<Waker> {
+        let now = self.now;
+        let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
+        connection.ways[from].scheduled = false;
+        let mut wakers = Vec::new();
+        // A stall may have begun after this was put on the agenda.
+        if connection.stalled_until <= now {
+            let to = 1 - from;
+            while let Some(arrival) = connection.arrive(now, from) {
+                match arrival {
+                    Arrival::Data(len) => {
+                        self.log.event(now, format_args!("c{id}.{to} gets {len} bytes"));
+                    }
+                    Arrival::End => self.log.event(now, format_args!("c{id}.{to} gets the end")),
+                    Arrival::Reset => {
+                        self.log.event(now, format_args!("c{id}.{to} is reset"));
+                        wakers.extend(connection.ways.iter_mut().flat_map(Way::take_wakers));
+                    }
+                }
+                if matches!(arrival, Arrival::Data(_)) && connection.dropped[to] {
+                    connection.reset_from(&mut self.rng, now, to);
+                }
+            }
+            wakers.extend(connection.ways[from].reader.take());
+        }
+        self.schedule(id, from);
+        self.schedule(id, 1 - from);
+        wakers
+    }
+
+    /// Forgets a connection of which both ends are dropped.
+    pub(super) fn tidy(&mut self, id: u64) {
+        if self.connections.get(&id).is_some_and(|connection| connection.dropped == [true; 2]) {
+            self.connections.remove(&id);
+        }
+    }
+
+    pub(super) fn peer_address(&self, host: usize, port: u16) -> SocketAddr {
+        SocketAddr::new(address_of(host), port)
+    }
+}
+
+/// A host's address; its loopback address and the unspecified one are its own as well.
+pub(super) fn address_of(host: usize) -> IpAddr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + host as u32).into()
+}
+
+/// Where ports begin that nobody asked for.
+const FIRST_PORT: u16 = 32_768;

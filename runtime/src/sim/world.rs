@@ -1,0 +1,301 @@
+use super::agenda::Due;
+use super::connection::{LinkConfig, Way};
+use super::executor::{Future_, Polled, Ready, Task};
+use super::host::SimHost;
+use super::state::State;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// A simulated world. Clones are handles to the same one.
+///
+/// # Panics
+///
+/// Methods that run the world panic where the tasks never come to rest: more than a million polls without time passing.
+#[derive(Clone)]
+pub struct Sim {
+    world: Arc<World>,
+    _owner: Arc<Owner>,
+}
+
+/// What can be done to the connections of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strike {
+    /// Bytes vanish from now on, in both directions, and neither end is told.
+    Cut,
+    /// Both ends find the connection reset.
+    Reset,
+    /// Nothing arrives for a time; then all of it does.
+    Stall(Duration),
+}
+
+pub(super) struct World {
+    origin: Instant,
+    ready: Arc<Ready>,
+    state: Mutex<State>,
+}
+
+impl Sim {
+    /// A world without hosts, in which everything follows from `seed`.
+    #[expect(clippy::disallowed_methods, reason = "an origin; there is no other way to make one")]
+    pub fn new(seed: u64) -> Self {
+        let state = Mutex::new(State::new(seed));
+        let world = Arc::new(World { origin: Instant::now(), ready: Arc::default(), state });
+        let owner = Arc::new(Owner(Arc::clone(&world)));
+        Self { world, _owner: owner }
+    }
+
+    /// The host of this name; a new one if there is none yet.
+    pub fn host(&self, name: &str) -> SimHost {
+        let id = self.world.state().add_host(name);
+        SimHost { world: Arc::clone(&self.world), id }
+    }
+
+    /// How the connections behave that `host` will open.
+    pub fn set_link(&self, host: &SimHost, link: LinkConfig) {
+        self.world.state().hosts[host.id].link = link;
+    }
+
+    /// How long a job of `host` takes at most; 1 ms by default.
+    pub fn set_job_time(&self, host: &SimHost, max: Duration) {
+        self.world.state().hosts[host.id].job_time_max = max;
+    }
+
+    /// Runs the world until `future` is done, which runs on a host of its own.
+    ///
+    /// # Panics
+    ///
+    /// When nothing is left to happen before it is done: somebody has forgotten to wake it. Or when `future` panics.
+    pub fn block_on<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let output = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&output);
+        let driver = self.host("driver");
+        let task = self.world.spawn(
+            driver.id,
+            Box::pin(async move {
+                let output = future.await;
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+            }),
+        );
+        let take = || output.lock().unwrap_or_else(PoisonError::into_inner).take();
+        loop {
+            let goes_on = self.world.step(None);
+            if let Some(output) = take() {
+                return output;
+            }
+            assert!(self.world.state().tasks.contains_key(&task), "the simulated future panicked");
+            let now = self.elapsed();
+            assert!(goes_on, "after {now:?} every task waits, and nothing is left to happen");
+        }
+    }
+
+    /// Runs the world until so much time has passed, whether or not anything happens.
+    pub fn run_for(&self, time: Duration) {
+        let until = self.elapsed() + time;
+        while self.world.step(Some(until)) {}
+    }
+
+    /// Time since the world began.
+    pub fn elapsed(&self) -> Duration {
+        self.world.state().now
+    }
+
+    /// A number that is the same for two runs only if the same happened in both, in the same order.
+    pub fn digest(&self) -> u64 {
+        self.world.state().log.digest()
+    }
+
+    /// Hands every event to `sink` from now on, with the time since the world began. `sink` is called under the world's lock.
+    pub fn log_to(&self, sink: impl FnMut(Duration, &str) + Send + 'static) {
+        self.world.state().log.set_sink(Box::new(sink));
+    }
+
+    /// Adds a line to the log, and thereby to the digest.
+    pub fn note(&self, line: &str) {
+        let mut state = self.world.state();
+        let now = state.now;
+        state.log.event(now, format_args!("{line}"));
+    }
+
+    /// Strikes all connections of a host that are open now.
+    pub fn strike(&self, host: &SimHost, strike: Strike) {
+        let mut guard = self.world.state();
+        let State { now, log, connections, hosts, .. } = &mut *guard;
+        log.event(*now, format_args!("{}: {strike:?}", hosts[host.id].name));
+        let mut wakers: Vec<Waker> = Vec::new();
+        for connection in connections.values_mut().filter(|c| c.hosts.contains(&host.id)) {
+            match strike {
+                Strike::Cut => connection.cut(),
+                Strike::Reset => {
+                    connection.reset();
+                    wakers.extend(connection.ways.iter_mut().flat_map(Way::take_wakers));
+                }
+                Strike::Stall(time) => connection.stalled_until = *now + time,
+            }
+        }
+        drop(guard);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether a host is cut off: nobody connects to it any more, nor it to others. Open connections are left as they are.
+    pub fn isolate(&self, host: &SimHost, isolated: bool) {
+        self.world.state().hosts[host.id].isolated = isolated;
+    }
+
+    /// Stops a host for a time, as a process is stopped: it runs nothing, but its sockets stay open and fill.
+    pub fn pause(&self, host: &SimHost, time: Duration) {
+        let mut state = self.world.state();
+        let now = state.now;
+        let until = state.hosts[host.id].paused_until.max(now + time);
+        state.log.event(now, format_args!("host {} is paused for {time:?}", host.id));
+        state.hosts[host.id].paused_until = until;
+        state.agenda.put(until, Due::Resume { host: host.id });
+    }
+
+    /// Ends all that runs on a host, as a process is killed. Its sockets are closed by that.
+    pub fn crash(&self, host: &SimHost) {
+        let mut state = self.world.state();
+        let now = state.now;
+        state.log.event(now, format_args!("host {} crashes", host.id));
+        let ids = state.tasks.values().filter(|task| task.host == host.id).map(|task| task.id);
+        let ids: Vec<u64> = ids.collect();
+        let tasks: Vec<Arc<Task>> = ids.iter().filter_map(|id| state.tasks.remove(id)).collect();
+        drop(state);
+        tasks.iter().for_each(|task| task.kill());
+    }
+
+    /// Futures that were spawned on `host` and are not done.
+    pub fn tasks(&self, host: &SimHost) -> usize {
+        self.world.state().tasks.values().filter(|task| task.host == host.id).count()
+    }
+
+    /// Connections of `host` of which an end is still open.
+    pub fn connections(&self, host: &SimHost) -> usize {
+        let state = self.world.state();
+        state.connections.values().filter(|connection| connection.hosts.contains(&host.id)).count()
+    }
+
+    /// Futures that have panicked.
+    pub fn panics(&self) -> usize {
+        self.world.state().panics
+    }
+
+    /// How often a future was polled.
+    pub fn polls(&self) -> u64 {
+        self.world.state().polls
+    }
+}
+
+/// Ends all tasks with the last handle: they hold the world, and the world holds them.
+struct Owner(Arc<World>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let tasks = std::mem::take(&mut self.0.state().tasks);
+        tasks.values().for_each(|task| task.kill());
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sim({:?})", self.elapsed())
+    }
+}
+
+impl World {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.origin + self.state().now
+    }
+
+    pub(super) fn since_origin(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.origin)
+    }
+
+    pub(super) fn spawn(&self, host: usize, future: Future_) -> u64 {
+        let mut state = self.state();
+        state.task_ids += 1;
+        let task = Task::new(state.task_ids, host, future, Arc::clone(&self.ready));
+        state.tasks.insert(task.id, Arc::clone(&task));
+        drop(state);
+        let id = task.id;
+        self.ready.push(task);
+        id
+    }
+
+    pub(super) fn job_time(&self, host: usize) -> Duration {
+        let mut guard = self.state();
+        let State { hosts, rng, .. } = &mut *guard;
+        Duration::from_nanos(rng.u64(0..=hosts[host].job_time_max.as_nanos() as u64))
+    }
+
+    /// Polls all that is woken, and then lets time pass until the next thing is due, but not beyond `until`. Says whether there
+    /// may be more to do.
+    fn step(&self, until: Option<Duration>) -> bool {
+        self.poll_ready();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let next = state.agenda.next();
+        match (next, until) {
+            (None, None) => return false,
+            (next, Some(until)) if next.is_none_or(|next| next > until) => {
+                state.now = until;
+                return false;
+            }
+            (Some(next), _) => state.now = state.now.max(next),
+            (None, Some(_)) => return false,
+        }
+        let mut wakers = Vec::new();
+        match state.agenda.pop() {
+            Some(Due::Deliver { connection, from }) => wakers = state.deliver(connection, from),
+            // A second pause may have begun within the first.
+            Some(Due::Resume { host }) if state.hosts[host].paused_until <= state.now => {
+                let parked = std::mem::take(&mut state.hosts[host].parked);
+                parked.into_iter().for_each(|task| self.ready.push(task));
+            }
+            Some(Due::Wake(waker)) => wakers.push(waker),
+            Some(Due::Resume { .. }) | None => {}
+        }
+        drop(guard);
+        wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    fn poll_ready(&self) {
+        for _ in 0..POLLS_MAX {
+            let mut guard = self.state();
+            let state = &mut *guard;
+            let Some(task) = self.ready.take(|len| state.rng.usize(..len)) else { return };
+            let host = &mut state.hosts[task.host];
+            if host.paused_until > state.now {
+                host.parked.push_back(task);
+                continue;
+            }
+            state.polls += 1;
+            state.log.step(state.now, POLL, task.id);
+            drop(guard);
+            let polled = task.poll();
+            if polled == Polled::Pending {
+                continue;
+            }
+            let mut state = self.state();
+            state.panics += usize::from(polled == Polled::Panicked);
+            let over = state.tasks.remove(&task.id);
+            drop(state);
+            drop(over);
+        }
+        panic!("the tasks never come to rest");
+    }
+}
+
+/// Polls without time passing, before this counts as an endless loop.
+const POLLS_MAX: usize = 1_000_000;
+/// The kind of step that a poll is.
+const POLL: u8 = 1;
