@@ -1,32 +1,94 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a proxy listens: `tcp://HOST:PORT`.
+/// Where a proxy listens: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or `wss://HOST:PORT/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyUrl {
+    scheme: Scheme,
     host: String,
     port: u16,
+    path: String,
+}
+
+/// How the proxy is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// RSocket over TCP.
+    Tcp,
+    /// RSocket over TLS over TCP.
+    Tls,
+    /// RSocket over WebSocket.
+    Ws,
+    /// RSocket over WebSocket over TLS.
+    Wss,
+}
+
+impl Scheme {
+    /// As it is written in a URL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    /// Whether the connection is protected by TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether frames travel as messages of a WebSocket.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// For TCP the original proxy's; for WebSocket those of HTTP, as everyone takes such a URL.
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Tcp | Self::Tls => 7001,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
 }
 
 impl ProxyUrl {
+    /// How to connect.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// A name or a literal address, an IPv6 one without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; 7001 where the URL names none.
+    /// The port. Where the URL names none, it is 7001 for TCP and TLS, 80 for `ws`, and 443 for `wss`.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Path and query that a WebSocket is asked for, `/` at least.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Host and port, as an HTTP request names them.
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "tcp://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "tcp://{}:{}", self.host, self.port)
-        }
+        write!(f, "{}://{}", self.scheme.name(), self.authority())?;
+        if self.scheme.is_websocket() { f.write_str(&self.path) } else { Ok(()) }
     }
 }
 
@@ -36,17 +98,15 @@ impl FromStr for ProxyUrl {
     fn from_str(url: &str) -> Result<Self, UrlError> {
         let error = |reason| UrlError { url: url.to_owned(), reason };
         let uri: http::Uri = url.parse().map_err(|_| error("it is no URL"))?;
-        match uri.scheme_str() {
-            Some("tcp") => {}
-            Some("tls" | "ws" | "wss") => {
-                return Err(error(
-                    "this version speaks RSocket over plain TCP only, tcp://HOST:PORT",
-                ));
-            }
-            _ => return Err(error("it should begin with tcp://")),
-        }
-        if uri.path_and_query().is_some_and(|rest| rest != "/") {
-            return Err(error("TCP has no path"));
+        let schemes = [Scheme::Tcp, Scheme::Tls, Scheme::Ws, Scheme::Wss];
+        let named = uri.scheme_str().unwrap_or_default();
+        let scheme = schemes.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(named));
+        let scheme =
+            scheme.ok_or_else(|| error("it should begin with tcp://, tls://, ws:// or wss://"))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+        if !scheme.is_websocket() && path != "/" {
+            return Err(error("only ws:// and wss:// have a path"));
         }
         let authority = uri.authority().ok_or_else(|| error("it names no host"))?;
         if authority.as_str().contains('@') {
@@ -58,10 +118,10 @@ impl FromStr for ProxyUrl {
             return Err(error("it names no host"));
         }
         let port = match authority.as_str().get(authority.host().len()..) {
-            None | Some("") => DEFAULT_PORT,
+            None | Some("") => scheme.default_port(),
             Some(_) => authority.port_u16().ok_or_else(|| error("the port is none"))?,
         };
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { scheme, host: host.to_owned(), port, path })
     }
 }
 
@@ -73,24 +133,36 @@ pub struct UrlError {
     reason: &'static str,
 }
 
-/// The port of the original proxy.
-const DEFAULT_PORT: u16 = 7001;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn urls_of_proxies_are_understood() {
-        for (url, host, port) in [
-            ("tcp://proxy.example.org:7001", "proxy.example.org", 7001),
-            ("tcp://proxy", "proxy", 7001),
-            ("tcp://127.0.0.1:80/", "127.0.0.1", 80),
-            ("tcp://[::1]:7002", "::1", 7002),
+        for (url, scheme, host, port, path) in [
+            ("tcp://proxy.example.org:7001", Scheme::Tcp, "proxy.example.org", 7001, "/"),
+            ("tcp://proxy", Scheme::Tcp, "proxy", 7001, "/"),
+            ("tcp://127.0.0.1:80/", Scheme::Tcp, "127.0.0.1", 80, "/"),
+            ("tcp://[::1]:7002", Scheme::Tcp, "::1", 7002, "/"),
+            ("tls://proxy", Scheme::Tls, "proxy", 7001, "/"),
+            ("ws://proxy", Scheme::Ws, "proxy", 80, "/"),
+            ("ws://proxy:8081/rsocket", Scheme::Ws, "proxy", 8081, "/rsocket"),
+            ("wss://proxy", Scheme::Wss, "proxy", 443, "/"),
+            ("wss://proxy/a/b?c=d", Scheme::Wss, "proxy", 443, "/a/b?c=d"),
+            ("WSS://proxy?c=d", Scheme::Wss, "proxy", 443, "/?c=d"),
         ] {
             let parsed: ProxyUrl = url.parse().unwrap();
-            assert_eq!((parsed.host(), parsed.port()), (host, port), "{url}");
+            assert_eq!(parsed.scheme(), scheme, "{url}");
+            let rest = (parsed.host(), parsed.port(), parsed.path());
+            assert_eq!(rest, (host, port, path), "{url}");
             assert_eq!(parsed.to_string().parse(), Ok(parsed), "{url}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_as_http_has_them() {
+        for (url, authority) in [("ws://a", "a:80"), ("wss://[::1]:7/x", "[::1]:7")] {
+            assert_eq!(url.parse::<ProxyUrl>().unwrap().authority(), authority);
         }
     }
 
@@ -103,8 +175,10 @@ mod tests {
             "tcp://",
             "tcp://p:99999",
             "tcp://p/path",
+            "tls://p/path",
             "tcp://u@p",
-            "wss://p",
+            "wss://u@p",
+            "ws:///path",
         ] {
             let error = url.parse::<ProxyUrl>().unwrap_err();
             assert!(error.to_string().starts_with(&format!("{url:?}: ")), "{error}");

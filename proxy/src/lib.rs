@@ -36,7 +36,9 @@ mod proxy;
 mod scrape;
 mod session;
 pub mod shutdown;
+mod slots;
 pub mod telemetry;
+mod throttle;
 mod workers;
 
 pub use proxy::{Proxy, StartError};

@@ -12,8 +12,6 @@ mod negotiate;
 mod page;
 mod router;
 mod server;
-mod slots;
-mod throttle;
 
 pub use backend::{Backend, Readiness, ScrapeRefused, ScrapeRequest, Status};
 pub use body::{AnswerBody, BodyAborted, BodySender, ScrapeBody, ScraperGone};

@@ -1,10 +1,10 @@
 use super::{
     AnswerBody, Backend, BodyAborted, Router,
     guard::{Answering, Guarded, Phase},
-    slots::{Slot, Slots},
-    throttle::Throttle,
 };
 use crate::shutdown::{self, Shutdown};
+use crate::slots::{Slot, Slots};
+use crate::throttle::Throttle;
 use bytes::Bytes;
 use futures_lite::future::or;
 use http::{Request, Response, StatusCode};

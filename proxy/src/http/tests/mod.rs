@@ -1,7 +1,6 @@
 mod negotiate;
 mod router;
 mod serve;
-mod small;
 
 use super::*;
 use crate::telemetry::Telemetry;
