@@ -3,6 +3,7 @@ use crate::url::ProxyUrl;
 use async_channel::Sender;
 use prometheus_rsocket_protocol::agent::{self, PushFailure};
 use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::tls::ClientTls;
 use std::error::Error;
 use std::future::{Future, Ready, ready};
 use std::sync::Arc;
@@ -17,7 +18,10 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
 pub struct Config {
     /// The proxy.
     pub proxy: ProxyUrl,
-    /// How long opening a connection may take; 10 s by default.
+    /// For `tls://` and `wss://`: whom to trust, and who we are. By default the system's certificate authorities are trusted, and
+    /// we are nobody. The files are read again for each connection.
+    pub tls: Option<ClientTls>,
+    /// How long opening a connection may take, with TLS and WebSocket; 10 s by default.
     pub connect_timeout: Duration,
     /// How long the closure may take to give the metrics; 10 s by default.
     pub metrics_timeout: Duration,
@@ -30,6 +34,7 @@ impl Config {
     pub fn new(proxy: ProxyUrl) -> Self {
         Self {
             proxy,
+            tls: None,
             connect_timeout: Duration::from_secs(10),
             metrics_timeout: Duration::from_secs(10),
             agent: agent::Config::default(),

@@ -37,9 +37,11 @@ mod client;
 mod run;
 #[cfg(all(test, feature = "tokio"))]
 mod tests;
+mod transport;
 mod url;
 
 pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn};
 pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
-pub use url::{ProxyUrl, UrlError};
+pub use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, TlsError};
+pub use url::{ProxyUrl, Scheme, UrlError};

@@ -1,6 +1,7 @@
 //! The one future that a client runs as.
 
 use crate::client::{Closed, Command, Config, MetricsError, Status};
+use crate::transport::{self, Transport};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use event_listener::Event as Notify;
@@ -130,10 +131,10 @@ async fn connect_and_drive<R, M, F>(
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<String, MetricsError>> + Send + 'static,
 {
-    let proxy = &config.proxy;
     duties.shared.set(Status::Connecting);
-    let connecting = runtime.connect(proxy.host(), proxy.port());
-    let mut connecting = pin!(within(runtime, config.connect_timeout, connecting));
+    let connecting = transport::open(runtime.clone(), config.proxy.clone(), config.tls.clone());
+    // Boxed, so that what handshakes need is gone with them.
+    let mut connecting = Box::pin(within(runtime, config.connect_timeout, connecting));
     let mut timer = runtime.timer();
     // Commands count while connecting, too, and so does the end of the time that a push has: who closes does not want to
     // wait for a connection.
@@ -158,10 +159,15 @@ async fn connect_and_drive<R, M, F>(
         None => return,
         Some(stream) => stream.unwrap_or_else(|elapsed| Err(io::Error::from(elapsed))),
     };
+    drop(connecting);
     match stream {
         Ok(stream) => {
             agent.handle_connected(runtime.now());
-            let driven = drive(runtime, stream, agent, duties, &DriverConfig::default()).await;
+            let driver = DriverConfig::default();
+            let driven = match stream {
+                Transport::Bytes(stream) => drive(runtime, stream, agent, duties, &driver).await,
+                Transport::Messages(stream) => drive(runtime, stream, agent, duties, &driver).await,
+            };
             if let Err(error) = driven {
                 tracing::debug!(%error, "transport failed");
             }

@@ -10,8 +10,14 @@ use std::time::Instant;
 pub(crate) struct Demo<R>(#[expect(dead_code, reason = "held for its drop")] Vec<Client<R>>);
 
 /// Starts applications that connect to a proxy of this process.
-pub(crate) fn start<R: Runtime>(runtime: &R, proxy: SocketAddr, count: usize) -> Demo<R> {
-    let url = format!("tcp://{}", SocketAddr::new(reachable(proxy.ip()), proxy.port()));
+pub(crate) fn start<R: Runtime>(
+    runtime: &R,
+    scheme: &str,
+    proxy: SocketAddr,
+    path: &str,
+    count: usize,
+) -> Demo<R> {
+    let url = format!("{scheme}://{}{path}", SocketAddr::new(reachable(proxy.ip()), proxy.port()));
     let Ok(url) = url.parse() else { return Demo(Vec::new()) };
     let config = Config::new(url);
     let start = |number| {

@@ -1,5 +1,5 @@
+use crate::bind::StartError;
 use crate::config::{Config, Envelope};
-use crate::proxy::StartError;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::envelope::{
     KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,
@@ -20,8 +20,7 @@ pub(crate) async fn make<R: Runtime>(
         source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
         RsaKeyPair::generate(bits, seed).map_err(StartError::Key)
     });
-    let made = made.await.map_err(|error| StartError::System(error.to_string()))??;
-    Ok(Box::new(made))
+    Ok(Box::new(made.await??))
 }
 
 /// What stands for a key in plaintext mode. Nothing is wrapped under it.

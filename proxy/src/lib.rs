@@ -24,7 +24,9 @@
 //! What happens inside is told by ARCHITECTURE.md: the sans-IO [`collector`](prometheus_rsocket_protocol::collector) behind the
 //! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
 
+mod bind;
 pub mod config;
+mod core;
 mod demo;
 pub mod gzip;
 pub mod http;
@@ -41,4 +43,5 @@ pub mod telemetry;
 mod throttle;
 mod workers;
 
-pub use proxy::{Proxy, StartError};
+pub use bind::StartError;
+pub use proxy::Proxy;

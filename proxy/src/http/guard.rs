@@ -14,16 +14,16 @@ use std::{
 
 /// A stream with two time limits that hyper does not have: hyper's own covers the wait for a request and its head
 /// together, and none covers a peer that does not read its answer.
-pub(super) struct Guarded<R: Runtime> {
-    stream: R::Stream,
+pub(super) struct Guarded<R: Runtime, S> {
+    stream: S,
     runtime: R,
     phase: Phase,
     head: Limit<R::Timer>,
     stall: Limit<R::Timer>,
 }
 
-impl<R: Runtime> Guarded<R> {
-    pub(super) fn new(stream: R::Stream, runtime: R, limits: &Limits, phase: Phase) -> Self {
+impl<R: Runtime, S> Guarded<R, S> {
+    pub(super) fn new(stream: S, runtime: R, limits: &Limits, phase: Phase) -> Self {
         let limit = |timeout| Limit { timeout, timer: runtime.timer(), armed: false };
         let (head, stall) = (limit(limits.head_timeout), limit(limits.stall_timeout));
         Self { stream, runtime, phase, head, stall }
@@ -47,7 +47,7 @@ impl<R: Runtime> Guarded<R> {
     }
 }
 
-impl<R: Runtime> AsyncRead for Guarded<R> {
+impl<R: Runtime, S: AsyncRead + Unpin> AsyncRead for Guarded<R, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -66,7 +66,7 @@ impl<R: Runtime> AsyncRead for Guarded<R> {
     }
 }
 
-impl<R: Runtime> AsyncWrite for Guarded<R> {
+impl<R: Runtime, S: AsyncWrite + Unpin> AsyncWrite for Guarded<R, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -13,6 +13,7 @@ use hyper::{
     server::conn::http1::Builder,
     service::service_fn,
 };
+use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Listener, Runtime, sleep_until, timeout};
 use std::{
     convert::Infallible,
@@ -30,6 +31,8 @@ use tracing::{debug, warn};
 pub struct Limits {
     /// How many connections may be open; more are closed at once.
     pub max_connections: usize,
+    /// How long TLS may take to be set up, where it is used.
+    pub handshake_timeout: Duration,
     /// How long the head of a request may be.
     pub max_head_bytes: usize,
     /// How long the head of a request may take from its first byte.
@@ -46,6 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 256,
+            handshake_timeout: Duration::from_secs(10),
             max_head_bytes: 16 * 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(150),
@@ -60,6 +64,7 @@ impl Default for Limits {
 pub async fn serve<R: Runtime, B: Backend>(
     runtime: R,
     listener: R::Listener,
+    tls: Option<ServerTls>,
     router: Arc<Router<B>>,
     limits: Limits,
     shutdown: Shutdown,
@@ -67,7 +72,7 @@ pub async fn serve<R: Runtime, B: Backend>(
     let slots = Slots::new(limits.max_connections);
     let (abort, aborted) = shutdown::channel();
     let logs = Arc::default();
-    let server = Server { runtime: runtime.clone(), router, limits, shutdown, aborted, logs };
+    let server = Server { runtime: runtime.clone(), tls, router, limits, shutdown, aborted, logs };
     server.accept_all(listener, &slots).await;
     let give_up = runtime.now() + limits.shutdown_timeout;
     if timeout(&runtime, give_up, slots.wait_empty()).await.is_err() {
@@ -79,6 +84,7 @@ pub async fn serve<R: Runtime, B: Backend>(
 /// What all connections share.
 struct Server<R, B> {
     runtime: R,
+    tls: Option<ServerTls>,
     router: Arc<Router<B>>,
     limits: Limits,
     shutdown: Shutdown,
@@ -92,6 +98,7 @@ struct Logs {
     refused: Throttle,
     not_accepted: Throttle,
     malformed: Throttle,
+    tls: Throttle,
 }
 
 impl<R: Runtime, B: Backend> Server<R, B> {
@@ -132,8 +139,11 @@ impl<R: Runtime, B: Backend> Server<R, B> {
     }
 
     async fn serve_connection(self, stream: R::Stream, peer: SocketAddr, _slot: Slot) {
+        let Some(stream) = Box::pin(self.secured(stream)).await else { return };
         let phase = Phase::default();
-        let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
+        // TLS makes a record of each write, so it is better off with few and large ones.
+        let wrap = if stream.is_tls() { HyperIo::without_vectored_writes } else { HyperIo::new };
+        let io = wrap(Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone()));
         let service = service_fn(|request| self.answer(request, peer, phase.answering()));
         let mut connection = pin!(
             Builder::new()
@@ -141,7 +151,7 @@ impl<R: Runtime, B: Backend> Server<R, B> {
                 .header_read_timeout(self.limits.idle_timeout)
                 .max_header_size(self.limits.max_head_bytes)
                 .max_buf_size(BUFFER_BYTES)
-                .serve_connection(HyperIo::new(io), service)
+                .serve_connection(io, service)
         );
         let signal = async {
             self.shutdown.wait().await;
@@ -160,6 +170,31 @@ impl<R: Runtime, B: Backend> Server<R, B> {
         if let Some(Err(error)) = ended {
             self.on_connection_error(&error, peer);
         }
+    }
+
+    /// The stream under TLS, where this side has it.
+    async fn secured(&self, stream: R::Stream) -> Option<MaybeTls<R::Stream>> {
+        let Some(tls) = &self.tls else { return Some(MaybeTls::plain(stream)) };
+        let deadline = self.runtime.now() + self.limits.handshake_timeout;
+        let accepted = timeout(&self.runtime, deadline, tls.accept(stream));
+        let accepted = or(async { Some(accepted.await) }, async {
+            self.shutdown.wait().await;
+            None
+        });
+        let error = match accepted.await?.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+            Ok(stream) => return Some(stream),
+            Err(error) => error,
+        };
+        // Load balancers look whether anybody is there, and go without a word.
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            debug!(%error, "HTTP connection ended before TLS was set up");
+            return None;
+        }
+        self.router.telemetry().http_tls_failed();
+        if let Some(suppressed) = self.logs.tls.pass(self.runtime.now()) {
+            warn!(%error, suppressed, "TLS handshake failed on an HTTP connection");
+        }
+        None
     }
 
     async fn answer(
@@ -191,6 +226,7 @@ impl<R: Clone, B> Clone for Server<R, B> {
     fn clone(&self) -> Self {
         Self {
             runtime: self.runtime.clone(),
+            tls: self.tls.clone(),
             router: Arc::clone(&self.router),
             limits: self.limits,
             shutdown: self.shutdown.clone(),

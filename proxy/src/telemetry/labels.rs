@@ -78,6 +78,10 @@ label! {
         ProtocolViolation = "protocol_violation",
         /// The transport failed.
         Io = "io",
+        /// TLS did not come about.
+        Tls = "tls",
+        /// A WebSocket did not come about.
+        WebSocket = "websocket",
         /// There are as many connections as allowed.
         TooManyConnections = "too_many_connections",
     }

@@ -151,6 +151,7 @@ pub(super) struct Http {
     pub(super) requests: IntCounterVec,
     pub(super) malformed: IntCounter,
     pub(super) refused: IntCounter,
+    pub(super) tls_failed: IntCounter,
 }
 
 impl Http {
@@ -172,6 +173,10 @@ impl Http {
             refused: make.counter(
                 "prometheus_proxy_http_refused_total",
                 "HTTP connections closed at once because there were too many.",
+            ),
+            tls_failed: make.counter(
+                "prometheus_proxy_http_tls_failed_total",
+                "HTTP connections on which TLS did not come about.",
             ),
         }
     }

@@ -120,6 +120,11 @@ impl Telemetry {
         self.http.refused.inc();
     }
 
+    /// TLS did not come about on an HTTP connection.
+    pub fn http_tls_failed(&self) {
+        self.http.tls_failed.inc();
+    }
+
     /// An RSocket request-response interaction ended.
     pub fn request_response_ended(&self, signal: SignalType, took: Duration) {
         let seconds = took.as_secs_f64();

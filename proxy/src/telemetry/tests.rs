@@ -52,6 +52,7 @@ fn every_event_shows() {
     telemetry.http_answered(HttpPath::Ready, HttpCode::Unavailable);
     telemetry.http_malformed();
     telemetry.http_refused();
+    telemetry.http_tls_failed();
     telemetry.request_response_ended(SignalType::Cancel, Duration::from_secs(1));
     telemetry.fire_and_forget_ended(SignalType::OnError);
     let text = telemetry.encode(now);
@@ -73,6 +74,7 @@ fn every_event_shows() {
         "prometheus_proxy_http_requests_total{code=\"503\",path=\"/-/ready\"} 1",
         "prometheus_proxy_http_malformed_total 1",
         "prometheus_proxy_http_refused_total 1",
+        "prometheus_proxy_http_tls_failed_total 1",
         "rsocket_request_response_seconds_count{signal_type=\"CANCEL\"} 1",
         "rsocket_request_fnf_total{signal_type=\"ON_ERROR\"} 1",
     ] {

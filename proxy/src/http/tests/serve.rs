@@ -23,7 +23,7 @@ fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Site) -> F)
         let (end, ended) = async_channel::bounded(1);
         let (router, serving) = (Arc::clone(&setup.router), runtime.clone());
         runtime.spawn(async move {
-            serve(serving, listener, router, limits, shutdown).await;
+            serve(serving, listener, None, router, limits, shutdown).await;
             let _ = end.send(()).await;
         });
         let site = Site { runtime: runtime.clone(), addr, setup, trigger, ended };

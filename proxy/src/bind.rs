@@ -1,0 +1,99 @@
+use crate::config::ListenAddr;
+use prometheus_rsocket_protocol::envelope::KeyError;
+use prometheus_rsocket_runtime::tls::{ServerTls, ServerTlsFiles, TlsError};
+use prometheus_rsocket_runtime::{JobLost, Listener, Runtime};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::{error, fmt, io};
+
+/// Why a proxy cannot start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A listener cannot be opened.
+    Listen {
+        /// Which: `tcp`, `websocket` or `http`.
+        listener: &'static str,
+        /// On which address.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// There is no key pair.
+    Key(KeyError),
+    /// The system gives no randomness, or the runtime ended.
+    System(String),
+    /// A listener's TLS files cannot be used.
+    Tls {
+        /// Which listener's.
+        listener: &'static str,
+        /// Which file, and what is wrong with it.
+        error: TlsError,
+    },
+}
+
+impl StartError {
+    /// Whether it is the configuration that is at fault, rather than the system.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Tls { .. })
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { listener, address, error } => {
+                write!(f, "cannot listen on {address} ({listener}): {error}")
+            }
+            Self::Key(error) => write!(f, "cannot make the proxy's key: {error}"),
+            Self::System(error) => f.write_str(error),
+            Self::Tls { listener, error } => write!(f, "TLS of the {listener} listener: {error}"),
+        }
+    }
+}
+
+impl error::Error for StartError {}
+
+impl From<JobLost> for StartError {
+    fn from(lost: JobLost) -> Self {
+        Self::System(lost.to_string())
+    }
+}
+
+/// A listener that is open.
+pub(crate) struct Bound<R: Runtime> {
+    pub(crate) name: &'static str,
+    pub(crate) listener: R::Listener,
+    /// With the real port.
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<ServerTls>,
+}
+
+impl<R: Runtime> Bound<R> {
+    /// Opens the listener `name`, unless it is off.
+    pub(crate) async fn open(
+        runtime: &R,
+        name: &'static str,
+        address: &ListenAddr,
+        tls: Option<&ServerTlsFiles>,
+    ) -> Result<Option<Self>, StartError> {
+        let ListenAddr::On { host, port } = address else { return Ok(None) };
+        let tls = match tls.cloned() {
+            None => None,
+            Some(files) => {
+                let loaded = runtime.unblock(move || ServerTls::load(files)).await?;
+                Some(loaded.map_err(|error| StartError::Tls { listener: name, error })?)
+            }
+        };
+        let error =
+            |error| StartError::Listen { listener: name, address: address.to_string(), error };
+        let (host, port) = (host.clone(), *port);
+        let resolved = runtime.unblock(move || {
+            let mut addresses = (host.as_str(), port).to_socket_addrs()?;
+            addresses.next().ok_or_else(|| io::Error::other("the name has no address"))
+        });
+        let resolved = resolved.await?.map_err(error)?;
+        let listener = runtime.bind(resolved).await.map_err(error)?;
+        let address = listener.local_addr().map_err(error)?;
+        Ok(Some(Self { name, listener, address, tls }))
+    }
+}
