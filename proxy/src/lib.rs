@@ -36,6 +36,8 @@ mod scrape;
 mod session;
 pub mod shutdown;
 pub mod telemetry;
+#[cfg_attr(not(test), expect(dead_code, reason = "wired into the listeners next"))]
+mod websocket;
 mod workers;
 
 pub use proxy::{Proxy, StartError};

@@ -58,8 +58,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn new(stream: S, already_read: Bytes, role: Role, config: &WebSocketConfig) -> Self {
+        // Also when it is empty, it keeps the buffer that it is a part of.
+        let early = if already_read.is_empty() { Bytes::new() } else { already_read };
         Self {
-            source: Source { stream, early: already_read },
+            source: Source { stream, early },
             decoder: Decoder::new(role, config),
             encoder: Encoder::new(role),
             reading: Reading::Open,
@@ -306,7 +308,6 @@ impl<S: AsyncRead + Unpin> Source<S> {
         }
         self.early.copy_to_slice(buf.split_at_mut(len).0);
         if self.early.is_empty() {
-            // Also when it is empty, it keeps the buffer that it is a part of.
             self.early = Bytes::new();
         }
         Poll::Ready(Ok(len))
