@@ -41,6 +41,7 @@ pub mod shutdown;
 mod slots;
 pub mod telemetry;
 mod throttle;
+mod websocket;
 mod workers;
 
 pub use bind::StartError;

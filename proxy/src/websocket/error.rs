@@ -1,0 +1,81 @@
+use http::StatusCode;
+use std::{error::Error, fmt, io};
+
+/// Why a connection did not become a WebSocket.
+#[derive(Debug)]
+pub(crate) enum UpgradeError {
+    /// The client closed the connection without having asked for anything: a probe, mostly.
+    Eof,
+    /// The connection failed, or ended in the middle of a request.
+    Io(io::Error),
+    /// What the client sends is not HTTP/1.1; this is what it looks like.
+    NotHttp(String),
+    /// An ordinary request, as of a browser.
+    NotWebSocket,
+    /// A request to upgrade that is not as it should be, the answer to it, and what is wrong.
+    Refused(StatusCode, String),
+}
+
+impl UpgradeError {
+    /// What an error of hyper's means, after the client began with these bytes.
+    pub(super) fn of_hyper(error: &hyper::Error, first: Option<&[u8]>) -> Self {
+        if error.is_parse_too_large() {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            let why = format!("the head of the request is longer than {} bytes", super::HEAD_MAX);
+            return Self::Refused(status, why);
+        }
+        if error.is_parse() {
+            let known = first.and_then(recognise).map(str::to_owned);
+            return Self::NotHttp(known.unwrap_or_else(|| error.to_string()));
+        }
+        if error.is_incomplete_message() {
+            let what = "the connection ended in the middle of the request";
+            return Self::Io(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        let kind = source.map_or(io::ErrorKind::Other, io::Error::kind);
+        Self::Io(io::Error::new(kind, error.to_string()))
+    }
+
+    /// Whether the client was sent an answer, which it should get to read.
+    pub(super) fn is_answered(&self) -> bool {
+        match self {
+            Self::NotHttp(_) | Self::NotWebSocket | Self::Refused(..) => true,
+            Self::Eof | Self::Io(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eof => f.write_str("closed without a request"),
+            Self::Io(error) => write!(f, "no WebSocket: {error}"),
+            Self::NotHttp(what) => write!(f, "not a WebSocket client: {what}"),
+            Self::NotWebSocket => f.write_str("an HTTP request that does not ask for a WebSocket"),
+            Self::Refused(status, why) => write!(f, "WebSocket refused with {status}: {why}"),
+        }
+    }
+}
+
+impl Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Eof | Self::NotHttp(_) | Self::NotWebSocket | Self::Refused(..) => None,
+        }
+    }
+}
+
+/// What else is spoken on ports next to this one.
+fn recognise(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [0x16, 0x03, ..] => Some("a TLS handshake on a port without TLS"),
+        // A length, stream 0, and the type: SETUP or RESUME.
+        [0, _, _, 0, 0, 0, 0, kind, ..] if matches!(kind >> 2, 0x01 | 0x0d) => {
+            Some("RSocket over TCP on the port for RSocket over WebSocket")
+        }
+        [b'P', b'R', b'I', b' ', ..] => Some("HTTP/2, which is not spoken here"),
+        _ => None,
+    }
+}

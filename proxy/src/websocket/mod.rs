@@ -1,0 +1,189 @@
+//! What comes before RSocket over WebSocket: one request over HTTP/1.1 that asks for it.
+
+mod error;
+mod opening;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::UpgradeError;
+
+use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_lite::AsyncReadExt;
+use http::{
+    Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+};
+use http_body_util::Full;
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1::Builder,
+    service::service_fn,
+    upgrade::OnUpgrade,
+};
+use opening::Opening;
+use prometheus_rsocket_runtime::{
+    HyperIo, Runtime, timeout,
+    websocket::{self, Refusal, WebSocket, WebSocketConfig},
+};
+use std::{
+    convert::Infallible,
+    future::ready,
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// What a client that asks for a WebSocket gets.
+#[derive(Clone, Debug)]
+pub(crate) struct UpgradeConfig {
+    /// The only path where there is one, compared without the query; by default any, as with the original.
+    pub(crate) path: Option<String>,
+    /// A sentence for whoever looks at this port with a browser: where the metrics are. Empty for none.
+    pub(crate) hint: String,
+    /// The bounds of the WebSocket.
+    pub(crate) websocket: WebSocketConfig,
+}
+
+/// Reads one request from `stream` and answers it; the WebSocket if it asks for that as it should.
+///
+/// The request's head may be 16 KiB long. There is no limit on its time; put [`timeout`] around it. Dropping the future closes the
+/// connection. Whoever is refused is told why, and has a second to read that before the connection is dropped.
+pub(crate) async fn upgrade<R, S>(
+    runtime: &R,
+    stream: S,
+    config: &UpgradeConfig,
+) -> Result<WebSocket<S>, UpgradeError>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let desk = Desk { config, outcome: Mutex::new(None) };
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(desk.serve(request))));
+    // Refusals say `Connection: close`. To turn keep-alive off would put that into the 101 as well.
+    let mut connection = Builder::new()
+        .auto_date_header(false)
+        .header_read_timeout(None)
+        .max_header_size(HEAD_MAX)
+        .max_buf_size(HEAD_MAX)
+        // TLS would make a record of each piece.
+        .serve_connection(HyperIo::without_vectored_writes(Opening::new(stream)), service)
+        .with_upgrades();
+    let served = (&mut connection).await;
+    // There is none if it was upgraded.
+    let opening = connection.into_parts().map(|parts| parts.io.into_inner());
+    let outcome = desk.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let error = match (served, outcome) {
+        (Ok(()), Some(Ok(upgrade))) => return finish(upgrade, config).await,
+        (Ok(()), Some(Err(error))) => error,
+        (Ok(()), None) => UpgradeError::Eof,
+        (Err(error), _) => UpgradeError::of_hyper(&error, opening.as_ref().map(Opening::first)),
+    };
+    if error.is_answered()
+        && let Some(opening) = opening
+    {
+        let deadline = runtime.now() + LINGER;
+        // Neither an end of the input nor its lack would change anything.
+        let _ = timeout(runtime, deadline, forget_input(opening.into_inner())).await;
+    }
+    Err(error)
+}
+
+/// Takes the stream from hyper, with what it has read beyond the request.
+async fn finish<S>(upgrade: OnUpgrade, config: &UpgradeConfig) -> Result<WebSocket<S>, UpgradeError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = upgrade.await.map_err(|error| UpgradeError::of_hyper(&error, None))?;
+    match upgraded.downcast::<HyperIo<Opening<S>>>() {
+        Ok(parts) => {
+            let stream = parts.io.into_inner().into_inner();
+            Ok(WebSocket::server(stream, parts.read_buf, &config.websocket))
+        }
+        Err(_) => Err(UpgradeError::Io(io::Error::other("the upgraded stream is not ours"))),
+    }
+}
+
+/// To drop a stream with unread input would reset the connection, perhaps before the client has read the answer.
+async fn forget_input<S: AsyncRead + Unpin>(mut stream: S) {
+    let (mut forgotten, mut buf) = (0, [0; 1024]);
+    while let Ok(len @ 1..) = stream.read(&mut buf).await {
+        forgotten += len;
+        if forgotten > FORGET_MAX {
+            return;
+        }
+    }
+}
+
+/// Where the one request is answered.
+struct Desk<'a> {
+    config: &'a UpgradeConfig,
+    /// What became of the request, once there was one.
+    outcome: Mutex<Option<Result<OnUpgrade, UpgradeError>>>,
+}
+
+impl Desk<'_> {
+    fn serve(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (error, response) = self.decide(&request);
+        let response = match &error {
+            None => response.map(|()| Full::default()),
+            Some(error) => self.tell(error, response),
+        };
+        let outcome = error.map_or_else(|| Ok(hyper::upgrade::on(&mut request)), Err);
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        response
+    }
+
+    fn decide(&self, request: &Request<Incoming>) -> (Option<UpgradeError>, Response<()>) {
+        let response = match websocket::answer(request) {
+            Ok(response) => response,
+            Err(refusal) => {
+                let response = refusal.response();
+                let error = match refusal {
+                    Refusal::NotWebSocket => UpgradeError::NotWebSocket,
+                    _ => UpgradeError::Refused(response.status(), refusal.to_string()),
+                };
+                return (Some(error), response);
+            }
+        };
+        let (status, why) = match &self.config.path {
+            _ if !request.body().is_end_stream() => {
+                (StatusCode::BAD_REQUEST, "a request to upgrade has no body".into())
+            }
+            Some(path) if path != request.uri().path() => {
+                let why = format!("RSocket over WebSocket is on the path {path}, and nothing else");
+                (StatusCode::NOT_FOUND, why)
+            }
+            Some(_) | None => return (None, response),
+        };
+        let mut response = Response::new(());
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        (Some(UpgradeError::Refused(status, why)), response)
+    }
+
+    /// Puts into words what is wrong.
+    fn tell(&self, error: &UpgradeError, response: Response<()>) -> Response<Full<Bytes>> {
+        let text = match error {
+            UpgradeError::NotWebSocket => {
+                let what = "This is the port where applications connect by RSocket over WebSocket.";
+                [what, &self.config.hint].join(" ")
+            }
+            UpgradeError::Refused(_, why) => why.clone(),
+            UpgradeError::Eof | UpgradeError::Io(_) | UpgradeError::NotHttp(_) => error.to_string(),
+        };
+        let mut response = response.map(|()| Full::from(format!("{}\n", text.trim_end())));
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, plain);
+        response
+    }
+}
+
+/// The longest head of a request, in bytes.
+const HEAD_MAX: usize = 16 * 1024;
+
+/// How long a refused client may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much of what a refused client goes on sending is read and forgotten, in bytes.
+const FORGET_MAX: usize = 1024 * 1024;

@@ -1,0 +1,66 @@
+use futures_io::{AsyncRead, AsyncWrite};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A stream that remembers the first bytes that were read from it, for they tell what the client takes this port for.
+pub(super) struct Opening<S> {
+    stream: S,
+    first: [u8; FIRST_LEN],
+    len: usize,
+}
+
+impl<S> Opening<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, first: [0; FIRST_LEN], len: 0 }
+    }
+
+    /// What was read first, or less if less was read.
+    pub(super) fn first(&self) -> &[u8] {
+        self.first.split_at(self.len).0
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let len = ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let (_, room) = this.first.split_at_mut(this.len);
+        for (to, from) in room.iter_mut().zip(buf.iter().take(len)) {
+            *to = *from;
+            this.len += 1;
+        }
+        Poll::Ready(Ok(len))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+/// The prefix and the header of an RSocket frame over TCP.
+const FIRST_LEN: usize = 9;

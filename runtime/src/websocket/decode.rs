@@ -1,0 +1,359 @@
+use super::{WebSocketConfig, mask::Mask, violation::Violation};
+use async_tungstenite::tungstenite::protocol::{
+    Role,
+    frame::{
+        FrameHeader,
+        coding::{Control, Data, OpCode},
+    },
+};
+use bytes::{Buf, BytesMut};
+use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, PREFIX_LEN};
+use std::io::Cursor;
+
+/// Turns what a WebSocket peer sends into prefixed RSocket frames. Knows no stream.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    /// Ours, not the peer's.
+    role: Role,
+    max_message_len: usize,
+    raw: Raw,
+    state: State,
+    /// What came of a message in fragments, after room for its prefix.
+    fragments: Option<BytesMut>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between two frames. Also within a header or a control frame, of which `raw` has what came.
+    Boundary,
+    /// In a message that is a single frame. Of its prefix, `given` bytes were handed out.
+    Message { prefix: [u8; PREFIX_LEN], given: usize, payload: Payload },
+    /// In one of the frames of a message.
+    Fragment { payload: Payload, last: bool },
+    /// What is left to hand out of a message that came in fragments, prefix included.
+    Joined(BytesMut),
+}
+
+/// The part of a frame's payload that is still to come.
+#[derive(Clone, Copy, Debug)]
+struct Payload {
+    left: usize,
+    mask: Option<Mask>,
+}
+
+/// A frame's header that breaks no rule.
+struct Head {
+    header: FrameHeader,
+    header_len: usize,
+    payload: Payload,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decoded {
+    /// So many bytes of prefixed frames are in the buffer now; not 0.
+    Bytes(usize),
+    /// The peer has sent its last message.
+    Close(Option<u16>),
+    /// The peer wants this back.
+    Ping(Vec<u8>),
+    /// No event without more input: [`Decoder::direct`] says where to put it.
+    Starved,
+}
+
+impl Decoder {
+    pub(super) fn new(role: Role, config: &WebSocketConfig) -> Self {
+        Self {
+            role,
+            max_message_len: config.max_message_len.min(MAX_RECEIVED_FRAME),
+            raw: Raw { bytes: [0; RAW_LEN], start: 0, end: 0 },
+            state: State::Boundary,
+            fragments: None,
+        }
+    }
+
+    /// The next event of what has arrived. `buf` must not be empty.
+    ///
+    /// After a violation there is no going on.
+    pub(super) fn decode(&mut self, buf: &mut [u8]) -> Result<Decoded, Violation> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            let (_, room) = buf.split_at_mut(filled);
+            match &mut self.state {
+                State::Boundary => match self.next_head() {
+                    Ok(Some(head)) => match head.header.opcode {
+                        OpCode::Data(data) => self.begin(head, data),
+                        // Frames before it are handed out before it is looked at; so it is with what is wrong.
+                        OpCode::Control(_) if filled > 0 => break,
+                        OpCode::Control(control) => match self.control(&head, control)? {
+                            Some(decoded) => return Ok(decoded),
+                            None => continue,
+                        },
+                    },
+                    Ok(None) => break,
+                    Err(_) if filled > 0 => break,
+                    Err(violation) => return Err(violation),
+                },
+                State::Message { prefix, given, payload } => {
+                    if let (_, rest @ [_, ..]) = prefix.split_at(*given) {
+                        let len = copy(rest, room);
+                        *given += len;
+                        filled += len;
+                    } else {
+                        let len = copy(self.raw.up_to(payload.left), room);
+                        if len == 0 && payload.left > 0 {
+                            break;
+                        }
+                        self.raw.consume(len);
+                        payload.take(room.split_at_mut(len).0);
+                        filled += len;
+                    }
+                    if *given == PREFIX_LEN && payload.left == 0 {
+                        self.state = State::Boundary;
+                    }
+                }
+                State::Fragment { payload, .. } => {
+                    // `room` is only a place to unmask in: what is put into it does not count as filled.
+                    let len = copy(self.raw.up_to(payload.left), room);
+                    if len == 0 && payload.left > 0 {
+                        break;
+                    }
+                    self.raw.consume(len);
+                    self.join(room.split_at_mut(len).0);
+                }
+                State::Joined(message) => {
+                    let len = copy(message, room);
+                    message.advance(len);
+                    filled += len;
+                    if message.is_empty() {
+                        self.state = State::Boundary;
+                    }
+                }
+            }
+        }
+        Ok(if filled > 0 { Decoded::Bytes(filled) } else { Decoded::Starved })
+    }
+
+    /// How much may be read past this decoder, into the buffer of whoever reads. It then goes to
+    /// [`on_direct`](Self::on_direct). If it is 0, input goes to [`space`](Self::space).
+    pub(super) fn direct(&self) -> usize {
+        match &self.state {
+            State::Message { payload, .. } | State::Fragment { payload, .. } => payload.left,
+            State::Boundary | State::Joined(_) => 0,
+        }
+    }
+
+    /// Takes input that was read directly; says how much of it is output.
+    pub(super) fn on_direct(&mut self, bytes: &mut [u8]) -> usize {
+        match &mut self.state {
+            State::Message { payload, .. } => {
+                payload.take(bytes);
+                if payload.left == 0 {
+                    self.state = State::Boundary;
+                }
+                bytes.len()
+            }
+            State::Fragment { .. } => {
+                self.join(bytes);
+                0
+            }
+            State::Boundary | State::Joined(_) => 0,
+        }
+    }
+
+    /// Where to read to when nothing is read directly; not empty while [`Decoded::Starved`].
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        self.raw.space()
+    }
+
+    /// So many bytes were read to [`space`](Self::space).
+    pub(super) fn on_space(&mut self, len: usize) {
+        self.raw.end += len;
+    }
+
+    /// Whether the peer may end the connection here.
+    pub(super) fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Boundary)
+            && self.fragments.is_none()
+            && self.raw.as_slice().is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        let joined = match &self.state {
+            State::Joined(message) => message.capacity(),
+            State::Boundary | State::Message { .. } | State::Fragment { .. } => 0,
+        };
+        joined + self.fragments.as_ref().map_or(0, BytesMut::capacity)
+    }
+
+    /// The header that `raw` begins with, if it is all there. Takes nothing.
+    fn next_head(&self) -> Result<Option<Head>, Violation> {
+        let mut cursor = Cursor::new(self.raw.as_slice());
+        let Some((mut header, len)) = FrameHeader::parse(&mut cursor)? else {
+            return Ok(None);
+        };
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(Violation::ReservedBits);
+        }
+        match (self.role, header.mask) {
+            (Role::Server, None) => return Err(Violation::NotMaskedByClient),
+            (Role::Client, Some(_)) => return Err(Violation::MaskedByServer),
+            (Role::Server, Some(_)) | (Role::Client, None) => {}
+        }
+        match header.opcode {
+            OpCode::Control(_) if !header.is_final => return Err(Violation::FragmentedControl),
+            OpCode::Control(_) if len > CONTROL_MAX => return Err(Violation::LongControl),
+            OpCode::Control(_) => {}
+            OpCode::Data(data) => self.check_data(data, len)?,
+        }
+        // Within the limits that were just checked, so it fits.
+        let left = usize::try_from(len).map_err(|_| self.too_long(len))?;
+        let payload = Payload { left, mask: header.mask.take().map(Mask::new) };
+        let header_len = cursor.get_ref().len() - cursor.remaining();
+        Ok(Some(Head { header, header_len, payload }))
+    }
+
+    fn check_data(&self, data: Data, len: u64) -> Result<(), Violation> {
+        let before = match (data, &self.fragments) {
+            (Data::Text, _) => return Err(Violation::Text),
+            (Data::Binary, None) => 0,
+            (Data::Binary, Some(_)) => return Err(Violation::NotContinued),
+            (Data::Continue, None) => return Err(Violation::NothingToContinue),
+            (Data::Continue, Some(fragments)) => fragments.len() - PREFIX_LEN,
+            (Data::Reserved(code), _) => return Err(Violation::Opcode(code)),
+        };
+        let sum = len.saturating_add(before as u64);
+        if sum > self.max_message_len as u64 { Err(self.too_long(sum)) } else { Ok(()) }
+    }
+
+    fn too_long(&self, len: u64) -> Violation {
+        Violation::TooLong { len, limit: self.max_message_len }
+    }
+
+    /// Goes over to the payload of a data frame.
+    fn begin(&mut self, head: Head, data: Data) {
+        self.raw.consume(head.header_len);
+        let payload = head.payload;
+        self.state = if head.header.is_final && data != Data::Continue {
+            State::Message { prefix: prefix(payload.left), given: 0, payload }
+        } else {
+            self.fragments.get_or_insert_with(|| BytesMut::zeroed(PREFIX_LEN));
+            State::Fragment { payload, last: head.header.is_final }
+        };
+    }
+
+    /// Takes a control frame if it is all there; `None` is one that needs no answer.
+    fn control(&mut self, head: &Head, control: Control) -> Result<Option<Decoded>, Violation> {
+        let Payload { left, mut mask } = head.payload;
+        let (_, rest) = self.raw.as_slice().split_at(head.header_len);
+        let Some((payload, _)) = rest.split_at_checked(left) else {
+            return Ok(Some(Decoded::Starved));
+        };
+        let mut payload = payload.to_vec();
+        if let Some(mask) = &mut mask {
+            mask.apply(&mut payload);
+        }
+        self.raw.consume(head.header_len + left);
+        match control {
+            Control::Close => close_code(&payload).map(|code| Some(Decoded::Close(code))),
+            Control::Ping => Ok(Some(Decoded::Ping(payload))),
+            Control::Pong => Ok(None),
+            Control::Reserved(code) => Err(Violation::Opcode(code)),
+        }
+    }
+
+    /// Takes the next bytes of a fragment.
+    fn join(&mut self, bytes: &mut [u8]) {
+        let State::Fragment { payload, last } = &mut self.state else {
+            return;
+        };
+        payload.take(bytes);
+        let (left, last) = (payload.left, *last);
+        if let Some(fragments) = &mut self.fragments {
+            fragments.extend_from_slice(bytes);
+        }
+        if left > 0 {
+            return;
+        }
+        self.state = match self.fragments.take_if(|_| last) {
+            Some(mut message) => {
+                let prefix = prefix(message.len() - PREFIX_LEN);
+                copy(&prefix, &mut message);
+                State::Joined(message)
+            }
+            None => State::Boundary,
+        };
+    }
+}
+
+impl Payload {
+    /// Unmasks the next bytes.
+    fn take(&mut self, bytes: &mut [u8]) {
+        if let Some(mask) = &mut self.mask {
+            mask.apply(bytes);
+        }
+        self.left -= bytes.len();
+    }
+}
+
+/// Input up to a payload: headers, and control frames as a whole.
+///
+/// Payloads are read past it, save for what came with their header. So it is small, as every idle connection has one.
+#[derive(Debug)]
+struct Raw {
+    bytes: [u8; RAW_LEN],
+    start: usize,
+    end: usize,
+}
+
+impl Raw {
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    fn up_to(&self, len: usize) -> &[u8] {
+        let all = self.as_slice();
+        all.split_at_checked(len).map_or(all, |(first, _)| first)
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.start += len;
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        &mut self.bytes[self.end..]
+    }
+}
+
+/// Copies as much as fits.
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let len = from.len().min(to.len());
+    to[..len].copy_from_slice(&from[..len]);
+    len
+}
+
+fn prefix(len: usize) -> [u8; PREFIX_LEN] {
+    // At most MAX_RECEIVED_FRAME, so the highest byte is 0.
+    let [_, high, middle, low] = (len as u32).to_be_bytes();
+    [high, middle, low]
+}
+
+/// The code that a close frame tells (RFC 6455, section 7.4, and what IANA has registered since). Its reason is not looked at.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+    let Some(code) = payload.first_chunk() else {
+        return if payload.is_empty() { Ok(None) } else { Err(Violation::BadClose) };
+    };
+    match u16::from_be_bytes(*code) {
+        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Ok(Some(code)),
+        _ => Err(Violation::BadClose),
+    }
+}
+
+/// The longest payload of a control frame (RFC 6455, section 5.5).
+const CONTROL_MAX: u64 = 125;
+
+/// Holds the longest header, 14 bytes, with the longest control payload.
+const RAW_LEN: usize = 160;
