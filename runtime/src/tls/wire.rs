@@ -50,27 +50,28 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// The handshake has failed: sends the alert, ends the stream, and forgets what has arrived, since to drop a socket
+    /// The handshake has failed: sends the alert, ends the stream, and forgets what arrives until then, since to drop a socket
     /// with unread input makes the kernel reset the connection, and the peer may lose the alert.
     ///
-    /// It does not wait for what has not arrived: why the handshake failed is worth more than a perfect goodbye.
+    /// It waits for the alert to be taken, but not for what has not arrived: why the handshake failed is worth more than a
+    /// perfect goodbye. A peer that takes nothing, and sends more than [`DISMISS_MAX`], is left at once.
     pub(super) async fn dismiss(&mut self) {
-        let flushed = poll_fn(|cx| Pin::new(&mut *self).poll_close(cx)).await;
-        if let Err(error) = flushed {
-            tracing::trace!(%error, "the peer of a failed handshake has gone already");
-        }
-        poll_fn(|cx| {
+        let mut forgotten = 0;
+        let ended = poll_fn(|cx| {
+            let ended = Pin::new(&mut *self).poll_close(cx);
             with_scratch(DISMISS_CHUNK, |scratch| {
-                for _ in 0..DISMISS_READS {
-                    match Pin::new(&mut *self).poll_read(cx, scratch) {
-                        Poll::Ready(Ok(len)) if len > 0 => {}
-                        Poll::Ready(_) | Poll::Pending => break,
-                    }
+                while forgotten < DISMISS_MAX
+                    && let Poll::Ready(Ok(len)) = Pin::new(&mut *self).poll_read(cx, scratch)
+                    && len > 0
+                {
+                    forgotten += len;
                 }
             });
-            Poll::Ready(())
-        })
-        .await;
+            if forgotten < DISMISS_MAX { ended } else { Poll::Ready(Ok(())) }
+        });
+        if let Err(error) = ended.await {
+            tracing::trace!(%error, "the peer of a failed handshake has gone already");
+        }
     }
 
     /// Writes what the handshake left to be sent.
@@ -226,6 +227,6 @@ const HTTP: [&[u8]; 10] = [
     b"PUT ",
 ];
 
-/// After a failed handshake, at most 64 KiB are read, for a peer that sent its first request along.
+/// How much is read after a failed handshake: enough for a peer that sent its first request along.
+const DISMISS_MAX: usize = 64 * 1024;
 const DISMISS_CHUNK: usize = 4096;
-const DISMISS_READS: usize = 16;
