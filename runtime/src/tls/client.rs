@@ -1,0 +1,166 @@
+use super::{
+    error::TlsError,
+    files::PemFile,
+    live::{Live, Source},
+    stream::{BUFFER_MAX, MaybeTls, TlsStream},
+    wire::Wire,
+    words,
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::{
+    TlsConnector,
+    pki_types::ServerName,
+    rustls::{
+        ClientConfig, RootCertStore, client::Resumption, crypto::ring, sign::SingleCertAndKey,
+    },
+};
+use rustls_native_certs::{CertificateResult, load_native_certs};
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+/// The files of a client, all PEM and of at most 1 MiB each, and whom it expects. By default it trusts what the system
+/// trusts, shows no certificate, and expects the host that it connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientTlsFiles {
+    /// The certificates of the CAs, one of which the server's must come from; `None` are those that the system trusts.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate, and behind it those that lead to the CA; and its private key, as a server's. They may
+    /// be the same file.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The DNS name or IP address that the server's certificate must be for, in place of the host that is connected to.
+    pub server_name: Option<String>,
+}
+
+/// The client's side of TLS. Clones share one configuration.
+#[derive(Clone)]
+pub struct ClientTls {
+    live: Arc<Live<ClientTlsFiles>>,
+}
+
+impl ClientTls {
+    /// Reads the files, by blocking calls.
+    ///
+    /// Of the system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), whatever cannot be used is passed over.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or not be used; key and certificate are not of a pair; the system has no roots; the server name is none.
+    pub fn load(files: ClientTlsFiles) -> Result<Self, TlsError> {
+        Ok(Self { live: Arc::new(Live::load(files)?) })
+    }
+
+    /// Reads the files again, by blocking calls. If a byte of them has changed, connections made from now on use that; those that
+    /// are open keep what they have. Says whether it was so. The system's roots are looked at again only along with a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load). What is in use then stays in use.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        self.live.reload()
+    }
+
+    /// Does the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 one without
+    /// brackets), unless there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; put
+    /// [`timeout`](crate::timeout) around it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) where the host is neither.
+    /// With TLS 1.3 a server that refuses the client's certificate says so later, which is then an error of reading.
+    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<MaybeTls<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let current = self.live.current();
+        let name = match &current.server_name {
+            Some(name) => name.clone(),
+            None => server_name(host)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
+        };
+        let connector = TlsConnector::from(Arc::clone(&current.config));
+        let connecting = connector.connect_with(name, Wire::new(stream), |session| {
+            session.set_buffer_limit(Some(BUFFER_MAX));
+        });
+        match connecting.into_fallible().await {
+            Ok(stream) => Ok(MaybeTls::Tls(TlsStream::new(stream))),
+            Err((error, wire)) => Err(words::of_failed_handshake(error, wire).await),
+        }
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientTls").field(self.live.source()).finish()
+    }
+}
+
+/// What is in the files of a client.
+#[derive(PartialEq, Eq)]
+pub(super) struct ClientContents {
+    ca: Option<PemFile>,
+    identity: Option<(PemFile, PemFile)>,
+}
+
+pub(super) struct ClientMade {
+    config: Arc<ClientConfig>,
+    server_name: Option<ServerName<'static>>,
+}
+
+impl Source for ClientTlsFiles {
+    type Contents = ClientContents;
+    type Made = ClientMade;
+
+    fn read(&self) -> Result<ClientContents, TlsError> {
+        let ca = self.ca.as_deref().map(PemFile::read).transpose()?;
+        let identity = match &self.identity {
+            Some((certificate, key)) => Some((PemFile::read(certificate)?, PemFile::read(key)?)),
+            None => None,
+        };
+        Ok(ClientContents { ca, identity })
+    }
+
+    fn make(&self, contents: &ClientContents) -> Result<ClientMade, TlsError> {
+        let server_name = self.server_name.as_deref().map(server_name).transpose()?;
+        let provider = Arc::new(ring::default_provider());
+        let roots = match &contents.ca {
+            Some(ca) => ca.roots()?,
+            None => system_roots(load_native_certs())?,
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("ring has cipher suites for TLS 1.2 and 1.3")
+            .with_root_certificates(roots);
+        let mut config = match &contents.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let identity = SingleCertAndKey::from(certificate.identity(key, &provider)?);
+                builder.with_client_cert_resolver(Arc::new(identity))
+            }
+        };
+        config.resumption = Resumption::disabled();
+        Ok(ClientMade { config: Arc::new(config), server_name })
+    }
+}
+
+/// A system has roots of its own making, some of which may be of no use; that is not the user's fault.
+pub(super) fn system_roots(found: CertificateResult) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let mut errors = found.errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for certificate in found.certs {
+        if let Err(error) = roots.add(certificate) {
+            errors.push(error.to_string());
+        }
+    }
+    for error in &errors {
+        tracing::debug!(error, "a root certificate of the system's cannot be used");
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NoRoots { reason: errors.into_iter().next() });
+    }
+    Ok(roots)
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| TlsError::ServerName { name: name.to_owned() })
+}

@@ -1,0 +1,126 @@
+use std::{error::Error, fmt, io, path::PathBuf};
+
+/// Why there is no TLS: what is wrong with which file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read.
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is longer than 1 MiB.
+    TooLong {
+        /// Which.
+        file: PathBuf,
+    },
+    /// A file is not PEM as it should be.
+    Malformed {
+        /// Which.
+        file: PathBuf,
+        /// Where the section begins that is wrong, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no certificate in a file.
+    NoCertificate {
+        /// Which.
+        file: PathBuf,
+    },
+    /// A certificate cannot be used.
+    BadCertificate {
+        /// In which file.
+        file: PathBuf,
+        /// Which certificate of that file, from 1.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
+    /// There is no private key in a file.
+    NoKey {
+        /// Which.
+        file: PathBuf,
+    },
+    /// A private key is protected by a password.
+    EncryptedKey {
+        /// In which file.
+        file: PathBuf,
+    },
+    /// A private key cannot be used.
+    BadKey {
+        /// In which file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A private key does not belong to a certificate.
+    KeyMismatch {
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// The file with the key.
+        key: PathBuf,
+    },
+    /// The system has no usable root certificate, and no file of one's own is named.
+    NoRoots {
+        /// The first thing that went wrong, if anything did.
+        reason: Option<String>,
+    },
+    /// The name to expect of a server is neither a DNS name nor an IP address.
+    ServerName {
+        /// What it is.
+        name: String,
+    },
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { file, error } => write!(f, "cannot read {}: {error}", file.display()),
+            Self::TooLong { file } => {
+                write!(f, "{} is longer than 1 MiB, the limit of PEM files", file.display())
+            }
+            Self::Malformed { file, line, reason } => {
+                write!(f, "{}, line {line}: {reason}", file.display())
+            }
+            Self::NoCertificate { file } => write!(
+                f,
+                "{} has no certificate in it (PEM, -----BEGIN CERTIFICATE-----)",
+                file.display()
+            ),
+            Self::BadCertificate { file, number, reason } => {
+                write!(f, "certificate {number} in {} cannot be used: {reason}", file.display())
+            }
+            Self::NoKey { file } => write!(
+                f,
+                "{} has no private key in it (PEM, -----BEGIN PRIVATE KEY-----)",
+                file.display()
+            ),
+            Self::EncryptedKey { file } => write!(
+                f,
+                "the private key in {} is protected by a password, which is not supported",
+                file.display()
+            ),
+            Self::BadKey { file, reason } => {
+                write!(f, "the private key in {} cannot be used: {reason}", file.display())
+            }
+            Self::KeyMismatch { certificate, key } => write!(
+                f,
+                "the private key in {} does not belong to the first certificate in {}",
+                key.display(),
+                certificate.display()
+            ),
+            Self::NoRoots { reason } => {
+                f.write_str("the system has no root certificates; name a file of them (--tls-ca)")?;
+                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+            }
+            Self::ServerName { name } => {
+                write!(f, "{name:?} is neither a DNS name nor an IP address")
+            }
+        }
+    }
+}
+
+impl Error for TlsError {}

@@ -1,0 +1,161 @@
+use super::{
+    error::TlsError,
+    files::PemFile,
+    live::{Live, Source},
+    stream::{BUFFER_MAX, MaybeTls, TlsStream},
+    wire::Wire,
+    words,
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        server::{NoServerSessionStorage, WebPkiClientVerifier},
+        sign::SingleCertAndKey,
+    },
+};
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+/// The files of a server, all PEM and of at most 1 MiB each. Two of them may be the same file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerTlsFiles {
+    /// The server's certificate, and behind it those that lead to the CA.
+    pub certificate: PathBuf,
+    /// The private key of the server's certificate: PKCS #8, PKCS #1 or SEC1; RSA, ECDSA or Ed25519; without a password.
+    pub key: PathBuf,
+    /// Whether clients show certificates, too; [`ClientAuth::Off`] by default.
+    pub client_auth: ClientAuth,
+}
+
+impl ServerTlsFiles {
+    /// A server that asks for no certificates of clients.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let (certificate, key) = (certificate.into(), key.into());
+        Self { certificate, key, client_auth: ClientAuth::Off }
+    }
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// They are not asked to.
+    Off,
+    /// They may. A certificate that is shown must be good: one that has expired, say, is refused.
+    Optional {
+        /// The certificates of the CAs, one of which it must come from.
+        ca: PathBuf,
+    },
+    /// They must.
+    Required {
+        /// The certificates of the CAs, one of which it must come from.
+        ca: PathBuf,
+    },
+}
+
+/// The server's side of TLS. Clones share one configuration.
+#[derive(Clone)]
+pub struct ServerTls {
+    live: Arc<Live<ServerTlsFiles>>,
+}
+
+impl ServerTls {
+    /// Reads the files, by blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or not be used, or key and certificate are not of a pair.
+    pub fn load(files: ServerTlsFiles) -> Result<Self, TlsError> {
+        Ok(Self { live: Arc::new(Live::load(files)?) })
+    }
+
+    /// Reads the files again, by blocking calls. If a byte of them has changed, connections accepted from now on use that; those
+    /// that are open keep what they have. Says whether it was so.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load). What is in use then stays in use. A pair of which half is written already is such an error; the
+    /// next call finds it whole.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        self.live.reload()
+    }
+
+    /// Does the handshake with a client. There is no time limit; put [`timeout`](crate::timeout) around it.
+    ///
+    /// # Errors
+    ///
+    /// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the peer left before it sent anything. Whoever only looks whether a port
+    ///   is open does that.
+    /// - [`ConnectionAborted`](io::ErrorKind::ConnectionAborted): the peer left in the middle.
+    /// - [`InvalidData`](io::ErrorKind::InvalidData): anything that TLS objects to. The text says in words what it was; the peer has
+    ///   been told by an alert.
+    /// - Errors of the stream.
+    pub async fn accept<S>(&self, stream: S) -> io::Result<MaybeTls<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = TlsAcceptor::from(self.live.current());
+        let accepting = acceptor.accept_with(Wire::new(stream), |session| {
+            session.set_buffer_limit(Some(BUFFER_MAX));
+        });
+        match accepting.into_fallible().await {
+            Ok(stream) => Ok(MaybeTls::Tls(TlsStream::new(stream))),
+            Err((error, wire)) => Err(words::of_failed_handshake(error, wire).await),
+        }
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServerTls").field(self.live.source()).finish()
+    }
+}
+
+/// What is in the files of a server.
+#[derive(PartialEq, Eq)]
+pub(super) struct ServerContents {
+    certificate: PemFile,
+    key: PemFile,
+    client_ca: Option<PemFile>,
+}
+
+impl Source for ServerTlsFiles {
+    type Contents = ServerContents;
+    type Made = ServerConfig;
+
+    fn read(&self) -> Result<ServerContents, TlsError> {
+        let client_ca = match &self.client_auth {
+            ClientAuth::Off => None,
+            ClientAuth::Optional { ca } | ClientAuth::Required { ca } => Some(PemFile::read(ca)?),
+        };
+        let certificate = PemFile::read(&self.certificate)?;
+        Ok(ServerContents { certificate, key: PemFile::read(&self.key)?, client_ca })
+    }
+
+    fn make(&self, contents: &ServerContents) -> Result<ServerConfig, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let identity = contents.certificate.identity(&contents.key, &provider)?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("ring has cipher suites for TLS 1.2 and 1.3");
+        let builder = match &contents.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(ca) => {
+                let roots = Arc::new(ca.roots()?);
+                let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                if matches!(self.client_auth, ClientAuth::Optional { .. }) {
+                    verifier = verifier.allow_unauthenticated();
+                }
+                let verifier = verifier.build().expect("there are roots, and no revocation lists");
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+}

@@ -1,0 +1,164 @@
+use super::{wire::Wire, words};
+use futures_io::{AsyncRead, AsyncWrite};
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A stream with TLS on it, or without.
+pub enum MaybeTls<S> {
+    /// The stream as it is.
+    Plain(S),
+    /// A stream on which the handshake is done.
+    Tls(TlsStream<S>),
+}
+
+impl<S> MaybeTls<S> {
+    /// Whether what is sent and received is protected.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+}
+
+/// A stream with TLS on it.
+///
+/// - Written bytes are encrypted at once, into a buffer of 32 KiB (and what the framing of records adds) which goes to the stream
+///   below as that takes it; when it is full, writing waits. [`poll_flush`](AsyncWrite::poll_flush) is through once
+///   the stream below has taken and flushed everything.
+/// - Vectored writes are real ones, and put several slices into one record.
+/// - [`poll_close`](AsyncWrite::poll_close) sends the closing alert and ends the stream below; reading goes on.
+/// - An end of the stream below without a closing alert is an end like any other, if it comes between two records, as some peers
+///   leave so. An attacker could bring it about and cut a message off, but all that is sent here has lengths: a frame of RSocket or
+///   WebSocket, or a body of HTTP, that is cut off is noticed by its reader. Within a record it is an
+///   [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
+/// - What the peer reports, such as that it does not trust a certificate, comes as an error of reading, with the reason in words.
+///   With TLS 1.3 this is how a client hears that its certificate is refused: its own handshake is done by then.
+pub struct TlsStream<S>(pub(super) Box<futures_rustls::TlsStream<Wire<S>>>);
+
+impl<S> TlsStream<S> {
+    /// `stream` is through with its handshake.
+    pub(super) fn new(stream: impl Into<futures_rustls::TlsStream<Wire<S>>>) -> Self {
+        let mut stream = stream.into();
+        stream.get_mut().0.on_handshake_done();
+        Self(Box::new(stream))
+    }
+
+    fn explained(&self, error: io::Error) -> io::Error {
+        words::explained(error, self.0.get_ref().0.head())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let read = ready!(Pin::new(&mut *self.0).poll_read(cx, buf));
+        Poll::Ready(read.or_else(|error| {
+            let is_eof = error.kind() == io::ErrorKind::UnexpectedEof;
+            match is_eof.then(|| self.0.get_ref().0.is_between_records()) {
+                Some(true) => Ok(0),
+                Some(false) => Err(io::Error::new(error.kind(), "the stream ends within a record")),
+                None => Err(self.explained(error)),
+            }
+        }))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_close(cx)
+    }
+}
+
+impl<S> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsStream")
+    }
+}
+
+impl<S> fmt::Debug for MaybeTls<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Tls(_) => "Tls",
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTls<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_close(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_close(cx),
+        }
+    }
+}
+
+/// How much encrypted output may wait: two records, one that is being written, and one to go on with.
+pub(super) const BUFFER_MAX: usize = 32 * 1024;

@@ -1,0 +1,112 @@
+//! The certificates are in `tests/pem`, which has the script that makes them.
+
+mod files;
+mod handshake;
+mod reload;
+mod stream;
+mod wire;
+
+use super::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles};
+use crate::testing::{Duplex, Task, duplex, run};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+type Met = io::Result<MaybeTls<Duplex>>;
+
+fn pem(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pem").join(file)
+}
+
+/// `name` is of a certificate and its key.
+fn server_files(name: &str) -> ServerTlsFiles {
+    ServerTlsFiles::new(pem(&format!("{name}.pem")), pem(&format!("{name}.key")))
+}
+
+fn server(name: &str) -> ServerTls {
+    ServerTls::load(server_files(name)).unwrap()
+}
+
+fn server_with(client_auth: ClientAuth) -> ServerTls {
+    let mut files = server_files("server");
+    files.client_auth = client_auth;
+    ServerTls::load(files).unwrap()
+}
+
+/// Trusts the test CA.
+fn client_files() -> ClientTlsFiles {
+    ClientTlsFiles { ca: Some(pem("ca.pem")), identity: None, server_name: None }
+}
+
+fn client() -> ClientTls {
+    ClientTls::load(client_files()).unwrap()
+}
+
+fn client_as(name: &str) -> ClientTls {
+    let identity = (pem(&format!("{name}.pem")), pem(&format!("{name}.key")));
+    ClientTls::load(ClientTlsFiles { identity: Some(identity), ..client_files() }).unwrap()
+}
+
+fn accepting(tls: &ServerTls, stream: Duplex) -> Task<Met> {
+    let tls = tls.clone();
+    Task::new(async move { tls.accept(stream).await })
+}
+
+fn connecting(tls: &ClientTls, host: &str, stream: Duplex) -> Task<Met> {
+    let (tls, host) = (tls.clone(), host.to_owned());
+    Task::new(async move { tls.connect(&host, stream).await })
+}
+
+/// A handshake over an easy link: what it comes to for the server, and for the client.
+#[track_caller]
+fn meet(server: &ServerTls, client: &ClientTls, host: &str) -> (Met, Met) {
+    let (near, far) = duplex(100_000);
+    let (mut server, mut client) = (accepting(server, near), connecting(client, host, far));
+    run(&mut [&mut server, &mut client]);
+    (server.output().unwrap(), client.output().unwrap())
+}
+
+/// Both ends of a connection.
+#[track_caller]
+fn pair() -> (MaybeTls<Duplex>, MaybeTls<Duplex>) {
+    let (server, client) = meet(&server("server"), &client(), "localhost");
+    (server.unwrap(), client.unwrap())
+}
+
+/// A directory that is gone with the value.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path =
+            env::temp_dir().join(format!("prometheus-rsocket-tls-{}-{number}", process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+
+    fn write(&self, file: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(file);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Puts a file of the tests' there, under another name.
+    fn put(&self, file: &str, source: &str) -> PathBuf {
+        self.write(file, fs::read(pem(source)).unwrap())
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
