@@ -14,7 +14,7 @@ use prometheus_rsocket_runtime::{DriverConfig, Elapsed, Owner, Runtime, Timer, d
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use std::io;
 /// A connection to the proxy. Whatever it is made of, its bytes are frames with their length before each.
 pub(crate) enum Transport<S> {
     Bytes(MaybeTls<S>),
-    Messages(WebSocket<MaybeTls<S>>),
+    Messages(Box<WebSocket<MaybeTls<S>>>),
 }
 
 /// Opens a connection: TCP, then TLS, then WebSocket, as the URL says. There is no time limit.
@@ -23,14 +23,14 @@ pub(crate) async fn open<R: Runtime>(
         let tls = fresh(&runtime, tls).await?;
         tls.connect(proxy.host(), stream).await?
     } else {
-        MaybeTls::plain(stream)
+        MaybeTls::Plain(stream)
     };
     if !proxy.scheme().is_websocket() {
         return Ok(Transport::Bytes(stream));
     }
     let config = WebSocketConfig::default();
     let stream = websocket::connect(stream, &proxy.authority(), proxy.path(), &config).await?;
-    Ok(Transport::Messages(stream))
+    Ok(Transport::Messages(Box::new(stream)))
 }
 
 /// What to trust, and who we are, as the files are now.

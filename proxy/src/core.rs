@@ -7,7 +7,7 @@ use crate::http::{
 use crate::hub::Hub;
 use crate::keys;
 use crate::listener::{Acceptor, Logs, Shared};
-use crate::proxy::{HTTP, TCP, WEBSOCKET};
+use crate::proxy::{HTTP, WEBSOCKET};
 use crate::scrape::{Outcome, Scrape};
 use crate::shutdown::Shutdown;
 use crate::slots::Slots;
@@ -19,6 +19,7 @@ use prometheus_rsocket_protocol::collector::{self, Collector, Form};
 use prometheus_rsocket_protocol::connection;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
 use prometheus_rsocket_protocol::exposition;
+use prometheus_rsocket_runtime::websocket::WebSocketConfig;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, tls};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -69,14 +70,19 @@ impl<R: Runtime> Core<R> {
         let Some(tls) = bound.tls.clone() else { return };
         let listener = bound.name;
         let on_reload = move |reloaded| match reloaded {
-            Ok(true) => tracing::info!(listener, "TLS files have changed; new connections use them"),
+            Ok(true) => {
+                tracing::info!(listener, "TLS files have changed; new connections use them")
+            }
             Ok(false) => {}
             Err(error) => tracing::error!(
                 listener, %error, "changed TLS files cannot be used; going on with the old ones"
             ),
         };
         let every = self.config.tls_reload_interval;
-        self.spawn_until(ended, tls::watch(self.runtime.clone(), tls, every, on_reload));
+        self.spawn_until(
+            ended,
+            tls::watch(self.runtime.clone(), move || tls.reload(), every, on_reload),
+        );
     }
 
     /// Accepts applications until the signal.
@@ -154,14 +160,18 @@ impl<R: Runtime> Core<R> {
     }
 
     fn upgrade_config(&self) -> UpgradeConfig {
-        UpgradeConfig { path: self.config.websocket_path.clone(), hint: String::new() }
+        let hint = match self.address(HTTP) {
+            Some(http) => {
+                format!("Metrics are served on port {}, at /metrics/connected.", http.port())
+            }
+            None => String::new(),
+        };
+        let mut websocket = WebSocketConfig::default();
+        websocket.max_message_len = self.config.max_frame_bytes;
+        UpgradeConfig { path: self.config.websocket_path.clone(), hint, websocket }
     }
 
-    fn spawn_until(
-        &self,
-        signal: &Shutdown,
-        future: impl Future<Output = ()> + Send + 'static,
-    ) {
+    fn spawn_until(&self, signal: &Shutdown, future: impl Future<Output = ()> + Send + 'static) {
         let signal = signal.clone();
         self.runtime.spawn(async move { or(future, signal.wait()).await });
     }

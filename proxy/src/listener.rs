@@ -106,7 +106,7 @@ impl<R: Runtime> Acceptor<R> {
     }
 
     async fn secured(&self, stream: R::Stream) -> Option<MaybeTls<R::Stream>> {
-        let Some(tls) = &self.tls else { return Some(MaybeTls::plain(stream)) };
+        let Some(tls) = &self.tls else { return Some(MaybeTls::Plain(stream)) };
         let deadline = self.runtime.now() + self.shared.handshake_timeout;
         let accepted = timeout(&self.runtime, deadline, tls.accept(stream)).await;
         let error = match accepted.unwrap_or_else(|elapsed| Err(elapsed.into())) {

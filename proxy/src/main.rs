@@ -43,17 +43,12 @@ fn main() -> ExitCode {
 }
 
 async fn run<R: Runtime>(runtime: R, config: Config) -> ExitCode {
-    if config.listen_websocket.is_on() {
-        tracing::info!(
-            "RSocket over WebSocket is not built into this version; listening without it"
-        );
-    }
     let demo = config.demo;
     let proxy = match Proxy::bind(runtime, config).await {
         Ok(proxy) => proxy,
         Err(error) => {
             tracing::error!(%error, "cannot start");
-            return ExitCode::FAILURE;
+            return if error.is_configuration() { ExitCode::from(2) } else { ExitCode::FAILURE };
         }
     };
     for (listener, address) in proxy.listeners() {

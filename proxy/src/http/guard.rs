@@ -97,7 +97,7 @@ impl<R: Runtime, S: AsyncWrite + Unpin> AsyncWrite for Guarded<R, S> {
 }
 
 // Nothing in it is pinned: streams and timers of the seam move freely.
-impl<R: Runtime> Unpin for Guarded<R> {}
+impl<R: Runtime, S: Unpin> Unpin for Guarded<R, S> {}
 
 struct Limit<T> {
     timeout: Duration,

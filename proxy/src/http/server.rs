@@ -174,7 +174,7 @@ impl<R: Runtime, B: Backend> Server<R, B> {
 
     /// The stream under TLS, where this side has it.
     async fn secured(&self, stream: R::Stream) -> Option<MaybeTls<R::Stream>> {
-        let Some(tls) = &self.tls else { return Some(MaybeTls::plain(stream)) };
+        let Some(tls) = &self.tls else { return Some(MaybeTls::Plain(stream)) };
         let deadline = self.runtime.now() + self.limits.handshake_timeout;
         let accepted = timeout(&self.runtime, deadline, tls.accept(stream));
         let accepted = or(async { Some(accepted.await) }, async {
