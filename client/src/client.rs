@@ -3,6 +3,7 @@ use crate::url::ProxyUrl;
 use async_channel::Sender;
 use prometheus_rsocket_protocol::agent::{self, PushFailure};
 use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::tls::ClientTlsFiles;
 use std::error::Error;
 use std::future::{Future, Ready, ready};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
 pub struct Config {
     /// The proxy.
     pub proxy: ProxyUrl,
+    /// Certificates for `tls://` and `wss://`; by default those of the system are trusted, and none is shown.
+    pub tls: ClientTlsFiles,
     /// How long opening a connection may take; 10 s by default.
     pub connect_timeout: Duration,
     /// How long the closure may take to give the metrics; 10 s by default.
@@ -30,6 +33,7 @@ impl Config {
     pub fn new(proxy: ProxyUrl) -> Self {
         Self {
             proxy,
+            tls: ClientTlsFiles::default(),
             connect_timeout: Duration::from_secs(10),
             metrics_timeout: Duration::from_secs(10),
             agent: agent::Config::default(),

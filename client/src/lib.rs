@@ -42,4 +42,5 @@ mod url;
 pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn};
 pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
+pub use prometheus_rsocket_runtime::tls::ClientTlsFiles;
 pub use url::{ProxyUrl, UrlError};
