@@ -1,7 +1,10 @@
 use crate::relay::ScrapeUrl;
-use clap::{Parser, ValueEnum};
-use prometheus_rsocket_client::{AesKeySize, BackoffConfig, Config, ProxyUrl, PushMode};
+use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
+use prometheus_rsocket_client::{
+    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, ProxyUrl, PushMode, TlsError,
+};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -45,12 +48,81 @@ pub(crate) struct Args {
     /// The longest text that the endpoint may answer with, in bytes (1000, 64KiB, 8MiB)
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value = "16MiB", value_parser = bytes)]
     pub(crate) max_text_bytes: usize,
+    /// PEM file with the CAs that the proxy's certificate must come from; those of the system where none is named
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TLS_CA", value_name = "FILE", help_heading = TLS)]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// PEM file with a certificate to show to the proxy, and those that lead to its CA
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        help_heading = TLS
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with its private key, without a password
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert",
+        help_heading = TLS
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The name or address that the proxy's certificate must be for; the host of --proxy where none is given
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_TLS_SERVER_NAME",
+        value_name = "NAME",
+        help_heading = TLS
+    )]
+    pub(crate) tls_server_name: Option<String>,
     /// Bits of the keys that metrics are encrypted with
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_AES_BITS", default_value = "128")]
     pub(crate) aes_bits: AesBits,
 }
 
+const TLS: &str = "TLS, for tls:// and wss://";
+
 impl Args {
+    /// What no single option shows to be wrong.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        let Some(option) = self.tls_without_use() else {
+            return Ok(());
+        };
+        let proxy = &self.proxy;
+        let message = format!("{option} is for tls:// and wss:// alone, not for --proxy {proxy}");
+        Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+    }
+
+    /// Reads the files of TLS, if it is used.
+    pub(crate) fn load_tls(&self) -> Result<Option<ClientTls>, TlsError> {
+        let is_used = self.proxy.scheme().is_tls();
+        is_used.then(|| ClientTls::load(self.tls_files())).transpose()
+    }
+
+    fn tls_files(&self) -> ClientTlsFiles {
+        let mut files = ClientTlsFiles::default();
+        files.ca = self.tls_ca.clone();
+        files.identity = self.tls_cert.clone().zip(self.tls_key.clone());
+        files.server_name = self.tls_server_name.clone();
+        files
+    }
+
+    /// An option of TLS that is given though the proxy is reached without.
+    fn tls_without_use(&self) -> Option<&'static str> {
+        if self.proxy.scheme().is_tls() {
+            return None;
+        }
+        let given = [
+            ("--tls-ca", self.tls_ca.is_some()),
+            ("--tls-cert", self.tls_cert.is_some()),
+            ("--tls-key", self.tls_key.is_some()),
+            ("--tls-server-name", self.tls_server_name.is_some()),
+        ];
+        given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(self.proxy.clone());
         config.connect_timeout = self.connect_timeout;
@@ -174,10 +246,60 @@ mod tests {
         }
     }
 
+    const NEEDED: [&str; 3] = ["client", "--proxy=tcp://p", "--scrape=http://l/metrics"];
+
+    fn parsed(args: &[&str]) -> Args {
+        Args::try_parse_from(NEEDED.iter().chain(args)).unwrap()
+    }
+
+    #[test]
+    fn options_of_tls_reach_the_library() {
+        let args = ["--tls-ca=ca", "--tls-cert=c", "--tls-key=k", "--tls-server-name=n"];
+        let tls = parsed(&args).tls_files();
+        assert_eq!(tls.ca, Some("ca".into()));
+        assert_eq!(tls.identity, Some(("c".into(), "k".into())));
+        assert_eq!(tls.server_name, Some("n".to_owned()));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_need_each_other() {
+        for (given, missing) in [("--tls-cert=c", "--tls-key"), ("--tls-key=k", "--tls-cert")] {
+            let error = Args::try_parse_from(NEEDED.iter().chain([&given])).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(missing), "{error}");
+        }
+    }
+
+    #[test]
+    fn options_of_tls_are_refused_where_there_is_none() {
+        assert!(parsed(&[]).check().is_ok());
+        for given in
+            [&["--tls-ca=ca"][..], &["--tls-cert=c", "--tls-key=k"], &["--tls-server-name=n"]]
+        {
+            let args = parsed(given);
+            let option = given[0].split('=').next().unwrap();
+            let error = args.check().unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let message = error.to_string();
+            assert!(
+                message.contains(option) && message.contains("--proxy tcp://p:7001"),
+                "{message}"
+            );
+            for (proxy, found) in [
+                ("tcp://tls:1", Some(option)),
+                ("ws://p/", Some(option)),
+                ("tls://p:7001", None),
+                ("wss://p/", None),
+            ] {
+                let args = Args { proxy: proxy.parse().unwrap(), ..args.clone() };
+                assert_eq!(args.tls_without_use(), found, "{proxy}");
+            }
+        }
+    }
+
     #[test]
     fn the_defaults_are_those_of_the_library() {
-        let args = ["client", "--proxy=tcp://p", "--scrape=http://l/metrics"];
-        let config = Args::try_parse_from(args).unwrap().config();
+        let config = parsed(&[]).config();
         let default = Config::new("tcp://p".parse().unwrap());
         assert_eq!(format!("{config:?}"), format!("{default:?}"));
     }

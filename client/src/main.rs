@@ -5,7 +5,7 @@ mod relay;
 
 use clap::Parser;
 use cli::{Args, RuntimeKind};
-use prometheus_rsocket_client::{Client, Config};
+use prometheus_rsocket_client::{Client, ClientTls, Config};
 use prometheus_rsocket_runtime::Runtime;
 use relay::Relay;
 use std::io::{self, IsTerminal};
@@ -16,6 +16,14 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    args.check().unwrap_or_else(|error| error.exit());
+    let tls = match args.load_tls() {
+        Ok(tls) => tls,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
@@ -25,7 +33,7 @@ fn main() -> ExitCode {
     match args.runtime {
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => {
-            prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| run(runtime, args))
+            prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| run(runtime, args, tls))
                 .unwrap_or_else(|error| {
                     tracing::error!(%error, "cannot start the runtime");
                     ExitCode::FAILURE
@@ -38,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run<R: Runtime>(runtime: R, args: Args) -> ExitCode {
+async fn run<R: Runtime>(runtime: R, args: Args, tls: Option<ClientTls>) -> ExitCode {
     let (signal, signalled) = async_channel::bounded(1);
     let is_stopping = AtomicBool::new(false);
     let on_signal = move || {
@@ -53,7 +61,8 @@ async fn run<R: Runtime>(runtime: R, args: Args) -> ExitCode {
         tracing::error!(%error, "cannot listen for signals");
         return ExitCode::FAILURE;
     }
-    let config: Config = args.config();
+    let mut config: Config = args.config();
+    config.tls = tls;
     tracing::info!(proxy = %config.proxy, scrape = %args.scrape, "relaying");
     let relay = Arc::new(Relay::new(runtime.clone(), args.scrape.clone(), args.max_text_bytes));
     let metrics = move || {

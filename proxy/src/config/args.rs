@@ -1,4 +1,5 @@
-use super::value::{self, ListenAddr, RuntimeKind};
+use super::tls::TlsArgs;
+use super::value::{self, Envelope, ListenAddr, RuntimeKind};
 use clap::Parser;
 use std::time::Duration;
 
@@ -22,6 +23,17 @@ pub(super) struct Args {
     /// Where Prometheus scrapes, over HTTP, likewise [default: 0.0.0.0:8080]
     #[arg(long, value_name = "ADDR", value_parser = value::listen_addr, help_heading = "Listeners")]
     pub(super) listen_http: Option<ListenAddr>,
+
+    /// Which path WebSockets are opened on, such as /rsocket; others are refused [default: any]
+    #[arg(long, value_name = "PATH", value_parser = value::websocket_path, help_heading = "Listeners")]
+    pub(super) websocket_path: Option<String>,
+
+    /// How long a TLS handshake, and then a WebSocket's opening, may take each [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Listeners")]
+    pub(super) handshake_timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 
     /// The original's name for the port of --listen-http
     #[arg(long = "server.port", value_name = "PORT", value_parser = value::listen_port, hide = true)]
@@ -100,6 +112,10 @@ pub(super) struct Args {
     /// Size of the proxy's RSA key: 2048, 3072 or 4096 [default: 2048]
     #[arg(long, value_name = "BITS", value_parser = value::key_bits, help_heading = "Applications")]
     pub(super) key_bits: Option<usize>,
+
+    /// How applications are to send metrics: encrypted, or plaintext under TLS or on loopback [default: encrypted]
+    #[arg(long, value_name = "HOW", value_parser = value::envelope, help_heading = "Applications")]
+    pub(super) envelope: Option<Envelope>,
 
     /// How many applications' last metrics are held for the next scrapes [default: 1000]
     #[arg(long, value_name = "COUNT", value_parser = value::count, help_heading = "Pushes")]

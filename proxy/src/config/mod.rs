@@ -2,6 +2,7 @@
 
 mod args;
 mod source;
+mod tls;
 mod value;
 
 pub use source::ConfigError;
@@ -9,6 +10,7 @@ pub use value::{Envelope, ListenAddr, RuntimeKind};
 
 use args::Args;
 use clap::Parser;
+use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use source::{Environment, ORIGINAL_HTTP, ORIGINAL_TCP, ORIGINAL_WEBSOCKET};
 use std::{ffi::OsString, time::Duration};
 
@@ -21,6 +23,18 @@ pub struct Config {
     pub listen_websocket: ListenAddr,
     /// Where Prometheus scrapes.
     pub listen_http: ListenAddr,
+    /// TLS where applications connect over TCP; without it, the connections are plain. It is of no effect on a listener that is off.
+    pub tcp_tls: Option<ServerTlsFiles>,
+    /// TLS where applications connect over WebSocket, likewise.
+    pub websocket_tls: Option<ServerTlsFiles>,
+    /// TLS where Prometheus scrapes, likewise.
+    pub http_tls: Option<ServerTlsFiles>,
+    /// How often the files of TLS are read again.
+    pub tls_reload_interval: Duration,
+    /// How long a TLS handshake may take, and then the opening of a WebSocket.
+    pub handshake_timeout: Duration,
+    /// The path that WebSockets are opened on; with `None`, any. It begins with `/`, and has no query.
+    pub websocket_path: Option<String>,
     /// The runtime to run on. One that is not built in can be asked for; it is the program that refuses it.
     pub runtime: RuntimeKind,
     /// How many example applications run inside the process.
@@ -78,7 +92,7 @@ impl Config {
     }
 
     #[rustfmt::skip] // One setting, one line.
-    fn resolve(args: Args, env: &Environment<'_>) -> Result<Self, ConfigError> {
+    fn resolve(mut args: Args, env: &Environment<'_>) -> Result<Self, ConfigError> {
         let mut c = Self::default();
         let tcp = args.listen_tcp.or(args.micrometer_tcp_port);
         let websocket = args.listen_websocket.or(args.micrometer_websocket_port);
@@ -86,6 +100,12 @@ impl Config {
         env.set_listener(&mut c.listen_tcp, tcp, "listen-tcp", &ORIGINAL_TCP)?;
         env.set_listener(&mut c.listen_websocket, websocket, "listen-websocket", &ORIGINAL_WEBSOCKET)?;
         env.set_listener(&mut c.listen_http, http, "listen-http", &ORIGINAL_HTTP)?;
+        (c.tcp_tls, c.websocket_tls, c.http_tls) = args.tls.resolve(env)?;
+        env.set(&mut c.tls_reload_interval, args.tls.tls_reload_interval, "tls-reload-interval", value::positive_duration)?;
+        env.set(&mut c.handshake_timeout, args.handshake_timeout, "handshake-timeout", value::positive_duration)?;
+        let mut path = value::ANY_PATH.to_owned();
+        env.set(&mut path, args.websocket_path, "websocket-path", value::websocket_path)?;
+        c.websocket_path = Some(path).filter(|path| path != value::ANY_PATH);
         env.set(&mut c.runtime, args.runtime, "runtime", value::runtime)?;
         env.set(&mut c.demo, args.demo, "demo", value::demo_count)?;
         env.set(&mut c.log, args.log, "log", value::log_filter)?;
@@ -104,6 +124,7 @@ impl Config {
         env.set(&mut c.max_frame_bytes, args.max_frame_bytes, "max-frame-bytes", value::frame_bytes)?;
         env.set(&mut c.setup_timeout, args.setup_timeout, "setup-timeout", value::positive_duration)?;
         env.set(&mut c.key_bits, args.key_bits, "key-bits", value::key_bits)?;
+        env.set(&mut c.envelope, args.envelope, "envelope", value::envelope)?;
 
         env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
         env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
@@ -130,6 +151,22 @@ impl Config {
             let all_off = "--listen-tcp, --listen-websocket and --listen-http are all off";
             return Err(ConfigError::Conflict(all_off.to_owned()));
         }
+        self.check_demo()
+    }
+
+    /// The example applications trust nobody, so they need a listener without TLS.
+    fn check_demo(&self) -> Result<(), ConfigError> {
+        let listeners =
+            [(&self.listen_tcp, &self.tcp_tls), (&self.listen_websocket, &self.websocket_tls)];
+        let is_plain = |(listen, tls): &(&ListenAddr, &Option<ServerTlsFiles>)| {
+            listen.is_on() && tls.is_none()
+        };
+        if self.demo > 0 && !listeners.iter().any(is_plain) {
+            return Err(ConfigError::Conflict(format!(
+                "--demo {} needs --listen-tcp or --listen-websocket, without TLS",
+                self.demo
+            )));
+        }
         Ok(())
     }
 }
@@ -140,6 +177,12 @@ impl Default for Config {
             listen_tcp: ListenAddr::any(7001),
             listen_websocket: ListenAddr::any(8081),
             listen_http: ListenAddr::any(8080),
+            tcp_tls: None,
+            websocket_tls: None,
+            http_tls: None,
+            tls_reload_interval: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            websocket_path: None,
             runtime: RuntimeKind::Tokio,
             demo: 0,
             log: "info".to_owned(),

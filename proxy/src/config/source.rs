@@ -83,7 +83,20 @@ impl Environment<'_> {
         Ok(())
     }
 
-    /// The same, with the original's variables behind the own one.
+    /// Sets what was not given as an option to what its variable holds, if anything.
+    pub(super) fn complete<T>(
+        &self,
+        setting: &mut Option<T>,
+        option: &str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Result<(), ConfigError> {
+        if setting.is_none() {
+            *setting = self.parsed(&env_name(option), parse)?;
+        }
+        Ok(())
+    }
+
+    /// Like [`set`](Self::set), with the original's variables behind the own one.
     pub(super) fn set_listener(
         &self,
         setting: &mut ListenAddr,

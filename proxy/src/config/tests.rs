@@ -1,3 +1,5 @@
+mod tls;
+
 use super::*;
 use clap::CommandFactory;
 use proptest::prelude::*;
@@ -88,6 +90,9 @@ fn every_setting_reaches_its_field() {
         ("listen-tcp", "127.0.0.1:1"),
         ("listen-websocket", "off"),
         ("listen-http", "[::1]:3"),
+        ("websocket-path", "/rsocket"),
+        ("handshake-timeout", "18s"),
+        ("tls-reload-interval", "19s"),
         ("runtime", "smol"),
         ("demo", "4"),
         ("log", "debug,hyper=warn"),
@@ -102,6 +107,7 @@ fn every_setting_reaches_its_field() {
         ("max-frame-bytes", "13KiB"),
         ("setup-timeout", "14s"),
         ("key-bits", "3072"),
+        ("envelope", "plaintext"),
         ("max-held-pushes", "0"),
         ("max-held-push-bytes", "16MiB"),
         ("push-ttl", "17m"),
@@ -112,6 +118,12 @@ fn every_setting_reaches_its_field() {
         listen_tcp: on("127.0.0.1", 1),
         listen_websocket: ListenAddr::Off,
         listen_http: on("::1", 3),
+        tcp_tls: None,
+        websocket_tls: None,
+        http_tls: None,
+        websocket_path: Some("/rsocket".to_owned()),
+        handshake_timeout: Duration::from_secs(18),
+        tls_reload_interval: Duration::from_secs(19),
         runtime: RuntimeKind::Smol,
         demo: 4,
         log: "debug,hyper=warn".to_owned(),
@@ -126,7 +138,7 @@ fn every_setting_reaches_its_field() {
         max_frame_bytes: 13 * 1024,
         setup_timeout: Duration::from_secs(14),
         key_bits: 3072,
-        envelope: Envelope::Encrypted,
+        envelope: Envelope::Plaintext,
         max_held_pushes: 0,
         max_held_push_bytes: 16 << 20,
         push_ttl: Duration::from_secs(17 * 60),
@@ -140,6 +152,19 @@ fn every_setting_reaches_its_field() {
     let names = options().into_iter().map(|(name, _, env)| (name, env)).collect::<BTreeMap<_, _>>();
     let env: Vec<_> = settings.iter().map(|(name, value)| (&*names[*name], *value)).collect();
     assert_eq!(accepted(&[], &env), expected);
+}
+
+#[test]
+fn every_option_is_in_the_help_under_a_default_or_without() {
+    let args = Args::command();
+    let visible = args.get_arguments().filter(|arg| !arg.is_hide_set());
+    let names = visible.filter_map(|arg| arg.get_long());
+    let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
+    let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
+    known.extend(tls::options().into_iter().map(|(_, option, _)| option));
+    names.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(names, known);
 }
 
 #[test]
@@ -263,6 +288,17 @@ fn addresses() {
 }
 
 #[test]
+fn paths_of_websockets() {
+    for path in ["/", "/rsocket", "/a/b-c_d.e~%20", "any"] {
+        assert_eq!(value::websocket_path(path).as_deref(), Ok(path));
+    }
+    for path in ["", "rsocket", "ws://host/", "/a?b", "/a#b", "/a b", "/é", "ANY"] {
+        assert!(value::websocket_path(path).is_err(), "{path}");
+    }
+    assert_eq!(accepted(&["--websocket-path=any"], &[]).websocket_path, None);
+}
+
+#[test]
 fn times() {
     let millis = |text| value::duration(text).map(|d| d.as_millis());
     for (text, expected) in [
@@ -344,4 +380,13 @@ proptest! {
     }
 }
 
-const FIELDS: usize = 21;
+/// Those with a default.
+const FIELDS: usize = 25;
+
+#[test]
+fn example_applications_need_a_listener_without_tls() {
+    let tls = ["--tcp-tls-cert=c", "--tcp-tls-key=k", "--demo=1"];
+    assert_eq!(accepted(&tls, &[]).demo, 1);
+    let none = [&tls[..], &["--listen-websocket=off"]].concat();
+    refused(&none, &[], &["--demo 1", "--listen-tcp", "--listen-websocket"]);
+}

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Display},
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
@@ -67,15 +68,6 @@ impl Display for ListenAddr {
     }
 }
 
-/// How applications are told to send their metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Envelope {
-    /// Under the proxy's key.
-    Encrypted,
-    /// As they are, which leaves it to the connection to protect them.
-    Plaintext,
-}
-
 /// The async runtime that everything runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuntimeKind {
@@ -104,6 +96,61 @@ impl FromStr for RuntimeKind {
             "tokio" => Ok(Self::Tokio),
             _ => Err("it is tokio or smol".to_owned()),
         }
+    }
+}
+
+/// How applications are told to send their metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// Encrypted for the proxy's key, which protects them on any connection, and costs an RSA operation each time.
+    Encrypted,
+    /// As they are, which saves that. It makes sense where TLS protects the connection, or it does not leave the machine.
+    Plaintext,
+}
+
+impl FromStr for Envelope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "encrypted" => Ok(Self::Encrypted),
+            "plaintext" => Ok(Self::Plaintext),
+            _ => Err("it is encrypted or plaintext".to_owned()),
+        }
+    }
+}
+
+/// Whether clients must show a certificate, where there is a CA to check it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientAuthKind {
+    Optional,
+    Required,
+}
+
+pub(super) fn envelope(text: &str) -> Result<Envelope, String> {
+    text.parse()
+}
+
+pub(super) fn client_auth(text: &str) -> Result<ClientAuthKind, String> {
+    match text {
+        "optional" => Ok(ClientAuthKind::Optional),
+        "required" => Ok(ClientAuthKind::Required),
+        _ => Err("it is required or optional".to_owned()),
+    }
+}
+
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("it names no file".to_owned()) } else { Ok(text.into()) }
+}
+
+/// A path of a URL without its query, or [`ANY_PATH`].
+pub(super) fn websocket_path(text: &str) -> Result<String, String> {
+    let is_path = text.starts_with('/')
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+    if is_path || text == ANY_PATH {
+        Ok(text.to_owned())
+    } else {
+        Err("it is a path such as /rsocket, or any".to_owned())
     }
 }
 
@@ -215,6 +262,9 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
 fn split_where(text: &str, border: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(border).unwrap_or(text.len()))
 }
+
+/// Stands for every path.
+pub(super) const ANY_PATH: &str = "any";
 
 const ANY_HOST: &str = "0.0.0.0";
 const ADDR_FORM: &str = "it is host:port, [IPv6 address]:port, or off";
