@@ -178,12 +178,8 @@ impl Decoder {
     }
 
     #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
-        let joined = match &self.state {
-            State::Joined(message) => message.capacity(),
-            State::Boundary | State::Message { .. } | State::Fragment { .. } => 0,
-        };
-        joined + self.fragments.as_ref().map_or(0, BytesMut::capacity)
+    pub(super) fn holds_memory(&self) -> bool {
+        matches!(self.state, State::Joined(_)) || self.fragments.is_some()
     }
 
     /// The header that `raw` begins with, if it is all there. Takes nothing.

@@ -147,6 +147,20 @@ fn reading_goes_on_after_closing_until_the_peer_closes() {
 }
 
 #[test]
+fn no_pong_follows_a_close_frame_that_waits() {
+    for role in ROLES {
+        let (mut socket, far) = open(role);
+        far.incoming.set_capacity(0);
+        assert!(poll_close(&mut socket).is_pending());
+        far.outgoing.push(&frame(role, PING, b"late"));
+        read(&mut socket, 100);
+        far.incoming.set_capacity(100);
+        assert!(matches!(poll_close(&mut socket), Poll::Ready(Ok(()))));
+        assert_eq!(take_frames(role, far.incoming.take()), [(CLOSE, close(1000, ""))]);
+    }
+}
+
+#[test]
 fn nothing_is_written_after_a_close_frame() {
     for role in ROLES {
         let (mut socket, far) = open(role);
