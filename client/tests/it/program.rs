@@ -95,6 +95,7 @@ fn a_bad_option_ends_with_2_and_names_it() {
         "--log=no=such=level",
         "--max-text-bytes=0",
         "--push=maybe",
+        "--tls-ca=ca.pem",
         "--x",
     ] {
         let kept = good.iter().filter(|option| option.split('=').next() != bad.split('=').next());

@@ -43,9 +43,9 @@
 //! an RSA key of 2048 bits, a tenth of that with ECDSA. That is common practice; who expects thousands of connections
 //! at once takes an ECDSA key.
 //!
-//! An open connection holds 4 KiB for reading while it is idle, and at most one record of 16 KiB with its plaintext when it is
-//! not; for writing nothing, and at most 32 KiB where the peer takes nothing. During a handshake, messages of the peer's
-//! may have 64 KiB.
+//! An idle connection takes about 8 KiB, half of it to read into. One that is not idle takes at most a record of 16 KiB more for reading,
+//! twice, as it came and in plain; and for writing at most 32 KiB, where the peer does not take it. During a handshake, messages
+//! of the peer's may have 64 KiB.
 //!
 //! # Decisions
 //!

@@ -2,9 +2,7 @@
 
 use super::wire::{Head, Wire};
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_rustls::rustls::{
-    AlertDescription, CertificateError, Error, PeerIncompatible, pki_types::ServerName,
-};
+use futures_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use std::io;
 
 /// The same error with its reason in words, as far as TLS is the reason. `head` is what the peer sent first.
@@ -62,13 +60,13 @@ pub(super) fn of_certificate(error: &CertificateError) -> String {
         }
         E::NotValidForName => "it is for another server name".to_owned(),
         E::NotValidForNameContext { expected, presented } => {
-            let expected = match expected {
-                ServerName::DnsName(name) => name.as_ref().to_owned(),
-                other => other.to_str().into_owned(),
-            };
+            let expected = expected.to_str();
             match &presented[..] {
                 [] => format!("it has no subject alternative name, where {expected} is expected"),
-                names => format!("it is for {}, not for {expected}", names.join(", ")),
+                names => {
+                    let names = names.iter().map(|name| bare(name)).collect::<Vec<_>>();
+                    format!("it is for {}, not for {expected}", names.join(", "))
+                }
             }
         }
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
@@ -83,6 +81,12 @@ pub(super) fn of_certificate(error: &CertificateError) -> String {
         },
         error => error.to_string(),
     }
+}
+
+/// The verifier gives names as `DnsName("localhost")` and `IpAddress(127.0.0.1)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 fn of_alert(alert: AlertDescription) -> String {

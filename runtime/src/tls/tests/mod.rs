@@ -8,11 +8,19 @@ mod wire;
 
 use super::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles};
 use crate::testing::{Duplex, Task, duplex, run};
+use futures_rustls::{
+    TlsConnector, client,
+    pki_types::{CertificateDer, pem::PemObject},
+    rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::ring},
+};
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 type Met = io::Result<MaybeTls<Duplex>>;
@@ -74,6 +82,29 @@ fn meet(server: &ServerTls, client: &ClientTls, host: &str) -> (Met, Met) {
 fn pair() -> (MaybeTls<Duplex>, MaybeTls<Duplex>) {
     let (server, client) = meet(&server("server"), &client(), "localhost");
     (server.unwrap(), client.unwrap())
+}
+
+/// rustls itself as the peer, with settings of its own.
+fn raw_config(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(pem("ca.pem")).unwrap()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn meet_raw(
+    server: &ServerTls,
+    config: &Arc<ClientConfig>,
+) -> (Met, io::Result<client::TlsStream<Duplex>>) {
+    let (near, far) = duplex(100_000);
+    let mut server = accepting(server, near);
+    let connector = TlsConnector::from(Arc::clone(config));
+    let mut client = Task::new(connector.connect("localhost".try_into().unwrap(), far));
+    run(&mut [&mut server, &mut client]);
+    (server.output().unwrap(), client.output().unwrap())
 }
 
 /// A directory that is gone with the value.
