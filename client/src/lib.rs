@@ -35,11 +35,26 @@
 
 mod client;
 mod run;
-#[cfg(all(test, feature = "tokio"))]
-mod tests;
 mod url;
 
 pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn};
 pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
 pub use url::{ProxyUrl, UrlError};
+
+#[cfg(test)]
+#[path = "."]
+mod on_smol {
+    use prometheus_rsocket_smol::Smol as Leaf;
+
+    mod tests;
+}
+
+#[cfg(test)]
+#[path = "."]
+mod on_tokio {
+    use prometheus_rsocket_tokio::Tokio as Leaf;
+
+    #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
+    mod tests;
+}

@@ -138,7 +138,7 @@ impl Default for Config {
             listen_tcp: ListenAddr::any(7001),
             listen_websocket: ListenAddr::any(8081),
             listen_http: ListenAddr::any(8080),
-            runtime: RuntimeKind::Tokio,
+            runtime: RuntimeKind::default(),
             demo: 0,
             log: "info".to_owned(),
             scrape_timeout: Duration::from_secs(10),
