@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_env_filter(EnvFilter::new(&args.log))
         .init();
-    let ended = match args.runtime {
+    let ended: io::Result<ExitCode> = match args.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => {
             prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| run(runtime, args))
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             eprintln!("error: --runtime {other}: this program is built without it");
-            return ExitCode::from(2);
+            Ok(ExitCode::from(2))
         }
     };
     ended.unwrap_or_else(|error| {

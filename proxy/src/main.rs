@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Ok(limit) => tracing::debug!(limit, "file descriptors"),
         Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
     }
-    let ended = match config.runtime {
+    let ended: io::Result<ExitCode> = match config.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => {
             prometheus_rsocket_smol::Smol::block_on(None, |runtime| run(runtime, config))
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             eprintln!("error: --runtime {}: this program is built without it", other.name());
-            return ExitCode::from(2);
+            Ok(ExitCode::from(2))
         }
     };
     ended.unwrap_or_else(|error| {
