@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE", value_name = "URL")]
     pub(crate) scrape: ScrapeUrl,
     /// The runtime to run on
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value = "tokio")]
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
     pub(crate) runtime: RuntimeKind,
     /// What to log, as `tracing` filters are written
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
@@ -146,6 +146,13 @@ impl Args {
 pub(crate) enum RuntimeKind {
     Smol,
     Tokio,
+}
+
+/// tokio, unless smol alone is built in.
+impl Default for RuntimeKind {
+    fn default() -> Self {
+        if cfg!(feature = "smol") && !cfg!(feature = "tokio") { Self::Smol } else { Self::Tokio }
+    }
 }
 
 impl fmt::Display for RuntimeKind {

@@ -35,8 +35,6 @@
 
 mod client;
 mod run;
-#[cfg(all(test, feature = "tokio"))]
-mod tests;
 mod transport;
 mod url;
 
@@ -45,3 +43,20 @@ pub use prometheus_rsocket_protocol::agent::{BackoffConfig, PushFailure, PushMod
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
 pub use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, TlsError};
 pub use url::{ProxyUrl, Scheme, UrlError};
+
+#[cfg(test)]
+#[path = "."]
+mod on_smol {
+    use prometheus_rsocket_smol::Smol as Leaf;
+
+    mod tests;
+}
+
+#[cfg(test)]
+#[path = "."]
+mod on_tokio {
+    use prometheus_rsocket_tokio::Tokio as Leaf;
+
+    #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
+    mod tests;
+}

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::EnvFilter;
 
+#[cfg(not(any(feature = "smol", feature = "tokio")))]
+compile_error!("the program needs a runtime: build it with the feature `tokio` or `smol`");
+
 fn main() -> ExitCode {
     let args = Args::parse();
     args.check().unwrap_or_else(|error| error.exit());
@@ -30,20 +33,25 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_env_filter(EnvFilter::new(&args.log))
         .init();
-    match args.runtime {
+    let ended: io::Result<ExitCode> = match args.runtime {
+        #[cfg(feature = "smol")]
+        RuntimeKind::Smol => {
+            prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| run(runtime, args, tls))
+        }
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => {
             prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| run(runtime, args, tls))
-                .unwrap_or_else(|error| {
-                    tracing::error!(%error, "cannot start the runtime");
-                    ExitCode::FAILURE
-                })
         }
+        #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             eprintln!("error: --runtime {other}: this program is built without it");
-            ExitCode::from(2)
+            Ok(ExitCode::from(2))
         }
-    }
+    };
+    ended.unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot start the runtime");
+        ExitCode::FAILURE
+    })
 }
 
 async fn run<R: Runtime>(runtime: R, args: Args, tls: Option<ClientTls>) -> ExitCode {

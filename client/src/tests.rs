@@ -1,22 +1,25 @@
-//! What goes wrong around a client, on tokio. That it talks to proxies is tested from outside.
+//! What goes wrong around a client, on each runtime. That it talks to proxies is tested from outside.
 
+use super::Leaf;
 use crate::{Client, Config, ConnectError, MetricsError, PushFailure, Status, from_fn};
-use futures_lite::Stream;
+use futures_lite::Stream as _;
 use futures_lite::future::poll_once;
 use prometheus_rsocket_protocol::connection::{self, Connection, Event, StreamFailure};
 use prometheus_rsocket_protocol::envelope::PLAINTEXT;
 use prometheus_rsocket_protocol::{Machine, Payload};
 use prometheus_rsocket_runtime::{DriverConfig, JobLost, Listener, Runtime, drive};
-use prometheus_rsocket_tokio::{Tokio, TokioListener, TokioStream, TokioTimer};
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Runs on tokio, to its end.
-fn on_tokio<F: Future>(main: impl FnOnce(Tokio) -> F) -> F::Output {
-    Tokio::block_on(Some(1), main).unwrap()
+type Stream = <Leaf as Runtime>::Stream;
+type TcpListener = <Leaf as Runtime>::Listener;
+
+/// Runs on the runtime, to its end.
+fn on_leaf<F: Future>(main: impl FnOnce(Leaf) -> F) -> F::Output {
+    Leaf::block_on(Some(1), main).unwrap()
 }
 
 fn config(address: SocketAddr) -> Config {
@@ -29,7 +32,7 @@ fn nowhere() -> Config {
 
 #[test]
 fn nobody_waits_for_a_client_whose_future_was_dropped() {
-    on_tokio(|runtime| async move {
+    on_leaf(|runtime| async move {
         let (client, running) = Client::new(runtime, nowhere(), from_fn(no_metrics));
         // Said to nobody, as the client does not run yet.
         let mut push = Box::pin(client.push_and_close());
@@ -45,7 +48,7 @@ fn nobody_waits_for_a_client_whose_future_was_dropped() {
 
 #[test]
 fn a_push_does_not_wait_for_a_connection_that_does_not_come() {
-    on_tokio(|runtime| async move {
+    on_leaf(|runtime| async move {
         let mut config = nowhere();
         config.connect_timeout = Duration::MAX;
         config.agent.push_timeout = Duration::from_millis(20);
@@ -59,10 +62,10 @@ fn a_push_does_not_wait_for_a_connection_that_does_not_come() {
 
 #[test]
 fn the_status_says_why_there_is_no_connection() {
-    on_tokio(|runtime| async move {
+    on_leaf(|runtime| async move {
         // A port that was free a moment ago refuses.
         let address = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap().local_addr().unwrap();
-        let client = Client::spawn(config(address), from_fn(no_metrics));
+        let client = spawn(&runtime, config(address), from_fn(no_metrics));
         let (reason, retry_at) = loop {
             match client.status() {
                 Status::Waiting { reason, retry_at } => break (reason, retry_at),
@@ -80,13 +83,13 @@ fn the_status_says_why_there_is_no_connection() {
 
 #[test]
 fn no_limit_is_a_limit_too() {
-    on_tokio(|runtime| async move {
+    on_leaf(|runtime| async move {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let mut config = config(listener.local_addr().unwrap());
         config.connect_timeout = Duration::MAX;
         config.metrics_timeout = Duration::MAX;
         config.agent.push_timeout = Duration::MAX;
-        let client = Client::spawn(config, from_fn(|| Ok::<_, MetricsError>("a 1\n".to_owned())));
+        let client = spawn(&runtime, config, from_fn(|| Ok::<_, MetricsError>("a 1\n".to_owned())));
         let heard = proxy(runtime, listener, 1);
         client.connect(Duration::MAX).await.unwrap();
         assert_eq!(heard.recv().await.unwrap(), Ok("a 1\n".to_owned()));
@@ -96,7 +99,7 @@ fn no_limit_is_a_limit_too() {
 
 #[test]
 fn metrics_that_panic_fail_their_scrape_and_nothing_else() {
-    on_tokio(|runtime| async move {
+    on_leaf(|runtime| async move {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let config = config(listener.local_addr().unwrap());
         let mut asked = 0;
@@ -109,7 +112,7 @@ fn metrics_that_panic_fail_their_scrape_and_nothing_else() {
                 Ok(format!("asked {number}\n"))
             }
         };
-        let client = Client::spawn(config, metrics);
+        let client = spawn(&runtime, config, metrics);
         let heard = proxy(runtime, listener, 3);
         for _ in 0..2 {
             let error = heard.recv().await.unwrap().unwrap_err();
@@ -122,7 +125,7 @@ fn metrics_that_panic_fail_their_scrape_and_nothing_else() {
 
 #[test]
 fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
-    on_tokio(|runtime| async move {
+    on_leaf(|runtime| async move {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let mut config = config(listener.local_addr().unwrap());
         config.metrics_timeout = Duration::MAX;
@@ -136,7 +139,7 @@ fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
                 pending().await
             }
         };
-        let client = Client::spawn(config, metrics);
+        let client = spawn(&runtime, config, metrics);
         let (cancel, cancels) = async_channel::bounded::<()>(1);
         runtime.clone().spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
@@ -161,14 +164,25 @@ fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
     });
 }
 
+/// A client that runs.
+fn spawn<M, F>(runtime: &Leaf, config: Config, metrics: M) -> Client<Leaf>
+where
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
+{
+    let (client, running) = Client::new(runtime.clone(), config, metrics);
+    runtime.spawn(running);
+    client
+}
+
 fn no_metrics() -> Result<String, MetricsError> {
     Err("there are none".into())
 }
 
 /// A proxy that accepts one client, asks so many times, one after the other, and tells what it hears.
 fn proxy(
-    runtime: Tokio,
-    listener: TokioListener,
+    runtime: Leaf,
+    listener: TcpListener,
     mut scrapes: usize,
 ) -> async_channel::Receiver<Result<String, String>> {
     let (tell, heard) = async_channel::unbounded();
@@ -202,18 +216,18 @@ fn proxy(
 
 /// A runtime whose network takes every connection attempt and answers none.
 #[derive(Clone)]
-struct Unreachable(Tokio);
+struct Unreachable(Leaf);
 
 impl Runtime for Unreachable {
-    type Stream = TokioStream;
-    type Listener = TokioListener;
-    type Timer = TokioTimer;
+    type Stream = Stream;
+    type Listener = TcpListener;
+    type Timer = <Leaf as Runtime>::Timer;
 
     fn now(&self) -> Instant {
         self.0.now()
     }
 
-    fn timer(&self) -> TokioTimer {
+    fn timer(&self) -> Self::Timer {
         self.0.timer()
     }
 
@@ -228,11 +242,11 @@ impl Runtime for Unreachable {
         self.0.unblock(job)
     }
 
-    async fn connect(&self, _host: &str, _port: u16) -> io::Result<TokioStream> {
+    async fn connect(&self, _host: &str, _port: u16) -> io::Result<Stream> {
         pending().await
     }
 
-    async fn bind(&self, addr: SocketAddr) -> io::Result<TokioListener> {
+    async fn bind(&self, addr: SocketAddr) -> io::Result<TcpListener> {
         self.0.bind(addr).await
     }
 }

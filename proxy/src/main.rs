@@ -7,6 +7,9 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+#[cfg(not(any(feature = "smol", feature = "tokio")))]
+compile_error!("the program needs a runtime: build it with the feature `tokio` or `smol`");
+
 fn main() -> ExitCode {
     let config = match Config::from_args(std::env::args_os(), |name| std::env::var_os(name)) {
         Ok(config) => config,
@@ -26,20 +29,25 @@ fn main() -> ExitCode {
         Ok(limit) => tracing::debug!(limit, "file descriptors"),
         Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
     }
-    match config.runtime {
+    let ended: io::Result<ExitCode> = match config.runtime {
+        #[cfg(feature = "smol")]
+        RuntimeKind::Smol => {
+            prometheus_rsocket_smol::Smol::block_on(None, |runtime| run(runtime, config))
+        }
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => {
-            let run = |runtime| run(runtime, config);
-            prometheus_rsocket_tokio::Tokio::block_on(None, run).unwrap_or_else(|error| {
-                tracing::error!(%error, "cannot start the runtime");
-                ExitCode::FAILURE
-            })
+            prometheus_rsocket_tokio::Tokio::block_on(None, |runtime| run(runtime, config))
         }
+        #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             eprintln!("error: --runtime {}: this program is built without it", other.name());
-            ExitCode::from(2)
+            Ok(ExitCode::from(2))
         }
-    }
+    };
+    ended.unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot start the runtime");
+        ExitCode::FAILURE
+    })
 }
 
 async fn run<R: Runtime>(runtime: R, config: Config) -> ExitCode {

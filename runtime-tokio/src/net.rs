@@ -13,7 +13,7 @@ use tokio::{
 
 /// A TCP connection.
 #[derive(Debug)]
-pub struct TokioStream(TcpStream);
+pub struct TokioStream(pub(crate) TcpStream);
 
 impl TokioStream {
     pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Self> {

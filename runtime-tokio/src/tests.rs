@@ -1,2 +1,2 @@
-mod drive;
-mod seam;
+mod conformance;
+mod own;

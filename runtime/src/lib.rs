@@ -2,7 +2,8 @@
 //! runtime can fill, and the one driver that is written against it.
 //!
 //! - [`Runtime`] is the seam: a clock and timers, `spawn`, `unblock`, `connect`, `bind`. Leaf crates implement it
-//!   (`prometheus-rsocket-tokio` is one); nothing in here knows which runtime it is on.
+//!   (`prometheus-rsocket-tokio`, `prometheus-rsocket-smol`); nothing in here knows which runtime it is on. What every
+//!   leaf must do is written once, as tests (feature `conformance`).
 //! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over.
 //!   An [`Owner`] stands beside it, which hands commands to the machine and takes its events.
 //! - [`sleep_until`] and [`timeout`] are what one expects, on any runtime.

@@ -29,7 +29,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// A timer that is not armed yet.
     fn timer(&self) -> Self::Timer;
 
-    /// Runs `future` to its end in the background. It is detached: nothing cancels it, save the end of the runtime.
+    /// Runs `future` to its end in the background. It is detached: nothing cancels it, save the end of the runtime, which
+    /// drops it. A panic ends that future only.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 
     /// Runs `job`, which computes for long or blocks, on a thread where it holds up no other future.
@@ -85,7 +86,7 @@ pub trait Listener: Send + Sync + 'static {
 
 /// A timer that can be armed again and again, at little cost.
 pub trait Timer: Send + Sync + Unpin + 'static {
-    /// Arms the timer for `deadline` in place of what it was armed for. No wake-up follows until it is polled again.
+    /// Arms the timer for `deadline` in place of what it was armed for. Poll it then: until that, a wake-up may come or not.
     fn reset(&mut self, deadline: Instant);
 
     /// Ready from the deadline on, and then until the next [`reset`](Self::reset); never before the deadline has

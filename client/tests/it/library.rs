@@ -1,3 +1,4 @@
+use super::Leaf;
 use crate::proxy::{FakeProxy, opened};
 use prometheus_rsocket_client::{
     BackoffConfig, Client, Config, ConnectError, PushFailure, PushMode,
@@ -6,7 +7,6 @@ use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::connection::{CloseReason, Event, StreamFailure};
 use prometheus_rsocket_protocol::frame::ErrorCode;
 use prometheus_rsocket_runtime::Runtime;
-use prometheus_rsocket_tokio::Tokio;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,10 +16,10 @@ const LONG: Duration = Duration::from_secs(20);
 /// Runs a client in threads of its own, with metrics that count how often they were asked for, and what is done with it there.
 fn client<F: Future<Output = T>, T: Send + 'static>(
     config: Config,
-    act: impl FnOnce(Client<Tokio>) -> F + Send + 'static,
+    act: impl FnOnce(Client<Leaf>, Leaf) -> F + Send + 'static,
 ) -> JoinHandle<T> {
     thread::spawn(move || {
-        Tokio::block_on(Some(1), |runtime| async move {
+        Leaf::block_on(Some(1), |runtime| async move {
             let mut asked = 0;
             let metrics = move || {
                 asked += 1;
@@ -27,7 +27,7 @@ fn client<F: Future<Output = T>, T: Send + 'static>(
             };
             let (client, running) = Client::new(runtime.clone(), config, metrics);
             runtime.spawn(running);
-            act(client).await
+            act(client, runtime).await
         })
         .unwrap()
     })
@@ -44,10 +44,9 @@ fn config(proxy: &FakeProxy) -> Config {
 fn scrapes_are_answered_and_the_last_push_waits_for_its_word() {
     let proxy = FakeProxy::new();
     let (go, wait) = mpsc::channel::<()>();
-    let running = client(config(&proxy), |client| async move {
+    let running = client(config(&proxy), |client, runtime| async move {
         client.connect(LONG).await.unwrap();
         assert!(client.is_ready());
-        let runtime = Tokio::current();
         runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
         client.push_and_close().await
     });
@@ -73,7 +72,7 @@ fn a_push_told_and_forgotten_comes_before_the_end() {
     let proxy = FakeProxy::new();
     let mut config = config(&proxy);
     config.agent.push = PushMode::FireAndForget;
-    let running = client(config, |client| async move { client.push_and_close().await });
+    let running = client(config, |client, _| async move { client.push_and_close().await });
     let mut peer = proxy.accept_with_key();
     match peer.next() {
         Event::FireAndForget { payload, .. } => assert_eq!(opened(&payload), "asked_total 1\n"),
@@ -87,7 +86,7 @@ fn a_push_told_and_forgotten_comes_before_the_end() {
 #[test]
 fn a_refused_push_says_why() {
     let proxy = FakeProxy::new();
-    let running = client(config(&proxy), |client| async move { client.push_and_close().await });
+    let running = client(config(&proxy), |client, _| async move { client.push_and_close().await });
     let mut peer = proxy.accept_with_key();
     let (stream_id, _) = peer.pushed();
     peer.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, "no room").unwrap();
@@ -101,8 +100,8 @@ fn a_refused_push_says_why() {
 fn it_connects_again_after_whatever_happens() {
     let proxy = FakeProxy::new();
     let (go, wait) = mpsc::channel::<()>();
-    let running = client(config(&proxy), |client| async move {
-        Tokio::current().unblock(move || wait.recv().unwrap()).await.unwrap();
+    let running = client(config(&proxy), |client, runtime| async move {
+        runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
         client.close().await;
         client.push_and_close().await
     });
@@ -122,7 +121,7 @@ fn it_connects_again_after_whatever_happens() {
 #[test]
 fn without_a_key_it_is_not_connected() {
     let proxy = FakeProxy::new();
-    let running = client(config(&proxy), |client| async move {
+    let running = client(config(&proxy), |client, _| async move {
         let connected = client.connect(Duration::from_millis(50)).await;
         client.close().await;
         (connected, client.connect(LONG).await)
@@ -138,11 +137,11 @@ fn without_a_key_it_is_not_connected() {
 fn when_the_last_handle_is_dropped_it_closes() {
     let proxy = FakeProxy::new();
     let (go, wait) = mpsc::channel::<()>();
-    let running = client(config(&proxy), |client| async move {
+    let running = client(config(&proxy), |client, runtime| async move {
         client.connect(LONG).await.unwrap();
         drop(client);
         // The runtime must live until the client has said goodbye.
-        Tokio::current().unblock(move || wait.recv().unwrap()).await.unwrap();
+        runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
     });
     let mut peer = proxy.accept_with_key();
     assert!(matches!(peer.next(), Event::Closed { reason: CloseReason::PeerError { .. } }));
@@ -156,7 +155,7 @@ fn metrics_that_cannot_be_had_are_an_error_to_the_proxy() {
     let proxy = FakeProxy::new();
     let config = config(&proxy);
     let running = thread::spawn(move || {
-        Tokio::block_on(Some(1), |runtime| async move {
+        Leaf::block_on(Some(1), |runtime| async move {
             let metrics = || async { Err("the registry is on fire".into()) };
             let (client, running) = Client::new(runtime.clone(), config, metrics);
             runtime.spawn(running);

@@ -1,5 +1,21 @@
 //! The client library and the relay program, against a proxy made of the protocol crate on plain blocking sockets.
 
-mod library;
 mod program;
 mod proxy;
+#[cfg(feature = "tokio")]
+mod spawn;
+
+#[path = "."]
+mod smol {
+    use prometheus_rsocket_smol::Smol as Leaf;
+
+    mod library;
+}
+
+#[path = "."]
+mod tokio {
+    use prometheus_rsocket_tokio::Tokio as Leaf;
+
+    #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
+    mod library;
+}

@@ -30,8 +30,9 @@ fn endpoint(answers: &'static [&'static str]) -> String {
     url
 }
 
-fn start(proxy: &FakeProxy, endpoint: &str) -> Child {
-    program().args(["--proxy", &proxy.url(), "--scrape", endpoint]).spawn().unwrap()
+/// Starts the program, with further arguments.
+fn start(proxy: &FakeProxy, endpoint: &str, args: &[&str]) -> Child {
+    program().args(args).args(["--proxy", &proxy.url(), "--scrape", endpoint]).spawn().unwrap()
 }
 
 fn terminate(child: &Child) {
@@ -41,12 +42,20 @@ fn terminate(child: &Child) {
 
 #[test]
 fn metrics_are_relayed_and_pushed_on_sigterm() {
+    for (runtime, _) in RUNTIMES.iter().filter(|(_, is_built_in)| *is_built_in) {
+        relays_and_pushes(&["--runtime", runtime]);
+    }
+    // The default is one that is built in.
+    relays_and_pushes(&[]);
+}
+
+fn relays_and_pushes(args: &[&str]) {
     let proxy = FakeProxy::new();
     let endpoint = endpoint(&[
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: 4\r\n\r\na 1\n",
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\na 2\n",
     ]);
-    let mut child = start(&proxy, &endpoint);
+    let mut child = start(&proxy, &endpoint, args);
     let mut peer = proxy.accept_with_key();
     assert_eq!(peer.scraped(), "a 1\n");
     terminate(&child);
@@ -67,7 +76,7 @@ fn an_endpoint_that_is_of_no_use_is_named_to_the_proxy() {
         "not HTTP at all\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na",
     ]);
-    let mut child = start(&proxy, &endpoint);
+    let mut child = start(&proxy, &endpoint, &[]);
     let mut peer = proxy.accept_with_key();
     for part in ["500", "application/openmetrics-text", "does not speak HTTP", "breaks off"] {
         let Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } = peer.scrape()
@@ -84,11 +93,22 @@ fn an_endpoint_that_is_of_no_use_is_named_to_the_proxy() {
 }
 
 #[test]
+fn a_runtime_that_is_not_built_in_ends_with_2() {
+    for (runtime, _) in RUNTIMES.iter().filter(|(_, is_built_in)| !is_built_in) {
+        let good = ["--proxy=tcp://localhost", "--scrape=http://localhost/metrics"];
+        let output = program().args(good).args(["--runtime", runtime]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(&format!("--runtime {runtime}")), "{message}");
+    }
+}
+
+#[test]
 fn a_bad_option_ends_with_2_and_names_it() {
     let good = ["--proxy=tcp://localhost", "--scrape=http://localhost/metrics"];
     for bad in [
         "--proxy=http://x",
-        "--proxy=wss://x",
+        "--proxy=wss://name@x",
         "--scrape=nowhere",
         "--scrape=http://name:secret@localhost/metrics",
         "--backoff-min=5",
@@ -105,3 +125,6 @@ fn a_bad_option_ends_with_2_and_names_it() {
         assert!(message.contains(bad.split('=').next().unwrap()), "{message}");
     }
 }
+
+const RUNTIMES: [(&str, bool); 2] =
+    [("smol", cfg!(feature = "smol")), ("tokio", cfg!(feature = "tokio"))];

@@ -57,8 +57,7 @@ pub(super) struct Args {
     )]
     pub(super) micrometer_websocket_port: Option<ListenAddr>,
 
-    /// The async runtime: tokio or smol, as far as built in [default: tokio]
-    #[arg(long, value_name = "RUNTIME", value_parser = value::runtime)]
+    #[arg(long, value_name = "RUNTIME", value_parser = value::runtime, help = runtime_help())]
     pub(super) runtime: Option<RuntimeKind>,
 
     /// Run so many small example applications inside this process [default: 0]
@@ -132,6 +131,11 @@ pub(super) struct Args {
     /// How long scrapes under way may go on after a signal to stop [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = value::duration)]
     pub(super) shutdown_timeout: Option<Duration>,
+}
+
+fn runtime_help() -> String {
+    let default = RuntimeKind::default().name();
+    format!("The async runtime: tokio or smol, as far as built in [default: {default}]")
 }
 
 const AFTER_HELP: &str = "\

@@ -183,7 +183,7 @@ impl Default for Config {
             tls_reload_interval: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             websocket_path: None,
-            runtime: RuntimeKind::Tokio,
+            runtime: RuntimeKind::default(),
             demo: 0,
             log: "info".to_owned(),
             scrape_timeout: Duration::from_secs(10),

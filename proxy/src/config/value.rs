@@ -87,6 +87,13 @@ impl RuntimeKind {
     }
 }
 
+/// tokio, unless smol alone is built in.
+impl Default for RuntimeKind {
+    fn default() -> Self {
+        if cfg!(feature = "smol") && !cfg!(feature = "tokio") { Self::Smol } else { Self::Tokio }
+    }
+}
+
 impl FromStr for RuntimeKind {
     type Err = String;
 

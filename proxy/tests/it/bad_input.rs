@@ -1,5 +1,5 @@
+use super::world::{World, exchange};
 use crate::app::App;
-use crate::world::{World, exchange};
 use bytes::BytesMut;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::{

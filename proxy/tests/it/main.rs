@@ -1,8 +1,27 @@
 //! The whole proxy over loopback: applications and scrapers that speak to it from plain blocking sockets.
+#![expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
 
 mod app;
-mod bad_input;
 mod program;
-mod pushes;
-mod scrapes;
-mod world;
+
+#[path = "."]
+mod smol {
+    use prometheus_rsocket_smol::Smol as Leaf;
+    const OPTION: &str = "--runtime=smol";
+
+    mod bad_input;
+    mod pushes;
+    mod scrapes;
+    mod world;
+}
+
+#[path = "."]
+mod tokio {
+    use prometheus_rsocket_tokio::Tokio as Leaf;
+    const OPTION: &str = "--runtime=tokio";
+
+    mod bad_input;
+    mod pushes;
+    mod scrapes;
+    mod world;
+}

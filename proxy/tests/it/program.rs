@@ -25,9 +25,12 @@ fn a_bad_flag_ends_with_2_and_names_it() {
 
 #[test]
 fn a_runtime_that_is_not_built_in_ends_with_2() {
-    let output = run(&["--runtime=smol"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("--runtime smol"));
+    for (runtime, _) in RUNTIMES.iter().filter(|(_, is_built_in)| !is_built_in) {
+        let output = run(&["--runtime", runtime]);
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(&format!("--runtime {runtime}")), "{message}");
+    }
 }
 
 #[test]
@@ -41,8 +44,17 @@ fn an_address_in_use_ends_with_1_and_names_it() {
 
 #[test]
 fn each_listener_is_named_once_in_the_log() {
+    for (runtime, _) in RUNTIMES.iter().filter(|(_, is_built_in)| *is_built_in) {
+        names_each_listener(&["--runtime", runtime]);
+    }
+    // The default is one that is built in.
+    names_each_listener(&[]);
+}
+
+fn names_each_listener(args: &[&str]) {
     let mut child = program()
         .args(["--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"])
+        .args(args)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -56,3 +68,6 @@ fn each_listener_is_named_once_in_the_log() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+const RUNTIMES: [(&str, bool); 2] =
+    [("smol", cfg!(feature = "smol")), ("tokio", cfg!(feature = "tokio"))];

@@ -1,5 +1,5 @@
+use super::world::World;
 use crate::app::App;
-use crate::world::World;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::connection::{Event, StreamFailure};
 use prometheus_rsocket_protocol::frame::ErrorCode;

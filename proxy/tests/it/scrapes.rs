@@ -1,5 +1,6 @@
+use super::OPTION;
+use super::world::{World, get};
 use crate::app::App;
-use crate::world::{World, get};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::connection::{CloseReason, Event};
 use prometheus_rsocket_protocol::frame::ErrorCode;
@@ -124,4 +125,7 @@ fn the_pages_say_how_it_is() {
     for part in ["/metrics/connected", "/metrics/proxy", &world.tcp.to_string()] {
         assert!(page.contains(part), "{part} is on {page}");
     }
+    let build =
+        format!("prometheus_proxy_build_info{{runtime=\"{}\"", &OPTION["--runtime=".len()..]);
+    assert!(get(world.http, "/metrics/proxy", "").text().contains(&build));
 }

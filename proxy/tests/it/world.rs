@@ -1,7 +1,7 @@
+use super::{Leaf, OPTION};
 use prometheus_rsocket_proxy::config::Config;
 use prometheus_rsocket_proxy::shutdown::ShutdownTrigger;
 use prometheus_rsocket_proxy::{Proxy, shutdown};
-use prometheus_rsocket_tokio::Tokio;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
@@ -18,13 +18,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(options: &[&str]) -> Self {
-        let mut args = vec!["proxy", "--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"];
+        let mut args =
+            vec!["proxy", OPTION, "--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"];
         args.extend(options);
         let config = Config::from_args(args, |_name| None).unwrap();
         let (trigger, shutdown) = shutdown::channel();
         let (started, addresses) = mpsc::channel();
         let thread = thread::spawn(move || {
-            Tokio::block_on(Some(2), |runtime| async move {
+            Leaf::block_on(Some(2), |runtime| async move {
                 let proxy = Proxy::bind(runtime, config).await.unwrap();
                 let (tcp, http) = (proxy.tcp_address(), proxy.http_address());
                 started.send((tcp.unwrap(), http.unwrap())).unwrap();

@@ -1,6 +1,22 @@
 mod negotiate;
 mod router;
-mod serve;
+
+#[path = "."]
+mod smol {
+    use super::*;
+    use prometheus_rsocket_smol::{Smol as Leaf, SmolStream as Stream};
+
+    mod serve;
+}
+
+#[path = "."]
+mod tokio {
+    use super::*;
+    use prometheus_rsocket_tokio::{Tokio as Leaf, TokioStream as Stream};
+
+    #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
+    mod serve;
+}
 
 use super::*;
 use crate::telemetry::Telemetry;

@@ -2,12 +2,11 @@ use super::*;
 use crate::shutdown::{self, ShutdownTrigger};
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, future::zip, io::BufReader};
 use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
-use prometheus_rsocket_tokio::{Tokio, TokioStream};
 use std::{future::Future, net::SocketAddr};
 
 /// The HTTP side on a loopback port.
 struct Site {
-    runtime: Tokio,
+    runtime: Leaf,
     addr: SocketAddr,
     setup: Setup,
     trigger: ShutdownTrigger,
@@ -15,7 +14,7 @@ struct Site {
 }
 
 fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Site) -> F) {
-    let run = |runtime: Tokio| async move {
+    let run = |runtime: Leaf| async move {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let setup = setup();
@@ -30,7 +29,7 @@ fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Site) -> F)
         let give_up = runtime.now() + Duration::from_secs(30);
         timeout(&runtime, give_up, test(site)).await.expect("the test ends");
     };
-    Tokio::block_on(Some(2), run).unwrap();
+    Leaf::block_on(Some(2), run).unwrap();
 }
 
 impl Site {
@@ -52,7 +51,7 @@ impl Site {
 }
 
 struct Client {
-    stream: BufReader<TokioStream>,
+    stream: BufReader<Stream>,
 }
 
 impl Client {

@@ -1,0 +1,111 @@
+use futures_io::{AsyncRead, AsyncWrite};
+use prometheus_rsocket_runtime::Listener;
+use smol::Async;
+use std::{
+    io::{self, IoSlice},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// A TCP connection.
+#[derive(Debug)]
+pub struct SmolStream(pub(crate) Async<TcpStream>);
+
+impl SmolStream {
+    pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Self> {
+        Self::connect_any(resolve(host, port).await?).await
+    }
+
+    /// Connects to the first address that lets us.
+    pub(crate) async fn connect_any(addrs: Vec<SocketAddr>) -> io::Result<Self> {
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the host has no address");
+        for addr in addrs {
+            match Async::<TcpStream>::connect(addr).await {
+                Ok(stream) => return Self::new(stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn new(stream: Async<TcpStream>) -> io::Result<Self> {
+        stream.get_ref().set_nodelay(true)?;
+        Ok(Self(stream))
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(literal) = host.parse::<IpAddr>() {
+        return Ok(vec![(literal, port).into()]);
+    }
+    let host = host.to_owned();
+    smol::unblock(move || Ok((host, port).to_socket_addrs()?.collect())).await
+}
+
+impl AsyncRead for SmolStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SmolStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    /// smol's own `poll_close` only flushes.
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.get_ref().shutdown(Shutdown::Write))
+    }
+}
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct SmolListener(Async<TcpListener>);
+
+impl SmolListener {
+    pub(crate) fn bind(addr: SocketAddr) -> io::Result<Self> {
+        // std sets SO_REUSEADDR, except on Windows, where the option means another thing.
+        let listener = Async::<TcpListener>::bind(addr)?;
+        // A listening socket that is told again to listen takes on the new length of its queue.
+        rustix::net::listen(listener.get_ref(), BACKLOG)?;
+        Ok(Self(listener))
+    }
+}
+
+impl Listener for SmolListener {
+    type Stream = SmolStream;
+
+    async fn accept(&self) -> io::Result<(SmolStream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        Ok((SmolStream::new(stream)?, peer))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get_ref().local_addr()
+    }
+}
+
+/// Connections not yet accepted; thousands come at once after a restart. The system may cap it.
+const BACKLOG: i32 = 4096;

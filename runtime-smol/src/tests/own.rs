@@ -1,0 +1,49 @@
+//! What no other leaf has.
+
+use crate::{Smol, SmolStream};
+use prometheus_rsocket_runtime::{Listener, Runtime};
+use smol::{Executor, channel, future};
+use std::{net::SocketAddr, sync::Arc};
+
+#[test]
+fn an_executor_that_the_caller_runs_will_do() {
+    let executor = Arc::new(Executor::new());
+    let runtime = Smol::on(&executor);
+    let (sender, receiver) = channel::bounded(1);
+    runtime.spawn(async move { sender.send(5).await.unwrap() });
+    assert_eq!(future::block_on(executor.run(receiver.recv())), Ok(5));
+
+    let (alive, dropped) = channel::bounded::<()>(1);
+    runtime.spawn(async move {
+        let _alive = alive;
+        future::pending().await
+    });
+    assert!(executor.try_tick());
+    drop(executor);
+    assert!(dropped.is_closed(), "its futures go with it, though there are handles");
+}
+
+#[test]
+fn addresses_are_tried_in_turn() {
+    let (dialled, none) = smol::block_on(async {
+        let runtime = Smol::on(&Arc::new(Executor::new()));
+        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let addresses = vec![nobody, listener.local_addr().unwrap()];
+        (SmolStream::connect_any(addresses).await, SmolStream::connect_any(vec![nobody]).await)
+    });
+    dialled.unwrap();
+    assert_eq!(none.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn small_writes_are_sent_at_once() {
+    smol::block_on(async {
+        let runtime = Smol::on(&Arc::new(Executor::new()));
+        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let near = runtime.connect("127.0.0.1", address.port()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        assert!(near.0.get_ref().nodelay().unwrap() && far.0.get_ref().nodelay().unwrap());
+    });
+}
