@@ -33,6 +33,8 @@
 //! ```
 
 mod agenda;
+#[cfg(all(test, feature = "conformance"))]
+mod conformance;
 mod connection;
 mod executor;
 mod host;

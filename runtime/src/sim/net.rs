@@ -6,7 +6,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -199,11 +199,11 @@ impl std::fmt::Debug for SimListener {
 /// Opens a connection: one way to ask, and one way back for the answer.
 pub(super) async fn connect(host: &SimHost, name: &str, port: u16) -> io::Result<SimStream> {
     let to = host.world.state().resolve(host.id, name);
-    let Some(to) = to else {
+    let Some((to, near_ip)) = to else {
         return Err(io::Error::new(ErrorKind::NotFound, format!("no host {name:?}")));
     };
     travel(host).await;
-    let opened = open(host, to, port)?;
+    let opened = open(host, near_ip, to, port)?;
     travel(host).await;
     match opened {
         Opened::Stream(stream) => Ok(stream),
@@ -218,7 +218,7 @@ enum Opened {
     Unheard,
 }
 
-fn open(host: &SimHost, to: usize, port: u16) -> io::Result<Opened> {
+fn open(host: &SimHost, near_ip: IpAddr, to: usize, port: u16) -> io::Result<Opened> {
     let mut guard = host.world.state();
     let state = &mut *guard;
     let now = state.now;
@@ -240,7 +240,7 @@ fn open(host: &SimHost, to: usize, port: u16) -> io::Result<Opened> {
     state.log.event(now, format_args!("c{id}: {from_name} connects to {to_name}:{port}"));
     let connection = state.connect(host.id, to);
     let near_port = state.free_port(host.id);
-    let near_address = state.peer_address(host.id, near_port);
+    let near_address = SocketAddr::new(near_ip, near_port);
     drop(guard);
     let end = |end| SimStream { world: Arc::clone(&host.world), connection, end };
     let mut queue = backlog.queue();

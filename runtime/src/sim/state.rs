@@ -5,7 +5,7 @@ use super::log::Log;
 use super::net::Backlog;
 use fastrand::Rng;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) listeners: BTreeMap<(usize, u16), Arc<Backlog>>,
     pub(super) panics: usize,
     pub(super) polls: u64,
+    /// What is spawned now is dropped.
+    pub(super) is_over: bool,
 }
 
 /// A machine, and the one process on it.
@@ -63,6 +65,7 @@ impl State {
             listeners: BTreeMap::new(),
             panics: 0,
             polls: 0,
+            is_over: false,
         }
     }
 
@@ -82,16 +85,18 @@ impl State {
         self.hosts.len() - 1
     }
 
-    /// The host that a name or an address means to the host `from`.
-    pub(super) fn resolve(&self, from: usize, host: &str) -> Option<usize> {
-        let wanted: Option<IpAddr> = host.parse().ok();
-        if host == "localhost" || wanted.is_some_and(|ip| ip.is_loopback()) {
-            return Some(from);
-        }
-        match wanted {
+    /// The host that a name or an address means to the host `from`, and as whom that one sees it.
+    pub(super) fn resolve(&self, from: usize, host: &str) -> Option<(usize, IpAddr)> {
+        let wanted: Option<IpAddr> = match host {
+            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            _ => host.parse().ok(),
+        };
+        let found = match wanted {
+            Some(ip) if ip.is_loopback() => return Some((from, ip)),
             Some(ip) => (0..self.hosts.len()).find(|id| address_of(*id) == ip),
             None => self.hosts.iter().position(|known| known.name == host),
-        }
+        };
+        Some((found?, address_of(from)))
     }
 
     /// A port of a host that is not in use.
@@ -160,10 +165,6 @@ impl State {
         if self.connections.get(&id).is_some_and(|connection| connection.dropped == [true; 2]) {
             self.connections.remove(&id);
         }
-    }
-
-    pub(super) fn peer_address(&self, host: usize, port: u16) -> SocketAddr {
-        SocketAddr::new(address_of(host), port)
     }
 }
 

@@ -3,9 +3,10 @@ use super::connection::{LinkConfig, Way};
 use super::executor::{Future_, Polled, Ready, Task};
 use super::host::SimHost;
 use super::state::State;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// A simulated world. Clones are handles to the same one.
@@ -74,10 +75,17 @@ impl Sim {
         let output = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&output);
         let driver = self.host("driver");
-        let task = self.world.spawn(
+        let mut future = Box::pin(future);
+        self.world.spawn(
             driver.id,
             Box::pin(async move {
-                let output = future.await;
+                // A panic is the caller's, not one of a task.
+                let output = poll_fn(|cx| {
+                    let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+                    polled.map_or_else(|panic| Poll::Ready(Err(panic)), |polled| polled.map(Ok))
+                });
+                let output = output.await;
+                drop(future);
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
             }),
         );
@@ -85,9 +93,8 @@ impl Sim {
         loop {
             let goes_on = self.world.step(None);
             if let Some(output) = take() {
-                return output;
+                return output.unwrap_or_else(|panic| resume_unwind(panic));
             }
-            assert!(self.world.state().tasks.contains_key(&task), "the simulated future panicked");
             let now = self.elapsed();
             assert!(goes_on, "after {now:?} every task waits, and nothing is left to happen");
         }
@@ -195,7 +202,10 @@ struct Owner(Arc<World>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let tasks = std::mem::take(&mut self.0.state().tasks);
+        let mut state = self.0.state();
+        state.is_over = true;
+        let tasks = std::mem::take(&mut state.tasks);
+        drop(state);
         tasks.values().for_each(|task| task.kill());
     }
 }
@@ -221,6 +231,11 @@ impl World {
 
     pub(super) fn spawn(&self, host: usize, future: Future_) -> u64 {
         let mut state = self.state();
+        if state.is_over {
+            drop(state);
+            drop(future);
+            return 0;
+        }
         state.task_ids += 1;
         let task = Task::new(state.task_ids, host, future, Arc::clone(&self.ready));
         state.tasks.insert(task.id, Arc::clone(&task));
