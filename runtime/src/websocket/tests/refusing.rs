@@ -161,13 +161,14 @@ fn a_refused_peer_that_never_ends_is_forgotten_only_so_long() {
     let error = loop {
         far.outgoing.push(&[0; 1024 * 1024]);
         sent += 1;
+        assert!(sent < 40);
         match read(&mut socket, 65536).1 {
             End::Failed(error) => break error,
             End::Eof => panic!("not ended"),
             End::Pending => {}
         }
     };
-    assert!((32..34).contains(&sent), "{sent} MiB");
+    assert!(sent > 32, "only {sent} MiB");
     assert!(error.to_string().contains("text message"));
 }
 
