@@ -155,7 +155,6 @@ impl Source for ServerTlsFiles {
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
         Ok(config)
     }
 }

@@ -103,7 +103,14 @@ fn much_goes_both_ways_at_once_over_any_link() {
 
 #[test]
 fn who_is_not_read_from_cannot_write_without_end() {
-    let (mut near, mut far) = pair();
+    let (server, client) = pair();
+    assert_bounded(server, client);
+    let (server, client) = pair();
+    assert_bounded(client, server);
+}
+
+#[track_caller]
+fn assert_bounded(mut near: Stream, mut far: Stream) {
     link(&near).outgoing.set_capacity(10_000);
     let mut written = 0;
     while let Poll::Ready(len) = poll_write(&mut near, &[b'x'; 5000]) {
