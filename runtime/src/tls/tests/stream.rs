@@ -323,8 +323,8 @@ impl AsyncWrite for Stuck {
     }
 }
 
-/// A machine that is driven until its connection is over, and what it made of that. It asks if it can, answers what it is asked,
-/// and closes when it has an answer.
+/// A machine that is driven until its connection is over, and what it made of that. It asks if it can, answers what it
+/// is asked, and closes when it has an answer.
 fn driven(stream: Stream, mut machine: Connection, clock: &Virtual) -> Task<(DriveEnd, usize)> {
     let runtime = clock.clone();
     Task::new(async move {
