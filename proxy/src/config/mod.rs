@@ -23,7 +23,8 @@ pub struct Config {
     pub listen_websocket: ListenAddr,
     /// Where Prometheus scrapes.
     pub listen_http: ListenAddr,
-    /// TLS where applications connect over TCP; without it, the connections are plain. It is of no effect on a listener that is off.
+    /// TLS where applications connect over TCP; without it, the connections are plain. It is of no effect on a listener
+    /// that is off.
     pub tcp_tls: Option<ServerTlsFiles>,
     /// TLS where applications connect over WebSocket, likewise.
     pub websocket_tls: Option<ServerTlsFiles>,

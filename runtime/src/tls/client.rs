@@ -40,17 +40,20 @@ pub struct ClientTls {
 impl ClientTls {
     /// Reads the files, by blocking calls.
     ///
-    /// Of the system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), whatever cannot be used is passed over.
+    /// Of the system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), whatever cannot be used is passed
+    /// over.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or not be used; key and certificate are not of a pair; the system has no roots; the server name is none.
+    /// A file cannot be read, or not be used; key and certificate are not of a pair; the system has no roots; the
+    /// server name is none.
     pub fn load(files: ClientTlsFiles) -> Result<Self, TlsError> {
         Ok(Self { live: Arc::new(Live::load(files)?) })
     }
 
-    /// Reads the files again, by blocking calls. If a byte of them has changed, connections made from now on use that; those that
-    /// are open keep what they have. Says whether it was so. The system's roots are looked at again only along with a file.
+    /// Reads the files again, by blocking calls. If a byte of them has changed, connections made from now on use that;
+    /// those that are open keep what they have. Says whether it was so. The system's roots are looked at again only
+    /// along with a file.
     ///
     /// # Errors
     ///
@@ -59,14 +62,15 @@ impl ClientTls {
         self.live.reload()
     }
 
-    /// Does the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 one without
-    /// brackets), unless there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; put
+    /// Does the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 one
+    /// without brackets), unless there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; put
     /// [`timeout`](crate::timeout) around it.
     ///
     /// # Errors
     ///
-    /// As [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) where the host is neither.
-    /// With TLS 1.3 a server that refuses the client's certificate says so later, which is then an error of reading.
+    /// As [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) where the
+    /// host is neither. With TLS 1.3 a server that refuses the client's certificate says so later, which is then an
+    /// error of reading.
     pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<MaybeTls<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -19,8 +19,9 @@ pub(super) trait Source {
 /// A configuration that can be made anew while it is in use.
 pub(super) struct Live<S: Source> {
     source: S,
-    /// What the configuration in use was made of. The bytes, since times and inodes of files tell little about links that are
-    /// swapped, as Kubernetes does with secrets. Locked for as long as a reload takes, so that they come one after another.
+    /// What the configuration in use was made of. The bytes, since times and inodes of files tell little about links
+    /// that are swapped, as Kubernetes does with secrets. Locked for as long as a reload takes, so that they come one
+    /// after another.
     contents: Mutex<S::Contents>,
     made: Mutex<Arc<S::Made>>,
 }
@@ -58,11 +59,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `reload`, such as [`ServerTls::reload`](super::ServerTls::reload), with pauses of `every` (at least 1 ms) for ever, each
-/// time where it may block.
+/// Calls `reload`, such as [`ServerTls::reload`](super::ServerTls::reload), with pauses of `every` (at least 1 ms) for
+/// ever, each time where it may block.
 ///
-/// `on` is called with what is news: that something changed and is in use now; an error, which leaves things as they are, once and
-/// not with every attempt; or `Ok(false)` where such an error went away because the files are again what they were.
+/// `on` is called with what is news: that something changed and is in use now; an error, which leaves things as they
+/// are, once and not with every attempt; or `Ok(false)` where such an error went away because the files are again what
+/// they were.
 pub async fn watch<R: Runtime>(
     runtime: R,
     reload: impl Fn() -> Result<bool, TlsError> + Clone + Send + 'static,

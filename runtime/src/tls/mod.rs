@@ -39,22 +39,23 @@
 //!
 //! # What a connection costs
 //!
-//! A handshake signs once and verifies at most a few signatures, between messages, on the event loop: about a millisecond with
-//! an RSA key of 2048 bits, a tenth of that with ECDSA. That is common practice; who expects thousands of connections
-//! at once takes an ECDSA key.
+//! A handshake signs once and verifies at most a few signatures, between messages, on the event loop: about a
+//! millisecond with an RSA key of 2048 bits, a tenth of that with ECDSA. That is common practice; who expects thousands
+//! of connections at once takes an ECDSA key.
 //!
-//! An idle connection takes about 8 KiB, half of it to read into. One that is not idle takes at most a record of 16 KiB more for reading,
-//! twice, as it came and in plain; and for writing at most 32 KiB, where the peer does not take it. During a handshake, messages
-//! of the peer's may have 64 KiB.
+//! An idle connection takes about 8 KiB, half of it to read into. One that is not idle takes at most a record of 16 KiB
+//! more for reading, twice, as it came and in plain; and for writing at most 32 KiB, where the peer does not take it.
+//! During a handshake, messages of the peer's may have 64 KiB.
 //!
 //! # Decisions
 //!
-//! - **No resumption of sessions.** Connections last, so it would save little; and a session that is resumed skips the checks of
-//!   certificates, so that a reload would not reach whoever holds one.
-//! - **No ALPN.** RSocket over TCP has no name for it, and with a server that picks none, every HTTP client falls back to
+//! - **No resumption of sessions.** Connections last, so it would save little; and a session that is resumed skips the
+//!   checks of certificates, so that a reload would not reach whoever holds one.
+//! - **No ALPN.** RSocket over TCP has no name for it, and where a server picks none, HTTP clients fall back to
 //!   HTTP/1.1, which is what is spoken here.
 //! - **Validity in time** is checked with the machine's clock, as certificates tell the date, and randomness is ring's.
-//! - **An expired certificate of one's own is loaded**: it may be this machine whose clock is wrong, and it is the peer who judges.
+//! - **An expired certificate of one's own is loaded**: it may be this machine whose clock is wrong, and it is the peer
+//!   who judges.
 
 mod client;
 mod error;

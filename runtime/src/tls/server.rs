@@ -24,7 +24,8 @@ use std::{fmt, io, path::PathBuf, sync::Arc};
 pub struct ServerTlsFiles {
     /// The server's certificate, and behind it those that lead to the CA.
     pub certificate: PathBuf,
-    /// The private key of the server's certificate: PKCS #8, PKCS #1 or SEC1; RSA, ECDSA or Ed25519; without a password.
+    /// The private key of the server's certificate: PKCS #8, PKCS #1 or SEC1; RSA, ECDSA or Ed25519; without a
+    /// password.
     pub key: PathBuf,
     /// Whether clients show certificates, too; [`ClientAuth::Off`] by default.
     pub client_auth: ClientAuth,
@@ -72,13 +73,13 @@ impl ServerTls {
         Ok(Self { live: Arc::new(Live::load(files)?) })
     }
 
-    /// Reads the files again, by blocking calls. If a byte of them has changed, connections accepted from now on use that; those
-    /// that are open keep what they have. Says whether it was so.
+    /// Reads the files again, by blocking calls. If a byte of them has changed, connections accepted from now on use
+    /// that; those that are open keep what they have. Says whether it was so.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load). What is in use then stays in use. A pair of which half is written already is such an error; the
-    /// next call finds it whole.
+    /// As [`load`](Self::load). What is in use then stays in use. A pair of which half is written already is such an
+    /// error; the next call finds it whole.
     pub fn reload(&self) -> Result<bool, TlsError> {
         self.live.reload()
     }
@@ -87,11 +88,11 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the peer left before it sent anything. Whoever only looks whether a port
-    ///   is open does that.
+    /// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the peer left before it sent anything. Whoever only looks
+    ///   whether a port is open does that.
     /// - [`ConnectionAborted`](io::ErrorKind::ConnectionAborted): the peer left in the middle.
-    /// - [`InvalidData`](io::ErrorKind::InvalidData): anything that TLS objects to. The text says in words what it was; the peer has
-    ///   been told by an alert.
+    /// - [`InvalidData`](io::ErrorKind::InvalidData): anything that TLS objects to. The text says in words what it was;
+    ///   the peer has been told by an alert.
     /// - Errors of the stream.
     pub async fn accept<S>(&self, stream: S) -> io::Result<MaybeTls<S>>
     where
@@ -155,7 +156,6 @@ impl Source for ServerTlsFiles {
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
         Ok(config)
     }
 }

@@ -24,17 +24,18 @@ impl<S> MaybeTls<S> {
 
 /// A stream with TLS on it.
 ///
-/// - Written bytes are encrypted at once, into a buffer of 32 KiB (and what the framing of records adds) which goes to the stream
-///   below as that takes it; when it is full, writing waits. [`poll_flush`](AsyncWrite::poll_flush) is through once
-///   the stream below has taken and flushed everything.
+/// - Written bytes are encrypted at once, into a buffer of 32 KiB (and what the framing of records adds) which goes to
+///   the stream below as that takes it; when it is full, writing waits. [`poll_flush`](AsyncWrite::poll_flush) is
+///   through once the stream below has taken and flushed everything.
 /// - Vectored writes are real ones, and put several slices into one record.
 /// - [`poll_close`](AsyncWrite::poll_close) sends the closing alert and ends the stream below; reading goes on.
-/// - An end of the stream below without a closing alert is an end like any other, if it comes between two records, as some peers
-///   leave so. An attacker could bring it about and cut a message off, but all that is sent here has lengths: a frame of RSocket or
-///   WebSocket, or a body of HTTP, that is cut off is noticed by its reader. Within a record it is an
-///   [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
-/// - What the peer reports, such as that it does not trust a certificate, comes as an error of reading, with the reason in words.
-///   With TLS 1.3 this is how a client hears that its certificate is refused: its own handshake is done by then.
+/// - An end of the stream below without a closing alert is an end like any other, if it comes between two records, as
+///   some peers leave so. An attacker could bring it about and cut a message off, but all that is sent here has
+///   lengths: a frame of RSocket or WebSocket, or a body of HTTP, that is cut off is noticed by its reader. Within a
+///   record it is an [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
+/// - What the peer reports, such as that it does not trust a certificate, comes as an error of reading, with the reason
+///   in words. With TLS 1.3 this is how a client hears that its certificate is refused: its own handshake is done by
+///   then.
 pub struct TlsStream<S>(pub(super) Box<futures_rustls::TlsStream<Wire<S>>>);
 
 impl<S> TlsStream<S> {

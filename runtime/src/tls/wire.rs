@@ -10,13 +10,14 @@ use std::{
 /// The stream below TLS, which sees to three things that the session above does not.
 ///
 /// - During the handshake it takes whatever is to be sent, and sends it by [`poll_flush`](AsyncWrite::poll_flush) and
-///   before it reads: where the handshake fails, the session is gone, but the alert that tells the peer why is still here.
+///   before it reads: where the handshake fails, the session is gone, but the alert that tells the peer why is still
+///   here.
 /// - It knows where records end, and thereby whether an end of the stream is one between records.
 /// - It remembers what came first, to tell what it is that does not speak TLS.
 pub(super) struct Wire<S> {
     stream: S,
-    /// What the handshake has to send; `None` from its end on, when bytes go straight through. What it can come to is our own
-    /// messages and chain of certificates.
+    /// What the handshake has to send; `None` from its end on, when bytes go straight through. What it can come to is
+    /// our own messages and chain of certificates.
     outgoing: Option<Vec<u8>>,
     head: Head,
     records: Records,
@@ -50,11 +51,11 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// The handshake has failed: sends the alert, ends the stream, and forgets what arrives until then, since to drop a socket
-    /// with unread input makes the kernel reset the connection, and the peer may lose the alert.
+    /// The handshake has failed: sends the alert, ends the stream, and forgets what arrives until then, since to drop a
+    /// socket with unread input makes the kernel reset the connection, and the peer may lose the alert.
     ///
-    /// It waits for the alert to be taken, but not for what has not arrived: why the handshake failed is worth more than a
-    /// perfect goodbye. A peer that takes nothing, and sends more than [`DISMISS_MAX`], is left at once.
+    /// It waits for the alert to be taken, but not for what has not arrived: why the handshake failed is worth more
+    /// than a perfect goodbye. A peer that takes nothing, and sends more than [`DISMISS_MAX`], is left at once.
     pub(super) async fn dismiss(&mut self) {
         let mut forgotten = 0;
         let ended = poll_fn(|cx| {

@@ -9,7 +9,11 @@ use crate::{
     tls::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls},
 };
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use futures_rustls::rustls::{HandshakeKind, ProtocolVersion, version};
+use futures_rustls::{
+    TlsAcceptor,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    rustls::{HandshakeKind, ProtocolVersion, ServerConfig, crypto::ring, version},
+};
 use prometheus_rsocket_protocol::{Connection, Machine, connection};
 use std::{io, sync::Arc, time::Duration};
 
@@ -279,6 +283,47 @@ fn both_versions_are_spoken_and_no_session_is_kept() {
             assert_eq!(link.incoming.len(), 0, "no tickets");
         }
     }
+}
+
+#[test]
+fn a_client_does_not_resume_though_the_server_would() {
+    let identity = ["server.pem", "server.key"].map(pem);
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&identity[0]).unwrap()],
+            PrivateKeyDer::from_pem_file(&identity[1]).unwrap(),
+        );
+    let (acceptor, tls) = (TlsAcceptor::from(Arc::new(config.unwrap())), client());
+    for _ in 0..2 {
+        let (near, far) = duplex(100_000);
+        let mut server = Task::new(acceptor.accept(near));
+        let mut client = connecting(&tls, "localhost", far);
+        run(&mut [&mut server, &mut client]);
+        let server = server.output().unwrap().unwrap();
+        assert!(server.get_ref().1.handshake_kind() == Some(HandshakeKind::Full));
+        // The tickets are there to be taken.
+        let mut reading = Task::new(async move {
+            drop(server);
+            client.output().unwrap().unwrap().read(&mut [0; 8]).await
+        });
+        run(&mut [&mut reading]);
+        assert_eq!(reading.output().unwrap().unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_no_alert_and_sends_without_end_is_left() {
+    let (near, far) = duplex(0);
+    let mut task = accepting(&server("server"), near);
+    far.outgoing.push(&[b'x'; 60_000]);
+    run(&mut [&mut task]);
+    assert!(task.output().is_none(), "it may still take it");
+    far.outgoing.push(&[b'x'; 10_000]);
+    run(&mut [&mut task]);
+    invalid(task.output().unwrap(), &["does not speak TLS"]);
 }
 
 #[test]

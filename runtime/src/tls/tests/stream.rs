@@ -103,7 +103,14 @@ fn much_goes_both_ways_at_once_over_any_link() {
 
 #[test]
 fn who_is_not_read_from_cannot_write_without_end() {
-    let (mut near, mut far) = pair();
+    let (server, client) = pair();
+    assert_bounded(server, client);
+    let (server, client) = pair();
+    assert_bounded(client, server);
+}
+
+#[track_caller]
+fn assert_bounded(mut near: Stream, mut far: Stream) {
     link(&near).outgoing.set_capacity(10_000);
     let mut written = 0;
     while let Poll::Ready(len) = poll_write(&mut near, &[b'x'; 5000]) {
@@ -316,8 +323,8 @@ impl AsyncWrite for Stuck {
     }
 }
 
-/// A machine that is driven until its connection is over, and what it made of that. It asks if it can, answers what it is asked,
-/// and closes when it has an answer.
+/// A machine that is driven until its connection is over, and what it made of that. It asks if it can, answers what it
+/// is asked, and closes when it has an answer.
 fn driven(stream: Stream, mut machine: Connection, clock: &Virtual) -> Task<(DriveEnd, usize)> {
     let runtime = clock.clone();
     Task::new(async move {
