@@ -9,6 +9,7 @@ from peers.java import JavaClient, JavaProxy
 from peers.ours import OurClient, OurProxy
 from peers.prometheus import Prometheus
 from process import Process, check, log_path
+from wire import Wire
 
 
 class Bench:
@@ -28,9 +29,30 @@ class Bench:
         self.processes.append(process)
         return process
 
-    def proxy(self, flags=()):
-        """The proxy under test."""
-        return JavaProxy(self) if self.proxy_under_test == "java" else OurProxy(self, flags)
+    @property
+    def transport(self):
+        return self.variant.transport
+
+    @property
+    def certificates(self):
+        return self.tools.certificates()
+
+    @property
+    def trust(self):
+        """What a Python client needs to be let in by the proxy's listener: None where there is no TLS."""
+        return self.certificates.authority.trust() if self.transport.tls else None
+
+    def wire(self, proxy):
+        """A connection to the proxy's listener, with nothing but TLS done where there is TLS."""
+        return Wire(proxy.port(self.transport), self.trust)
+
+    def proxy(self, flags=(), server=None, https=None):
+        """The proxy under test. The certificate of its listener, and that of HTTP if that shall have TLS, can be named."""
+        if self.proxy_under_test == "java":
+            return JavaProxy(self)
+        if self.transport.tls and server is None:
+            server = self.certificates.server
+        return OurProxy(self, flags, server, https)
 
     def java_proxy(self):
         return JavaProxy(self)
@@ -41,13 +63,17 @@ class Bench:
 
     def java_clients(self, proxy, counters, flags=()):
         """Several of them, which start at the same time: a JVM takes its seconds."""
-        clients = [JavaClient(self, proxy, app, counter, flags) for app, counter in counters.items()]
+        clients = [self.start_java_client(proxy, app, counter, flags) for app, counter in counters.items()]
         for client in clients:
             client.await_connected()
         return clients
 
-    def our_client(self, proxy, endpoint, flags=()):
-        return OurClient(self, proxy, endpoint, flags)
+    def start_java_client(self, proxy, app, counter, flags=()):
+        """A Java application, of which the case itself finds out whether it connects."""
+        return JavaClient(self, proxy, app, counter, flags)
+
+    def our_client(self, proxy, endpoint, flags=(), ca=None):
+        return OurClient(self, proxy, endpoint, flags, ca)
 
     def endpoint(self, app, count):
         endpoint = Endpoint(app, count)

@@ -15,9 +15,13 @@ class Case:
     java_passes: bool  # whether the Java proxy, put in our place, is expected to pass
     transports: tuple | None  # those it makes sense over; None: each
 
-    def programs(self, proxy_under_test):
+    def fits(self, transport):
+        return self.transports is None or transport.name in self.transports
+
+    def programs(self, transport, proxy_under_test):
         proxy = "java_proxy" if proxy_under_test == "java" else "our_proxy"
-        return {proxy if need == "proxy" else need for need in self.needs}
+        programs = {proxy if need == "proxy" else need for need in self.needs}
+        return programs | ({"certificates"} if transport.tls else set())
 
 
 def case(name, needs, java_passes=True, transports=ANY):

@@ -9,9 +9,12 @@ from process import Failure
 ORDERS = "interop_orders_total"
 
 
-def get(port, path, headers=None, seconds=30.0):
-    """An HTTP GET on the loopback address: the status and the text."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+def get(port, path, headers=None, seconds=30.0, trust=None):
+    """An HTTP GET on the loopback address, over TLS if told whom to trust: the status and the text."""
+    if trust:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=seconds, context=trust)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()

@@ -8,15 +8,12 @@ import traceback
 
 import cases  # noqa: F401  (fills the list)
 from bench import Bench
-from case import CASES
-from process import Failure
-from tools import Tools, Unavailable
-from variant import TRANSPORTS, Variant
+from matrix import check_default, choose
+from process import Failure, Unavailable
+from tools import Tools
+from variant import RUNTIMES, TRANSPORTS
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-# What a run without flags covers.
-DEFAULT_TRANSPORTS = ["tcp"]
 
 
 def main():
@@ -24,22 +21,33 @@ def main():
     # So that what was started is ended also when this is told to end.
     for number in ENDING[1:]:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    chosen = choose(arguments)
+    check_default()
+    java = arguments.proxy_under_test == "java"
+    chosen = choose(arguments.transport, arguments.runtime, arguments.all, java)
+    chosen = [entry for entry in chosen if arguments.only in entry[0]]
     if arguments.list:
         print("\n".join(title for title, _, _ in chosen))
         return 0
-    tools = Tools(all_features=bool(arguments.runtime))
+    tools = Tools()
     try:
-        tools.prepare({program for _, case, _ in chosen for program in case.programs(arguments.proxy_under_test)})
+        return run_all(chosen, tools, arguments.proxy_under_test)
     except Unavailable as error:
         print(f"cannot run: {error}")
         return 1
+    finally:
+        tools.close()
+
+
+def run_all(chosen, tools, proxy_under_test):
+    started = time.monotonic()
+    tools.prepare({program for _, case, variant in chosen for program in case.programs(variant.transport, proxy_under_test)})
     passed = failed = 0
     for title, case, variant in chosen:
-        if run(title, case, Bench(tools, variant, arguments.proxy_under_test)):
+        if run(title, case, Bench(tools, variant, proxy_under_test)):
             passed += 1
         else:
             failed += 1
+    print(f"# {time.monotonic() - started:.0f} s", file=sys.stderr)
     print(f"{passed} passed, {failed} failed")
     # A pattern that fits no case must not look like a success.
     return 1 if failed or not passed else 0
@@ -50,34 +58,19 @@ def parse_arguments():
     parser.add_argument("--only", default="", metavar="TEXT", help="only the cases that have this in their name")
     parser.add_argument("--list", action="store_true", help="name the cases, and run none")
     parser.add_argument(
-        "--transport", action="append", choices=TRANSPORTS, help="how the sides connect; may be repeated (default: tcp)"
+        "--transport", action="append", choices=TRANSPORTS,
+        help="every case over this one, instead of the usual choice; may be repeated (with --runtime only: tcp)",
     )
     parser.add_argument(
-        "--runtime", action="append", metavar="NAME", help="the --runtime of ours; may be repeated (default: theirs)"
+        "--runtime", action="append", choices=RUNTIMES,
+        help="every case with this --runtime of ours, likewise (with --transport only: tokio)",
     )
+    parser.add_argument("--all", action="store_true", help="every case over every transport and on every runtime, or those named")
     parser.add_argument(
         "--proxy-under-test", choices=("ours", "java"), default="ours",
         help="java: put the Java proxy in our place, to check the harness itself; only the cases that it passes are run",
     )
     return parser.parse_args()
-
-
-def choose(arguments):
-    """The cases to run, each with the name that is reported and its variant."""
-    variants = [
-        Variant(TRANSPORTS[transport], runtime)
-        for transport in arguments.transport or DEFAULT_TRANSPORTS
-        for runtime in arguments.runtime or [None]
-    ]
-    return [
-        (title, case, variant)
-        for variant in variants
-        for case in CASES
-        for title in [f"{variant.label}/{case.name}"]
-        if arguments.only in title
-        and (case.transports is None or variant.transport.name in case.transports)
-        and (case.java_passes or arguments.proxy_under_test != "java")
-    ]
 
 
 def run(title, case, bench):

@@ -10,6 +10,10 @@ import time
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
+class Unavailable(Exception):
+    """A program, or what it should make, cannot be had."""
+
+
 class Failure(Exception):
     """What a case expected did not come about."""
 

@@ -1,6 +1,5 @@
-"""As much of RSocket over TCP as a badly behaved peer needs: bytes made by hand, and the frames that come back."""
+"""As much of RSocket as a badly behaved peer needs: bytes made by hand, and the frames that come back."""
 
-import socket
 from dataclasses import dataclass
 
 from process import Failure
@@ -24,9 +23,9 @@ class Frame:
         return self.body[4:].decode(errors="replace")
 
 
-def framed(frame):
+def framed(data):
     """A frame behind its 24-bit length, as on TCP."""
-    return len(frame).to_bytes(3, "big") + frame
+    return len(data).to_bytes(3, "big") + data
 
 
 def setup(major=1, minor=0):
@@ -38,29 +37,20 @@ def setup(major=1, minor=0):
     return header + version + keepalive + mime_type + mime_type
 
 
-def exchange(port, data, seconds=10.0):
-    """Sends bytes, then gives all that comes until the other side closes; it must close."""
-    answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
-        try:
-            connection.sendall(data)
-            while chunk := connection.recv(65_536):
-                answer += chunk
-        except ConnectionError:
-            pass  # A reset ends the connection as well: bytes that were never read were still on their way.
-        except TimeoutError as error:
-            raise Failure(f"the connection is still open {seconds:g} s after {data[:40]!r}; it answered {answer!r}") from error
-    return answer
-
-
 def frames(data):
     """The frames in what a peer has sent over TCP."""
     found = []
     while data:
         length = int.from_bytes(data[:3], "big")
-        frame = data[3 : 3 + length]
-        if len(data) < 3 or len(frame) < length or length < 6:
+        if len(data) < 3 + length:
             raise Failure(f"no whole frame: {data!r}")
-        found.append(Frame(int.from_bytes(frame[:4], "big"), frame[4] >> 2, frame[6:]))
+        found.append(frame(data[3 : 3 + length]))
         data = data[3 + length :]
     return found
+
+
+def frame(data):
+    """One frame, without its length."""
+    if len(data) < 6:
+        raise Failure(f"no frame: {data!r}")
+    return Frame(int.from_bytes(data[:4], "big"), data[4] >> 2, data[6:])

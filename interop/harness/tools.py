@@ -7,22 +7,22 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+
+from certificates import Certificates
+from process import Unavailable
 
 INTEROP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REPOSITORY = os.path.dirname(INTEROP)
 CACHE = os.path.join(INTEROP, ".cache")
 
 
-class Unavailable(Exception):
-    """A program cannot be had."""
-
-
 class Tools:
-    """Each method gives a path. `prepare` makes the programs; the methods are quick after that."""
+    """Each method gives a path, or what else its name says. `prepare` makes the programs; the methods are quick after that."""
 
-    def __init__(self, all_features=False):
-        self.all_features = all_features
+    def __init__(self):
         self.built = None
+        self.certificates_made = None
 
     def prepare(self, names):
         for name in sorted(names):
@@ -49,8 +49,8 @@ class Tools:
         if self.built is None:
             need("cargo")
             command = ["cargo", "build", "--release", "--locked", "--bins"]
-            command += ["-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-client"]
-            run(command + (["--all-features"] if self.all_features else []), REPOSITORY)
+            # With all features: one program has both runtimes and every transport.
+            run(command + ["--all-features", "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-client"], REPOSITORY)
             metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
             target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
             self.built = os.path.join(target, "release")
@@ -69,6 +69,20 @@ class Tools:
     def prometheus(self, program="prometheus"):
         """Prometheus or promtool: an installed one, else that of Debian's package."""
         return shutil.which(program) or os.path.join(debian_prometheus(), program)
+
+    # TLS
+
+    def certificates(self):
+        """Those of this run; another run has others."""
+        if self.certificates_made is None:
+            need("openssl")
+            self.certificates_made = Certificates(tempfile.mkdtemp(prefix="interop-certificates-"))
+        return self.certificates_made
+
+    def close(self):
+        """Removes what is not kept for another run."""
+        if self.certificates_made is not None:
+            shutil.rmtree(self.certificates_made.folder, ignore_errors=True)
 
 
 def maven(project):

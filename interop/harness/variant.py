@@ -5,21 +5,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Transport:
-    """One way to connect. Another one (TLS) is one more entry of TRANSPORTS, and its flags in the peers that need some."""
+    """One way to connect. Another one is one more entry of TRANSPORTS, and its flags in the peers that need some."""
 
     name: str  # as the Java client's --transport calls it
     scheme: str  # of our client's --proxy
-    listener: str  # as our proxy calls it: the flag --listen-NAME, and the field `listener` of its log
+    listener: str  # as our proxy calls it: in --listen-NAME and --NAME-tls-…, and in the field `listener` of its log
+    websocket: bool = False
+    tls: bool = False
 
     def url(self, port):
-        return f"{self.scheme}://127.0.0.1:{port}" + ("/" if self.scheme.startswith("ws") else "")
+        return f"{self.scheme}://127.0.0.1:{port}" + ("/" if self.websocket else "")
 
 
 TRANSPORTS = {
     "tcp": Transport("tcp", "tcp", "tcp"),
-    "websocket": Transport("websocket", "ws", "websocket"),
+    "websocket": Transport("websocket", "ws", "websocket", websocket=True),
+    "tls": Transport("tls", "tls", "tcp", tls=True),
+    "wss": Transport("wss", "wss", "websocket", websocket=True, tls=True),
 }
 LISTENERS = ("tcp", "websocket")
+RUNTIMES = ("tokio", "smol")
+
+# For cases that make sense over some transports only.
+TCP = ("tcp",)
+WEBSOCKET = ("websocket", "wss")
+TLS = ("tls", "wss")
+PLAIN = ("tcp", "websocket")
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Variant:
     """One pass over the cases."""
 
     transport: Transport
-    runtime: str | None = None  # None: whatever ours choose by themselves
+    runtime: str | None  # None: ours are not the ones under test
 
     @property
     def label(self):

@@ -3,9 +3,10 @@
 from case import case
 from exposition import get, value
 from process import check
+from variant import TCP
 
 
-@case("demo/served", ("our_proxy",), java_passes=False)
+@case("demo/served", ("our_proxy",), java_passes=False, transports=TCP)
 def served(bench):
     proxy = bench.proxy(["--demo", "3"])
     proxy.await_connections(3)

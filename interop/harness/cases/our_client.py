@@ -3,13 +3,15 @@
 from case import case
 from exposition import orders
 from process import check, until
+from variant import PLAIN
 
 
 def both(name, java_seconds=20.0, our_seconds=20.0):
     """Makes a function of a bench, a proxy and a time limit a case against either proxy."""
 
     def add(function):
-        @case(f"our-client/java-proxy/{name}", ("java_proxy", "our_client"), java_passes=False)
+        # It has no TLS.
+        @case(f"our-client/java-proxy/{name}", ("java_proxy", "our_client"), java_passes=False, transports=PLAIN)
         def against_java(bench):
             function(bench, bench.java_proxy(), java_seconds)
 

@@ -3,7 +3,7 @@
 from exposition import accepts_connections, get
 from peers.proxy import Proxy
 from ports import free_port
-from process import until
+from process import check, until
 
 # Small heaps, and the quick compiler only: they live for seconds, and several share few cores.
 JVM = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -49,14 +49,16 @@ class JavaProxy(Proxy):
 
 class JavaClient:
     def __init__(self, bench, proxy, app, counter, flags=()):
-        transport = bench.variant.transport
+        transport = bench.transport
+        trusted = ["--tls-ca", bench.certificates.authority.ca] if transport.tls else []
         self.process = bench.start(
             f"java-client-{app}",
             [
                 *java(bench.tools.java_client(), "interop.JavaClient"),
                 *("--transport", transport.name, "--port", str(proxy.port(transport))),
                 *("--app", app, "--counter", str(counter)),
-                *flags,
+                *trusted,
+                *flags,  # After the others, which they may replace.
             ],
         )
 
@@ -70,6 +72,11 @@ class JavaClient:
     def await_refused(self, seconds=20.0, after=0):
         """Waits until it could not connect."""
         self.process.find("^REFUSED$", seconds, after)
+
+    def await_no_entry(self, seconds=60.0):
+        """Waits until it could not connect, or was cut off: a client of TLS 1.3 is told that it may not enter after it has."""
+        self.process.find("^(REFUSED|DISCONNECTED)$", seconds)
+        check("CONNECTED" not in self.process.lines(), "it has got the proxy's key")
 
     def said(self):
         """How many lines it has said so far; what comes later is `after` them."""

@@ -7,14 +7,20 @@ from variant import LISTENERS
 
 
 class OurProxy(Proxy):
-    def __init__(self, bench, flags=()):
+    def __init__(self, bench, flags=(), server=None, https=None):
+        """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS."""
         self.bench = bench
         self.flags = list(flags)
+        if server:
+            self.flags += server.flags(f"{bench.transport.listener}-tls")
+        if https:
+            self.flags += https.flags("http-tls")
+            self.trust = bench.certificates.authority.trust()
         self.process = None
         self.start()
 
     def start(self):
-        served = self.bench.variant.transport.listener
+        served = self.bench.transport.listener
         command = [self.bench.tools.our_proxy(), *self.bench.variant.runtime_flags]
         for listener in (*LISTENERS, "http"):
             if listener in (served, "http"):
@@ -35,6 +41,15 @@ class OurProxy(Proxy):
     def connections(self):
         return value(self.own_metrics(), "prometheus_proxy_scrape_active_connections")
 
+    def connection_errors(self, cause):
+        """How many connections were not accepted, or did not last, for that reason."""
+        errors = value(self.own_metrics(), "prometheus_proxy_connection_error_total", cause=cause)
+        check(errors is not None, f"connections that end by {cause} are counted")
+        return errors
+
+    def await_connection_errors(self, cause, more_than=0):
+        until(f"the proxy counts more than {more_than:g} {cause}", lambda: self.connection_errors(cause) > more_than)
+
     def await_connections(self, count):
         until(f"the proxy knows of {count} connections", lambda: self.connections() == count)
 
@@ -46,10 +61,12 @@ class OurProxy(Proxy):
 class OurClient:
     """Our relay beside a program with a /metrics endpoint."""
 
-    def __init__(self, bench, proxy, endpoint, flags=()):
-        transport = bench.variant.transport
+    def __init__(self, bench, proxy, endpoint, flags=(), ca=None):
+        transport = bench.transport
         command = [bench.tools.our_client(), *bench.variant.runtime_flags]
         command += ["--proxy", transport.url(proxy.port(transport)), "--scrape", endpoint.url]
+        if transport.tls:
+            command += ["--tls-ca", ca or bench.certificates.authority.ca]
         self.process = bench.start(f"our-client-{endpoint.app}", command + list(flags))
 
     def terminate(self):

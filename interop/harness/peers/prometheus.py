@@ -16,14 +16,18 @@ global:
 scrape_configs:
   - job_name: applications
     metrics_path: /metrics/connected
-    honor_labels: true
+    honor_labels: true{tls}
     static_configs:
       - targets: ['127.0.0.1:{port}']
   - job_name: proxy
-    metrics_path: /metrics/proxy
+    metrics_path: /metrics/proxy{tls}
     static_configs:
       - targets: ['127.0.0.1:{port}']
 """
+HTTPS = """
+    scheme: https
+    tls_config:
+      ca_file: {ca}"""
 
 
 class Prometheus:
@@ -32,7 +36,8 @@ class Prometheus:
     def __init__(self, bench, proxy):
         configuration = os.path.join(bench.folder, "prometheus.yml")
         with open(configuration, "w", encoding="utf-8") as file:
-            file.write(CONFIGURATION.format(port=proxy.http))
+            tls = HTTPS.format(ca=bench.certificates.authority.ca) if proxy.trust else ""
+            file.write(CONFIGURATION.format(port=proxy.http, tls=tls))
         self.port = free_port()
         self.process = bench.start(
             "prometheus",

@@ -7,15 +7,15 @@ from process import Failure, check, until
 
 
 class Proxy:
-    """A proxy with `tcp`, `websocket` (either may be None) and `http` ports."""
+    """A proxy with `tcp`, `websocket` (either may be None) and `http` ports. `trust` is what HTTP needs if that is over TLS."""
 
-    tcp = websocket = http = None
+    tcp = websocket = http = trust = None
 
     def port(self, transport):
         return getattr(self, transport.listener)
 
     def own_metrics(self):
-        status, text = get(self.http, "/metrics/proxy")
+        status, text = get(self.http, "/metrics/proxy", trust=self.trust)
         check(status == 200, f"/metrics/proxy answers {status}: {text[:200]}")
         return text
 
@@ -25,7 +25,7 @@ class Proxy:
         # The wait is longer than the limit, so that an answer that is late can be told from none at all.
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": f"{seconds:g}"}
         try:
-            status, text = get(self.http, "/metrics/connected", headers, seconds + 5)
+            status, text = get(self.http, "/metrics/connected", headers, seconds + 5, self.trust)
         except TimeoutError as error:
             raise Failure(f"a scrape had no answer {seconds + 5:g} s after it was asked") from error
         took = time.monotonic() - started

@@ -6,8 +6,6 @@ import io.micrometer.prometheus.PrometheusConfig;
 import io.micrometer.prometheus.PrometheusMeterRegistry;
 import io.micrometer.prometheus.rsocket.PrometheusRSocketClient;
 import io.rsocket.transport.ClientTransport;
-import io.rsocket.transport.netty.client.TcpClientTransport;
-import io.rsocket.transport.netty.client.WebsocketClientTransport;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.util.HashMap;
@@ -33,7 +31,7 @@ public final class JavaClient {
 
     // Blocking, with default retries: that is what the published Spring Boot starter does.
     PrometheusRSocketClient client =
-        PrometheusRSocketClient.build(registry, watched(transport(options)))
+        PrometheusRSocketClient.build(registry, watched(Transports.of(options)))
             .doOnKeyReceived(JavaClient::onKey)
             .connectBlockingly();
 
@@ -69,17 +67,6 @@ public final class JavaClient {
     return orders;
   }
 
-  private static ClientTransport transport(Map<String, String> options) {
-    String host = options.getOrDefault("host", "127.0.0.1");
-    int port = Integer.parseInt(options.get("port"));
-    String kind = options.getOrDefault("transport", "tcp");
-    return switch (kind) {
-      case "tcp" -> TcpClientTransport.create(host, port);
-      case "websocket" -> WebsocketClientTransport.create(host, port);
-      default -> throw new IllegalArgumentException("no such transport: " + kind);
-    };
-  }
-
   /** The same transport, which says when its connections end, and when it gets none. */
   private static ClientTransport watched(ClientTransport transport) {
     return () ->
@@ -90,7 +77,12 @@ public final class JavaClient {
                   AWAITS_KEY.set(true);
                   connection.onClose().doFinally(signal -> say("DISCONNECTED")).subscribe(nothing -> {}, error -> {});
                 })
-            .doOnError(error -> say("REFUSED"));
+            .doOnError(
+                error -> {
+                  say("REFUSED");
+                  // For whoever reads the log of a case that failed.
+                  System.err.println(error);
+                });
   }
 
   private static void onKey() {
