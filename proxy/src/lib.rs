@@ -39,4 +39,5 @@ pub mod shutdown;
 pub mod telemetry;
 mod workers;
 
-pub use proxy::{Proxy, StartError};
+pub use hub::Tables;
+pub use proxy::{Proxy, StartError, Watch};

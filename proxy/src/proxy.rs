@@ -4,7 +4,7 @@ use crate::http::{
     self, Backend, Limits, Readiness, Router, ScrapeBody, ScrapeRefused, ScrapeRequest,
     ScrapeTimeouts, Status,
 };
-use crate::hub::Hub;
+use crate::hub::{Hub, Tables};
 use crate::keys;
 use crate::listener::Acceptor;
 use crate::scrape::{Outcome, Scrape};
@@ -20,7 +20,7 @@ use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{error, fmt, io};
 
 /// A proxy whose listeners are open; [`run`](Self::run) serves them.
@@ -31,6 +31,25 @@ pub struct Proxy<R: Runtime> {
     connection: connection::Config,
     timeouts: ScrapeTimeouts,
     limits: Limits,
+}
+
+/// A look at a proxy, also while it runs and after it has stopped.
+#[derive(Clone)]
+pub struct Watch {
+    hub: Arc<Hub>,
+}
+
+impl Watch {
+    /// What is in the proxy's tables.
+    pub fn tables(&self) -> Tables {
+        self.hub.tables()
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.tables()).finish()
+    }
 }
 
 /// Why a proxy cannot start.
@@ -92,7 +111,7 @@ impl<R: Runtime> Proxy<R> {
         let listeners = [address("tcp", &tcp), address("http", &http)];
         let listeners = listeners.into_iter().flatten().collect();
         let keys = keys::make(&runtime, &config).await?;
-        let telemetry = Arc::new(Telemetry::new(config.runtime.name(), SystemTime::now()));
+        let telemetry = Arc::new(Telemetry::new(config.runtime.name(), runtime.time_of_day()));
         let collector = Collector::new(collector_config(&config));
         let hub = Arc::new(Hub::new(collector, Arc::clone(&telemetry)));
         let toolbox =
@@ -129,6 +148,11 @@ impl<R: Runtime> Proxy<R> {
     /// Each listener's name and real address.
     pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
         &self.core.listeners
+    }
+
+    /// A look at it for later, when it runs.
+    pub fn watch(&self) -> Watch {
+        Watch { hub: Arc::clone(&self.core.hub) }
     }
 
     /// Serves until the signal is given. Then no more connections are accepted, scrapes under way are finished, and every
