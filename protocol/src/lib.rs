@@ -77,6 +77,8 @@ pub mod frame;
 pub mod framing;
 mod machine;
 mod payload;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 
 pub use connection::Connection;
 pub use machine::Machine;

@@ -25,7 +25,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// What HTTP, listeners and workers share.
 pub(crate) struct Core<R: Runtime> {
@@ -48,7 +48,7 @@ impl<R: Runtime> Core<R> {
         listeners: Vec<(&'static str, SocketAddr)>,
     ) -> Result<Self, StartError> {
         let keys = keys::make(&runtime, &config).await?;
-        let telemetry = Arc::new(Telemetry::new(config.runtime.name(), SystemTime::now()));
+        let telemetry = Arc::new(Telemetry::new(config.runtime.name(), runtime.time_of_day()));
         let collector = Collector::new(collector_config(&config));
         let hub = Arc::new(Hub::new(collector, Arc::clone(&telemetry)));
         let toolbox =

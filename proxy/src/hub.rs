@@ -32,6 +32,27 @@ struct State {
     draining: bool,
 }
 
+/// What is in a proxy's tables, [now](crate::Watch::tables). All of it is bounded by the configuration, and nothing of it is left when
+/// there are no applications, no scrapes and no pushes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tables {
+    /// Connections of applications, set up or not.
+    pub connections: usize,
+    /// Connections whose task runs.
+    pub inboxes: usize,
+    /// Rounds under way.
+    pub rounds: usize,
+    /// Scrapes that are being answered.
+    pub scrapes: usize,
+    /// Pushes held.
+    pub held_pushes: usize,
+    /// Bytes of answers and pushes that wait to be opened or handed out.
+    pub pending_bytes: usize,
+    /// Whether there are jobs that nobody has taken.
+    pub has_jobs: bool,
+}
+
 /// Commands that may wait for one connection: two for each round, and the answers to pushes. The room for them is
 /// taken at once, for every connection.
 const INBOX: usize = 64;
@@ -162,6 +183,20 @@ impl Hub {
         self.lock().collector.connected()
     }
 
+    /// What is in the tables.
+    pub(crate) fn tables(&self) -> Tables {
+        let state = self.lock();
+        Tables {
+            connections: state.collector.connections(),
+            inboxes: state.inboxes.len(),
+            rounds: state.collector.rounds(),
+            scrapes: state.rounds.len(),
+            held_pushes: state.collector.held_pushes(),
+            pending_bytes: state.collector.pending_bytes(),
+            has_jobs: state.collector.has_jobs(),
+        }
+    }
+
     fn with<T>(&self, now: Instant, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let timeout = state.collector.poll_timeout();
@@ -169,6 +204,8 @@ impl Hub {
         state.dispatch(now);
         let timer_changed = state.collector.poll_timeout() != timeout;
         let has_jobs = state.collector.has_jobs();
+        #[cfg(feature = "planted-faults")]
+        let has_jobs = has_jobs && !prometheus_rsocket_protocol::planted::loses_wake_up();
         let notices: Vec<Notice> = std::iter::from_fn(|| state.collector.poll_notice()).collect();
         if !notices.is_empty() {
             self.telemetry.active_connections(state.collector.connected());

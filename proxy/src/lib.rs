@@ -45,4 +45,5 @@ mod websocket;
 mod workers;
 
 pub use bind::StartError;
-pub use proxy::Proxy;
+pub use hub::Tables;
+pub use proxy::{Proxy, Watch};

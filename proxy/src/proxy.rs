@@ -2,9 +2,11 @@ use crate::bind::{Bound, StartError};
 use crate::config::Config;
 use crate::core::Core;
 use crate::http::{self, Router};
+use crate::hub::{Hub, Tables};
 use crate::shutdown::{self, Shutdown};
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::{Runtime, timeout};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,25 @@ pub struct Proxy<R: Runtime> {
     tcp: Option<Bound<R>>,
     websocket: Option<Bound<R>>,
     http: Option<Bound<R>>,
+}
+
+/// A look at a proxy, also while it runs and after it has stopped.
+#[derive(Clone)]
+pub struct Watch {
+    hub: Arc<Hub>,
+}
+
+impl Watch {
+    /// What is in the proxy's tables.
+    pub fn tables(&self) -> Tables {
+        self.hub.tables()
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.tables()).finish()
+    }
 }
 
 /// The listeners' names.
@@ -60,6 +81,11 @@ impl<R: Runtime> Proxy<R> {
     /// Each listener's name and real address.
     pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
         &self.core.listeners
+    }
+
+    /// A look at it for later, when it runs.
+    pub fn watch(&self) -> Watch {
+        Watch { hub: Arc::clone(&self.core.hub) }
     }
 
     /// Serves until the signal is given. Then no more connections are accepted, scrapes under way are finished, and every

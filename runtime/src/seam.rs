@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     task::{Context, Poll},
     thread,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 /// What an async runtime has to supply, and nothing else. Everything on top is written once, against this.
@@ -62,6 +62,12 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// How many jobs can run at the same time, each on a processor of its own; at least one.
     fn parallelism(&self) -> usize {
         thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// The time of day, for what people are told; `None` where a run must be repeatable.
+    #[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
+    fn time_of_day(&self) -> Option<SystemTime> {
+        Some(SystemTime::now())
     }
 
     /// Listens on `addr`; port 0 takes a free one, which [`Listener::local_addr`] tells. The queue of connections not

@@ -41,6 +41,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
+#[cfg(feature = "planted-faults")]
+use crate::planted::{Fault, is_planted};
+
 /// An application, by its connection: ids are given out in the order of connecting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(u64);
@@ -348,6 +351,10 @@ impl Collector {
             self.pending_bytes += job.held();
             self.pushes.on_opening(app);
             self.jobs.push_back(job);
+            #[cfg(feature = "planted-faults")]
+            if is_planted(Fault::EarlyAcknowledgement) {
+                self.acknowledge_push(app, stream_id);
+            }
             return;
         };
         self.reject_push(app, stream_id, error);
@@ -364,10 +371,7 @@ impl Collector {
         match result {
             Ok(block) => {
                 self.pushes.insert(app, block, now + self.config.push_ttl);
-                if let Some(stream_id) = stream_id {
-                    let command = SessionCommand::AcknowledgePush { stream_id };
-                    self.commands.push_back((app, command));
-                }
+                self.acknowledge_push(app, stream_id);
                 let acknowledged = stream_id.is_some();
                 self.notices.push_back(Notice::PushHeld { app, acknowledged });
             }
@@ -385,6 +389,12 @@ impl Collector {
                 *slot = Slot::Asked;
                 self.on_failed(now, app, id, ScrapeFailure::Closed);
             }
+        }
+    }
+
+    fn acknowledge_push(&mut self, app: AppId, stream_id: Option<StreamId>) {
+        if let Some(stream_id) = stream_id {
+            self.commands.push_back((app, SessionCommand::AcknowledgePush { stream_id }));
         }
     }
 
@@ -435,6 +445,10 @@ impl Collector {
     fn on_deadline(&mut self, now: Instant, id: RoundId) {
         let Some(round) = self.rounds.get_mut(&id) else { return };
         round.is_over = true;
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::IgnoredDeadline) {
+            return;
+        }
         let took = now.saturating_duration_since(round.started);
         for (app, is_asked, failure) in round.unfinished() {
             round.slots.insert(app, Slot::Failed);

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
-    started: SystemTime,
+    started: Option<SystemTime>,
     scrapes: Scrapes,
     pushes: Pushes,
     rsocket: Rsocket,
@@ -33,13 +33,14 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Metrics of a process that started at `started` and runs on the runtime of that name.
-    pub fn new(runtime: &str, started: SystemTime) -> Self {
+    /// Metrics of a process that started at `started` and runs on the runtime of that name. Without that time nothing is told of
+    /// the process, which is then a simulated one.
+    pub fn new(runtime: &str, started: impl Into<Option<SystemTime>>) -> Self {
         let registry = Registry::new();
         let make = Families(&registry);
         meters::build_info(&make, runtime);
         Self {
-            started,
+            started: started.into(),
             scrapes: Scrapes::new(&make),
             pushes: Pushes::new(&make),
             rsocket: Rsocket::new(&make),
@@ -143,7 +144,9 @@ impl Telemetry {
         TextEncoder::new()
             .encode_utf8(&self.registry.gather(), &mut text)
             .expect("a family of ours has a name and series, and a String takes all");
-        process::encode(&mut text, self.started).expect("a String takes all");
+        if let Some(started) = self.started {
+            process::encode(&mut text, started).expect("a String takes all");
+        }
         text
     }
 }

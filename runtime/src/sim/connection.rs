@@ -49,8 +49,8 @@ pub(super) struct Connection {
     pub(super) ways: [Way; 2],
     /// Ends that are dropped.
     pub(super) dropped: [bool; 2],
-    /// Nothing arrives any more, and nobody is told.
-    cut: bool,
+    /// Since when not all of it arrives any more.
+    pub(super) cut_since: Option<Duration>,
     /// Nothing arrives before then.
     pub(super) stalled_until: Duration,
 }
@@ -68,6 +68,8 @@ pub(super) struct Way {
     arrived: BytesMut,
     /// Bytes in `flight` and in `arrived`, and those that were lost.
     held: usize,
+    /// Whatever is sent is lost.
+    lost: bool,
     /// The writer has ended this direction.
     closed: bool,
     /// The end has arrived.
@@ -100,7 +102,7 @@ impl Connection {
             hosts,
             ways: Default::default(),
             dropped: [false; 2],
-            cut: false,
+            cut_since: None,
             stalled_until: Duration::ZERO,
         }
     }
@@ -132,7 +134,7 @@ impl Connection {
             data.extend_from_slice(&slice[..rest.min(slice.len())]);
         }
         way.held += taken;
-        if taken > 0 && !self.cut {
+        if taken > 0 {
             self.send(rng, now, from, Packet::Data(data.freeze()));
         }
         Poll::Ready(Ok(taken))
@@ -202,12 +204,11 @@ impl Connection {
         }
     }
 
-    /// Nothing arrives any more, and neither end is told.
-    pub(super) fn cut(&mut self) {
-        self.cut = true;
-        for way in &mut self.ways {
-            way.flight.clear();
-        }
+    /// Nothing that the end `from` sends arrives any more, and neither end is told.
+    pub(super) fn cut(&mut self, now: Duration, from: usize) {
+        self.cut_since.get_or_insert(now);
+        self.ways[from].lost = true;
+        self.ways[from].flight.clear();
     }
 
     /// Takes what has arrived at `now` in the direction from `from`.
@@ -244,7 +245,7 @@ impl Connection {
     }
 
     fn send(&mut self, rng: &mut Rng, now: Duration, from: usize, packet: Packet) {
-        if self.cut {
+        if self.ways[from].lost {
             return;
         }
         let latency = self.link.latency(rng);

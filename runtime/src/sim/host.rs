@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A machine of a simulated world, and the runtime of the one process on it.
 #[derive(Clone)]
@@ -81,6 +81,10 @@ impl Runtime for SimHost {
 
     fn parallelism(&self) -> usize {
         2
+    }
+
+    fn time_of_day(&self) -> Option<SystemTime> {
+        None
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SimListener> {

@@ -212,6 +212,30 @@ fn strikes_do_what_their_names_say() {
 }
 
 #[test]
+fn a_muted_host_hears_and_is_not_heard() {
+    let sim = Sim::new(1);
+    let client = sim.host("client");
+    let (mut near, mut far) = pair(&sim);
+    sim.run_for(SECOND);
+    let since = sim.elapsed();
+    sim.strike(&client, Strike::Mute);
+    let host = client.clone();
+    let (near, far) = sim.block_on(async move {
+        far.write_all(b"!").await.unwrap();
+        near.read_exact(&mut [0]).await.unwrap();
+        near.write_all(b"!").await.unwrap();
+        near.close().await.unwrap();
+        assert!(timeout(&host, host.now() + HOUR, far.read(&mut [0])).await.is_err());
+        (near, far)
+    });
+    assert_eq!(sim.oldest_cut(&client), Some(since));
+    drop(near);
+    assert_eq!(sim.oldest_cut(&client), Some(since), "one end is open still");
+    drop(far);
+    assert_eq!(sim.oldest_cut(&client), None);
+}
+
+#[test]
 fn a_paused_host_does_nothing_and_then_goes_on() {
     let sim = Sim::new(1);
     let host = sim.host("server");

@@ -25,6 +25,8 @@ pub struct Sim {
 pub enum Strike {
     /// Bytes vanish from now on, in both directions, and neither end is told.
     Cut,
+    /// What the host sends vanishes from now on, and nobody is told; it still hears the others.
+    Mute,
     /// Both ends find the connection reset.
     Reset,
     /// Nothing arrives for a time; then all of it does.
@@ -136,7 +138,13 @@ impl Sim {
         let mut wakers: Vec<Waker> = Vec::new();
         for connection in connections.values_mut().filter(|c| c.hosts.contains(&host.id)) {
             match strike {
-                Strike::Cut => connection.cut(),
+                Strike::Cut | Strike::Mute => {
+                    for end in 0..2 {
+                        if strike == Strike::Cut || connection.hosts[end] == host.id {
+                            connection.cut(*now, end);
+                        }
+                    }
+                }
                 Strike::Reset => {
                     connection.reset();
                     wakers.extend(connection.ways.iter_mut().flat_map(Way::take_wakers));
@@ -150,7 +158,12 @@ impl Sim {
 
     /// Whether a host is cut off: nobody connects to it any more, nor it to others. Open connections are left as they are.
     pub fn isolate(&self, host: &SimHost, isolated: bool) {
-        self.world.state().hosts[host.id].isolated = isolated;
+        let mut guard = self.world.state();
+        let State { now, log, hosts, .. } = &mut *guard;
+        let host = &mut hosts[host.id];
+        let how = if isolated { "isolated" } else { "reached again" };
+        log.event(*now, format_args!("{} is {how}", host.name));
+        host.isolated = isolated;
     }
 
     /// Stops a host for a time, as a process is stopped: it runs nothing, but its sockets stay open and fill.
@@ -158,7 +171,8 @@ impl Sim {
         let mut state = self.world.state();
         let now = state.now;
         let until = state.hosts[host.id].paused_until.max(now + time);
-        state.log.event(now, format_args!("host {} is paused for {time:?}", host.id));
+        let State { log, hosts, .. } = &mut *state;
+        log.event(now, format_args!("{} is paused for {time:?}", hosts[host.id].name));
         state.hosts[host.id].paused_until = until;
         state.agenda.put(until, Due::Resume { host: host.id });
     }
@@ -166,8 +180,8 @@ impl Sim {
     /// Ends all that runs on a host, as a process is killed. Its sockets are closed by that.
     pub fn crash(&self, host: &SimHost) {
         let mut state = self.world.state();
-        let now = state.now;
-        state.log.event(now, format_args!("host {} crashes", host.id));
+        let State { now, log, hosts, .. } = &mut *state;
+        log.event(*now, format_args!("{} crashes", hosts[host.id].name));
         let ids = state.tasks.values().filter(|task| task.host == host.id).map(|task| task.id);
         let ids: Vec<u64> = ids.collect();
         let tasks: Vec<Arc<Task>> = ids.iter().filter_map(|id| state.tasks.remove(id)).collect();
@@ -184,6 +198,13 @@ impl Sim {
     pub fn connections(&self, host: &SimHost) -> usize {
         let state = self.world.state();
         state.connections.values().filter(|connection| connection.hosts.contains(&host.id)).count()
+    }
+
+    /// When that connection of `host` was [cut](Strike::Cut), or [muted](Strike::Mute), of which an end has been open for longest since.
+    pub fn oldest_cut(&self, host: &SimHost) -> Option<Duration> {
+        let state = self.world.state();
+        let of_host = state.connections.values().filter(|c| c.hosts.contains(&host.id));
+        of_host.filter_map(|connection| connection.cut_since).min()
     }
 
     /// Futures that have panicked.

@@ -1,0 +1,121 @@
+//! HTTP over the simulated network, as a scraper speaks it.
+
+use crate::ledger::At;
+use crate::scenario::HTTP_PORT;
+use bytes::Bytes;
+use flate2::bufread::GzDecoder;
+use futures_lite::future::or;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HOST};
+use http::{HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use prometheus_rsocket_proxy::shutdown::{self, ShutdownTrigger};
+use prometheus_rsocket_runtime::sim::SimHost;
+use prometheus_rsocket_runtime::{HyperIo, Runtime, sleep_until};
+use std::io::Read;
+use std::time::Duration;
+
+/// A connection to the proxy's HTTP side. Dropping it closes it, whatever is under way.
+pub(crate) struct Connection {
+    host: SimHost,
+    sender: SendRequest<Empty<Bytes>>,
+    pub(crate) opened: At,
+    _alive: ShutdownTrigger,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Get {
+    pub(crate) path: &'static str,
+    pub(crate) gzip: bool,
+    pub(crate) timeout: Duration,
+    /// How long to wait before each piece of the answer is read.
+    pub(crate) pause: Duration,
+}
+
+impl Connection {
+    pub(crate) async fn open(host: &SimHost, now: At) -> Result<Self, String> {
+        let stream = host.connect("proxy", HTTP_PORT).await;
+        let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+        let handshaken = handshake(HyperIo::new(stream)).await;
+        let (sender, connection) = handshaken.map_err(|error| error.to_string())?;
+        let (alive, ended) = shutdown::channel();
+        host.spawn(async move {
+            // What goes wrong is reported to the request.
+            or(async { drop(connection.await) }, ended.wait()).await;
+        });
+        Ok(Self { host: host.clone(), sender, opened: now, _alive: alive })
+    }
+
+    /// Whether another request can be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// The answer's body, decoded.
+    pub(crate) async fn get(&mut self, get: Get) -> Result<Vec<u8>, String> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = get.path.parse().expect("a path");
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::from_static("proxy"));
+        let encoding = if get.gzip { "gzip" } else { "identity" };
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+        let seconds = get.timeout.as_secs_f64().to_string();
+        let seconds = HeaderValue::try_from(seconds).expect("a number");
+        headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
+        self.sender.ready().await.map_err(|error| error.to_string())?;
+        let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("status {}", answer.status()));
+        }
+        let is_gzip = answer.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+        if is_gzip != get.gzip {
+            return Err(format!("asked for {encoding}, and got another encoding"));
+        }
+        let mut body = answer.into_body();
+        let mut bytes = Vec::new();
+        loop {
+            if !get.pause.is_zero() {
+                sleep_until(&self.host, self.host.now() + get.pause).await;
+            }
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
+                }
+                Some(Err(error)) => return Err(error.to_string()),
+                None => break,
+            }
+        }
+        if is_gzip { gunzip(&bytes) } else { Ok(bytes) }
+    }
+}
+
+/// Expands one gzip member, whose checksum has to be right, and which has to be all there is.
+fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut decoder = GzDecoder::new(bytes);
+    let mut text = Vec::new();
+    decoder.read_to_end(&mut text).map_err(|error| format!("no gzip: {error}"))?;
+    let rest = decoder.into_inner();
+    if rest.is_empty() { Ok(text) } else { Err(format!("{} bytes follow the gzip", rest.len())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    #[test]
+    fn one_whole_gzip_member_is_taken_and_nothing_else() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(b"metrics").unwrap();
+        let member = encoder.finish().unwrap();
+        assert_eq!(gunzip(&member).unwrap(), b"metrics");
+        assert!(gunzip(&member[..member.len() - 1]).is_err());
+        assert!(gunzip(&[&member[..], b"x"].concat()).is_err());
+        let mut altered = member.clone();
+        altered[12] ^= 1;
+        assert!(gunzip(&altered).is_err());
+    }
+}

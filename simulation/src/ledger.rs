@@ -1,0 +1,155 @@
+//! What really happened, as the applications, the scrapers and the faults have told it. It is judged at the end, when
+//! everything is known.
+
+use crate::report::{Counts, Kind, Violation};
+use crate::text::Shape;
+use prometheus_rsocket_client::{PushFailure, PushMode};
+use prometheus_rsocket_runtime::sim::LinkConfig;
+use std::time::Duration;
+
+/// Time since the world began.
+pub(crate) type At = Duration;
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) apps: Vec<AppRecord>,
+    pub(crate) scrapers: Vec<Faults>,
+    pub(crate) scrapes: Vec<ScrapeRecord>,
+    /// What was done to the proxy, and so to everybody.
+    pub(crate) proxy: Faults,
+    /// While there was a peer that is asked, and does not answer.
+    pub(crate) mutes: Faults,
+    pub(crate) counts: Counts,
+    pub(crate) violations: Vec<Violation>,
+}
+
+/// Times in which something was done to somebody.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults(Vec<(At, At)>);
+
+/// An application, across all its lives.
+#[derive(Debug)]
+pub(crate) struct AppRecord {
+    /// Each time that its metrics were asked for; the index is the text's serial number.
+    pub(crate) calls: Vec<Call>,
+    pub(crate) faults: Faults,
+    /// It is closing, or closed, or crashed.
+    pub(crate) down_since: Option<At>,
+    pub(crate) pushes: Vec<PushRecord>,
+    /// How long what it gives may take to reach the proxy.
+    pub(crate) transfer: Duration,
+}
+
+/// One time that an application's metrics were asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) at: At,
+    pub(crate) came: Option<(At, Came)>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// An error, a panic, or a text that is of no use.
+    Nothing,
+    Text(Shape),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PushRecord {
+    pub(crate) at: At,
+    pub(crate) mode: PushMode,
+    /// The first call that may have been for it.
+    pub(crate) first_call: usize,
+    pub(crate) done: Option<PushDone>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PushDone {
+    pub(crate) at: At,
+    pub(crate) result: Result<(), PushFailure>,
+    /// The first call that came after it.
+    pub(crate) end_call: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ScrapeRecord {
+    /// Whose.
+    pub(crate) scraper: usize,
+    /// Since when its connection has been there.
+    pub(crate) opened: At,
+    pub(crate) start: At,
+    /// What the proxy was given.
+    pub(crate) timeout: Duration,
+    /// Which applications said that they were connected when it began.
+    pub(crate) ready: Vec<bool>,
+    /// Whether it was to be read as fast as it comes.
+    pub(crate) prompt: bool,
+    pub(crate) end: Option<(At, ScrapeEnd)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ScrapeEnd {
+    /// The scraper went away; before anything could have come, or later.
+    Abandoned { early: bool },
+    /// It broke.
+    Failed(String),
+    /// All of it was read: so many bytes, and whose texts of which number.
+    Whole { len: usize, sections: Vec<(usize, usize)> },
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, from: At, until: At) {
+        self.0.push((from, until));
+    }
+
+    pub(crate) fn any(&self, from: At, until: At) -> bool {
+        self.0.iter().any(|fault| fault.0 <= until && fault.1 >= from)
+    }
+}
+
+impl AppRecord {
+    pub(crate) fn new(link: &LinkConfig, text_max: usize, job_time: Duration) -> Self {
+        // Two windows for each latency would do; bytes of other scrapes may be in the way.
+        let windows = 2 + text_max / link.capacity.max(1);
+        let sending = link.bandwidth.map_or(0.0, |rate| text_max as f64 / rate as f64);
+        let travel = link.latency_max * windows as u32 + Duration::from_secs_f64(sending);
+        Self {
+            calls: Vec::new(),
+            faults: Faults::default(),
+            down_since: None,
+            pushes: Vec::new(),
+            transfer: travel * 4 + job_time,
+        }
+    }
+
+    /// Whether anything was done to it, or by it, within a time.
+    pub(crate) fn is_touched(&self, from: At, until: At) -> bool {
+        self.down_since.is_some_and(|since| since <= until) || self.faults.any(from, until)
+    }
+
+    /// What was asked within a time.
+    pub(crate) fn calls_within(&self, from: At, until: At) -> &[Call] {
+        let begin = self.calls.partition_point(|call| call.at < from);
+        let end = self.calls.partition_point(|call| call.at <= until);
+        &self.calls[begin..end]
+    }
+
+    pub(crate) fn shape(&self, serial: usize) -> Option<Shape> {
+        match self.calls.get(serial)?.came {
+            Some((_, Came::Text(shape))) => Some(shape),
+            Some((_, Came::Nothing)) | None => None,
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn violation(&mut self, at: At, kind: Kind, what: impl Into<String>) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(Violation { at, kind, what: what.into() });
+        }
+    }
+}
+
+/// More are of no use.
+const VIOLATIONS_MAX: usize = 20;

@@ -1,0 +1,69 @@
+//! The whole of prometheus-rsocket in one process and on one thread, over a simulated network and on a simulated clock: the proxy with
+//! its HTTP side, many clients, scrapers, and peers that are neither. Everything follows from a seed, and so do the faults.
+//!
+//! ```
+//! use prometheus_rsocket_simulation::{Scenario, run};
+//! use std::time::Duration;
+//!
+//! let mut scenario = Scenario::new(1);
+//! scenario.apps = 3;
+//! scenario.time = Duration::from_secs(20);
+//! let report = run(&scenario, |_world| {});
+//! assert!(report.is_ok(), "{report}");
+//! assert_eq!(run(&scenario, |_world| {}).digest, report.digest);
+//! ```
+//!
+//! A run has three parts. First, things go wrong (`chaos`), while applications, scrapers and strangers go about their business and write
+//! down what they do (`ledger`). Then all is calm, heals (`life`), and is ended in order. At last it is judged (`check`).
+
+mod app;
+mod chaos;
+mod check;
+mod http;
+mod ledger;
+mod life;
+mod report;
+mod scenario;
+mod scraper;
+mod strangers;
+mod text;
+mod world;
+
+pub use report::{Counts, Kind, Report, Violation};
+pub use scenario::Scenario;
+
+use prometheus_rsocket_runtime::sim::Sim;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use world::World;
+
+/// Simulates a scenario to its end. `prepare` is given the world before anything happens in it, to have its log for example.
+pub fn run(scenario: &Scenario, prepare: impl FnOnce(&Sim)) -> Report {
+    #[cfg(feature = "planted-faults")]
+    prometheus_rsocket_protocol::planted::plant(scenario.fault);
+    let world = World::new(scenario.clone());
+    prepare(&world.sim);
+    let living = life::live(Arc::clone(&world));
+    let lived = catch_unwind(AssertUnwindSafe(|| world.sim.block_on(living)));
+    if let Err(panic) = lived {
+        let what = panic.downcast_ref::<String>().map_or("a panic", String::as_str);
+        world.violation(Kind::Panic, what);
+    }
+    check::check(&mut world.ledger(), &world.terms);
+    let (counts, violations) = {
+        let ledger = world.ledger();
+        (ledger.counts.clone(), ledger.violations.clone())
+    };
+    let report = Report {
+        scenario: scenario.clone(),
+        elapsed: world.sim.elapsed(),
+        digest: world.sim.digest(),
+        polls: world.sim.polls(),
+        counts,
+        violations,
+    };
+    world.dissolve();
+    #[cfg(feature = "planted-faults")]
+    prometheus_rsocket_protocol::planted::plant(None);
+    report
+}

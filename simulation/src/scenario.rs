@@ -1,0 +1,177 @@
+//! What is to be simulated, and the times that hold in it.
+
+use prometheus_rsocket_client as client;
+#[cfg(feature = "planted-faults")]
+use prometheus_rsocket_protocol::planted::Fault;
+use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr};
+use std::fmt;
+use std::time::Duration;
+
+/// What is to be simulated. All that varies beyond this follows from the seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Where everything comes from that is left to chance.
+    pub seed: u64,
+    /// How many applications there are.
+    pub apps: usize,
+    /// How long there are faults, in simulated time; healing and the end come after it.
+    pub time: Duration,
+    /// How often the first scraper scrapes.
+    pub interval: Duration,
+    /// Whether nothing goes wrong, and nothing but one scraper and the applications is there.
+    pub calm: bool,
+    /// How applications send their metrics. To make a key, and to use it, takes real time.
+    pub envelope: Envelope,
+    /// What the proxy does wrong.
+    #[cfg(feature = "planted-faults")]
+    pub fault: Option<Fault>,
+}
+
+impl Scenario {
+    /// What is simulated with a seed where nothing else is asked for: some minutes with 8 to 24 applications; with each sixteenth
+    /// seed fewer, encrypted.
+    pub fn new(seed: u64) -> Self {
+        let (apps, time, envelope) = match seed % 16 {
+            15 => (5, 90, Envelope::Encrypted),
+            _ => (8 + (seed % 9) as usize * 2, 240, Envelope::Plaintext),
+        };
+        Self {
+            seed,
+            apps,
+            time: Duration::from_secs(time),
+            interval: Duration::from_secs(5),
+            calm: false,
+            envelope,
+            #[cfg(feature = "planted-faults")]
+            fault: None,
+        }
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        Terms::new(self)
+    }
+}
+
+/// The arguments that make the program simulate this again.
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, apps, time, interval, .. } = self;
+        let (time, interval) = (time.as_millis(), interval.as_millis());
+        write!(f, "--seed {seed} --apps {apps} --time {time}ms --interval {interval}ms")?;
+        let envelope = match self.envelope {
+            Envelope::Encrypted => "encrypted",
+            Envelope::Plaintext => "plaintext",
+        };
+        write!(f, " --envelope {envelope}")?;
+        if self.calm {
+            f.write_str(" --calm")?;
+        }
+        #[cfg(feature = "planted-faults")]
+        if let Some(fault) = self.fault {
+            write!(f, " --fault {}", fault.name())?;
+        }
+        Ok(())
+    }
+}
+
+/// The times and limits that proxy and applications are configured with, and what follows from them.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) keepalive: Duration,
+    pub(crate) lifetime: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) backoff_max: Duration,
+    pub(crate) metrics_timeout: Duration,
+    pub(crate) setup_timeout: Duration,
+    pub(crate) push_ttl: Duration,
+    /// What a scraper gives the proxy.
+    pub(crate) scrape_timeout: Duration,
+    /// How long a job takes at most, anywhere.
+    pub(crate) job_time: Duration,
+}
+
+impl Terms {
+    fn new(scenario: &Scenario) -> Self {
+        let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x7465_726d);
+        let seconds = Duration::from_secs;
+        let calm = scenario.calm;
+        Self {
+            keepalive: if calm { seconds(20) } else { seconds(1) },
+            lifetime: if calm { seconds(90) } else { seconds(rng.u64(3..=5)) },
+            connect_timeout: seconds(2),
+            backoff_max: seconds(2),
+            metrics_timeout: seconds(8),
+            setup_timeout: seconds(3),
+            push_ttl: seconds(if rng.bool() { 60 } else { 7 }),
+            scrape_timeout: (scenario.interval * 4 / 5).clamp(seconds(1), seconds(10)),
+            job_time: Duration::from_millis(rng.choice([1, 4, 10]).unwrap_or(1)),
+        }
+    }
+
+    /// How long applications are asked before a scrape's end.
+    pub(crate) fn scrape_budget(&self) -> Duration {
+        self.scrape_timeout - SCRAPE_OFFSET
+    }
+
+    /// How long both ends of a connection may take to see that it is dead: the silence, and what it takes to close, which is more
+    /// than the driver's linger only where much output waits for it.
+    pub(crate) fn dead_within(&self) -> Duration {
+        self.keepalive + self.lifetime + CLOSE_TIMEOUT + LINGER + SLACK
+    }
+
+    /// How long it takes at most until an application is connected again, after whatever happened to it.
+    pub(crate) fn settled_within(&self) -> Duration {
+        // A pause, an attempt that is not heard, another pause; and the handshake.
+        self.dead_within() + self.backoff_max * 2 + self.connect_timeout + SLACK
+    }
+
+    /// How long the proxy keeps a connection on which no SETUP comes.
+    pub(crate) fn stranger_within(&self) -> Duration {
+        self.setup_timeout.max(self.lifetime) + PROXY_CLOSE_TIMEOUT + LINGER + SLACK
+    }
+
+    pub(crate) fn proxy(&self, scenario: &Scenario) -> config::Config {
+        config::Config {
+            listen_tcp: ListenAddr::any(RSOCKET_PORT),
+            listen_websocket: ListenAddr::Off,
+            listen_http: ListenAddr::any(HTTP_PORT),
+            scrape_timeout_offset: SCRAPE_OFFSET,
+            max_concurrent_scrapes: 16,
+            max_text_bytes: crate::text::TEXT_MAX,
+            setup_timeout: self.setup_timeout,
+            envelope: scenario.envelope,
+            push_ttl: self.push_ttl,
+            ..config::Config::default()
+        }
+    }
+
+    pub(crate) fn client(&self, push: client::PushMode) -> client::Config {
+        let proxy = format!("tcp://proxy:{RSOCKET_PORT}").parse().expect("a URL");
+        let mut config = client::Config::new(proxy);
+        config.connect_timeout = self.connect_timeout;
+        config.metrics_timeout = self.metrics_timeout;
+        config.agent.backoff =
+            client::BackoffConfig::new(Duration::from_millis(200), self.backoff_max);
+        config.agent.connection.close_timeout = CLOSE_TIMEOUT;
+        config.agent.push = push;
+        config.agent.push_timeout = Duration::from_secs(5);
+        config.agent.setup.keepalive_ms = self.keepalive.as_millis() as u32;
+        config.agent.setup.max_lifetime_ms = self.lifetime.as_millis() as u32;
+        config
+    }
+}
+
+/// Where the proxy takes applications.
+pub(crate) const RSOCKET_PORT: u16 = 7001;
+/// Where the proxy is scraped.
+pub(crate) const HTTP_PORT: u16 = 8080;
+/// What the proxy takes off a scraper's time.
+const SCRAPE_OFFSET: Duration = Duration::from_millis(500);
+/// How long the applications' connections wait for their output to be taken when they close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The same of the proxy's, which is not configured.
+const PROXY_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the driver waits for the peer's end by default.
+const LINGER: Duration = Duration::from_secs(2);
+/// For what travels, and for the steps in which things are looked at.
+const SLACK: Duration = Duration::from_secs(1);
