@@ -168,8 +168,13 @@ async fn connect_and_drive<R, M, F>(
                 Transport::Bytes(stream) => drive(runtime, stream, agent, duties, &driver).await,
                 Transport::Messages(stream) => drive(runtime, stream, agent, duties, &driver).await,
             };
-            if let Err(error) = driven {
-                tracing::debug!(%error, "transport failed");
+            match driven {
+                Ok(_) => {}
+                // What the other side has to say against ours, such as about our certificate.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(%error, "transport failed");
+                }
+                Err(error) => tracing::debug!(%error, "transport failed"),
             }
         }
         Err(error) => agent.handle_connect_failed(runtime.now(), &error.to_string()),

@@ -158,9 +158,26 @@ impl<R: Runtime> Acceptor<R> {
                 tracing::debug!(%app, listener = self.name, "accepted");
                 let session = Session::new(app, connection.clone(), key.clone(), now);
                 let (runtime, hub) = (self.runtime.clone(), Arc::clone(hub));
-                session::run(runtime, hub, stream, session, inbox).await;
+                if let Err(error) = session::run(runtime, hub, stream, session, inbox).await {
+                    self.on_transport_failed(&error);
+                }
             }
             Err(error) => self.refuse(&error.to_string()),
+        }
+    }
+
+    /// A transport that breaks off is known from the session. One on which the peer broke the transport's own rules is not.
+    fn on_transport_failed(&self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::InvalidData {
+            return;
+        }
+        let (cause, log) = match &self.upgrade {
+            Some(_) => (ConnectionErrorCause::WebSocket, &self.shared.logs.websocket),
+            None => (ConnectionErrorCause::Tls, &self.shared.logs.tls),
+        };
+        self.shared.telemetry.connection_failed(cause);
+        if let Some(suppressed) = log.pass(self.runtime.now()) {
+            tracing::warn!(listener = self.name, %error, suppressed, "transport failed");
         }
     }
 

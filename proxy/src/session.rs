@@ -4,19 +4,21 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::Stream;
 use prometheus_rsocket_protocol::collector::{AppId, Session, SessionCommand};
 use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Runs one application's connection to its end.
+/// Runs one application's connection to its end; fails if its transport did.
 pub(crate) async fn run<R, S>(
     runtime: R,
     hub: Arc<Hub>,
     stream: S,
     mut session: Session,
     inbox: Receiver<SessionCommand>,
-) where
+) -> io::Result<()>
+where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -24,11 +26,10 @@ pub(crate) async fn run<R, S>(
     let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), app };
     let mut owner = SessionOwner { hub, inbox: Box::pin(inbox) };
     let config = DriverConfig::default();
-    match drive(&runtime, stream, &mut session, &mut owner, &config).await {
-        Ok(end) => tracing::trace!(%app, ?end, "connection ended"),
-        // Said once already, with the reason, when the session closed.
-        Err(error) => tracing::debug!(%app, %error, "transport failed"),
-    }
+    let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
+    let end = end.inspect_err(|error| tracing::debug!(%app, %error, "transport failed"))?;
+    tracing::trace!(%app, ?end, "connection ended");
+    Ok(())
 }
 
 /// Tells the hub that a connection's task is over, also if it panicked or was dropped.

@@ -266,6 +266,8 @@ where
                     }
                 }
             }
+            // What came before the end says more than that writing failed after it.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(error),
             Poll::Ready(Err(error)) => Err(self.failure.take().unwrap_or(error)),
         }
     }

@@ -141,9 +141,7 @@ impl<R: Runtime, B: Backend> Server<R, B> {
     async fn serve_connection(self, stream: R::Stream, peer: SocketAddr, _slot: Slot) {
         let Some(stream) = Box::pin(self.secured(stream)).await else { return };
         let phase = Phase::default();
-        // TLS makes a record of each write, so it is better off with few and large ones.
-        let wrap = if stream.is_tls() { HyperIo::without_vectored_writes } else { HyperIo::new };
-        let io = wrap(Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone()));
+        let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
         let service = service_fn(|request| self.answer(request, peer, phase.answering()));
         let mut connection = pin!(
             Builder::new()
@@ -151,7 +149,7 @@ impl<R: Runtime, B: Backend> Server<R, B> {
                 .header_read_timeout(self.limits.idle_timeout)
                 .max_header_size(self.limits.max_head_bytes)
                 .max_buf_size(BUFFER_BYTES)
-                .serve_connection(io, service)
+                .serve_connection(HyperIo::new(io), service)
         );
         let signal = async {
             self.shutdown.wait().await;
