@@ -1,9 +1,18 @@
-use super::super::{slots::Slots, throttle::Throttle};
+use super::super::{ScrapeBody, ScraperGone, slots::Slots, throttle::Throttle};
 use futures_lite::future::{block_on, poll_once};
 use std::{
     pin::pin,
     time::{Duration, Instant},
 };
+
+#[test]
+fn a_body_that_is_dropped_with_its_end_unread_is_not_waited_for() {
+    let (sender, body) = ScrapeBody::channel(false, 2);
+    let mut finish = pin!(sender.finish());
+    assert_eq!(block_on(poll_once(finish.as_mut())), None);
+    drop(body);
+    assert_eq!(block_on(poll_once(finish)), Some(Err(ScraperGone)));
+}
 
 #[test]
 fn slots_are_bounded_and_come_back() {
