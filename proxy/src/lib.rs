@@ -7,7 +7,7 @@
 //! use prometheus_rsocket_proxy::{Proxy, config::Config, shutdown};
 //! use prometheus_rsocket_tokio::Tokio;
 //!
-//! let args = ["proxy", "--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"];
+//! let args = ["proxy", "--listen-tcp=127.0.0.1:0", "--listen-websocket=off", "--listen-http=127.0.0.1:0"];
 //! let config = Config::from_args(args, |_name| None)?;
 //! Tokio::block_on(None, |runtime| async move {
 //!     let proxy = Proxy::bind(runtime, config).await?;

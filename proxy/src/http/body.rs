@@ -61,6 +61,8 @@ impl BodySender {
     pub async fn finish(self) -> Result<(), ScraperGone> {
         let (taken, is_taken) = async_channel::bounded(1);
         self.chunks.send(Chunk::End { taken }).await.map_err(|_| ScraperGone)?;
+        // With the body this was the last to keep the channel, and with it the unread word that holds `taken`.
+        drop(self);
         is_taken.recv().await.map_err(|_| ScraperGone)
     }
 }

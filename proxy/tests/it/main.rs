@@ -12,6 +12,7 @@ mod smol {
     mod bad_input;
     mod pushes;
     mod scrapes;
+    mod transports;
     mod world;
 }
 
@@ -23,5 +24,6 @@ mod tokio {
     mod bad_input;
     mod pushes;
     mod scrapes;
+    mod transports;
     mod world;
 }

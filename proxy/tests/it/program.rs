@@ -37,9 +37,19 @@ fn a_runtime_that_is_not_built_in_ends_with_2() {
 fn an_address_in_use_ends_with_1_and_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&["--listen-tcp", &address, "--listen-http=off"]);
+    let output = run(&["--listen-tcp", &address, "--listen-websocket=off", "--listen-http=off"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
+}
+
+#[test]
+fn a_file_of_tls_that_cannot_be_used_ends_with_2_and_is_named() {
+    let tls = ["--tcp-tls-cert=no-such.pem", "--tcp-tls-key=no-such.key"];
+    let listen = ["--listen-tcp=127.0.0.1:0", "--listen-websocket=off", "--listen-http=off"];
+    let output = run(&[&tls[..], &listen[..]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("no-such.pem"), "{message}");
 }
 
 #[test]
@@ -53,13 +63,13 @@ fn each_listener_is_named_once_in_the_log() {
 
 fn names_each_listener(args: &[&str]) {
     let mut child = program()
-        .args(["--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"])
+        .args(["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0")))
         .args(args)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    for listener in ["tcp", "http"] {
+    for listener in ["tcp", "websocket", "http"] {
         let field = format!("listener=\"{listener}\"");
         let line = lines.find(|line| line.contains(&field)).expect("a line for each listener");
         let address = line.split("address=").nth(1).expect("the address");

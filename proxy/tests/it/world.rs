@@ -11,6 +11,7 @@ use std::time::Duration;
 /// A proxy that runs in threads of its own, on free ports.
 pub(crate) struct World {
     pub(crate) tcp: SocketAddr,
+    pub(crate) websocket: SocketAddr,
     pub(crate) http: SocketAddr,
     trigger: ShutdownTrigger,
     thread: JoinHandle<()>,
@@ -18,8 +19,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(options: &[&str]) -> Self {
-        let mut args =
-            vec!["proxy", OPTION, "--listen-tcp=127.0.0.1:0", "--listen-http=127.0.0.1:0"];
+        let mut args = vec!["proxy", OPTION];
+        args.extend([
+            "--listen-tcp=127.0.0.1:0",
+            "--listen-websocket=127.0.0.1:0",
+            "--listen-http=127.0.0.1:0",
+        ]);
         args.extend(options);
         let config = Config::from_args(args, |_name| None).unwrap();
         let (trigger, shutdown) = shutdown::channel();
@@ -27,14 +32,15 @@ impl World {
         let thread = thread::spawn(move || {
             Leaf::block_on(Some(2), |runtime| async move {
                 let proxy = Proxy::bind(runtime, config).await.unwrap();
-                let (tcp, http) = (proxy.tcp_address(), proxy.http_address());
-                started.send((tcp.unwrap(), http.unwrap())).unwrap();
+                let addresses =
+                    [proxy.tcp_address(), proxy.websocket_address(), proxy.http_address()];
+                started.send(addresses.map(Option::unwrap)).unwrap();
                 proxy.run(shutdown).await;
             })
             .unwrap();
         });
-        let (tcp, http) = addresses.recv().unwrap();
-        Self { tcp, http, trigger, thread }
+        let [tcp, websocket, http] = addresses.recv().unwrap();
+        Self { tcp, websocket, http, trigger, thread }
     }
 
     /// Begins a scrape; the answer comes when it is asked for.
