@@ -53,6 +53,7 @@ pub(crate) struct Logs {
     full: Throttle,
     not_accepted: Throttle,
     tls: Throttle,
+    transport: Throttle,
     websocket: Throttle,
 }
 
@@ -171,12 +172,12 @@ impl<R: Runtime> Acceptor<R> {
         if error.kind() != io::ErrorKind::InvalidData {
             return;
         }
-        let (cause, log) = match &self.upgrade {
-            Some(_) => (ConnectionErrorCause::WebSocket, &self.shared.logs.websocket),
-            None => (ConnectionErrorCause::Tls, &self.shared.logs.tls),
+        let cause = match &self.upgrade {
+            Some(_) => ConnectionErrorCause::WebSocket,
+            None => ConnectionErrorCause::Tls,
         };
         self.shared.telemetry.connection_failed(cause);
-        if let Some(suppressed) = log.pass(self.runtime.now()) {
+        if let Some(suppressed) = self.shared.logs.transport.pass(self.runtime.now()) {
             tracing::warn!(listener = self.name, %error, suppressed, "transport failed");
         }
     }

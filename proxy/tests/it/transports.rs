@@ -68,7 +68,9 @@ fn applications_are_scraped_and_push_over_every_transport() {
             let mut number = 0;
             let metrics = from_fn(move || {
                 number += 1;
-                Ok::<_, std::fmt::Error>(format!("asked {number}\n{}", "#".repeat(100_000)))
+                let filler: String =
+                    (0..5000).map(|n| format!("filler{{n=\"{n}\"}} 1\n")).collect();
+                Ok::<_, std::fmt::Error>(format!("asked {number}\n{filler}"))
             });
             let (client, running) = Client::new(runtime.clone(), config, metrics);
             runtime.spawn(running);
@@ -182,7 +184,7 @@ fn what_is_no_rsocket_on_a_websocket_is_refused_and_disturbs_nobody() {
     assert!(answer.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xeb]));
     wait_errors(&world, "websocket", 2.0);
     // No WebSocket frame at all.
-    assert!(upgrade("/rsocket", b"\xff\xff\xff\xff\xff\xff").starts_with(b"HTTP/1.1 101"));
+    assert!(upgrade("/rsocket", &[0xff; 14]).starts_with(b"HTTP/1.1 101"));
     wait_errors(&world, "websocket", 3.0);
     // An empty message is no frame.
     assert!(upgrade("/rsocket", b"\x82\x80\0\0\0\0").starts_with(b"HTTP/1.1 101"));
