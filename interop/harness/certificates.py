@@ -16,11 +16,10 @@ CONFIGURATION = """\
 [ca]
 default_ca = authority
 [authority]
-dir = {folder}
-database = $dir/index
-new_certs_dir = $dir
-certificate = $dir/ca.pem
-private_key = $dir/ca.key
+database = {folder}/index
+new_certs_dir = {folder}
+certificate = {own.cert}
+private_key = {own.key}
 rand_serial = yes
 unique_subject = no
 default_md = sha256
@@ -42,7 +41,8 @@ subjectAltName = DNS:elsewhere.example
 [client]
 extendedKeyUsage = clientAuth
 """
-NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+RSA = ("-newkey", "rsa:2048", "-nodes")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Certificate:
     def flags(self, prefix):
         """As options of a program of ours, or of the Java client: --PREFIX-cert and --PREFIX-key."""
         return [f"--{prefix}-cert", self.cert, f"--{prefix}-key", self.key]
+
+    def der(self):
+        """The certificate as a peer sees it, without what follows in its file."""
+        end = ssl.PEM_FOOTER
+        return ssl.PEM_cert_to_DER_cert(Path(self.cert).read_text(encoding="ascii").split(end)[0] + end)
 
     def copy(self, folder):
         """The same certificate as files of a case's own, which it may replace."""
@@ -72,24 +77,34 @@ class Certificate:
 class Authority:
     """A certificate authority in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, parent=None):
+        """Of a parent's, the certificates come with this one's own behind them: peers know the parent only."""
         self.folder = folder
-        self.ca = os.path.join(folder, "ca.pem")
         self.configuration = os.path.join(folder, "openssl.cnf")
         os.mkdir(folder)
-        Path(self.configuration).write_text(CONFIGURATION.format(folder=folder), encoding="utf-8")
         Path(folder, "index").touch()
-        name = ["-subj", f"/CN=interop {os.path.basename(folder)}", "-extensions", "root", "-days", "2"]
-        self.openssl("req", "-x509", *NEW_KEY, *name, "-keyout", f"{folder}/ca.key", "-out", self.ca)
+        self.own = parent.issue("intermediate", "root") if parent else Certificate(f"{folder}/ca.pem", f"{folder}/ca.key")
+        Path(self.configuration).write_text(CONFIGURATION.format(folder=folder, own=self.own), encoding="utf-8")
+        if not parent:
+            name = ["-subj", "/CN=interop", "-extensions", "root", "-days", "2"]
+            self.openssl("req", "-x509", *EC, *name, "-keyout", self.own.key, "-out", self.own.cert)
+        self.chain = Path(self.own.cert).read_text(encoding="ascii") if parent else ""
 
-    def issue(self, name, purpose, days=(-1, 2)):
+    @property
+    def ca(self):
+        """The file for whoever shall trust it."""
+        return self.own.cert
+
+    def issue(self, name, purpose, days=(-1, 2), kind=EC):
         """A certificate of this authority, valid between two days, counted from now."""
         path = os.path.join(self.folder, name)
         now = datetime.datetime.now(datetime.timezone.utc)
         start, end = ((now + datetime.timedelta(days=day)).strftime("%Y%m%d%H%M%SZ") for day in days)
-        self.openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", f"{path}.key", "-out", f"{path}.csr")
+        self.openssl("req", *kind, "-subj", f"/CN={name}", "-keyout", f"{path}.key", "-out", f"{path}.csr")
         times = ["-startdate", start, "-enddate", end, "-extensions", purpose]
         self.openssl("ca", "-batch", "-notext", *times, "-in", f"{path}.csr", "-out", f"{path}.pem")
+        with open(f"{path}.pem", "a", encoding="ascii") as file:
+            file.write(self.chain)
         return Certificate(f"{path}.pem", f"{path}.key")
 
     def openssl(self, command, *arguments):
@@ -119,12 +134,17 @@ class Certificates:
 
     @cached_property
     def stranger(self):
-        """One that nobody trusts unless told to."""
+        """One that nobody trusts unless told to. It has the other's name, or a JVM would not even show its certificates."""
         return Authority(os.path.join(self.folder, "stranger"))
 
     @cached_property
+    def intermediate(self):
+        """One that the former vouches for, as public ones have them."""
+        return Authority(os.path.join(self.folder, "intermediate"), self.authority)
+
+    @cached_property
     def server(self):
-        return self.authority.issue("server", "server")
+        return self.intermediate.issue("server", "server")
 
     @cached_property
     def server_elsewhere(self):
@@ -133,7 +153,7 @@ class Certificates:
 
     @cached_property
     def server_of_stranger(self):
-        return self.stranger.issue("server", "server")
+        return self.stranger.issue("server", "server", kind=RSA)
 
     @cached_property
     def client(self):

@@ -40,7 +40,8 @@ def main():
 
 def run_all(chosen, tools, proxy_under_test):
     started = time.monotonic()
-    tools.prepare({program for _, case, variant in chosen for program in case.programs(variant.transport, proxy_under_test)})
+    programs = (case.programs(variant.transport, proxy_under_test) for _, case, variant in chosen)
+    tools.prepare(set().union(*programs))
     passed = failed = 0
     for title, case, variant in chosen:
         if run(title, case, Bench(tools, variant, proxy_under_test)):

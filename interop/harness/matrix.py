@@ -26,8 +26,8 @@ DEFAULT = (
 def choose(transports, runtimes, everything, java):
     """The cases to run, each with its variant and the name that is reported.
 
-    Transports and runtimes that were asked for (None: neither was) have each case that makes sense over them. `java` puts the Java
-    proxy in our place, which has no TLS, and no runtime of ours.
+    Transports and runtimes that were asked for (None: neither was) have each case that makes sense over them. `java` puts
+    the Java proxy in our place, which has no TLS, and no runtime of ours.
     """
     for transport, runtime, beginnings in passes(transports, runtimes, everything, java):
         variant = Variant(TRANSPORTS[transport], runtime)

@@ -86,6 +86,16 @@ class Process:
         if self.popen.poll() is None:
             self.popen.send_signal(number)
 
+    def pause(self):
+        """Stops it, as if it hung; `resume` lets it go on."""
+        self.signal(signal.SIGSTOP)
+        # Its threads stop one after the other: what they do until the last one has is not yet the answer of one that hangs.
+        stopped = lambda: os.waitid(os.P_PID, self.popen.pid, os.WSTOPPED | os.WNOHANG)
+        until(f"{self.name} is stopped", stopped)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
     def wait(self, seconds=20.0):
         """Waits for its end, and gives the exit status."""
         try:

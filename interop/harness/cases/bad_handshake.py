@@ -25,7 +25,7 @@ def tls_on_plain(bench):
     with undisturbed(bench, proxy):
         for port in (proxy.port(bench.transport), proxy.http):
             try:
-                Wire(port, bench.certificates.authority.trust()).socket.close()
+                Wire(port, bench.certificates.authority.trust(), seconds=5).socket.close()
             except TimeoutError as error:
                 raise Failure(f"the port of {bench.transport.listener if port != proxy.http else 'http'} waits") from error
             except OSError:
@@ -45,7 +45,8 @@ def plain_on_tls(bench):
             answer = exchange(proxy.http, greeting)
             check(not answer.startswith(b"HTTP/1.1 2"), f"HTTP over TLS serves without TLS: {answer!r}")
         proxy.await_connection_errors("tls", more_than=len(greetings) - 1)
-        proxy.process.find(r"(WARN|INFO).*(?i:\btls\b)", seconds=5)
+        proxy.await_http_tls_errors(more_than=len(greetings) - 1)
+        proxy.process.find("WARN.*TLS", 5)
 
 
 @case("bad-input/handshake-stalls", NEEDS, java_passes=False, transports=("websocket", *TLS))
@@ -77,7 +78,7 @@ def stalls(bench, beginning):
         yield bench.trust, websocket.REQUEST[:-10]
 
 
-def drip(wire, data, seconds=10.0):
+def drip(wire, data, seconds=8.0):
     """Sends a byte now and then until the other side closes; it must close before all is sent."""
     end = time.monotonic() + seconds
     for byte in data:

@@ -66,5 +66,6 @@ def no_upgrade(bench):
         with bench.wire(proxy) as wire:
             wire.send(websocket.REQUEST.replace(b"Version: 13", b"Version: 8"))
             head = wire.until(b"\r\n\r\n").lower()
-            check(head.startswith(b"http/1.1 4") and b"sec-websocket-version: 13" in head, f"an old version is answered {head!r}")
+            told = head.startswith(b"http/1.1 4") and b"sec-websocket-version: 13" in head
+            check(told, f"an old version is answered {head!r}")
         proxy.await_connection_errors("websocket", more_than=1)

@@ -1,7 +1,5 @@
 """Micrometer's Java client against the proxy."""
 
-import signal
-
 from case import case
 from exposition import orders
 from process import check
@@ -98,13 +96,13 @@ def hung(bench):
     proxy = bench.proxy()
     sleeper, _ = bench.java_clients(proxy, {"sleeper": 1, "awake": 2})
     proxy.expect("sleeper", 1)
-    sleeper.process.signal(signal.SIGSTOP)
+    sleeper.process.pause()
     text = proxy.scrape(seconds=3)
     check(orders(text, "awake") == 2, "the one that runs is served")
     check(orders(text, "sleeper") is None, "the one that hangs is not")
     # Its late answer must not be taken for one to this scrape.
     check(orders(proxy.scrape(seconds=3), "awake") == 2, "the next scrape serves it as well")
-    sleeper.process.signal(signal.SIGCONT)
+    sleeper.process.resume()
     sleeper.tell("inc 10")
     proxy.expect("sleeper", 11)
 

@@ -50,6 +50,11 @@ class OurProxy(Proxy):
     def await_connection_errors(self, cause, more_than=0):
         until(f"the proxy counts more than {more_than:g} {cause}", lambda: self.connection_errors(cause) > more_than)
 
+    def await_http_tls_errors(self, more_than=0):
+        """The same for HTTP connections on which TLS did not come about."""
+        errors = lambda: value(self.own_metrics(), "prometheus_proxy_http_tls_failed_total")
+        until(f"the proxy counts more than {more_than:g} HTTP connections without TLS", lambda: errors() > more_than)
+
     def await_connections(self, count):
         until(f"the proxy knows of {count} connections", lambda: self.connections() == count)
 
