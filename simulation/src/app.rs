@@ -236,7 +236,13 @@ fn link(rng: &mut Rng, temper: Temper) -> LinkConfig {
     let mut link = LinkConfig::default();
     link.latency_min = millis(1);
     // Half of them are near.
-    let farthest = if rng.bool() { 4 } else if is_large { 10 } else { 40 };
+    let farthest = if rng.bool() {
+        4
+    } else if is_large {
+        10
+    } else {
+        40
+    };
     link.latency_max = millis(rng.u64(2..farthest));
     let slowest = if is_large { 4_000_000 } else { 200_000 };
     link.bandwidth = rng.bool().then(|| rng.u64(slowest..20_000_000));

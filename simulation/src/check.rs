@@ -1,5 +1,8 @@
 //! What must always hold, looked at when all is known.
 
+#[cfg(test)]
+mod tests;
+
 use crate::ledger::{AppRecord, At, Call, Came, Ledger, PushRecord, ScrapeEnd, ScrapeRecord};
 use crate::report::{Counts, Kind, Violation};
 use crate::scenario::Terms;
@@ -250,15 +253,15 @@ impl Judge<'_> {
         let serials: Vec<usize> = (push.first_call..done.end_call).filter(is_served).collect();
         match (push.mode, serials.is_empty()) {
             (PushMode::Acknowledged, true) => {
-                let what = format!("app-{app} pushed what is no metrics, and hears that it is stored");
+                let what =
+                    format!("app-{app} pushed what is no metrics, and hears that it is stored");
                 found.violation(done.at, Kind::PushLost, what);
             }
             // What cannot be read is dropped where nobody waits to hear of it.
             (PushMode::FireAndForget, true) => {}
             (mode, false) => {
                 let is_acknowledged = mode == PushMode::Acknowledged;
-                let name =
-                    if is_acknowledged { "pushes acknowledged" } else { "pushes in peace" };
+                let name = if is_acknowledged { "pushes acknowledged" } else { "pushes in peace" };
                 found.counts.add(name, 1);
                 self.stored_push(app, push, stored, &serials, found);
             }
@@ -295,7 +298,8 @@ impl Judge<'_> {
                     if may_be_sent {
                         found.counts.add("pushes in broken scrapes", 1);
                     } else if !self.may_be_in_another(&holds, scrape) {
-                        let what = format!("scrape {index} is without push {serials:?} of app-{app}");
+                        let what =
+                            format!("scrape {index} is without push {serials:?} of app-{app}");
                         found.violation(end, Kind::PushLost, what);
                     }
                     return;

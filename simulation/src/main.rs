@@ -75,7 +75,10 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that wants to know how long it really takes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that wants to know how long it really takes"
+)]
 fn simulate(args: &Args, scenario: &Scenario) -> Report {
     let clock = Clock::default();
     let started = Instant::now();
