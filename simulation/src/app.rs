@@ -85,8 +85,8 @@ impl App {
         let now = world.now();
         let mut ledger = world.ledger();
         let record = &mut ledger.apps[self.number];
-        let since = record.down_since.take().unwrap_or(now);
-        record.faults.add(since, now);
+        record.downs.begin(now);
+        record.downs.end(now);
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -147,7 +147,7 @@ impl App {
 
     fn on_down(&self, world: &World) {
         let now = world.now();
-        world.ledger().apps[self.number].down_since.get_or_insert(now);
+        world.ledger().apps[self.number].downs.begin(now);
     }
 
     fn metrics(&mut self, world: &Arc<World>) -> impl FnMut() -> Metrics + Send + 'static + use<> {
@@ -235,7 +235,15 @@ fn link(rng: &mut Rng, temper: Temper) -> LinkConfig {
     let is_large = temper == Temper::Large;
     let mut link = LinkConfig::default();
     link.latency_min = millis(1);
-    link.latency_max = millis(if is_large { rng.u64(2..10) } else { rng.u64(2..40) });
+    // Half of them are near.
+    let farthest = if rng.bool() {
+        4
+    } else if is_large {
+        10
+    } else {
+        40
+    };
+    link.latency_max = millis(rng.u64(2..farthest));
     let slowest = if is_large { 4_000_000 } else { 200_000 };
     link.bandwidth = rng.bool().then(|| rng.u64(slowest..20_000_000));
     link.capacity = rng.usize(if is_large { 16..128 } else { 1..64 }) * 1024;

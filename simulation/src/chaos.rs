@@ -38,7 +38,7 @@ fn on_app(world: &Arc<World>, rng: &mut Rng) {
     let apps = world.apps();
     let number = rng.usize(..apps.len());
     let app = &apps[number];
-    let is_down = world.ledger().apps[number].down_since.is_some();
+    let is_down = world.ledger().apps[number].downs.is_going_on();
     if is_down || app.is_closed() {
         return;
     }
@@ -123,10 +123,10 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
         let (world, host) = (Arc::clone(world), app.host.clone());
         world.driver.clone().spawn(async move {
             world.sleep(&world.driver, after).await;
+            world.on_app_fault(number, after * 20);
             strike_host(&world, &host, strike.unwrap_or(Strike::Cut));
         });
     }
-    debug_assert!(world.ledger().apps[number].down_since.is_some());
 }
 
 fn on_scraper(world: &Arc<World>, rng: &mut Rng) {

@@ -32,9 +32,10 @@ pub(crate) struct Faults(Vec<(At, At)>);
 pub(crate) struct AppRecord {
     /// Each time that its metrics were asked for; the index is the text's serial number.
     pub(crate) calls: Vec<Call>,
+    /// When something was done to it from outside, without ending it.
     pub(crate) faults: Faults,
-    /// It is closing, or closed, or crashed.
-    pub(crate) down_since: Option<At>,
+    /// When it was closing, closed, or crashed; the last time may not be over.
+    pub(crate) downs: Faults,
     pub(crate) pushes: Vec<PushRecord>,
     /// How long what it gives may take to reach the proxy.
     pub(crate) transfer: Duration,
@@ -103,8 +104,30 @@ impl Faults {
         self.0.push((from, until));
     }
 
+    /// Something that has no end yet.
+    pub(crate) fn begin(&mut self, from: At) {
+        if !self.is_going_on() {
+            self.add(from, At::MAX);
+        }
+    }
+
+    pub(crate) fn end(&mut self, until: At) {
+        if let Some(last) = self.0.last_mut().filter(|last| last.1 == At::MAX) {
+            last.1 = until;
+        }
+    }
+
+    pub(crate) fn is_going_on(&self) -> bool {
+        self.0.last().is_some_and(|last| last.1 == At::MAX)
+    }
+
     pub(crate) fn any(&self, from: At, until: At) -> bool {
         self.0.iter().any(|fault| fault.0 <= until && fault.1 >= from)
+    }
+
+    /// Whether one has lasted for all of a time.
+    pub(crate) fn throughout(&self, from: At, until: At) -> bool {
+        self.0.iter().any(|fault| fault.0 <= from && fault.1 >= until)
     }
 }
 
@@ -117,7 +140,7 @@ impl AppRecord {
         Self {
             calls: Vec::new(),
             faults: Faults::default(),
-            down_since: None,
+            downs: Faults::default(),
             pushes: Vec::new(),
             transfer: travel * 4 + job_time,
         }
@@ -125,7 +148,7 @@ impl AppRecord {
 
     /// Whether anything was done to it, or by it, within a time.
     pub(crate) fn is_touched(&self, from: At, until: At) -> bool {
-        self.down_since.is_some_and(|since| since <= until) || self.faults.any(from, until)
+        self.downs.any(from, until) || self.faults.any(from, until)
     }
 
     /// What was asked within a time.

@@ -17,6 +17,7 @@ use std::time::Duration;
 /// Runs a world from its beginning to its end.
 pub(crate) async fn live(world: Arc<World>) {
     let mut rng = Rng::with_seed(world.scenario.seed ^ 0x6c69_6665);
+    world.sim.note(&format!("{:?}", world.terms));
     let (watch, stop, stopped) = start_proxy(&world).await;
     let started: Vec<Rng> = world.apps().iter().map(|_| rng.fork()).collect();
     for (number, mut rng) in started.into_iter().enumerate() {
@@ -91,7 +92,7 @@ async fn heal(world: &Arc<World>) {
         let all_live = {
             let mut apps = world.apps();
             apps.iter_mut().filter(|app| app.is_closed()).for_each(|app| app.start(world));
-            (0..apps.len()).all(|app| world.ledger().apps[app].down_since.is_none())
+            (0..apps.len()).all(|app| !world.ledger().apps[app].downs.is_going_on())
         };
         if all_live {
             break;

@@ -1,18 +1,178 @@
-fn main() {
-    let from: u64 = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(1);
-    let to: u64 = std::env::args().nth(2).and_then(|a| a.parse().ok()).unwrap_or(from);
-    let mut all = prometheus_rsocket_simulation::Counts::default();
-    for seed in from..=to {
-        let report = prometheus_rsocket_simulation::run(
-            &prometheus_rsocket_simulation::Scenario::new(seed),
-            |sim| {
-                if std::env::args().nth(3).is_some() {
-                    sim.log_to(|at, line| println!("{:.6} {line}", at.as_secs_f64()));
-                }
-            },
-        );
-        println!("{report}");
-        all.add_all(&report.counts);
+//! Simulates seeds, or one of them again; see CONTRIBUTING.md.
+
+use clap::{Parser, ValueEnum};
+use prometheus_rsocket_proxy::config::Envelope;
+use prometheus_rsocket_runtime::sim::Sim;
+use prometheus_rsocket_simulation::{Counts, Report, Scenario, run};
+use std::fmt;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+/// Simulates the proxy, its applications and its scrapers, with faults, and checks what must always hold. Ends with status 1 where
+/// it does not.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The seed to simulate.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// The seeds to simulate, FROM..TO; the last is TO - 1.
+    #[arg(long, default_value = "0..100", value_parser = seeds)]
+    seeds: Range<u64>,
+    /// How many applications; otherwise the seed says.
+    #[arg(long)]
+    apps: Option<usize>,
+    /// How long there are faults, in simulated time (90s, 10m, 1h, 500ms); otherwise the seed says.
+    #[arg(long, value_parser = duration)]
+    time: Option<Duration>,
+    /// How often the first scraper scrapes.
+    #[arg(long, value_parser = duration)]
+    interval: Option<Duration>,
+    /// How applications send their metrics; otherwise the seed says.
+    #[arg(long)]
+    envelope: Option<EnvelopeArg>,
+    /// Without faults and strangers, and with one scraper.
+    #[arg(long)]
+    calm: bool,
+    /// Print what happens, each line with the simulated time.
+    #[arg(long)]
+    log: bool,
+    /// Print also what the programs log, filtered as tracing-subscriber does (debug, warn).
+    #[arg(long)]
+    trace: Option<String>,
+    /// Have the proxy do something wrong.
+    #[cfg(feature = "planted-faults")]
+    #[arg(long, value_parser = fault)]
+    fault: Option<prometheus_rsocket_protocol::planted::Fault>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EnvelopeArg {
+    Encrypted,
+    Plaintext,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let seeds = args.seed.map_or(args.seeds.clone(), |seed| seed..seed + 1);
+    let (mut counts, mut violated) = (Counts::default(), 0);
+    for seed in seeds.clone() {
+        let report = simulate(&args, &args.scenario(seed));
+        counts.add_all(&report.counts);
+        violated += u32::from(!report.is_ok());
     }
-    println!("{all}");
+    print(format_args!("{counts}"));
+    if violated > 0 {
+        print(format_args!("{violated} of {} seeds violated", seeds.end - seeds.start));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that wants to know how long it really takes"
+)]
+fn simulate(args: &Args, scenario: &Scenario) -> Report {
+    let clock = Clock::default();
+    let started = Instant::now();
+    let go = || {
+        run(scenario, |sim| {
+            if args.log {
+                sim.log_to(|at, line| print(format_args!("{:.9} {line}", at.as_secs_f64())));
+            }
+            // It is empty until here.
+            let _ = clock.0.set(sim.clone());
+        })
+    };
+    let report = match &args.trace {
+        Some(filter) => {
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(EnvFilter::new(filter))
+                .with_timer(clock.clone())
+                .with_ansi(false)
+                .finish();
+            tracing::subscriber::with_default(subscriber, go)
+        }
+        None => go(),
+    };
+    let took = started.elapsed().as_secs_f64();
+    print(format_args!("{report}"));
+    // Not in a log that is to be the same twice.
+    if !args.log {
+        let times = report.elapsed.as_secs_f64() / took.max(1e-9);
+        print(format_args!("  {took:.2} s, {times:.0} times as fast, {} polls", report.polls));
+    }
+    report
+}
+
+impl Args {
+    fn scenario(&self, seed: u64) -> Scenario {
+        let mut scenario = Scenario::new(seed);
+        scenario.calm = self.calm;
+        scenario.apps = self.apps.unwrap_or(scenario.apps);
+        scenario.time = self.time.unwrap_or(scenario.time);
+        scenario.interval = self.interval.unwrap_or(scenario.interval);
+        scenario.envelope = match self.envelope {
+            Some(EnvelopeArg::Encrypted) => Envelope::Encrypted,
+            Some(EnvelopeArg::Plaintext) => Envelope::Plaintext,
+            None => scenario.envelope,
+        };
+        #[cfg(feature = "planted-faults")]
+        {
+            scenario.fault = self.fault;
+        }
+        scenario
+    }
+}
+
+/// The simulated time, for log lines.
+#[derive(Clone, Default)]
+struct Clock(std::sync::Arc<OnceLock<Sim>>);
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let elapsed = self.0.get().map_or(Duration::ZERO, Sim::elapsed);
+        write!(writer, "{:.9}", elapsed.as_secs_f64())
+    }
+}
+
+/// Prints a line, unless nobody reads any more.
+fn print(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("it should be FROM..TO")?;
+    match (from.parse(), to.parse()) {
+        (Ok(from), Ok(to)) if from < to => Ok(from..to),
+        _ => Err("it should be two numbers, the second larger".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("it should be a number and ms, s, m or h".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "there should be a number".to_owned())?;
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| "too long".to_owned())
+}
+
+#[cfg(feature = "planted-faults")]
+fn fault(name: &str) -> Result<prometheus_rsocket_protocol::planted::Fault, String> {
+    use prometheus_rsocket_protocol::planted::Fault;
+    let known = Fault::ALL.into_iter().find(|fault| fault.name() == name);
+    known.ok_or_else(|| format!("it is one of {:?}", Fault::ALL.map(Fault::name)))
 }

@@ -55,6 +55,8 @@ pub enum Kind {
     Panic,
     /// A push that was acknowledged was not served.
     PushLost,
+    /// Two applications changed places, and neither had connected again.
+    Reordered,
     /// A text came where it did not belong: in a scrape that it was not given for.
     Stale,
     /// A text came twice.

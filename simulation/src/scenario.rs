@@ -104,7 +104,7 @@ impl Terms {
             setup_timeout: seconds(3),
             push_ttl: seconds(if rng.bool() { 60 } else { 7 }),
             scrape_timeout: (scenario.interval * 4 / 5).clamp(seconds(1), seconds(10)),
-            job_time: Duration::from_millis(rng.choice([1, 4, 10]).unwrap_or(1)),
+            job_time: Duration::from_millis(rng.choice([1, 4, 10, 20]).unwrap_or(1)),
         }
     }
 

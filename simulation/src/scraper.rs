@@ -6,6 +6,7 @@ use crate::report::Kind;
 use crate::text;
 use crate::world::World;
 use fastrand::Rng;
+use flate2::Crc;
 use prometheus_rsocket_runtime::sim::SimHost;
 use prometheus_rsocket_runtime::{Runtime, timeout};
 use std::sync::Arc;
@@ -82,6 +83,9 @@ impl Scraper {
             None => ScrapeEnd::Abandoned { early: manner == Manner::LeavingAtOnce },
             Some(Err(error)) => ScrapeEnd::Failed(error),
             Some(Ok(body)) => {
+                let mut crc = Crc::new();
+                crc.update(&body);
+                self.world.sim.note(&format!("scrape {index} has CRC {:08x}", crc.sum()));
                 ScrapeEnd::Whole { len: body.len(), sections: self.take_apart(index, &body) }
             }
         };

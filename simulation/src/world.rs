@@ -155,4 +155,4 @@ fn scraper_link(rng: &mut Rng) -> LinkConfig {
 const SCRAPERS: usize = 4;
 /// The longest that bytes of scrapers travel. Applications are farther away: nobody answers a scrape before the proxy has
 /// heard that its scraper left at once.
-const SCRAPER_LATENCY: Duration = Duration::from_millis(1);
+pub(crate) const SCRAPER_LATENCY: Duration = Duration::from_millis(1);

@@ -49,7 +49,7 @@ pub(super) struct Connection {
     pub(super) ways: [Way; 2],
     /// Ends that are dropped.
     pub(super) dropped: [bool; 2],
-    /// Since when not all of it arrives any more.
+    /// Since when no more of it arrives than now, where that is not all.
     pub(super) cut_since: Option<Duration>,
     /// Nothing arrives before then.
     pub(super) stalled_until: Duration,
@@ -206,9 +206,11 @@ impl Connection {
 
     /// Nothing that the end `from` sends arrives any more, and neither end is told.
     pub(super) fn cut(&mut self, now: Duration, from: usize) {
-        self.cut_since.get_or_insert(now);
-        self.ways[from].lost = true;
-        self.ways[from].flight.clear();
+        let way = &mut self.ways[from];
+        if !std::mem::replace(&mut way.lost, true) {
+            self.cut_since = Some(now);
+            way.flight.clear();
+        }
     }
 
     /// Takes what has arrived at `now` in the direction from `from`.

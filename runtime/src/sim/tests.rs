@@ -229,6 +229,11 @@ fn a_muted_host_hears_and_is_not_heard() {
         (near, far)
     });
     assert_eq!(sim.oldest_cut(&client), Some(since));
+    sim.strike(&client, Strike::Mute);
+    assert_eq!(sim.oldest_cut(&client), Some(since), "it was mute before");
+    let since = sim.elapsed();
+    sim.strike(&client, Strike::Cut);
+    assert_eq!(sim.oldest_cut(&client), Some(since));
     drop(near);
     assert_eq!(sim.oldest_cut(&client), Some(since), "one end is open still");
     drop(far);

@@ -200,7 +200,8 @@ impl Sim {
         state.connections.values().filter(|connection| connection.hosts.contains(&host.id)).count()
     }
 
-    /// When that connection of `host` was [cut](Strike::Cut), or [muted](Strike::Mute), of which an end has been open for longest since.
+    /// When that connection of `host` was [cut](Strike::Cut), or [muted](Strike::Mute), of which an end has been open for longest since. To
+    /// cut it again changes nothing; to cut what was only muted does.
     pub fn oldest_cut(&self, host: &SimHost) -> Option<Duration> {
         let state = self.world.state();
         let of_host = state.connections.values().filter(|c| c.hosts.contains(&host.id));

@@ -1,0 +1,72 @@
+use prometheus_rsocket_simulation::{Counts, Scenario, run};
+use std::time::Duration;
+
+#[test]
+fn what_must_hold_holds_and_everything_was_tried() {
+    let mut counts = Counts::default();
+    for seed in 0..16 {
+        let report = run(&Scenario::new(seed), |_world| {});
+        assert!(report.is_ok(), "{report}");
+        counts.add_all(&report.counts);
+    }
+    for name in TRIED {
+        assert!(counts.of(name) > 0, "no {name} in {counts}");
+    }
+    // Most of what there is has to be there.
+    assert!(counts.of("sections due") * 3 > counts.of("sections"), "{counts}");
+    assert!(counts.of("pushes seen") * 2 > counts.of("pushes acknowledged"), "{counts}");
+}
+
+#[test]
+fn a_calm_hour_passes_quickly() {
+    let mut scenario = Scenario::new(1);
+    scenario.calm = true;
+    scenario.apps = 10;
+    scenario.time = Duration::from_secs(3600);
+    scenario.interval = Duration::from_secs(60);
+    let report = run(&scenario, |_world| {});
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(report.counts.of("scrapes whole"), 62);
+    assert_eq!(report.counts.of("sections"), 620);
+    assert!(report.counts.of("sections due") > 580, "{report}");
+}
+
+/// What the checks rest on: where one of these is 0, something is never looked at.
+const TRIED: [&str; 36] = [
+    "applications closed",
+    "applications crashed",
+    "applications isolated",
+    "applications paused",
+    "applications pushed",
+    "calls in vain",
+    "dead connections noticed",
+    "deadlines reached",
+    "keepalive timeouts",
+    "mute applications",
+    "places compared",
+    "proxy struck or paused",
+    "pushes acknowledged",
+    "pushes in peace",
+    "pushes kept for the next scrape",
+    "pushes not acknowledged",
+    "pushes seen",
+    "pushes served",
+    "rounds aborted",
+    "rounds complete",
+    "rounds partial",
+    "scrapers struck or paused",
+    "scrapers without manners",
+    "scrapes abandoned",
+    "scrapes broken",
+    "scrapes whole",
+    "scrapes with nobody to wait for",
+    "sections due",
+    "slow scrapes whole",
+    "strangers",
+    "strangers refused",
+    "strangers sent away",
+    "strikes by cut",
+    "strikes by mute",
+    "strikes by reset",
+    "strikes by stall",
+];
