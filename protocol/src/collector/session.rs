@@ -108,7 +108,8 @@ pub enum SessionEvent {
 impl Session {
     /// A session for an application whose transport was just accepted. `key` is the proxy's public key as SPKI DER,
     /// or `plaintext` (see [`envelope`](crate::envelope)).
-    pub fn new(app: AppId, config: Config, key: Bytes, now: Instant) -> Self {
+    pub fn new(app: AppId, mut config: Config, key: Bytes, now: Instant) -> Self {
+        config.serve_streams = false;
         Self {
             app,
             key,
@@ -203,6 +204,14 @@ impl Session {
             Event::StreamViolation { violation, .. } => SessionEvent::StreamViolation { violation },
             Event::Closed { reason } => SessionEvent::Closed { reason },
             Event::Canceled { .. } | Event::MetadataPush { .. } => return None,
+            // Of streams and channels, which are neither asked for nor served.
+            Event::Completed { .. }
+            | Event::CreditReceived { .. }
+            | Event::Payload { .. }
+            | Event::PeerFailed { .. }
+            | Event::RequestChannel { .. }
+            | Event::RequestStream { .. }
+            | Event::SendingCanceled { .. } => return None,
         })
     }
 }

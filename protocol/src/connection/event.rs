@@ -1,3 +1,4 @@
+use super::credit::Credit;
 use crate::Payload;
 use crate::frame::{DecodeError, EncodeError, ErrorCode, FrameType, Setup, StreamId, Version};
 use crate::framing::FrameTooLong;
@@ -14,10 +15,22 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
-    /// The peer gave up its request. What is answered to it now goes nowhere.
+    /// The peer gave up its request, or the connection ended. What is answered to it now goes nowhere.
     Canceled {
-        /// The peer's stream.
+        /// The peer's stream; it is over.
         stream_id: StreamId,
+    },
+    /// The peer has sent its last payload on a stream or channel. A channel is over once we have, too.
+    Completed {
+        /// The stream.
+        stream_id: StreamId,
+    },
+    /// The peer allows so many more payloads on its stream, or on a channel.
+    CreditReceived {
+        /// The stream.
+        stream_id: StreamId,
+        /// How many more.
+        credit: Credit,
     },
     /// The peer told something and wants no answer.
     FireAndForget {
@@ -30,6 +43,33 @@ pub enum Event {
     MetadataPush {
         /// The metadata.
         metadata: Bytes,
+    },
+    /// A payload on a stream of ours, or on a channel.
+    Payload {
+        /// The stream.
+        stream_id: StreamId,
+        /// The payload.
+        payload: Payload,
+    },
+    /// The peer ended its channel by an ERROR.
+    PeerFailed {
+        /// The peer's stream; it is over.
+        stream_id: StreamId,
+        /// Its code.
+        code: ErrorCode,
+        /// Its text, as received.
+        data: Bytes,
+    },
+    /// The peer opens a channel. Its credit for us is `initial_n`; it may send once we [grant](super::Connection::request_n) it some.
+    RequestChannel {
+        /// The peer's stream.
+        stream_id: StreamId,
+        /// The first payload.
+        payload: Payload,
+        /// How many payloads it takes; `None`, against the specification, for none yet.
+        initial_n: Option<Credit>,
+        /// It sends no other; [`Completed`](Self::Completed) does not follow.
+        complete: bool,
     },
     /// The peer asks: answer by [`respond`](super::Connection::respond), [`complete`](super::Connection::complete) or
     /// [`reject`](super::Connection::reject).
@@ -53,6 +93,21 @@ pub enum Event {
         /// Why.
         error: StreamFailure,
     },
+    /// The peer asks for a stream: [`send`](super::Connection::send) as many payloads as it takes, then
+    /// [`complete`](super::Connection::complete).
+    RequestStream {
+        /// The peer's stream.
+        stream_id: StreamId,
+        /// What it asks.
+        payload: Payload,
+        /// How many payloads it takes; `None`, against the specification, for none yet.
+        initial_n: Option<Credit>,
+    },
+    /// The peer takes no more payloads on our channel. It may go on to send.
+    SendingCanceled {
+        /// Our stream.
+        stream_id: StreamId,
+    },
     /// A client's SETUP was accepted. To turn it away after all, [`close`](super::Connection::close) with
     /// [`ErrorCode::REJECTED_SETUP`].
     SetupReceived {
@@ -73,15 +128,22 @@ impl Event {
     pub(super) fn payload_len(&self) -> usize {
         match self {
             Self::FireAndForget { payload, .. }
+            | Self::Payload { payload, .. }
+            | Self::RequestChannel { payload, .. }
             | Self::RequestResponse { payload, .. }
+            | Self::RequestStream { payload, .. }
             | Self::Response { payload: Some(payload), .. } => payload.encoded_len(),
             Self::MetadataPush { metadata } => metadata.len(),
-            Self::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => data.len(),
+            Self::PeerFailed { data, .. }
+            | Self::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => data.len(),
             Self::SetupReceived { setup } => setup.payload.encoded_len(),
             Self::Canceled { .. }
             | Self::Closed { .. }
+            | Self::Completed { .. }
+            | Self::CreditReceived { .. }
             | Self::RequestFailed { .. }
             | Self::Response { .. }
+            | Self::SendingCanceled { .. }
             | Self::StreamViolation { .. } => 0,
         }
     }
@@ -182,9 +244,21 @@ pub enum Violation {
     /// A request of a kind that is not served here.
     #[error("{0} is not supported")]
     Unsupported(FrameType),
-    /// A payload in fragments, which are not joined here.
-    #[error("fragmented {0} is not supported")]
-    Fragmented(FrameType),
+    /// PAYLOAD with neither a payload nor the end of its stream.
+    #[error("PAYLOAD that has neither flag N nor flag C")]
+    EmptyPayload,
+    /// More payloads than were asked for.
+    #[error("more payloads than were requested")]
+    Overrun,
+    /// A payload in fragments that is too long, or in too many.
+    #[error("a payload of more than {limit} bytes, or in too short fragments")]
+    PayloadTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// More bytes in payloads that are not whole than allowed for the connection.
+    #[error("too many bytes in unfinished payloads")]
+    TooMuchUnfinished,
     /// More requests at once than allowed.
     #[error("more than {limit} streams open at once")]
     TooManyStreams {
@@ -209,7 +283,8 @@ impl Violation {
                 Some(stream_id) if !stream_id.is_connection() => ErrorCode::INVALID,
                 _ => ErrorCode::CONNECTION_ERROR,
             },
-            Self::Unsupported(_) | Self::Fragmented(_) | Self::TooManyStreams { .. } => {
+            Self::EmptyPayload | Self::Overrun | Self::PayloadTooLong { .. } => ErrorCode::INVALID,
+            Self::TooManyStreams { .. } | Self::TooMuchUnfinished | Self::Unsupported(_) => {
                 ErrorCode::REJECTED
             }
         }
@@ -276,9 +351,12 @@ pub enum RequestError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// No such request of the peer's is open: answered, cancelled, or never there.
-    #[error("stream {0} is not open")]
+    /// The stream does not allow this: it is over, its direction is, or it was never there.
+    #[error("stream {0} is not open for this")]
     NotOpen(StreamId),
+    /// The peer takes no more payloads for now: wait for [`Event::CreditReceived`].
+    #[error("stream {0} has no credit")]
+    NoCredit(StreamId),
     /// The payload cannot be sent; the stream stays open, to be rejected or answered otherwise.
     #[error(transparent)]
     Unsendable(#[from] RequestError),

@@ -1,9 +1,11 @@
-//! What a peer's frames do to a connection.
+//! What a peer's frames do to a connection; those of streams are in `interaction`.
 
-use super::event::{CloseReason, Event, StreamFailure, Violation};
+use super::assembly::Head;
+use super::event::{CloseReason, Event, Violation};
+use super::interaction::PayloadFlags;
 use super::keepalive::KeepAlive;
-use super::{Connection, Phase, Role, Stream};
-use crate::Payload;
+use super::streams::Side;
+use super::{Connection, Phase, Role};
 use crate::frame::{
     Body, DecodeError, DecodeErrorKind, ErrorCode, Frame, FrameType, Setup, StreamId, Version,
 };
@@ -88,19 +90,24 @@ impl Connection {
         let frame_type = frame.body.frame_type();
         match frame.body {
             Body::KeepAlive { respond, data, .. } => self.on_keepalive(stream_id, respond, data),
-            Body::RequestResponse { follows, payload } => {
-                self.on_request(stream_id, frame_type, follows, payload);
+            Body::RequestResponse { follows, payload } | Body::RequestFnf { follows, payload } => {
+                let head = Head { frame_type, initial_n: 0, complete: false };
+                self.on_request(stream_id, head, follows, payload);
             }
-            Body::RequestFnf { follows, payload } => {
-                self.on_request(stream_id, frame_type, follows, payload);
+            Body::RequestStream { follows, initial_n, payload } => {
+                let head = Head { frame_type, initial_n, complete: false };
+                self.on_request(stream_id, head, follows, payload);
             }
-            Body::RequestStream { .. } | Body::RequestChannel { .. } => {
-                self.on_unserved(stream_id, Violation::Unsupported(frame_type));
+            Body::RequestChannel { follows, complete, initial_n, payload } => {
+                let head = Head { frame_type, initial_n, complete };
+                self.on_request(stream_id, head, follows, payload);
             }
+            Body::RequestN { n } => self.on_request_n(stream_id, n),
             Body::Cancel => self.on_cancel(stream_id),
             Body::Payload { follows, complete, next, payload } => {
-                let is_last = complete || !follows;
-                self.on_payload(now, stream_id, is_last, next.then_some(payload));
+                // Flag C makes flag F void (Protocol.md, "Handling the Unexpected").
+                let flags = PayloadFlags { follows: follows && !complete, complete, next };
+                self.on_payload(now, stream_id, flags, payload);
             }
             Body::Error { code, data } if stream_id.is_connection() => {
                 self.on_connection_error(code, &data);
@@ -112,13 +119,9 @@ impl Connection {
                 }
             }
             Body::Ext { .. } => self.on_extension(stream_id, frame.can_ignore),
-            // Nothing of ours runs on credit or lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md,
-            // "Handling the Unexpected").
-            Body::Lease { .. }
-            | Body::RequestN { .. }
-            | Body::Resume { .. }
-            | Body::ResumeOk { .. }
-            | Body::Setup(_) => {}
+            // Nothing of ours runs on lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md, "Handling the
+            // Unexpected").
+            Body::Lease { .. } | Body::Resume { .. } | Body::ResumeOk { .. } | Body::Setup(_) => {}
         }
     }
 
@@ -131,91 +134,6 @@ impl Connection {
             // A frame may be received that is longer than any to be sent. Its echo is cut: a sign of life all the same.
             let longest = self.config.max_sent_frame() - answer(Bytes::new()).encoded_len();
             self.outbound.push_control(answer(data.slice(..data.len().min(longest))));
-        }
-    }
-
-    fn on_request(
-        &mut self,
-        stream_id: StreamId,
-        frame_type: FrameType,
-        follows: bool,
-        payload: Payload,
-    ) {
-        if !self.may_open(stream_id) {
-            return;
-        }
-        if follows {
-            self.on_unserved(stream_id, Violation::Fragmented(frame_type));
-        } else if frame_type == FrameType::RequestFnf {
-            self.push_event(Event::FireAndForget { stream_id, payload });
-        } else if self.streams.count(Stream::Received) >= self.config.max_open_streams {
-            let limit = self.config.max_open_streams;
-            self.on_unserved(stream_id, Violation::TooManyStreams { limit });
-        } else {
-            self.streams.insert(stream_id, Stream::Received);
-            self.push_event(Event::RequestResponse { stream_id, payload });
-        }
-    }
-
-    /// Whether a request of the peer's may open this stream. Others are ignored (Protocol.md, "Handling the Unexpected").
-    fn may_open(&self, stream_id: StreamId) -> bool {
-        !stream_id.is_connection()
-            && !self.ids.is_ours(stream_id)
-            && self.streams.get(stream_id).is_none()
-    }
-
-    /// Turns a request of the peer's away by an ERROR on its stream.
-    fn on_unserved(&mut self, stream_id: StreamId, violation: Violation) {
-        if self.may_open(stream_id) {
-            self.push_stream_error(stream_id, violation.code(), &violation.to_string());
-            self.push_event(Event::StreamViolation { stream_id, violation });
-        }
-    }
-
-    fn on_cancel(&mut self, stream_id: StreamId) {
-        if self.streams.get(stream_id) == Some(Stream::Received) {
-            self.streams.remove(stream_id);
-            self.push_event(Event::Canceled { stream_id });
-        } else if !self.ids.is_ours(stream_id) {
-            // Answered, but the answer waits still: nobody wants it any more.
-            self.outbound.drop_stream(stream_id);
-        }
-    }
-
-    fn on_payload(
-        &mut self,
-        now: Instant,
-        stream_id: StreamId,
-        is_last: bool,
-        payload: Option<Payload>,
-    ) {
-        if self.streams.get(stream_id) != Some(Stream::Requested) {
-            self.on_stray(now, stream_id, FrameType::Payload);
-        } else if is_last {
-            // A PAYLOAD in answer to REQUEST_RESPONSE is its last, whatever its C flag says.
-            self.streams.remove(stream_id);
-            self.push_event(Event::Response { stream_id, payload });
-        } else {
-            self.fail_request(stream_id, Violation::Fragmented(FrameType::Payload));
-        }
-    }
-
-    fn on_stream_error(&mut self, now: Instant, stream_id: StreamId, code: ErrorCode, data: Bytes) {
-        match self.streams.get(stream_id) {
-            Some(Stream::Requested) => {
-                self.streams.remove(stream_id);
-                let error = StreamFailure::Error { code, data };
-                self.push_event(Event::RequestFailed { stream_id, error });
-            }
-            Some(Stream::Received) => {}
-            None => self.on_stray(now, stream_id, FrameType::Error),
-        }
-    }
-
-    /// A frame for a stream that is not open: late, or for one that never was. No state is kept for either.
-    fn on_stray(&mut self, now: Instant, stream_id: StreamId, frame_type: FrameType) {
-        if self.ids.is_ours(stream_id) && !self.ids.was_taken(stream_id) {
-            self.on_violation(now, Violation::NeverOpened { frame_type, stream_id });
         }
     }
 
@@ -239,8 +157,8 @@ impl Connection {
             return;
         }
         let violation = Violation::Unsupported(FrameType::Ext);
-        if self.streams.get(stream_id) == Some(Stream::Requested) {
-            self.fail_request(stream_id, violation);
+        if self.streams.get(stream_id).is_some_and(|stream| stream.side == Side::Requested) {
+            self.on_stream_violation(stream_id, violation);
         } else {
             self.on_unserved(stream_id, violation);
         }
@@ -258,32 +176,21 @@ impl Connection {
             return;
         };
         let is_past = self.ids.is_ours(stream_id) && self.ids.was_taken(stream_id);
-        match (self.streams.get(stream_id), error.kind) {
-            (_, DecodeErrorKind::UnknownType { .. }) => self.on_violation(now, violation),
-            (Some(Stream::Requested), _) => self.fail_request(stream_id, violation),
-            (Some(Stream::Received), _) => {
-                self.streams.remove(stream_id);
-                self.push_event(Event::Canceled { stream_id });
+        let is_open = self.streams.get(stream_id).is_some();
+        match error.kind {
+            DecodeErrorKind::UnknownType { .. } => self.on_violation(now, violation),
+            _ if is_open => self.on_stream_violation(stream_id, violation),
+            _ if is_past => {}
+            _ if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
+            _ if error.frame_type.is_some_and(opens_stream) => {
                 self.on_unserved(stream_id, violation);
             }
-            (None, _) if is_past => {}
-            (None, _) if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
-            (None, _) if error.frame_type.is_some_and(opens_stream) => {
-                self.on_unserved(stream_id, violation);
-            }
-            (None, _) => {}
+            _ => {}
         }
     }
 
-    /// Ends a request of ours whose answer broke the rules.
-    fn fail_request(&mut self, stream_id: StreamId, violation: Violation) {
-        self.abandon(stream_id);
-        let error = StreamFailure::Violation(violation);
-        self.push_event(Event::RequestFailed { stream_id, error });
-    }
-
     /// Ends the connection, as the peer broke its rules. What waits for it is not sent any more.
-    fn on_violation(&mut self, now: Instant, violation: Violation) {
+    pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
         self.outbound.clear();
         // An error of a stream's scope that ends the connection is reported under a code of that scope.
         let code = match violation.code() {
