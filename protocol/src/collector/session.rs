@@ -110,6 +110,8 @@ impl Session {
     /// or `plaintext` (see [`envelope`](crate::envelope)).
     pub fn new(app: AppId, mut config: Config, key: Bytes, now: Instant) -> Self {
         config.serve_streams = false;
+        config.resume = None;
+        config.serve_leases = false;
         Self {
             app,
             key,
@@ -204,14 +206,19 @@ impl Session {
             Event::StreamViolation { violation, .. } => SessionEvent::StreamViolation { violation },
             Event::Closed { reason } => SessionEvent::Closed { reason },
             Event::Canceled { .. } | Event::MetadataPush { .. } => return None,
-            // Of streams and channels, which are neither asked for nor served.
+            // Of what is neither asked for nor served.
             Event::Completed { .. }
             | Event::CreditReceived { .. }
+            | Event::Extension { .. }
+            | Event::LeaseReceived { .. }
             | Event::Payload { .. }
             | Event::PeerFailed { .. }
             | Event::RequestChannel { .. }
             | Event::RequestStream { .. }
-            | Event::SendingCanceled { .. } => return None,
+            | Event::ResumeReceived { .. }
+            | Event::Resumed
+            | Event::SendingCanceled { .. }
+            | Event::Suspended => return None,
         })
     }
 }

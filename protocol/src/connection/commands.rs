@@ -49,13 +49,34 @@ impl Connection {
         self.send_request(Body::RequestFnf { follows: false, payload })
     }
 
-    /// Sends METADATA_PUSH.
+    /// Sends METADATA_PUSH. It is no request, and no lease is needed.
     pub fn metadata_push(&mut self, metadata: Bytes) -> Result<(), RequestError> {
-        self.check_may_request()?;
+        self.check_open()?;
         let frame = Frame::on_connection(Body::MetadataPush { metadata });
         self.check_frame(&frame)?;
         self.check_room(&frame)?;
         self.outbound.push_control(frame);
+        Ok(())
+    }
+
+    /// Sends EXT, a frame outside the specification, on any stream. With `can_ignore` a peer that does not know it ignores it.
+    pub fn extension(
+        &mut self,
+        stream_id: StreamId,
+        can_ignore: bool,
+        extended_type: u32,
+        payload: Payload,
+    ) -> Result<(), RequestError> {
+        self.check_open()?;
+        let body = Body::Ext { extended_type, payload };
+        let frame = Frame { stream_id, can_ignore, body };
+        self.check_frame(&frame)?;
+        self.check_room(&frame)?;
+        if stream_id.is_connection() {
+            self.outbound.push_control(frame);
+        } else {
+            self.outbound.push_stream(frame);
+        }
         Ok(())
     }
 
@@ -172,6 +193,7 @@ impl Connection {
         self.check_room(&frame)?;
         let stream_id = self.ids.take(|id| self.streams.get(id).is_some());
         frame.stream_id = stream_id;
+        self.count_request();
         self.outbound.push_stream(frame);
         Ok(stream_id)
     }

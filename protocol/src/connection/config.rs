@@ -1,3 +1,4 @@
+use super::resume::ResumeConfig;
 use crate::framing::{MAX_RECEIVED_FRAME, MAX_SENT_FRAME};
 use std::time::Duration;
 
@@ -33,6 +34,14 @@ pub struct Config {
     pub max_payload_len: usize,
     /// How many bytes all payloads of a connection may have that are not whole yet; 64 MiB by default.
     pub max_unfinished: usize,
+    /// Whether the owner grants leases: a server then accepts SETUP with flag L, and rejects the peer's requests until
+    /// [`grant_lease`](super::Connection::grant_lease). Not by default; such a SETUP is then refused. A client says it in its SETUP.
+    pub serve_leases: bool,
+    /// Whether EXT frames are handed to the owner. Not by default: they are ignored where they may be, and refused elsewhere.
+    pub serve_extensions: bool,
+    /// How far a connection goes to be resumed. A server accepts SETUP and RESUME with a token only if this is set; it is not by
+    /// default. A client says it by the token in its SETUP, and then goes by the defaults where this is not set.
+    pub resume: Option<ResumeConfig>,
     /// Whether the owner serves REQUEST_STREAM and REQUEST_CHANNEL; it does by default. If not, they are answered by ERROR REJECTED.
     pub serve_streams: bool,
     /// How many requests either side may have open at once; 256 by default. One of the peer's above that is answered by
@@ -112,6 +121,9 @@ impl Default for Config {
             mtu: None,
             max_payload_len: 32 * 1024 * 1024,
             max_unfinished: 64 * 1024 * 1024,
+            serve_leases: false,
+            serve_extensions: false,
+            resume: None,
             serve_streams: true,
             max_open_streams: 256,
             max_queued_output: 16 * 1024 * 1024,

@@ -1,4 +1,5 @@
 use super::credit::Credit;
+use super::resume::{ResumeError, ResumeRequest};
 use crate::Payload;
 use crate::frame::{DecodeError, EncodeError, ErrorCode, FrameType, Setup, StreamId, Version};
 use crate::framing::FrameTooLong;
@@ -32,12 +33,32 @@ pub enum Event {
         /// How many more.
         credit: Credit,
     },
+    /// An EXT frame; only with [`serve_extensions`](super::Config::serve_extensions).
+    Extension {
+        /// The stream it is on, open or not; stream 0 for the connection.
+        stream_id: StreamId,
+        /// Flag I: who does not know it may ignore it.
+        can_ignore: bool,
+        /// Its type, 31 bits.
+        extended_type: u32,
+        /// What it carries.
+        payload: Payload,
+    },
     /// The peer told something and wants no answer.
     FireAndForget {
         /// The peer's stream; it is over already.
         stream_id: StreamId,
         /// What it told.
         payload: Payload,
+    },
+    /// The peer allows so many requests, within so much time, in place of what it allowed before.
+    LeaseReceived {
+        /// How long it holds, from now.
+        ttl: Duration,
+        /// How many requests.
+        requests: u32,
+        /// Metadata, if the frame had any.
+        metadata: Option<Bytes>,
     },
     /// The peer pushed metadata about the connection.
     MetadataPush {
@@ -103,6 +124,14 @@ pub enum Event {
         /// How many payloads it takes; `None`, against the specification, for none yet.
         initial_n: Option<Credit>,
     },
+    /// The connection goes on over a new transport.
+    Resumed,
+    /// A client wants to resume a connection. If there is one of that token, give it the request by
+    /// [`accept_resume`](super::Connection::accept_resume), and the transport; otherwise [`reject_resume`](super::Connection::reject_resume) this one.
+    ResumeReceived {
+        /// What it asks.
+        request: ResumeRequest,
+    },
     /// The peer takes no more payloads on our channel. It may go on to send.
     SendingCanceled {
         /// Our stream.
@@ -114,6 +143,8 @@ pub enum Event {
         /// All that it said.
         setup: Setup,
     },
+    /// The transport is gone, but the connection waits to be resumed. Drop what is left of the transport.
+    Suspended,
     /// The peer broke the rules on one stream, which has been ended by an ERROR or CANCEL frame; the connection goes on.
     StreamViolation {
         /// The stream.
@@ -127,15 +158,18 @@ impl Event {
     /// Bytes of payload that this event keeps alive.
     pub(super) fn payload_len(&self) -> usize {
         match self {
-            Self::FireAndForget { payload, .. }
+            Self::Extension { payload, .. }
+            | Self::FireAndForget { payload, .. }
             | Self::Payload { payload, .. }
             | Self::RequestChannel { payload, .. }
             | Self::RequestResponse { payload, .. }
             | Self::RequestStream { payload, .. }
             | Self::Response { payload: Some(payload), .. } => payload.encoded_len(),
+            Self::LeaseReceived { metadata, .. } => metadata.as_ref().map_or(0, Bytes::len),
             Self::MetadataPush { metadata } => metadata.len(),
             Self::PeerFailed { data, .. }
             | Self::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => data.len(),
+            Self::ResumeReceived { request } => request.token.len(),
             Self::SetupReceived { setup } => setup.payload.encoded_len(),
             Self::Canceled { .. }
             | Self::Closed { .. }
@@ -143,7 +177,9 @@ impl Event {
             | Self::CreditReceived { .. }
             | Self::RequestFailed { .. }
             | Self::Response { .. }
+            | Self::Resumed
             | Self::SendingCanceled { .. }
+            | Self::Suspended
             | Self::StreamViolation { .. } => 0,
         }
     }
@@ -182,6 +218,11 @@ pub enum CloseReason {
         /// That lifetime.
         after: Duration,
     },
+    /// No transport came to resume over.
+    ResumeTimeout {
+        /// The limit.
+        after: Duration,
+    },
     /// The peer broke the rules.
     Violation(Violation),
 }
@@ -197,6 +238,7 @@ impl fmt::Display for CloseReason {
             }
             Self::SetupTimeout { after } => write!(f, "no SETUP within {after:?}"),
             Self::KeepAliveTimeout { after } => write!(f, "no keep-alive acks for {after:?}"),
+            Self::ResumeTimeout { after } => write!(f, "not resumed within {after:?}"),
             Self::Violation(violation) => violation.fmt(f),
         }
     }
@@ -224,6 +266,12 @@ pub enum Violation {
     /// SETUP asks for resumption. The text is rsocket-java's.
     #[error("resume not supported")]
     ResumeInSetup,
+    /// Another frame than RESUME_OK or ERROR in answer to RESUME.
+    #[error("{0} in answer to RESUME")]
+    NotResumed(FrameType),
+    /// RESUME_OK with a position from which we cannot go on.
+    #[error(transparent)]
+    ResumePosition(ResumeError),
     /// RESUME as the first frame. The text is rsocket-java's.
     #[error("resume not supported")]
     ResumeUnsupported,
@@ -247,6 +295,9 @@ pub enum Violation {
     /// PAYLOAD with neither a payload nor the end of its stream.
     #[error("PAYLOAD that has neither flag N nor flag C")]
     EmptyPayload,
+    /// A request beyond the lease.
+    #[error("no lease for this request")]
+    NoLease,
     /// More payloads than were asked for.
     #[error("more payloads than were requested")]
     Overrun,
@@ -278,15 +329,19 @@ impl Violation {
             Self::LeaseUnsupported => ErrorCode::UNSUPPORTED_SETUP,
             Self::ResumeInSetup => ErrorCode::REJECTED_SETUP,
             Self::ResumeUnsupported => ErrorCode::REJECTED_RESUME,
-            Self::FrameTooLong(_) | Self::NeverOpened { .. } => ErrorCode::CONNECTION_ERROR,
+            Self::FrameTooLong(_)
+            | Self::NeverOpened { .. }
+            | Self::NotResumed(_)
+            | Self::ResumePosition(_) => ErrorCode::CONNECTION_ERROR,
             Self::Decode(error) => match error.stream_id {
                 Some(stream_id) if !stream_id.is_connection() => ErrorCode::INVALID,
                 _ => ErrorCode::CONNECTION_ERROR,
             },
             Self::EmptyPayload | Self::Overrun | Self::PayloadTooLong { .. } => ErrorCode::INVALID,
-            Self::TooManyStreams { .. } | Self::TooMuchUnfinished | Self::Unsupported(_) => {
-                ErrorCode::REJECTED
-            }
+            Self::NoLease
+            | Self::TooManyStreams { .. }
+            | Self::TooMuchUnfinished
+            | Self::Unsupported(_) => ErrorCode::REJECTED,
         }
     }
 }
@@ -325,6 +380,15 @@ pub enum RequestError {
     /// The connection is closed or closing.
     #[error("the connection is closed")]
     Closed,
+    /// SETUP had no flag L, so that leases mean nothing on this connection.
+    #[error("leases were not agreed on")]
+    LeaseNotAgreed,
+    /// The peer's lease is used up, over, or has not come yet.
+    #[error("the peer allows no more requests for now")]
+    NoLease,
+    /// The connection waits to be resumed, and what is about it alone cannot wait.
+    #[error("the connection waits to be resumed")]
+    Suspended,
     /// No SETUP was received yet.
     #[error("the connection is not set up yet")]
     NotSetUp,

@@ -4,8 +4,10 @@ use super::assembly::Head;
 use super::event::{CloseReason, Event, Violation};
 use super::interaction::PayloadFlags;
 use super::keepalive::KeepAlive;
+use super::lease::Leases;
+use super::resume::{ResumeRequest, Resumption};
 use super::streams::Side;
-use super::{Connection, Phase, Role};
+use super::{Config, Connection, Phase, Role};
 use crate::frame::{
     Body, DecodeError, DecodeErrorKind, ErrorCode, Frame, FrameType, Setup, StreamId, Version,
 };
@@ -16,7 +18,16 @@ use std::time::Instant;
 impl Connection {
     pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
         self.on_heard(now);
-        match (Frame::decode(bytes), &self.phase) {
+        let len = bytes.len();
+        let decoded = Frame::decode(bytes);
+        let counted = match &decoded {
+            Ok(frame) => Some((frame.stream_id, frame.body.frame_type())),
+            Err(error) => error.stream_id.zip(error.frame_type),
+        };
+        if let (Some(resumption), Some((stream_id, frame_type))) = (&mut self.resumption, counted) {
+            resumption.on_received(stream_id, frame_type, len);
+        }
+        match (decoded, &self.phase) {
             (Ok(frame), Phase::AwaitingSetup { .. }) => self.on_first_frame(now, frame),
             (Err(error), Phase::AwaitingSetup { .. }) => {
                 self.on_violation(now, Violation::NotSetup(error.to_string()));
@@ -38,7 +49,7 @@ impl Connection {
             now,
             match self.phase {
                 Phase::AwaitingSetup { .. } => Violation::NotSetup(error.to_string()),
-                Phase::Closed | Phase::Closing { .. } | Phase::Open => error.into(),
+                _ => error.into(),
             },
         );
     }
@@ -48,6 +59,10 @@ impl Connection {
         let Some(keepalive) = &mut self.keepalive else { return };
         if keepalive.is_expired(now) {
             if owner_has_room && !keepalive.is_stalled() {
+                if self.suspend(now) {
+                    return;
+                }
+                let Some(keepalive) = &self.keepalive else { return };
                 let reason = CloseReason::KeepAliveTimeout { after: keepalive.lifetime() };
                 let message = reason.to_string();
                 self.begin_close(now, reason, ErrorCode::CONNECTION_ERROR, &message);
@@ -65,22 +80,42 @@ impl Connection {
         }
     }
 
+    /// Up to where we have received; 0 without resumption.
+    pub(super) fn position(&self) -> u64 {
+        self.resumption.as_ref().map_or(0, |resumption| resumption.received())
+    }
+
     fn on_first_frame(&mut self, now: Instant, frame: Frame) {
         match frame.body {
-            Body::Setup(setup) => match check_setup(frame.stream_id, &setup) {
+            Body::Setup(setup) => match check_setup(frame.stream_id, &setup, &self.config) {
                 Ok(()) => self.on_setup(now, setup),
                 Err(violation) => self.on_violation(now, violation),
             },
             Body::Resume { version, .. } if version != Version::V1_0 => {
                 self.on_violation(now, Violation::UnsupportedVersion(version));
             }
-            Body::Resume { .. } => self.on_violation(now, Violation::ResumeUnsupported),
+            Body::Resume {
+                token,
+                last_received_server_position,
+                first_available_client_position,
+                ..
+            } => {
+                let request = ResumeRequest {
+                    token,
+                    last_received_server_position,
+                    first_available_client_position,
+                };
+                self.on_resume(now, request);
+            }
             _ => self.on_violation(now, Violation::FirstFrame),
         }
     }
 
     fn on_setup(&mut self, now: Instant, setup: Setup) {
         self.keepalive = Some(KeepAlive::server(now, &setup, &self.config));
+        self.leases = setup.lease.then(Leases::default);
+        let resumption = |token: &Bytes| Resumption::new(token.clone(), &self.config);
+        self.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
         self.phase = Phase::Open;
         self.push_event(Event::SetupReceived { setup });
     }
@@ -88,19 +123,29 @@ impl Connection {
     fn on_frame(&mut self, now: Instant, frame: Frame) {
         let stream_id = frame.stream_id;
         let frame_type = frame.body.frame_type();
+        let is_error = frame_type == FrameType::Error && stream_id.is_connection();
+        if matches!(self.phase, Phase::Resuming { .. }) && !is_error {
+            self.on_frame_while_resuming(now, &frame);
+            return;
+        }
         match frame.body {
-            Body::KeepAlive { respond, data, .. } => self.on_keepalive(stream_id, respond, data),
+            Body::KeepAlive { respond, position, data } => {
+                if let Some(resumption) = &mut self.resumption {
+                    resumption.on_position(position);
+                }
+                self.on_keepalive(stream_id, respond, data);
+            }
             Body::RequestResponse { follows, payload } | Body::RequestFnf { follows, payload } => {
                 let head = Head { frame_type, initial_n: 0, complete: false };
-                self.on_request(stream_id, head, follows, payload);
+                self.on_request(now, stream_id, head, follows, payload);
             }
             Body::RequestStream { follows, initial_n, payload } => {
                 let head = Head { frame_type, initial_n, complete: false };
-                self.on_request(stream_id, head, follows, payload);
+                self.on_request(now, stream_id, head, follows, payload);
             }
             Body::RequestChannel { follows, complete, initial_n, payload } => {
                 let head = Head { frame_type, initial_n, complete };
-                self.on_request(stream_id, head, follows, payload);
+                self.on_request(now, stream_id, head, follows, payload);
             }
             Body::RequestN { n } => self.on_request_n(stream_id, n),
             Body::Cancel => self.on_cancel(stream_id),
@@ -118,7 +163,15 @@ impl Connection {
                     self.push_event(Event::MetadataPush { metadata });
                 }
             }
+            Body::Ext { extended_type, payload } if self.config.serve_extensions => {
+                let can_ignore = frame.can_ignore;
+                let event = Event::Extension { stream_id, can_ignore, extended_type, payload };
+                self.push_event(event);
+            }
             Body::Ext { .. } => self.on_extension(stream_id, frame.can_ignore),
+            Body::Lease { ttl_ms, requests, metadata } if stream_id.is_connection() => {
+                self.on_lease(now, ttl_ms, requests, metadata);
+            }
             // Nothing of ours runs on lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md, "Handling the
             // Unexpected").
             Body::Lease { .. } | Body::Resume { .. } | Body::ResumeOk { .. } | Body::Setup(_) => {}
@@ -127,6 +180,7 @@ impl Connection {
 
     fn on_keepalive(&mut self, stream_id: StreamId, respond: bool, data: Bytes) {
         if respond && stream_id.is_connection() {
+            // The position is filled in when it is sent.
             let answer = |data| {
                 let body = Body::KeepAlive { respond: false, position: 0, data };
                 Frame::on_connection(body)
@@ -202,14 +256,14 @@ impl Connection {
     }
 }
 
-fn check_setup(stream_id: StreamId, setup: &Setup) -> Result<(), Violation> {
+fn check_setup(stream_id: StreamId, setup: &Setup, config: &Config) -> Result<(), Violation> {
     if setup.version != Version::V1_0 {
         Err(Violation::UnsupportedVersion(setup.version))
     } else if !stream_id.is_connection() {
         Err(Violation::SetupOnStream(stream_id))
-    } else if setup.resume_token.is_some() {
+    } else if setup.resume_token.is_some() && config.resume.is_none() {
         Err(Violation::ResumeInSetup)
-    } else if setup.lease {
+    } else if setup.lease && !config.serve_leases {
         Err(Violation::LeaseUnsupported)
     } else {
         Ok(())

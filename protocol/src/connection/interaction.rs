@@ -22,6 +22,7 @@ impl Connection {
     /// A request of the peer's, whole or its first fragment.
     pub(super) fn on_request(
         &mut self,
+        now: Instant,
         stream_id: StreamId,
         head: Head,
         follows: bool,
@@ -36,6 +37,8 @@ impl Connection {
         let is_stream = matches!(frame_type, FrameType::RequestStream | FrameType::RequestChannel);
         if is_stream && !self.config.serve_streams {
             self.on_unserved(stream_id, Violation::Unsupported(frame_type));
+        } else if !self.takes_request(now) {
+            self.on_unserved(stream_id, Violation::NoLease);
         } else if stays && self.streams.count(Side::Received) >= limit {
             self.on_unserved(stream_id, Violation::TooManyStreams { limit });
         } else if follows {

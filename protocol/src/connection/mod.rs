@@ -8,8 +8,10 @@ mod event;
 mod inbound;
 mod interaction;
 mod keepalive;
+mod lease;
 mod machine;
 mod outbound;
+mod resume;
 mod stream_ids;
 mod streams;
 
@@ -19,12 +21,15 @@ mod tests;
 pub use config::{Config, Framing};
 pub use credit::Credit;
 pub use event::{CloseReason, Event, RequestError, StreamError, StreamFailure, Violation};
+pub use resume::{ResumeConfig, ResumeError, ResumeRequest};
 
 use crate::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 use crate::framing;
 use bytes::Bytes;
 use keepalive::KeepAlive;
+use lease::Leases;
 use outbound::Outbound;
+use resume::Resumption;
 use std::collections::VecDeque;
 use std::time::Instant;
 use stream_ids::StreamIds;
@@ -36,7 +41,7 @@ use streams::{Side, Streams};
 /// | kind | methods |
 /// |---|---|
 /// | in | [`handle_input`](crate::Machine::handle_input) (byte streams) or [`handle_frame`](Self::handle_frame) (message transports), [`handle_eof`](crate::Machine::handle_eof), [`handle_timeout`](crate::Machine::handle_timeout) |
-/// | commands | [`request_response`](Self::request_response), [`request_stream`](Self::request_stream), [`request_channel`](Self::request_channel), [`fire_and_forget`](Self::fire_and_forget), [`metadata_push`](Self::metadata_push); on a stream [`send`](Self::send), [`respond`](Self::respond), [`complete`](Self::complete), [`reject`](Self::reject), [`request_n`](Self::request_n), [`cancel`](Self::cancel); [`close`](Self::close) |
+/// | commands | [`request_response`](Self::request_response), [`request_stream`](Self::request_stream), [`request_channel`](Self::request_channel), [`fire_and_forget`](Self::fire_and_forget), [`metadata_push`](Self::metadata_push); on a stream [`send`](Self::send), [`respond`](Self::respond), [`complete`](Self::complete), [`reject`](Self::reject), [`request_n`](Self::request_n), [`cancel`](Self::cancel); [`grant_lease`](Self::grant_lease), [`extension`](Self::extension), [`resume`](Self::resume), [`accept_resume`](Self::accept_resume), [`reject_resume`](Self::reject_resume), [`close`](Self::close) |
 /// | out | [`poll_transmit`](crate::Machine::poll_transmit), [`poll_timeout`](crate::Machine::poll_timeout), [`poll_event`](Self::poll_event) |
 /// | getters | [`wants_input`](crate::Machine::wants_input), [`is_closed`](crate::Machine::is_closed), [`open_streams`](Self::open_streams), [`next_timer`](Self::next_timer) |
 ///
@@ -52,14 +57,19 @@ use streams::{Side, Streams};
 /// 8. After [`Event::Closed`] there is no timeout and no output, and every method does nothing.
 /// 9. The same calls give the same bytes and events.
 ///
-/// # Not served yet
-/// Lease and resumption. A peer's request for one is answered by the ERROR that the specification names, in place of the setup.
+/// # Optional parts
+/// Leases, resumption and extensions are served if [`Config`] says so. Otherwise a peer's request for one is answered by the
+/// ERROR that the specification names.
 #[derive(Debug)]
 pub struct Connection {
     role: Role,
     config: Config,
     phase: Phase,
     keepalive: Option<KeepAlive>,
+    /// Where SETUP had flag L.
+    leases: Option<Leases>,
+    /// Where SETUP had flag R.
+    resumption: Option<Box<Resumption>>,
     ids: StreamIds,
     streams: Streams,
     outbound: Outbound,
@@ -90,16 +100,37 @@ pub enum TimerReason {
     KeepAliveExpiry,
     /// A KEEPALIVE is to be sent.
     KeepAliveTick,
+    /// The peer's lease is over.
+    LeaseExpiry,
+    /// No transport has come to resume over.
+    Resume,
     /// SETUP is late.
     Setup,
 }
 
 #[derive(Debug)]
 enum Phase {
-    AwaitingSetup { deadline: Option<Instant> },
+    AwaitingSetup {
+        deadline: Option<Instant>,
+    },
     Open,
-    Closing { deadline: Option<Instant>, ending: Box<Ending> },
+    Closing {
+        deadline: Option<Instant>,
+        ending: Box<Ending>,
+    },
     Closed,
+    /// A server's owner decides about RESUME.
+    ResumeOffered {
+        deadline: Option<Instant>,
+    },
+    /// A client has sent RESUME.
+    Resuming {
+        deadline: Option<Instant>,
+    },
+    /// Without a transport.
+    Suspended {
+        deadline: Option<Instant>,
+    },
 }
 
 /// What is left of a connection that is closing: why, and the frame that says so.
@@ -117,6 +148,9 @@ impl Connection {
     pub fn client(config: Config, setup: Setup, now: Instant) -> Result<Self, RequestError> {
         let mut connection = Self::new(Role::Client, config, Phase::Open);
         connection.keepalive = Some(KeepAlive::client(now, &setup, &connection.config));
+        connection.leases = setup.lease.then(Leases::default);
+        let resumption = |token: &Bytes| Resumption::new(token.clone(), &connection.config);
+        connection.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
         let frame = Frame::on_connection(Body::Setup(setup));
         connection.check_frame(&frame)?;
         connection.outbound.push_control(frame);
@@ -139,6 +173,8 @@ impl Connection {
             config,
             phase,
             keepalive: None,
+            leases: None,
+            resumption: None,
             ids: StreamIds::new(role),
             streams: Streams::default(),
             outbound,
@@ -168,9 +204,16 @@ impl Connection {
     /// Ends the connection: all streams end now, frames that wait are still sent, then an ERROR frame on stream 0 says why,
     /// then [`Event::Closed`]. The transport is to be closed afterwards, as the peer may not do so (rsocket-java does not).
     pub fn close(&mut self, now: Instant, code: ErrorCode, message: &str) {
-        if matches!(self.phase, Phase::AwaitingSetup { .. } | Phase::Open) {
-            let reason = CloseReason::Local { code, message: message.to_owned() };
-            self.begin_close(now, reason, code, message);
+        let reason = CloseReason::Local { code, message: message.to_owned() };
+        match self.phase {
+            Phase::AwaitingSetup { .. } | Phase::Open => {
+                self.begin_close(now, reason, code, message);
+            }
+            // There is nobody to tell.
+            Phase::ResumeOffered { .. } | Phase::Resuming { .. } | Phase::Suspended { .. } => {
+                self.finish(reason);
+            }
+            Phase::Closed | Phase::Closing { .. } => {}
         }
     }
 
@@ -194,23 +237,45 @@ impl Connection {
     /// The next timeout, and what it is for.
     pub fn next_timer(&self) -> Option<(Instant, TimerReason)> {
         match &self.phase {
-            Phase::AwaitingSetup { deadline } => Some(((*deadline)?, TimerReason::Setup)),
+            Phase::AwaitingSetup { deadline } | Phase::ResumeOffered { deadline } => {
+                Some(((*deadline)?, TimerReason::Setup))
+            }
+            Phase::Resuming { deadline } | Phase::Suspended { deadline } => {
+                Some(((*deadline)?, TimerReason::Resume))
+            }
             Phase::Closing { deadline, .. } => Some(((*deadline)?, TimerReason::Close)),
             Phase::Closed => None,
             Phase::Open => {
-                let keepalive = self.keepalive.as_ref()?;
-                let tick = keepalive.next_tick().map(|tick| (tick, TimerReason::KeepAliveTick));
-                let expiry =
-                    keepalive.expiry().map(|expiry| (expiry, TimerReason::KeepAliveExpiry));
-                tick.into_iter().chain(expiry).min_by_key(|(deadline, _)| *deadline)
+                let keepalive = self.keepalive.as_ref();
+                let tick = keepalive.and_then(KeepAlive::next_tick);
+                let expiry = keepalive.and_then(KeepAlive::expiry);
+                let lease = self.leases.as_ref().and_then(|leases| leases.received.expiry());
+                let timers = [
+                    (tick, TimerReason::KeepAliveTick),
+                    (expiry, TimerReason::KeepAliveExpiry),
+                    (lease, TimerReason::LeaseExpiry),
+                ];
+                let armed = timers.into_iter().filter_map(|(at, reason)| Some((at?, reason)));
+                armed.min_by_key(|(deadline, _)| *deadline)
             }
         }
     }
 
+    /// Whether a request may be made. Also without a transport, as far as there is room for it to wait.
     fn check_may_request(&self) -> Result<(), RequestError> {
+        match self.check_open() {
+            Ok(()) | Err(RequestError::Suspended) => self.check_lease(),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), RequestError> {
         match &self.phase {
             Phase::Open if self.draining.is_none() => Ok(()),
-            Phase::AwaitingSetup { .. } => Err(RequestError::NotSetUp),
+            Phase::AwaitingSetup { .. } | Phase::ResumeOffered { .. } => {
+                Err(RequestError::NotSetUp)
+            }
+            Phase::Resuming { .. } | Phase::Suspended { .. } => Err(RequestError::Suspended),
             Phase::Closed | Phase::Closing { .. } | Phase::Open => Err(RequestError::Closed),
         }
     }
@@ -244,9 +309,12 @@ impl Connection {
     /// Whether the peer's frames still count.
     fn is_receiving(&self) -> bool {
         match self.phase {
-            Phase::AwaitingSetup { .. } => true,
+            Phase::AwaitingSetup { .. } | Phase::Resuming { .. } => true,
             Phase::Open => !self.is_drained(),
-            Phase::Closed | Phase::Closing { .. } => false,
+            Phase::Closed
+            | Phase::Closing { .. }
+            | Phase::ResumeOffered { .. }
+            | Phase::Suspended { .. } => false,
         }
     }
 
@@ -300,7 +368,7 @@ impl Connection {
     fn max_received(&self) -> usize {
         match self.phase {
             Phase::AwaitingSetup { .. } => self.config.max_setup_len.min(self.config.max_frame_len),
-            Phase::Closed | Phase::Closing { .. } | Phase::Open => self.config.max_frame_len,
+            _ => self.config.max_frame_len,
         }
     }
 

@@ -58,11 +58,23 @@ impl Outbound {
 
     /// The next frame by the order of the type's documentation.
     pub(super) fn pop(&mut self) -> Option<Frame> {
-        if let Some(frame) = self.control.pop_front() {
-            self.bytes -= frame.encoded_len();
-            return Some(frame);
-        }
-        self.pop_stream()
+        self.pop_control().or_else(|| self.pop_stream())
+    }
+
+    /// The next frame about the connection.
+    pub(super) fn pop_control(&mut self) -> Option<Frame> {
+        let frame = self.control.pop_front()?;
+        self.bytes -= frame.encoded_len();
+        Some(frame)
+    }
+
+    pub(super) fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    /// Forgets what waits about the connection.
+    pub(super) fn clear_control(&mut self) {
+        while self.pop_control().is_some() {}
     }
 
     /// Forgets what waits for a stream, and says whether its request was among it, so that the peer has not heard of it.

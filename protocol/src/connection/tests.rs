@@ -3,10 +3,13 @@
 mod bad_frames;
 mod channels;
 mod closing;
+mod extensions;
 mod fragments;
 mod keepalive;
+mod leases;
 mod limits;
 mod requests;
+mod resumption;
 mod setup;
 mod stream_requests;
 
