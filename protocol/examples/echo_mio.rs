@@ -23,7 +23,6 @@ struct Peer {
     input: BytesMut,
     output: BytesMut,
     readable: bool,
-    writable: bool,
     eof: bool,
     /// When to give up waiting for the peer's end.
     linger: Option<Instant>,
@@ -56,7 +55,6 @@ fn main() -> io::Result<()> {
                 }
             } else if let Some(peer) = peers.get_mut(&event.token()) {
                 peer.readable |= event.is_readable() || event.is_read_closed();
-                peer.writable |= event.is_writable();
             }
         }
         // All of them, as timeouts may be due where nothing happened.
@@ -75,7 +73,6 @@ impl Peer {
             input: BytesMut::new(),
             output: BytesMut::new(),
             readable: false,
-            writable: false,
             eof: false,
             linger: None,
         }
@@ -116,17 +113,19 @@ impl Peer {
         while let Some(event) = self.connection.poll_event() {
             self.echo.handle(&mut self.connection, event, now);
         }
-        while self.output.len() < HIGH_WATER && self.connection.poll_transmit(now, &mut self.output)
-        {
+        while self.output.len() < MUCH && self.connection.poll_transmit(now, &mut self.output) {
             self.echo.send(&mut self.connection);
         }
-        if self.writable && !self.output.is_empty() {
+        if !self.output.is_empty() {
             match self.stream.write(&self.output) {
-                Ok(len) => self.output.advance(len),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Ok(len) => {
+                    self.output.advance(len);
+                    progress = true;
+                }
+                // mio tells when there is room again.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
-            progress |= self.writable;
         }
         Ok(progress)
     }
