@@ -88,8 +88,7 @@ impl Peer {
         if !self.connection.is_closed() || !self.output.is_empty() {
             return Ok(true);
         }
-        // The peer has to end its direction, too, and what it still sends is read and forgotten: to drop unread input would
-        // reset the connection, and the peer lose our last frames.
+        // To drop unread input would reset the connection, and the peer lose our last frames.
         if self.linger.is_none() {
             self.linger = Some(now + Duration::from_secs(2));
             let _ = self.stream.shutdown(std::net::Shutdown::Write);
@@ -101,7 +100,7 @@ impl Peer {
         self.connection.poll_timeout().or(self.linger)
     }
 
-    /// One read, what follows from it, and one write. Says whether anything was done.
+    /// One read, what follows from it, and one write; says whether there was any.
     fn step(&mut self, now: Instant) -> io::Result<bool> {
         let mut progress = false;
         if self.readable && (self.connection.wants_input() || self.connection.is_closed()) {
@@ -116,18 +115,16 @@ impl Peer {
         while self.output.len() < MUCH && self.connection.poll_transmit(now, &mut self.output) {
             self.echo.send(&mut self.connection);
         }
+        let before_write = self.output.len();
         if !self.output.is_empty() {
             match self.stream.write(&self.output) {
-                Ok(len) => {
-                    self.output.advance(len);
-                    progress = true;
-                }
+                Ok(len) => self.output.advance(len),
                 // mio tells when there is room again.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(progress)
+        Ok(progress || self.output.len() < before_write)
     }
 
     fn read(&mut self, now: Instant) -> io::Result<bool> {
