@@ -94,6 +94,9 @@ impl<R: Runtime> Core<R> {
     ) {
         let mut connection = connection::Config::default();
         connection.max_frame_len = self.config.max_frame_bytes;
+        // A push or an answer in fragments may be as long as one in a frame, and a connection has one at a time.
+        connection.max_payload_len = self.config.max_frame_bytes;
+        connection.max_unfinished = self.config.max_frame_bytes;
         connection.setup_timeout = self.config.setup_timeout;
         let shared = Arc::new(Shared {
             hub: Arc::clone(&self.hub),

@@ -30,7 +30,7 @@ impl World {
     pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
         let sim = Sim::new(scenario.seed);
         let terms = scenario.terms();
-        let mut rng = Rng::with_seed(scenario.seed ^ 0x776f_726c_64);
+        let mut rng = Rng::with_seed(scenario.seed ^ 0x77_6f72_6c64);
         let proxy = sim.host("proxy");
         let driver = sim.host("driver");
         sim.set_job_time(&proxy, terms.job_time);
