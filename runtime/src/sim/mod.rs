@@ -17,7 +17,7 @@
 //!
 //! let sim = Sim::new(7);
 //! let (server, client) = (sim.host("server"), sim.host("client"));
-//! let answer = sim.block_on(async {
+//! let answer = sim.block_on(async move {
 //!     let listener = server.bind(([0, 0, 0, 0], 80).into()).await?;
 //!     server.spawn(async move {
 //!         let (mut stream, _) = listener.accept().await.unwrap();
