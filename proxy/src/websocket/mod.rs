@@ -9,7 +9,7 @@ pub(crate) use error::UpgradeError;
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_lite::AsyncReadExt;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::{
     Request, Response, StatusCode,
     header::{CONNECTION, CONTENT_TYPE, HeaderValue},
@@ -47,8 +47,9 @@ pub(crate) struct UpgradeConfig {
 
 /// Reads one request from `stream` and answers it; the WebSocket if it asks for that as it should.
 ///
-/// The request's head may be 16 KiB long. There is no limit on its time; put [`timeout`] around it. Dropping the future closes the
-/// connection. Whoever is refused is told why, and has a second to read that before the connection is dropped.
+/// The request's head may be 16 KiB long. There is no limit on its time; put [`timeout`] around it. Dropping the
+/// future closes the connection. Whoever is refused is told why, and has a second to read that before the
+/// connection is dropped.
 pub(crate) async fn upgrade<R, S>(
     runtime: &R,
     stream: S,
@@ -64,7 +65,6 @@ where
     let mut connection = Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
-        .max_header_size(HEAD_MAX)
         .max_buf_size(HEAD_MAX)
         // TLS would make a record of each piece.
         .serve_connection(HyperIo::without_vectored_writes(Opening::new(stream)), service)
@@ -83,8 +83,8 @@ where
         && let Some(opening) = opening
     {
         let deadline = runtime.now() + LINGER;
-        // Neither an end of the input nor its lack would change anything.
-        let _ = timeout(runtime, deadline, forget_input(opening.into_inner())).await;
+        // Whether the client ends in time changes nothing.
+        let _ = timeout(runtime, deadline, part(opening.into_inner())).await;
     }
     Err(error)
 }
@@ -104,8 +104,13 @@ where
     }
 }
 
-/// To drop a stream with unread input would reset the connection, perhaps before the client has read the answer.
-async fn forget_input<S: AsyncRead + Unpin>(mut stream: S) {
+/// Ends the connection, then reads and forgets until the client ends it. To drop a stream with unread input would
+/// reset the connection, perhaps before the client has read the answer.
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    // hyper has done so, save where it has nothing to answer.
+    if stream.close().await.is_err() {
+        return;
+    }
     let (mut forgotten, mut buf) = (0, [0; 1024]);
     while let Ok(len @ 1..) = stream.read(&mut buf).await {
         forgotten += len;

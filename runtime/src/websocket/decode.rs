@@ -337,7 +337,8 @@ fn prefix(len: usize) -> [u8; PREFIX_LEN] {
     [high, middle, low]
 }
 
-/// The code that a close frame tells (RFC 6455, section 7.4, and what IANA has registered since). Its reason is not looked at.
+/// The code that a close frame tells (RFC 6455, section 7.4, and what IANA has registered since). Its reason is not
+/// looked at.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     let Some(code) = payload.first_chunk() else {
         return if payload.is_empty() { Ok(None) } else { Err(Violation::BadClose) };

@@ -19,8 +19,8 @@ pub(super) struct Encoder {
     /// What is to be sent: less than [`OUT_MAX`] and a pong and a close frame, of 139 bytes at most each.
     out: BytesMut,
     state: State,
-    /// What the last ping said, if it is unanswered. Answering the last one is enough (RFC 6455, section 5.5.3), and so a peer that
-    /// sends pings without reading makes nothing grow.
+    /// What the last ping said, if it is unanswered. Answering the last one is enough (RFC 6455, section 5.5.3),
+    /// and so a peer that sends pings without reading makes nothing grow.
     ping: Option<Vec<u8>>,
     close: Close,
 }
@@ -49,8 +49,8 @@ impl Encoder {
         Self { role, out, state, ping: None, close: Close::Open }
     }
 
-    /// Takes as much of `frames` as there is room for; says how much that is. After a close frame was asked for, no further than
-    /// to the end of the message that is being sent.
+    /// Takes as much of `frames` as there is room for; says how much that is. After a close frame was asked for, no
+    /// further than to the end of the message that is being sent.
     ///
     /// # Errors
     ///

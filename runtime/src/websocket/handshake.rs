@@ -19,14 +19,14 @@ use std::{future::poll_fn, io, pin::Pin};
 
 /// Asks the server at the other end of `stream` for a WebSocket.
 ///
-/// `authority` is the server's name, and its port unless it is the usual one: `proxy.example:8081`. `path` begins with `/` and may
-/// have a query. There is no time limit; put [`timeout`](crate::timeout) around it.
+/// `authority` is the server's name, and its port unless it is the usual one: `proxy.example:8081`. `path` begins
+/// with `/` and may have a query. There is no time limit; put [`timeout`](crate::timeout) around it.
 ///
 /// # Errors
 ///
 /// - [`InvalidInput`](io::ErrorKind::InvalidInput): `authority` or `path` is none. Nothing was sent.
-/// - [`ConnectionRefused`](io::ErrorKind::ConnectionRefused): the server answered another status than 101. The text has the status
-///   and the beginning of what the server says about it.
+/// - [`ConnectionRefused`](io::ErrorKind::ConnectionRefused): the server answered another status than 101. The text
+///   has the status and the beginning of what the server says about it.
 /// - [`InvalidData`](io::ErrorKind::InvalidData): it answered what no server may; the text says what.
 /// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): it closed the connection instead of answering.
 /// - Whatever the stream fails with.

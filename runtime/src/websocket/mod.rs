@@ -1,9 +1,9 @@
 //! RSocket's WebSocket transport on any stream (Protocol.md, "WebSocket"; RFC 6455).
 //!
-//! [`WebSocket`] makes a WebSocket look like a TCP connection, so that [`drive`](crate::drive) needs no second path:
-//! reading yields the frames that came as binary messages, each with the length prefix of RSocket's
-//! [framing](prometheus_rsocket_protocol::framing) before it; of the prefixed frames that are written, each is sent as
-//! one binary message. [`connect`] asks a server for one, [`answer`] says what a server answers.
+//! [`WebSocket`] makes a WebSocket look like a TCP connection, so that [`drive`](crate::drive) needs no second
+//! path: reading yields the frames that came as binary messages, each with the length prefix of RSocket's
+//! [framing](prometheus_rsocket_protocol::framing) before it; of the prefixed frames that are written, each is sent
+//! as one binary message. [`connect`] asks a server for one, [`answer`] says what a server answers.
 //!
 //! What comes and goes on the wire is what rsocket-java does: one frame per message, never fragmented, no prefix, no
 //! sub-protocol, no extensions. Messages that come in fragments are joined, which rsocket-java cannot do.
@@ -19,9 +19,9 @@
 //! - a message that comes in fragments, until its last one: [`max_message_len`](WebSocketConfig::max_message_len)
 //!   bytes, in a buffer that grows by doubling.
 //!
-//! That is why tungstenite's own `WebSocket` is not used, only its header codec and handshake: it holds each message in
-//! both directions, keeps the memory of the longest for as long as the connection lives, and reports an end in the
-//! middle of a message as it does any other.
+//! That is why tungstenite's own `WebSocket` is not used, only its header codec and handshake: it holds each
+//! message in both directions, keeps the memory of the longest for as long as the connection lives, and reports an
+//! end in the middle of a message as it does any other.
 
 mod decode;
 mod encode;
@@ -43,8 +43,8 @@ use prometheus_rsocket_protocol::framing::MAX_RECEIVED_FRAME;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocketConfig {
-    /// The longest message to accept, in bytes; over several fragments, their sum. More than 16,777,215, which is all that
-    /// a frame's prefix can tell, is taken as that.
+    /// The longest message to accept, in bytes; over several fragments, their sum. More than 16,777,215, which is
+    /// all that a frame's prefix can tell, is taken as that.
     pub max_message_len: usize,
 }
 

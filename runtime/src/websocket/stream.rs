@@ -17,12 +17,13 @@ use std::{
 ///
 /// - Pings are answered by whoever reads, also while nothing is written; pongs are ignored.
 /// - A close frame is answered. Reading then gives the end, 0 bytes, and writing fails with
-///   [`BrokenPipe`](io::ErrorKind::BrokenPipe). An end without a close frame, as rsocket-java makes it, is an end too, but in the
-///   middle of a message it is [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
-/// - Text messages, messages over the limit and whatever else RFC 6455 forbids are refused by a close frame that says why. What
-///   the peer has under way is then read and forgotten until it ends the connection, so that it gets to see that frame; no longer
-///   than for 32 MiB. Then reading fails with [`InvalidData`](io::ErrorKind::InvalidData), and writing does so at once. How long
-///   to wait is up to the reader.
+///   [`BrokenPipe`](io::ErrorKind::BrokenPipe). An end without a close frame, as rsocket-java makes it, is an end
+///   too, but in the middle of a message it is [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
+/// - Text messages, messages over the limit and whatever else RFC 6455 forbids are refused by a close frame that
+///   says why. What the peer has under way is then read and forgotten until it ends the connection, so that it gets
+///   to see that frame; no longer than for 32 MiB. Then reading fails with
+///   [`InvalidData`](io::ErrorKind::InvalidData), and writing does so at once. How long to wait is up to the
+///   reader.
 /// - `poll_close` sends what was written, a close frame with code 1000, and the end of the stream. Reading goes on.
 /// - An empty message becomes an empty frame; to refuse that is up to the reader.
 ///
@@ -48,7 +49,8 @@ enum Reading {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// The server's side of `stream`, on which the handshake is over. `already_read` is what was read beyond the client's request.
+    /// The server's side of `stream`, on which the handshake is over. `already_read` is what was read beyond the
+    /// client's request.
     pub fn server(stream: S, already_read: Bytes, config: &WebSocketConfig) -> Self {
         Self::new(stream, already_read, Role::Server, config)
     }
@@ -183,8 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Poll::Pending
     }
 
-    /// Sends pongs and close frames while reading. That this may fail is for writing to tell: what the peer sent before it went away is
-    /// still to be read.
+    /// Sends pongs and close frames while reading. That this may fail is for writing to tell: what the peer sent
+    /// before it went away is still to be read.
     fn send_urgent(&mut self, cx: &mut Context<'_>) {
         if self.urgent && !self.shut && self.poll_sent(cx).is_ready() {
             self.urgent = false;

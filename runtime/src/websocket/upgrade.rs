@@ -10,8 +10,8 @@ use async_tungstenite::tungstenite::{
 };
 use std::fmt;
 
-/// What a server answers to a request to become a WebSocket: 101 without a sub-protocol or extension, whatever was offered.
-/// When that was sent, the stream goes to [`WebSocket::server`](super::WebSocket::server).
+/// What a server answers to a request to become a WebSocket: 101 without a sub-protocol or extension, whatever was
+/// offered. When that was sent, the stream goes to [`WebSocket::server`](super::WebSocket::server).
 ///
 /// # Errors
 ///

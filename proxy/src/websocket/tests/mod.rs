@@ -3,10 +3,10 @@ mod refusing;
 
 use super::*;
 use async_channel::{Receiver, bounded};
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prometheus_rsocket_runtime::{Listener, Timer};
+
+use prometheus_rsocket_runtime::Listener;
 use prometheus_rsocket_tokio::{Tokio, TokioStream};
-use std::{future::Future, task::Context, task::Poll, time::Instant};
+use std::future::Future;
 
 type Upgraded = Result<WebSocket<TokioStream>, UpgradeError>;
 
@@ -44,7 +44,8 @@ impl Port {
         self.runtime.connect("127.0.0.1", self.port).await.unwrap()
     }
 
-    /// What is answered to these bytes until the end of the connection, and what became of it. The client closes last.
+    /// What is answered to these bytes until the end of the connection, and what became of it. The client closes
+    /// last.
     async fn ask(&self, request: impl AsRef<[u8]>) -> (String, UpgradeError) {
         let mut client = self.connect().await;
         client.write_all(request.as_ref()).await.unwrap();

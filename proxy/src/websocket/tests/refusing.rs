@@ -1,4 +1,16 @@
 use super::*;
+use futures_lite::future::zip;
+use prometheus_rsocket_runtime::{JobLost, Timer};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Instant,
+};
 
 #[test]
 fn a_browser_is_told_what_this_port_is_for() {
@@ -48,6 +60,19 @@ fn a_request_with_something_wrong_is_told_what() {
             let UpgradeError::Refused(told, why) = error else { panic!("{error}") };
             assert_eq!((told.as_u16(), format!("{why}\n")), (status, body.to_owned()));
         }
+    });
+}
+
+#[test]
+fn a_path_that_is_none_is_told_the_right_one() {
+    let config = UpgradeConfig { path: Some("/rsocket".into()), ..config() };
+    on_port(config, async |port| {
+        let (answer, error) = port.ask(REQUEST).await;
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
+        assert!(head.lines().any(|line| line == "connection: close"), "{head}");
+        assert_eq!(text, "RSocket over WebSocket is on the path /rsocket, and nothing else\n");
+        assert!(matches!(error, UpgradeError::Refused(status, _) if status == 404));
     });
 }
 
@@ -148,89 +173,168 @@ fn an_end_within_the_request_is_one() {
     });
 }
 
+/// Otherwise the system resets the connection, and on some the client never sees the answer.
+#[test]
+fn what_a_refused_client_sends_is_read_to_its_end() {
+    on_stream(async |runtime, mut client, stream| {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        client.write_all(&[b'x'; 100_000]).await.unwrap();
+        client.close().await.unwrap();
+        let ended = Arc::new(AtomicBool::new(false));
+        let stream = Watched { stream, ended: Arc::clone(&ended) };
+        let error = upgrade(&Odd { runtime, fires: false }, stream, &config()).await.unwrap_err();
+        assert!(matches!(error, UpgradeError::NotWebSocket));
+        assert!(ended.load(Ordering::SeqCst));
+    });
+}
+
 #[test]
 fn dropping_the_upgrade_closes_the_connection() {
-    let run = |runtime: Tokio| async move {
-        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mut client = runtime.connect("127.0.0.1", port).await.unwrap();
+    on_stream(async |runtime, mut client, stream| {
         client.write_all(&REQUEST.as_bytes()[..50]).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let limit = runtime.now() + Duration::from_millis(20);
+        let limit = runtime.now();
         assert!(timeout(&runtime, limit, upgrade(&runtime, stream, &config())).await.is_err());
         let mut rest = Vec::new();
         let _ = client.read_to_end(&mut rest).await;
         assert!(rest.is_empty());
-    };
-    Tokio::block_on(Some(2), run).unwrap();
+    });
 }
 
 #[test]
 fn a_refused_client_that_never_closes_is_left() {
+    on_stream(async |runtime, mut client, stream| {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let error = upgrade(&Odd { runtime, fires: true }, stream, &config()).await.unwrap_err();
+        assert!(matches!(error, UpgradeError::NotWebSocket));
+    });
+}
+
+#[test]
+fn a_refused_client_that_sends_without_end_is_left() {
+    on_stream(async |runtime, mut client, stream| {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let flood = async { while client.write_all(&[0; 10_000]).await.is_ok() {} };
+        let (runtime, config) = (Odd { runtime, fires: false }, config());
+        let (error, ()) = zip(upgrade(&runtime, stream, &config), flood).await;
+        assert!(matches!(error.unwrap_err(), UpgradeError::NotWebSocket));
+    });
+}
+
+#[test]
+fn the_connection_is_ended_also_where_there_is_no_answer() {
+    on_stream(async |runtime, mut client, stream| {
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let end = async {
+            client.read_to_end(&mut answer).await.unwrap();
+            drop(client);
+        };
+        let (runtime, config) = (Odd { runtime, fires: false }, config());
+        let (error, ()) = zip(upgrade(&runtime, stream, &config), end).await;
+        assert!(matches!(error.unwrap_err(), UpgradeError::NotHttp(_)));
+    });
+}
+
+/// Runs a test with both ends of a connection.
+fn on_stream<F: Future<Output = ()>>(test: impl FnOnce(Tokio, TokioStream, TokioStream) -> F) {
     let run = |runtime: Tokio| async move {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        for endless in [false, true] {
-            let mut client = runtime.connect("127.0.0.1", port).await.unwrap();
-            client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            let error = if endless {
-                let (config, flood) =
-                    (config(), async { while client.write_all(&[0; 10_000]).await.is_ok() {} });
-                let upgrade = upgrade(&runtime, stream, &config);
-                futures_lite::future::zip(upgrade, flood).await.0
-            } else {
-                upgrade(&Hasty(runtime.clone()), stream, &config()).await
-            };
-            assert!(matches!(error.unwrap_err(), UpgradeError::NotWebSocket));
-        }
+        let client = runtime.connect("127.0.0.1", port).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let give_up = runtime.now() + Duration::from_secs(30);
+        let test = test(runtime.clone(), client, stream);
+        timeout(&runtime, give_up, test).await.expect("the test ends");
     };
     Tokio::block_on(Some(2), run).unwrap();
 }
 
-/// A runtime on which every moment has passed.
-#[derive(Clone)]
-struct Hasty(Tokio);
+/// A stream that tells whether it was read to its end.
+struct Watched {
+    stream: TokioStream,
+    ended: Arc<AtomicBool>,
+}
 
-impl Runtime for Hasty {
-    type Stream = <Tokio as Runtime>::Stream;
-    type Listener = <Tokio as Runtime>::Listener;
-    type Timer = Fired;
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Poll::Ready(Ok(0)) = poll {
+            self.ended.store(true, Ordering::SeqCst);
+        }
+        poll
+    }
+}
 
-    fn now(&self) -> Instant {
-        self.0.now()
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
-    fn timer(&self) -> Fired {
-        Fired
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+/// A runtime whose timers fire at once, or never.
+#[derive(Clone)]
+struct Odd {
+    runtime: Tokio,
+    fires: bool,
+}
+
+impl Runtime for Odd {
+    type Stream = <Tokio as Runtime>::Stream;
+    type Listener = <Tokio as Runtime>::Listener;
+    type Timer = OddTimer;
+
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn timer(&self) -> OddTimer {
+        OddTimer { fires: self.fires }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(future);
+        self.runtime.spawn(future);
     }
 
     fn unblock<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, prometheus_rsocket_runtime::JobLost>> + Send + 'static {
-        self.0.unblock(job)
+    ) -> impl Future<Output = Result<T, JobLost>> + Send + 'static {
+        self.runtime.unblock(job)
     }
 
     async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
-        self.0.connect(host, port).await
+        self.runtime.connect(host, port).await
     }
 
-    async fn bind(&self, addr: std::net::SocketAddr) -> io::Result<Self::Listener> {
-        self.0.bind(addr).await
+    async fn bind(&self, addr: SocketAddr) -> io::Result<Self::Listener> {
+        self.runtime.bind(addr).await
     }
 }
 
-struct Fired;
+struct OddTimer {
+    fires: bool,
+}
 
-impl Timer for Fired {
+impl Timer for OddTimer {
     fn reset(&mut self, _: Instant) {}
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+        if self.fires { Poll::Ready(()) } else { Poll::Pending }
     }
 }

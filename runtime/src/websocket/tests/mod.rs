@@ -63,7 +63,8 @@ fn frame(to: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Takes one frame off the front: its first byte and its payload, unmasked. `from` tells whether a mask must be there.
+/// Takes one frame off the front: its first byte and its payload, unmasked. `from` tells whether a mask must be
+/// there.
 #[track_caller]
 fn take_frame(from: Role, wire: &mut Vec<u8>) -> (u8, Vec<u8>) {
     let (first, second) = (wire[0], wire[1]);

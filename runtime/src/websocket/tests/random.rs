@@ -91,8 +91,8 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Writes `bytes` in pieces of these sizes and meanwhile reads what is `expected`; closes when both is done, for that ends both
-/// directions.
+/// Writes `bytes` in pieces of these sizes and meanwhile reads what is `expected`; closes when both is done, for
+/// that ends both directions.
 async fn talk(
     mut socket: WebSocket<Duplex>,
     bytes: Vec<u8>,
