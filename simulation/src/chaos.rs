@@ -100,18 +100,26 @@ fn isolate(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     });
 }
 
-/// An application pushes and closes. Right after, there may be a scrape that leaves at once, and one that must have the push.
+/// An application pushes and closes. Right after, there may be a scrape that is left before its end, and one that must have the push.
 fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     world.count("applications pushed");
-    let (leaves, scrapes, gzip) = (rng.u8(..3) == 0, rng.u8(..3) > 0, rng.bool());
+    let (scrapes, gzip) = (rng.u8(..3) > 0, rng.bool());
+    let leaving = match rng.u8(..4) {
+        0 => Some(Manner::LeavingAtOnce),
+        1 => Some(Manner::Leaving(Duration::from_millis(rng.u64(50..1_500)))),
+        _ => None,
+    };
+    if matches!(leaving, Some(Manner::Leaving(_))) {
+        // For the scrape to have no end before it is left, and the push to be sent before.
+        strangers::mute(world);
+    }
     let scraping = Arc::clone(world);
     app.push(world, move |is_stored| async move {
         if is_stored && scrapes {
             let host = scraping.scrapers[AFTER_PUSH].clone();
             host.spawn(async move {
-                if leaves {
-                    let mut leaving = Scraper::new(&scraping, AFTER_PUSH);
-                    leaving.scrape(gzip, Manner::LeavingAtOnce).await;
+                if let Some(manner) = leaving {
+                    Scraper::new(&scraping, AFTER_PUSH).scrape(gzip, manner).await;
                 }
                 Scraper::new(&scraping, AFTER_PUSH).scrape(gzip, Manner::Prompt).await;
             });
@@ -152,12 +160,13 @@ fn on_scraper(world: &Arc<World>, rng: &mut Rng) {
 
 fn ill_mannered(world: &Arc<World>, rng: &mut Rng) {
     let millis = Duration::from_millis;
-    let manner = match rng.u8(..4) {
+    let manner = match rng.u8(..5) {
         0 => Manner::Leaving(millis(rng.u64(..4_000))),
         1 => Manner::LeavingAtOnce,
         2 => Manner::Slow(millis(rng.u64(5..150))),
+        3 => Manner::Slow(millis(rng.u64(1_000..8_000))),
         // Reads nothing, and has given up when the first piece would be read.
-        _ => Manner::Slow(Duration::from_secs(60)),
+        _ => Manner::Slow(Duration::from_secs(110)),
     };
     let gzip = rng.bool();
     world.count("scrapers without manners");

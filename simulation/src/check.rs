@@ -305,7 +305,9 @@ impl Judge<'_> {
                     return;
                 }
                 Some(ScrapeEnd::Whole { .. }) => {}
-                Some(ScrapeEnd::Abandoned { early: true }) if self.waits(scrape, end) => {
+                Some(ScrapeEnd::Abandoned { early })
+                    if self.was_unfinished(scrape, end, *early) =>
+                {
                     found.counts.add("pushes kept for the next scrape", 1);
                 }
                 Some(ScrapeEnd::Abandoned { .. } | ScrapeEnd::Failed(_)) | None => {
@@ -360,9 +362,17 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether a scrape had to wait for an application's answer.
-    fn waits(&self, scrape: &ScrapeRecord, end: At) -> bool {
-        (0..self.ledger.apps.len()).any(|app| self.is_untouched(app, scrape, end))
+    /// Whether a scrape cannot have been all sent when it was left: there was somebody to wait for.
+    fn was_unfinished(&self, scrape: &ScrapeRecord, end: At, early: bool) -> bool {
+        // By then the proxy knows.
+        let known = end + SCRAPER_LATENCY * 2;
+        if early {
+            return (0..self.ledger.apps.len()).any(|app| self.is_untouched(app, scrape, known));
+        }
+        known < scrape.start + self.terms.scrape_budget()
+            && !self.is_disturbed(scrape, known)
+            && self.ledger.sure_mutes.throughout(scrape.start, known)
+            && !self.ledger.proxy.any(scrape.start.saturating_sub(self.terms.lifetime), known)
     }
 
     /// By when a scrape of so many bytes has to end: what its scraper has given, or more where what is left to send at the

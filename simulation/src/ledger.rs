@@ -17,8 +17,10 @@ pub(crate) struct Ledger {
     pub(crate) scrapes: Vec<ScrapeRecord>,
     /// What was done to the proxy, and so to everybody.
     pub(crate) proxy: Faults,
-    /// While there was a peer that is asked, and does not answer.
+    /// While there may have been a peer that is asked, and does not answer.
     pub(crate) mutes: Faults,
+    /// While there was one for sure, where nothing was done to the proxy.
+    pub(crate) sure_mutes: Faults,
     pub(crate) counts: Counts,
     pub(crate) violations: Vec<Violation>,
 }
@@ -91,7 +93,7 @@ pub(crate) struct ScrapeRecord {
 
 #[derive(Clone, Debug)]
 pub(crate) enum ScrapeEnd {
-    /// The scraper went away; before anything could have come, or later.
+    /// The scraper went away; before anybody could have answered, or later.
     Abandoned { early: bool },
     /// It broke.
     Failed(String),

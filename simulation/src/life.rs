@@ -236,7 +236,7 @@ const PUSH_WITHIN: Duration = Duration::from_secs(10);
 /// How long the proxy lets scrapes go on at its end, and connections after that.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 /// How long an ill-mannered scraper, or a stranger, goes on by itself.
-const SCRAPERS_WITHIN: Duration = Duration::from_secs(60);
+const SCRAPERS_WITHIN: Duration = Duration::from_secs(120);
 /// What the proxy counts, and what it is called here.
 const COUNTERS: [(&str, &str); 6] = [
     ("rounds complete", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"complete\"}"),

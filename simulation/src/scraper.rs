@@ -162,5 +162,5 @@ fn summary(end: &ScrapeEnd) -> String {
 const AT_ONCE: Duration = Duration::from_micros(100);
 /// How long a scraper looks on beyond the time that it has given.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// More than the proxy gives to those who read slowly.
-const SLOW_PATIENCE: Duration = Duration::from_secs(40);
+/// More than the proxy gives to those who read slowly, and what is on its way after that.
+const SLOW_PATIENCE: Duration = Duration::from_secs(100);

@@ -37,11 +37,14 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
 }
 
 /// One that sets up a connection as an application does, and says nothing more.
-fn mute(world: &Arc<World>) {
+pub(crate) fn mute(world: &Arc<World>) {
     world.count("mute applications");
     let now = world.now();
-    let until = now + world.terms.stranger_within();
-    world.ledger().mutes.add(now, until);
+    {
+        let mut ledger = world.ledger();
+        ledger.mutes.add(now, now + world.terms.stranger_within());
+        ledger.sure_mutes.add(now + SETTING_UP, now + world.terms.lifetime);
+    }
     let (world, bytes) = (Arc::clone(world), setup(world));
     world.stranger.clone().spawn(async move { call(&world, RSOCKET_PORT, &bytes).await });
 }
@@ -87,6 +90,8 @@ fn setup(world: &World) -> Vec<u8> {
     bytes.to_vec()
 }
 
+/// By when the proxy has had a SETUP: strangers are near it.
+const SETTING_UP: Duration = Duration::from_millis(20);
 /// How long the proxy waits for the head of an HTTP request, by default, and some time to travel.
 const HEAD_WITHIN: Duration = Duration::from_secs(11);
 /// The longest that the proxy is paused or stalled.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 ///
-/// Methods that run the world panic where the tasks never come to rest: more than a million polls without time passing.
+/// Methods that run the world panic where the tasks never come to rest: more than 250,000 polls without time passing.
 #[derive(Clone)]
 pub struct Sim {
     world: Arc<World>,
@@ -333,6 +333,6 @@ impl World {
 }
 
 /// Polls without time passing, before this counts as an endless loop.
-const POLLS_MAX: usize = 1_000_000;
+const POLLS_MAX: usize = 250_000;
 /// The kind of step that a poll is.
 const POLL: u8 = 1;
