@@ -297,7 +297,7 @@ impl Judge<'_> {
                 Some(ScrapeEnd::Whole { .. }) if is_bound => {
                     if may_be_sent {
                         found.counts.add("pushes in broken scrapes", 1);
-                    } else if !self.may_be_in_another(&holds, scrape) {
+                    } else if !self.may_be_in_another(holds, scrape) {
                         let what =
                             format!("scrape {index} is without push {serials:?} of app-{app}");
                         found.violation(end, Kind::PushLost, what);
@@ -348,7 +348,7 @@ impl Judge<'_> {
     /// Whether a push may be in a scrape that had begun when one began that is without it.
     fn may_be_in_another(
         &self,
-        holds: &dyn Fn(&[(usize, usize)]) -> bool,
+        holds: impl Fn(&[(usize, usize)]) -> bool,
         scrape: &ScrapeRecord,
     ) -> bool {
         // Requests may overtake each other.

@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(gunzip(&member).unwrap(), b"metrics");
         assert!(gunzip(&member[..member.len() - 1]).is_err());
         assert!(gunzip(&[&member[..], b"x"].concat()).is_err());
-        let mut altered = member.clone();
+        let mut altered = member;
         altered[12] ^= 1;
         assert!(gunzip(&altered).is_err());
     }

@@ -60,7 +60,7 @@ enum EnvelopeArg {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let seeds = args.seed.map_or(args.seeds.clone(), |seed| seed..seed + 1);
+    let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
     let (mut counts, mut violated) = (Counts::default(), 0);
     for seed in seeds.clone() {
         let report = simulate(&args, &args.scenario(seed));
