@@ -93,6 +93,9 @@ impl Config {
         ] {
             *time = (*time).max(Duration::from_millis(1));
         }
+        if let Some(resume) = &mut self.resume {
+            resume.timeout = resume.timeout.max(Duration::from_millis(1));
+        }
         self
     }
 

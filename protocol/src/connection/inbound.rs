@@ -246,6 +246,7 @@ impl Connection {
     /// Ends the connection, as the peer broke its rules. What waits for it is not sent any more.
     pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
         self.outbound.clear();
+        self.resumption = None;
         // An error of a stream's scope that ends the connection is reported under a code of that scope.
         let code = match violation.code() {
             code if code.0 >= ErrorCode::APPLICATION_ERROR.0 => ErrorCode::CONNECTION_ERROR,

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Leases {
     /// What we allow the peer.
     pub(super) granted: Lease,
+    /// What was left of that when earlier transports were lost: requests that were lost with them are sent again.
+    carried: u32,
     /// What the peer allows us.
     pub(super) received: Lease,
 }
@@ -21,6 +23,30 @@ pub(super) struct Lease {
     left: u32,
     /// `None` is beyond what an `Instant` can say; it matters only while something is left.
     until: Option<Instant>,
+}
+
+impl Leases {
+    /// The transport is lost, and with it what the peer allows us (Protocol.md, "Resume Operation").
+    pub(super) fn suspend(&mut self) {
+        self.received = Lease::default();
+    }
+
+    /// There is a new transport, on which nothing is allowed yet. Requests that were within the lease are sent again; which
+    /// those are nobody can tell, but not how many they are at most.
+    pub(super) fn resume(&mut self) {
+        let carried = self.carried.saturating_add(self.granted.left);
+        *self = Self { carried, ..Self::default() };
+    }
+
+    /// Whether a request of the peer's is within what we allow it; counts it.
+    fn take(&mut self, now: Instant) -> bool {
+        if self.granted.take(now) {
+            return true;
+        }
+        let is_late = self.carried > 0;
+        self.carried = self.carried.saturating_sub(1);
+        is_late
+    }
 }
 
 impl Lease {
@@ -106,7 +132,7 @@ impl Connection {
 
     /// Whether a request of the peer's is within what we allow it; counts it.
     pub(super) fn takes_request(&mut self, now: Instant) -> bool {
-        self.leases.as_mut().is_none_or(|leases| leases.granted.take(now))
+        self.leases.as_mut().is_none_or(|leases| leases.take(now))
     }
 
     /// Whether a request of ours is within what the peer allows us.

@@ -81,6 +81,7 @@ impl Machine for Connection {
             && let Some(frame) = self.next_again()
         {
             self.put_frame(&frame, output);
+            self.settle();
             return true;
         }
         while let Some(mut frame) = self.next_frame() {
@@ -105,7 +106,9 @@ impl Machine for Connection {
     }
 
     fn wants_input(&self) -> bool {
-        self.is_receiving() && self.owner_has_room() && self.output_has_room()
+        // What waits while the connection is resumed can only go once the answer has come.
+        let has_room = matches!(self.phase, Phase::Resuming { .. }) || self.output_has_room();
+        self.is_receiving() && self.owner_has_room() && has_room
     }
 
     fn is_closed(&self) -> bool {

@@ -358,6 +358,7 @@ impl Connection {
     fn settle(&mut self) {
         if self.is_drained()
             && self.outbound.is_empty()
+            && self.has_caught_up()
             && matches!(self.phase, Phase::Open)
             && let Some(reason) = self.draining.take()
         {

@@ -123,6 +123,10 @@ impl Resumption {
         Some(frame)
     }
 
+    fn has_caught_up(&self) -> bool {
+        self.sent == self.stored.len()
+    }
+
     /// The peer has everything before `position`.
     pub(super) fn on_position(&mut self, position: u64) {
         while self.stored.front().is_some_and(|frame| self.first + frame.len() as u64 <= position) {
@@ -263,6 +267,9 @@ impl Connection {
         self.phase = Phase::Suspended { deadline };
         self.outbound.clear_control();
         self.unfinished = 0;
+        if let Some(leases) = &mut self.leases {
+            leases.suspend();
+        }
         if is_new {
             self.push_event(Event::Suspended);
         }
@@ -307,16 +314,26 @@ impl Connection {
     /// The next frame that is to be sent again, without prefix.
     pub(super) fn next_again(&mut self) -> Option<BytesMut> {
         match self.phase {
-            Phase::Open => self.resumption.as_mut()?.next_again().map(BytesMut::from),
-            _ => None,
+            Phase::Closing { .. } | Phase::Open => {
+                self.resumption.as_mut()?.next_again().map(BytesMut::from)
+            }
+            Phase::AwaitingSetup { .. }
+            | Phase::Closed
+            | Phase::ResumeOffered { .. }
+            | Phase::Resuming { .. }
+            | Phase::Suspended { .. } => None,
         }
+    }
+
+    /// Whether nothing has to be sent again.
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.resumption.as_ref().is_none_or(|resumption| resumption.has_caught_up())
     }
 
     fn on_resumed(&mut self, now: Instant) {
         self.phase = Phase::Open;
-        // Leases end with the transport (Protocol.md, "Resume Operation").
         if let Some(leases) = &mut self.leases {
-            *leases = Default::default();
+            leases.resume();
         }
         self.restart(now);
         self.push_event(Event::Resumed);

@@ -1,9 +1,12 @@
 //! The contract of `Connection`, rule by rule as its documentation numbers them.
 
 use crate::frames::{frame, input};
-use crate::world::{Op, Output, Who, World, epoch, hostile_ops, ops, tight};
+use crate::heard::{Drain, Heard};
+use crate::world::{Op, Output, Who, World, epoch, everything, hostile_ops, ops, setup, tight};
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::connection::{CloseReason, Config, Event, Framing};
+use prometheus_rsocket_protocol::connection::{
+    CloseReason, Config, Event, Framing, ResumeConfig, StreamFailure,
+};
 use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
@@ -16,9 +19,8 @@ use std::time::{Duration, Instant};
 proptest! {
     #[test]
     fn rule_1_nothing_needs_to_be_drained_first(
-        input in input(),
+        (config, input) in conversation(),
         points in vec((any::<Index>(), any::<bool>(), any::<bool>()), 0..10),
-        config in config(),
     ) {
         let at_the_end = Heard::of(&config, &input, &[], Drain::WhenFull);
         // Drained at any points besides, of output, events, or both.
@@ -33,8 +35,10 @@ proptest! {
 
     #[test]
     fn rule_2_whatever_arrives_is_survived_and_answered(
-        input in prop_oneof![3 => input(), 1 => vec(any::<u8>(), 0..100)],
-        config in config(),
+        (config, input) in prop_oneof![
+            3 => conversation(),
+            1 => (config(), vec(any::<u8>(), 0..100)),
+        ],
     ) {
         let heard = Heard::of(&config, &input, &[], Drain::WhenFull);
         let Some(Event::Closed { reason }) = heard.events.last() else {
@@ -51,6 +55,8 @@ proptest! {
                 prop_assert_eq!(text, violation.to_string());
                 prop_assert!(code <= ErrorCode::CONNECTION_ERROR, "{} is no connection's", code);
             }
+            // Our owner's.
+            CloseReason::Local { code, .. } => prop_assert_eq!(error.unwrap().0, *code),
             _ => prop_assert_eq!(error, None),
         }
     }
@@ -58,7 +64,7 @@ proptest! {
     #[test]
     fn rule_3_the_next_timeout_is_always_later(
         ops in hostile_ops(),
-        timeouts in vec(span(), 6),
+        timeouts in vec(span(), 7),
         keepalive_ms in prop_oneof![Just(0), 1_u32..10, any::<u32>()],
         max_lifetime_ms in prop_oneof![Just(0), 1_u32..100, any::<u32>()],
     ) {
@@ -68,6 +74,11 @@ proptest! {
         config.keepalive_interval = (timeouts[2], timeouts[3]);
         config.max_lifetime = (timeouts[4], timeouts[5]);
         World::new(&config, epoch()).run(&ops);
+        let mut all = everything(config.clone());
+        let mut resume = ResumeConfig::default();
+        resume.timeout = timeouts[6];
+        all.resume = Some(resume);
+        World::new(&all, epoch()).run(&ops);
 
         // Alone, from alarm to alarm: silence ends it, and the clock is not asked for more often than a millisecond apart.
         let setup = Setup { keepalive_ms, max_lifetime_ms, ..Setup::default() };
@@ -105,9 +116,8 @@ proptest! {
 
     #[test]
     fn rule_4_the_cut_of_the_input_changes_nothing(
-        input in input(),
+        (config, input) in conversation(),
         cuts in vec(any::<Index>(), 0..20),
-        config in config(),
     ) {
         let whole = Heard::of(&config, &input, &[], Drain::WhenFull);
         let every_byte: Vec<_> = (0..input.len()).map(|at| (at, false, false)).collect();
@@ -125,11 +135,11 @@ proptest! {
         commands in hostile_ops(),
     ) {
         let mut world = World::new(&config, epoch());
-        world.run(&[Op::Send(Who::Client, 1), Op::Deliver(Who::Server, 62), Op::Take(Who::Server, 1)]);
+        world.run(&[Op::Send(Who::Client, 1), Op::Deliver(Who::Server, usize::MAX), Op::Take(Who::Server, 1)]);
         // The server's driver sends nothing, and its owner takes nothing.
         let mut commands = commands.into_iter().filter(|op| !matches!(
             op,
-            Op::Send(Who::Server, _) | Op::Take(Who::Server, _) | Op::Close(_) | Op::Eof(_)
+            Op::Send(Who::Server, _) | Op::Take(Who::Server, _) | Op::Close(_) | Op::Eof(..)
         ));
         for frame in flood {
             world.run(&[Op::Forge(Who::Server, frame), Op::Deliver(Who::Server, usize::MAX)]);
@@ -166,26 +176,32 @@ proptest! {
         config.max_queued_frames = 2;
         config.max_events = 2;
         World::new(&config, epoch()).run(&ops);
+        World::new(&everything(config), epoch()).run(&ops);
     }
 
     #[test]
     fn rule_7_the_connections_frames_first_then_the_streams_in_turn(
-        answers in vec(0_u32..4, 0..40),
+        answers in vec((0_u32..4, 1_usize..200), 0..40),
         echoes in vec(any::<Index>(), 0..5),
+        is_small in any::<bool>(),
     ) {
         let now = epoch();
-        let mut server = set_up(&Config::default(), now);
+        let mut config = Config::default();
+        config.mtu = is_small.then_some(64);
+        let mut server = set_up(&config, now);
         let mut waiting: VecDeque<(u32, u32)> = VecDeque::new();
-        for (count, stream) in (0..).zip(&answers) {
+        for (count, (stream, len)) in (0..).zip(&answers) {
             let id = StreamId::new(2 * stream + 1);
             hear(&mut server, now, &request(id));
-            server.respond(id, Payload::from_data(Bytes::from(vec![count]))).unwrap();
-            waiting.push_back((id.get(), u32::from(count)));
+            server.respond(id, Payload::from_data(Bytes::from(vec![count; *len]))).unwrap();
+            // Of 61 bytes, 6 are the header.
+            let fragments = if is_small { len.div_ceil(55) } else { 1 };
+            waiting.extend(vec![(id.get(), u32::from(count)); fragments]);
         }
         let mut sent = Vec::new();
         let mut output = BytesMut::new();
-        for at in 0..answers.len() {
-            let due = echoes.iter().filter(|echo| echo.index(answers.len()) == at).count();
+        for at in 0..waiting.len() {
+            let due = echoes.iter().filter(|echo| echo.index(waiting.len()) == at).count();
             for _ in 0..due {
                 hear(&mut server, now, &keepalive(b"x"));
             }
@@ -206,8 +222,12 @@ proptest! {
     }
 
     #[test]
-    fn rule_8_after_closed_there_is_nothing(before in hostile_ops(), after in hostile_ops()) {
-        let mut world = World::new(&tight(), epoch());
+    fn rule_8_after_closed_there_is_nothing(
+        before in hostile_ops(),
+        after in hostile_ops(),
+        config in config(),
+    ) {
+        let mut world = World::new(&config, epoch());
         world.run(&before);
         world.end();
         world.log.clear();
@@ -217,10 +237,10 @@ proptest! {
     }
 
     #[test]
-    fn rule_9_the_same_calls_give_the_same(ops in hostile_ops()) {
+    fn rule_9_the_same_calls_give_the_same(ops in hostile_ops(), config in config()) {
         let now = epoch();
         let logs = [(), ()].map(|()| {
-            let mut world = World::new(&tight(), now);
+            let mut world = World::new(&config, now);
             world.run(&ops);
             world.end();
             world.log
@@ -229,16 +249,15 @@ proptest! {
     }
 
     #[test]
-    fn two_of_ours_find_no_fault_and_every_request_ends_once(ops in ops(), is_tight in any::<bool>()) {
-        let config = if is_tight { tight() } else { Config::default() };
+    fn two_of_ours_find_no_fault_and_every_request_ends_once(ops in ops(), config in config()) {
         let mut world = World::new(&config, epoch());
         world.run(&ops);
         world.end();
     }
 
     #[test]
-    fn every_request_ends_once_whatever_the_peer_does(ops in hostile_ops()) {
-        let mut world = World::new(&tight(), epoch());
+    fn every_request_ends_once_whatever_the_peer_does(ops in hostile_ops(), config in config()) {
+        let mut world = World::new(&config, epoch());
         world.run(&ops);
         world.end();
     }
@@ -247,8 +266,9 @@ proptest! {
     fn what_two_of_ours_said_may_arrive_damaged(
         ops in ops(),
         damage in vec((any::<Index>(), any::<u8>()), 1..6),
+        config in config(),
     ) {
-        let mut world = World::new(&Config::default(), epoch());
+        let mut world = World::new(&config, epoch());
         world.run(&ops);
         for who in [Who::Client, Who::Server] {
             let mut said = BytesMut::new();
@@ -264,7 +284,7 @@ proptest! {
                 }
             }
             let now = epoch();
-            let [client, server] = both(&tight(), Setup::default(), now);
+            let [client, server] = both(&config, setup(&config), now);
             let listener = if who == Who::Client { server } else { client };
             let heard = Heard::by(listener, &said, &[], Drain::WhenFull);
             let is_over = matches!(heard.events.last(), Some(Event::Closed { .. }));
@@ -273,75 +293,26 @@ proptest! {
     }
 }
 
-/// What came out of a connection that was given some input.
-#[derive(Debug, Default, PartialEq)]
-struct Heard {
-    events: Vec<Event>,
-    /// Without prefixes.
-    output: Vec<Bytes>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Drain {
-    /// When no more input is wanted, and at the end.
-    WhenFull,
-    /// Besides, at each cut what that says: output, events.
-    AtCuts,
-}
-
-impl Heard {
-    /// What a server says and tells, as it hears `input` cut at `cuts`, which are in order, and then the end.
-    fn of(config: &Config, input: &[u8], cuts: &[(usize, bool, bool)], drain: Drain) -> Self {
-        Self::by(Connection::server(config.clone(), epoch()), input, cuts, drain)
-    }
-
-    fn by(
-        mut connection: Connection,
-        input: &[u8],
-        cuts: &[(usize, bool, bool)],
-        drain: Drain,
-    ) -> Self {
-        let now = epoch();
-        let mut heard = Self::default();
-        let mut buffer = BytesMut::new();
-        let mut from = 0;
-        for (at, output, events) in cuts.iter().copied().chain([(input.len(), false, false)]) {
-            buffer.extend_from_slice(&input[from..at]);
-            from = at;
-            connection.handle_input(now, &mut buffer);
-            while !connection.wants_input() && !connection.is_closed() {
-                heard.drain(&mut connection, true, true);
-                assert!(connection.wants_input() || connection.is_closed(), "stuck");
-                connection.handle_input(now, &mut buffer);
-            }
-            if drain == Drain::AtCuts {
-                heard.drain(&mut connection, output, events);
-            }
-        }
-        heard.drain(&mut connection, true, true);
-        connection.handle_eof(now);
-        heard.drain(&mut connection, true, true);
-        heard
-    }
-
-    fn drain(&mut self, connection: &mut Connection, output: bool, events: bool) {
-        let mut sent = BytesMut::new();
-        while output && connection.poll_transmit(epoch(), &mut sent) {
-            self.output.extend(split_frame(&mut sent, MAX_RECEIVED_FRAME).unwrap());
-        }
-        while events && let Some(event) = connection.poll_event() {
-            self.events.push(event);
-        }
-    }
-}
-
+/// Limits that are reached or not, with all that may be switched on, or nothing.
 fn config() -> impl Strategy<Value = Config> {
-    prop_oneof![Just(Config::default()), Just(tight())]
+    let config = |(is_tight, is_everything)| {
+        let config = if is_tight { tight() } else { Config::default() };
+        if is_everything { everything(config) } else { config }
+    };
+    any::<(bool, bool)>().prop_map(config)
+}
+
+/// A configuration, and what a client might send that knows it.
+fn conversation() -> impl Strategy<Value = (Config, Vec<u8>)> {
+    config().prop_flat_map(|config| {
+        let input = input(setup(&config));
+        (Just(config), input)
+    })
 }
 
 /// Each limit of `tight`, or none to speak of.
 fn some_limits() -> impl Strategy<Value = Config> {
-    vec(any::<bool>(), 5).prop_map(|is_tight| {
+    vec(any::<bool>(), 6).prop_map(|is_tight| {
         let (mut config, wide) = (tight(), Config::default());
         let limits = [
             (&mut config.max_open_streams, wide.max_open_streams),
@@ -350,12 +321,12 @@ fn some_limits() -> impl Strategy<Value = Config> {
             (&mut config.max_events, 1_000),
             (&mut config.max_event_bytes, wide.max_event_bytes),
         ];
-        for ((limit, wide), is_tight) in limits.into_iter().zip(is_tight) {
-            if !is_tight {
+        for ((limit, wide), is_tight) in limits.into_iter().zip(&is_tight) {
+            if !*is_tight {
                 *limit = wide;
             }
         }
-        config
+        if is_tight[5] { everything(config) } else { config }
     })
 }
 
@@ -436,24 +407,29 @@ fn in_turn(waiting: impl IntoIterator<Item = (u32, u32)>) -> Vec<(u32, u32)> {
 
 fn payload_len(event: &Event) -> usize {
     match event {
-        Event::FireAndForget { payload, .. } | Event::RequestResponse { payload, .. } => {
-            payload.encoded_len()
-        }
+        Event::Extension { payload, .. }
+        | Event::FireAndForget { payload, .. }
+        | Event::Payload { payload, .. }
+        | Event::RequestChannel { payload, .. }
+        | Event::RequestResponse { payload, .. }
+        | Event::RequestStream { payload, .. } => payload.encoded_len(),
         Event::Response { payload, .. } => payload.as_ref().map_or(0, Payload::encoded_len),
+        Event::LeaseReceived { metadata, .. } => metadata.as_ref().map_or(0, Bytes::len),
         Event::MetadataPush { metadata } => metadata.len(),
+        Event::PeerFailed { data, .. } => data.len(),
+        Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => data.len(),
         _ => 0,
     }
 }
 
 #[test]
 fn any_message_is_survived() {
-    let mut config = tight();
-    config.framing = Framing::Messages;
-    proptest!(|(messages in vec(vec(any::<u8>(), 0..40), 0..20))| {
+    proptest!(|(mut config in config(), messages in vec(vec(any::<u8>(), 0..40), 0..20))| {
+        config.framing = Framing::Messages;
         let mut connection = Connection::server(config.clone(), epoch());
-        let mut setup = BytesMut::new();
-        Frame::on_connection(Body::Setup(Setup::default())).encode(&mut setup).unwrap();
-        connection.handle_frame(epoch(), setup.freeze());
+        let mut first = BytesMut::new();
+        Frame::on_connection(Body::Setup(setup(&config))).encode(&mut first).unwrap();
+        connection.handle_frame(epoch(), first.freeze());
         for message in messages {
             connection.handle_frame(epoch(), message.into());
         }

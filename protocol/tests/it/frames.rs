@@ -19,21 +19,52 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
     })
 }
 
+/// One of the frames that streams are made of, on one of few streams, fragments among them.
+pub(crate) fn stream_frame() -> impl Strategy<Value = Frame> {
+    let flag = any::<bool>;
+    let follows = || prop::bool::weighted(0.3);
+    let credit = || prop_oneof![4 => 0_u32..4, 1 => any::<u32>()];
+    let body = prop_oneof![
+        3 => (follows(), payload())
+            .prop_map(|(follows, payload)| Body::RequestResponse { follows, payload }),
+        1 => (follows(), payload())
+            .prop_map(|(follows, payload)| Body::RequestFnf { follows, payload }),
+        3 => (follows(), credit(), payload()).prop_map(|(follows, initial_n, payload)| {
+            Body::RequestStream { follows, initial_n, payload }
+        }),
+        4 => (follows(), flag(), credit(), payload()).prop_map(
+            |(follows, complete, initial_n, payload)| {
+                Body::RequestChannel { follows, complete, initial_n, payload }
+            }
+        ),
+        3 => credit().prop_map(|n| Body::RequestN { n }),
+        3 => Just(Body::Cancel),
+        8 => (follows(), flag(), flag(), payload()).prop_map(
+            |(follows, complete, next, payload)| Body::Payload { follows, complete, next, payload }
+        ),
+        2 => bytes().prop_map(|data| Body::Error { code: ErrorCode::APPLICATION_ERROR, data }),
+    ];
+    (1_u32..8, body).prop_map(|(id, body)| Frame::new(StreamId::new(id), body))
+}
+
 /// The bytes of a whole connection, more or less as they should be: mostly a SETUP first, then frames, some of whose bytes were
 /// changed, then perhaps bytes that are anything.
-pub(crate) fn input() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn input(setup: Setup) -> impl Strategy<Value = Vec<u8>> {
     let damage = vec((any::<Index>(), any::<u8>()), 0..4);
     let rest = prop_oneof![3 => Just(Vec::new()), 1 => vec(any::<u8>(), 0..40)];
     (prop::bool::weighted(0.9), vec(frame(), 0..40), damage, rest).prop_map(
-        |(begins_well, frames, damage, rest)| {
+        move |(begins_well, frames, damage, rest)| {
             let mut bytes = BytesMut::new();
-            let setup = Frame::on_connection(Body::Setup(Setup::default()));
-            for frame in begins_well.then_some(setup).into_iter().chain(frames) {
+            if begins_well {
+                let setup = Frame::on_connection(Body::Setup(setup.clone()));
+                encode_prefixed(&setup, &mut bytes).unwrap();
+            }
+            // SETUP is left whole here, or little would get past it; what damages it is tried elsewhere.
+            let from = bytes.len();
+            for frame in frames {
                 encode_prefixed(&frame, &mut bytes).unwrap();
             }
             let mut bytes = bytes.to_vec();
-            // SETUP is left whole here, or little would get past it; what damages it is tried elsewhere.
-            let from = if begins_well { 62 } else { 0 };
             if bytes.len() > from {
                 for (index, byte) in damage {
                     let at = from + index.index(bytes.len() - from);
@@ -48,23 +79,24 @@ pub(crate) fn input() -> impl Strategy<Value = Vec<u8>> {
 
 fn body() -> impl Strategy<Value = Body> {
     let flag = any::<bool>;
-    let follows = || prop::bool::weighted(0.1);
+    let follows = || prop::bool::weighted(0.2);
     prop_oneof![
         1 => Just(Body::Setup(Setup::default())),
-        1 => Just(Body::Lease { ttl_ms: 1, requests: 1, metadata: None }),
+        2 => (any::<u32>(), any::<u32>(), option::of(bytes()))
+            .prop_map(|(ttl_ms, requests, metadata)| Body::Lease { ttl_ms, requests, metadata }),
         4 => (flag(), any::<u64>(), bytes())
             .prop_map(|(respond, position, data)| Body::KeepAlive { respond, position, data }),
         6 => (follows(), payload())
             .prop_map(|(follows, payload)| Body::RequestResponse { follows, payload }),
         3 => (follows(), payload())
             .prop_map(|(follows, payload)| Body::RequestFnf { follows, payload }),
-        1 => (flag(), any::<u32>(), payload()).prop_map(|(follows, initial_n, payload)| {
+        3 => (follows(), any::<u32>(), payload()).prop_map(|(follows, initial_n, payload)| {
             Body::RequestStream { follows, initial_n, payload }
         }),
-        1 => (flag(), flag(), payload()).prop_map(|(follows, complete, payload)| {
+        4 => (follows(), flag(), payload()).prop_map(|(follows, complete, payload)| {
             Body::RequestChannel { follows, complete, initial_n: 1, payload }
         }),
-        1 => any::<u32>().prop_map(|n| Body::RequestN { n }),
+        3 => any::<u32>().prop_map(|n| Body::RequestN { n }),
         4 => Just(Body::Cancel),
         4 => (follows(), flag(), flag(), payload()).prop_map(
             |(follows, complete, next, payload)| Body::Payload { follows, complete, next, payload }
@@ -77,7 +109,7 @@ fn body() -> impl Strategy<Value = Body> {
             last_received_server_position: 0,
             first_available_client_position: 0,
         }),
-        1 => any::<u64>().prop_map(|position| Body::ResumeOk {
+        1 => prop_oneof![Just(0), any::<u64>()].prop_map(|position| Body::ResumeOk {
             last_received_client_position: position
         }),
         1 => (any::<u32>(), payload())

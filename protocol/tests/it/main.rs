@@ -1,6 +1,8 @@
-//! Tests of the crate from outside: against bytes that others made, and against its own contract.
+//! Tests of the crate from outside: against bytes that others made, against its own contract, and against a model.
 
 mod contract;
 mod frames;
+mod heard;
+mod model;
 mod vectors;
 mod world;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::connection::outbound::Outbound;
 use crate::connection::stream_ids::StreamIds;
-use crate::connection::{Framing, RequestError, Role, StreamError};
+use crate::connection::{Framing, RequestError, ResumeConfig, Role, StreamError};
 
 #[test]
 fn requests_of_ours_are_counted() {
@@ -132,6 +132,16 @@ fn limits_of_zero_let_something_through_and_the_clock_rest() {
     assert!(talk.connection.is_closed());
     let mut talk = Talk::listening(config);
     talk.passes(Duration::from_millis(1));
+    talk.passes(Duration::from_millis(1));
+    assert!(talk.connection.is_closed());
+
+    let resume = Some(ResumeConfig { timeout: Duration::ZERO, ..ResumeConfig::default() });
+    let config = Config { resume, ..Config::default() };
+    let setup = Setup { resume_token: Some("token".into()), ..Setup::default() };
+    let mut talk = Talk::server_after(config, setup);
+    talk.connection.handle_eof(talk.now);
+    assert!(talk.connection.is_suspended());
+    talk.passes(Duration::ZERO);
     talk.passes(Duration::from_millis(1));
     assert!(talk.connection.is_closed());
 }

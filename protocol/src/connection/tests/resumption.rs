@@ -304,3 +304,91 @@ fn a_connection_that_is_closing_is_not_suspended() {
     talk.connection.handle_eof(talk.now);
     assert!(talk.connection.is_closed());
 }
+
+#[test]
+fn a_full_queue_does_not_keep_the_answer_to_resume_away() {
+    let mut talk = Talk::client_with(Config { max_queued_output: 10, ..config() }, setup());
+    suspended_client(&mut talk);
+    talk.requests("long enough");
+    talk.connection.resume(talk.now);
+    talk.says([resume(0, 0)]);
+    assert!(talk.connection.wants_input());
+    talk.hears([resume_ok(0)]);
+    talk.says([request(1, "long enough")]);
+}
+
+#[test]
+fn what_was_lost_is_sent_again_before_the_end() {
+    let mut talk = Talk::client_with(config(), setup());
+    talk.connection.fire_and_forget(Payload::from_data("a")).unwrap();
+    talk.output();
+    suspended_client(&mut talk);
+    talk.connection.fire_and_forget(Payload::from_data("b")).unwrap();
+    talk.connection.resume(talk.now);
+    talk.output();
+    talk.hears([resume_ok(0)]);
+    talk.connection.close(talk.now, ErrorCode::CONNECTION_ERROR, "bye");
+    talk.says([fnf(1, "a"), fnf(3, "b"), error(0, ErrorCode::CONNECTION_ERROR, "bye")]);
+}
+
+#[test]
+fn who_breaks_the_rules_is_not_sent_again_what_was_lost() {
+    let mut talk = Talk::client_with(config(), setup());
+    talk.requests("a");
+    talk.output();
+    suspended_client(&mut talk);
+    talk.connection.resume(talk.now);
+    talk.output();
+    talk.hears([resume_ok(0), answer(9, "A")]);
+    talk.events();
+    let frames = talk.output();
+    assert!(matches!(&frames[..], [Frame { body: Body::Error { .. }, .. }]), "{frames:?}");
+}
+
+#[test]
+fn a_peer_that_is_closing_gets_the_answer_that_was_lost() {
+    let mut talk = Talk::server_after(config(), setup());
+    talk.hears([request(1, "a")]);
+    talk.connection.respond(id(1), Payload::from_data("A")).unwrap();
+    talk.output();
+    suspended_client(&mut talk);
+    talk.connection.accept_resume(talk.now, &request_of(TOKEN, 0, 0)).unwrap();
+    talk.hears([error(0, ErrorCode::CONNECTION_CLOSE, "when you are done")]);
+    talk.says([resume_ok(7), answer(1, "A")]);
+    assert!(talk.connection.is_closed());
+}
+
+#[test]
+fn requests_that_were_lost_are_within_the_lease_that_was_lost_with_them() {
+    let now_and_later = Config { serve_leases: true, ..config() };
+    let mut talk = Talk::server_after(now_and_later, Setup { lease: true, ..setup() });
+    let grant = |talk: &mut Talk, requests| {
+        talk.connection.grant_lease(talk.now, Duration::from_secs(1), requests, None).unwrap();
+    };
+    grant(&mut talk, 3);
+    talk.hears([fnf(1, "a")]);
+    talk.events();
+    talk.passes(Duration::from_secs(2));
+    // Two more may be on their way.
+    for (first, second) in [(3, 5), (7, 9)] {
+        suspended_client(&mut talk);
+        let received = talk.connection.resumption.as_ref().unwrap().received();
+        talk.connection.accept_resume(talk.now, &request_of(TOKEN, 0, received)).unwrap();
+        talk.hears([fnf(first, "b")]);
+        grant(&mut talk, 1);
+        talk.hears([fnf(second, "c")]);
+        talk.tells([Event::Resumed, told(first, "b"), told(second, "c")]);
+        talk.output();
+    }
+    talk.hears([fnf(11, "d")]);
+    talk.tells([violated(11, Violation::NoLease)]);
+}
+
+#[test]
+fn a_lease_does_not_outlive_its_transport() {
+    let mut talk = Talk::client_with(config(), Setup { lease: true, ..setup() });
+    talk.hears([Frame::on_connection(Body::Lease { ttl_ms: 9000, requests: 5, metadata: None })]);
+    suspended_client(&mut talk);
+    let refused = talk.connection.fire_and_forget(Payload::default());
+    assert_eq!(refused, Err(RequestError::NoLease));
+}

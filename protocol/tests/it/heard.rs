@@ -1,0 +1,83 @@
+//! What one connection makes of bytes, however they are cut and whenever it is drained.
+
+use crate::world::epoch;
+use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_protocol::connection::{Config, Event};
+use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, split_frame};
+use prometheus_rsocket_protocol::{Connection, Machine};
+
+/// What came out of a connection that was given some input.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Heard {
+    pub(crate) events: Vec<Event>,
+    /// Without prefixes.
+    pub(crate) output: Vec<Bytes>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Drain {
+    /// When no more input is wanted, and at the end.
+    WhenFull,
+    /// Besides, at each cut what that says: output, events.
+    AtCuts,
+}
+
+impl Heard {
+    /// What a server says and tells, as it hears `input` cut at `cuts`, which are in order, and then the end.
+    pub(crate) fn of(
+        config: &Config,
+        input: &[u8],
+        cuts: &[(usize, bool, bool)],
+        drain: Drain,
+    ) -> Self {
+        Self::by(Connection::server(config.clone(), epoch()), input, cuts, drain)
+    }
+
+    pub(crate) fn by(
+        mut connection: Connection,
+        input: &[u8],
+        cuts: &[(usize, bool, bool)],
+        drain: Drain,
+    ) -> Self {
+        let now = epoch();
+        let mut heard = Self::default();
+        let mut buffer = BytesMut::new();
+        let mut from = 0;
+        for (at, output, events) in cuts.iter().copied().chain([(input.len(), false, false)]) {
+            buffer.extend_from_slice(&input[from..at]);
+            from = at;
+            connection.handle_input(now, &mut buffer);
+            while !connection.wants_input() && !connection.is_closed() {
+                heard.drain(&mut connection, true, true);
+                // An event may be answered.
+                heard.drain(&mut connection, true, true);
+                assert!(connection.wants_input() || connection.is_closed(), "stuck");
+                connection.handle_input(now, &mut buffer);
+            }
+            if drain == Drain::AtCuts {
+                heard.drain(&mut connection, output, events);
+            }
+        }
+        heard.drain(&mut connection, true, true);
+        connection.handle_eof(now);
+        // Some outlive their transport, but not for ever.
+        if connection.is_suspended() {
+            connection.handle_timeout(connection.poll_timeout().unwrap());
+        }
+        heard.drain(&mut connection, true, true);
+        heard
+    }
+
+    fn drain(&mut self, connection: &mut Connection, output: bool, events: bool) {
+        let mut sent = BytesMut::new();
+        while output && connection.poll_transmit(epoch(), &mut sent) {
+            self.output.extend(split_frame(&mut sent, MAX_RECEIVED_FRAME).unwrap());
+        }
+        while events && let Some(event) = connection.poll_event() {
+            if matches!(event, Event::ResumeReceived { .. }) {
+                connection.reject_resume(epoch(), "there is nothing to resume");
+            }
+            self.events.push(event);
+        }
+    }
+}
