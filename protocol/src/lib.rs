@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`frame`], [`framing`] | frames of RSocket as values and as bytes, and their length prefix on byte streams |
 //! | [`connection`] | [`Connection`]: one RSocket connection of either role |
+//! | [`metadata`] | the metadata extensions: composite metadata, routing, authentication, MIME types, tracing |
 //! | [`envelope`] | metrics, compressed and encrypted under the proxy's key |
 //! | [`exposition`] | whether a text is what Prometheus can read |
 //! | [`agent`] | the application's side: answers scrapes, pushes, connects again |
@@ -76,6 +77,7 @@ pub mod exposition;
 pub mod frame;
 pub mod framing;
 mod machine;
+pub mod metadata;
 mod payload;
 #[cfg(feature = "planted-faults")]
 pub mod planted;

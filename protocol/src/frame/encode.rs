@@ -2,7 +2,7 @@ use super::{Body, Frame, Setup, Version, flags};
 use crate::Payload;
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Why a frame cannot be encoded: a field is longer than its length field can say, or the frame than a frame may be.
+/// Why a frame, or metadata, cannot be encoded: a field is longer than its length field can say, or the frame than a frame may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} of {len} bytes is over its limit of {limit}")]
 pub struct EncodeError {
@@ -197,7 +197,7 @@ impl Setup {
     }
 }
 
-fn within(field: &'static str, len: usize, limit: usize) -> Result<(), EncodeError> {
+pub(crate) fn within(field: &'static str, len: usize, limit: usize) -> Result<(), EncodeError> {
     if len <= limit { Ok(()) } else { Err(EncodeError { field, len, limit }) }
 }
 

@@ -39,5 +39,6 @@ mod tests;
 mod types;
 
 pub use encode::EncodeError;
+pub(crate) use encode::within;
 pub use error::{DecodeError, DecodeErrorKind};
 pub use types::{Body, ErrorCode, Frame, FrameType, Setup, StreamId, Version};
