@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::scraper::{Manner, Scraper};
 use crate::strangers;
-use crate::world::World;
+use crate::world::{AFTER_PUSH, ILL_MANNERED, World};
 use fastrand::Rng;
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_runtime::sim::{SimHost, Strike};
@@ -199,10 +199,6 @@ fn bring_back(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// The scraper for scrapes right after a push.
-const AFTER_PUSH: usize = 2;
-/// The scraper that leaves, or reads slowly.
-const ILL_MANNERED: usize = 3;
 /// How long things go wrong in each turn.
 const RAGE: Duration = Duration::from_secs(40);
 /// A turn, with the rest at its end: longer than it takes until all has settled.

@@ -353,11 +353,13 @@ impl Judge<'_> {
     ) -> bool {
         // Requests may overtake each other.
         let latest = scrape.start + SCRAPER_LATENCY * 3;
-        let others = self.ledger.scrapes.iter().filter(|other| other.start <= latest);
-        let mut ends = others.map(|other| other.end.as_ref());
-        ends.any(|end| match end {
+        let mut others = self.ledger.scrapes.iter().filter(|other| other.start <= latest);
+        others.any(|other| match &other.end {
             Some((_, ScrapeEnd::Whole { sections, .. })) => holds(sections),
-            Some((end, ScrapeEnd::Abandoned { .. } | ScrapeEnd::Failed(_))) => *end >= scrape.start,
+            Some((end, ScrapeEnd::Abandoned { early })) => {
+                *end >= scrape.start && !self.was_unfinished(other, *end, *early)
+            }
+            Some((end, ScrapeEnd::Failed(_))) => *end >= scrape.start,
             None => true,
         })
     }

@@ -5,7 +5,7 @@ use crate::chaos;
 use crate::http::{Connection, Get};
 use crate::report::Kind;
 use crate::scraper::{Manner, Scraper};
-use crate::world::World;
+use crate::world::{SCRAPER_LATENCY, World};
 use fastrand::Rng;
 use prometheus_rsocket_client::Status;
 use prometheus_rsocket_proxy::{Proxy, Tables, Watch, shutdown};
@@ -19,6 +19,7 @@ pub(crate) async fn live(world: Arc<World>) {
     let mut rng = Rng::with_seed(world.scenario.seed ^ 0x6c69_6665);
     world.sim.note(&format!("{:?}", world.terms));
     let (watch, stop, stopped) = start_proxy(&world).await;
+    let mut rng_of_end = rng.fork();
     let started: Vec<Rng> = world.apps().iter().map(|_| rng.fork()).collect();
     for (number, mut rng) in started.into_iter().enumerate() {
         // All at once, as after a restart of a platform, or one after the other.
@@ -44,13 +45,41 @@ pub(crate) async fn live(world: Arc<World>) {
     }
     close_all(&world).await;
     look_at_counters(&world).await;
+    let is_busy = rng_of_end.bool() && !world.scenario.calm;
+    if is_busy {
+        begin_again(&world).await;
+    }
     stop.trigger();
     let deadline = world.driver.now() + STOPPED_WITHIN;
     if timeout(&world.driver, deadline, stopped.wait()).await.is_err() {
         world.violation(Kind::Left, format!("the proxy runs {STOPPED_WITHIN:?} after its end"));
     }
     world.sleep(&world.driver, Duration::from_secs(5)).await;
+    if is_busy {
+        end_again(&world).await;
+    }
     look_for_remains(&world, &watch);
+}
+
+/// The applications are there and a scrape is under way when the proxy is told to stop.
+async fn begin_again(world: &Arc<World>) {
+    world.count("ends with applications connected");
+    world.apps().iter_mut().for_each(|app| app.start(world));
+    world.sleep(&world.driver, world.terms.settled_within()).await;
+    let mut scraper = Scraper::new(world, 0);
+    world.scrapers[0].spawn(async move { scraper.scrape(true, Manner::Prompt).await });
+    // The request has come, and no answer is there yet.
+    world.sleep(&world.driver, SCRAPER_LATENCY * 4).await;
+}
+
+/// All have heard that the proxy has gone, and the scrape was finished.
+async fn end_again(world: &Arc<World>) {
+    if let Some(app) = world.ready().into_iter().position(|ready| ready) {
+        world.violation(Kind::Left, format!("app-{app} has not heard that the proxy is gone"));
+    }
+    let hosts = world.scrapers.iter().collect();
+    wait_for(world, hosts, "the last scrape", Duration::ZERO).await;
+    close_all(world).await;
 }
 
 /// The proxy as a whole; what shows its tables, what stops it, and what says that it has stopped.

@@ -41,7 +41,11 @@ impl World {
         ledger.scrapers.resize_with(SCRAPERS, Default::default);
         if !scenario.calm {
             scrapers.iter().for_each(|host| sim.set_link(host, scraper_link(&mut rng)));
-            sim.set_link(&stranger, scraper_link(&mut rng));
+            let mut link = scraper_link(&mut rng);
+            sim.set_link(&stranger, link.clone());
+            // Little fits on its way to the ill-mannered one, or the proxy would hardly see how it reads.
+            link.capacity = 4096;
+            sim.set_link(&scrapers[ILL_MANNERED], link);
         }
         let mut apps = Vec::new();
         for number in 0..scenario.apps {
@@ -151,8 +155,12 @@ fn scraper_link(rng: &mut Rng) -> LinkConfig {
     link
 }
 
-/// Two that scrape at intervals; one for scrapes right after a push; one that is ill-mannered.
+/// Two that scrape at intervals, and two more.
 const SCRAPERS: usize = 4;
+/// The scraper for scrapes right after a push.
+pub(crate) const AFTER_PUSH: usize = 2;
+/// The scraper that leaves, or reads slowly.
+pub(crate) const ILL_MANNERED: usize = 3;
 /// The longest that bytes of scrapers travel. Applications are farther away: nobody answers a scrape before the proxy has
 /// heard that its scraper left at once.
 pub(crate) const SCRAPER_LATENCY: Duration = Duration::from_millis(1);
