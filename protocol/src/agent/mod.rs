@@ -144,7 +144,8 @@ impl Agent {
         if !matches!(self.state, State::Connecting) {
             return;
         }
-        let (config, setup) = (self.config.connection.clone(), self.config.setup.clone());
+        let (mut config, setup) = (self.config.connection.clone(), self.config.setup.clone());
+        config.serve_streams = false;
         match Connection::client(config, setup, now) {
             Ok(connection) => {
                 let connection = Box::new(connection);

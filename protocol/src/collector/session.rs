@@ -108,7 +108,10 @@ pub enum SessionEvent {
 impl Session {
     /// A session for an application whose transport was just accepted. `key` is the proxy's public key as SPKI DER,
     /// or `plaintext` (see [`envelope`](crate::envelope)).
-    pub fn new(app: AppId, config: Config, key: Bytes, now: Instant) -> Self {
+    pub fn new(app: AppId, mut config: Config, key: Bytes, now: Instant) -> Self {
+        config.serve_streams = false;
+        config.resume = None;
+        config.serve_leases = false;
         Self {
             app,
             key,
@@ -203,6 +206,19 @@ impl Session {
             Event::StreamViolation { violation, .. } => SessionEvent::StreamViolation { violation },
             Event::Closed { reason } => SessionEvent::Closed { reason },
             Event::Canceled { .. } | Event::MetadataPush { .. } => return None,
+            // Of what is neither asked for nor served.
+            Event::Completed { .. }
+            | Event::CreditReceived { .. }
+            | Event::Extension { .. }
+            | Event::LeaseReceived { .. }
+            | Event::Payload { .. }
+            | Event::PeerFailed { .. }
+            | Event::RequestChannel { .. }
+            | Event::RequestStream { .. }
+            | Event::ResumeReceived { .. }
+            | Event::Resumed
+            | Event::SendingCanceled { .. }
+            | Event::Suspended => return None,
         })
     }
 }

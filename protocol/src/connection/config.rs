@@ -1,3 +1,4 @@
+use super::resume::ResumeConfig;
 use crate::framing::{MAX_RECEIVED_FRAME, MAX_SENT_FRAME};
 use std::time::Duration;
 
@@ -26,6 +27,23 @@ pub struct Config {
     /// The longest frame accepted as a server's first, in bytes. Small by default (64 KiB), so that bytes that are not
     /// RSocket are refused on sight: `GET ` would announce a frame of 4.6 MB.
     pub max_setup_len: usize,
+    /// Frames of streams that are longer than this are sent in fragments, each of this length with its 24-bit prefix (which
+    /// counts on message transports, too, as in rsocket-java). At least 64; `None`, the default, for the longest that a frame may be.
+    pub mtu: Option<usize>,
+    /// The longest payload that is joined from fragments, in bytes; 32 MiB by default. Each fragment counts for 64 at least.
+    pub max_payload_len: usize,
+    /// How many bytes all payloads of a connection may have that are not whole yet; 64 MiB by default.
+    pub max_unfinished: usize,
+    /// Whether the owner grants leases: a server then accepts SETUP with flag L, and rejects the peer's requests until
+    /// [`grant_lease`](super::Connection::grant_lease). Not by default; such a SETUP is then refused. A client says it in its SETUP.
+    pub serve_leases: bool,
+    /// Whether EXT frames are handed to the owner. Not by default: they are ignored where they may be, and refused elsewhere.
+    pub serve_extensions: bool,
+    /// How far a connection goes to be resumed. A server accepts SETUP and RESUME with a token only if this is set; it is not by
+    /// default. A client says it by the token in its SETUP, and then goes by the defaults where this is not set.
+    pub resume: Option<ResumeConfig>,
+    /// Whether the owner serves REQUEST_STREAM and REQUEST_CHANNEL; it does by default. If not, they are answered by ERROR REJECTED.
+    pub serve_streams: bool,
     /// How many requests either side may have open at once; 256 by default. One of the peer's above that is answered by
     /// ERROR REJECTED, one of ours fails. Fire-and-forget leaves nothing open and does not count.
     pub max_open_streams: usize,
@@ -78,6 +96,12 @@ impl Config {
         self
     }
 
+    /// The longest frame of a stream that is sent whole, without its prefix.
+    pub(super) fn fragment_len(&self) -> usize {
+        let longest = self.max_sent_frame();
+        self.mtu.map_or(longest, |mtu| (mtu.max(MTU_MIN) - PREFIX_LEN).min(longest))
+    }
+
     /// The longest frame that is sent, without its prefix. On a byte stream 3 below the limit of the prefix: longer
     /// ones are swallowed silently by rsocket-java.
     pub(crate) fn max_sent_frame(&self) -> usize {
@@ -94,6 +118,13 @@ impl Default for Config {
             framing: Framing::LengthPrefixed,
             max_frame_len: MAX_RECEIVED_FRAME,
             max_setup_len: 64 * 1024,
+            mtu: None,
+            max_payload_len: 32 * 1024 * 1024,
+            max_unfinished: 64 * 1024 * 1024,
+            serve_leases: false,
+            serve_extensions: false,
+            resume: None,
+            serve_streams: true,
             max_open_streams: 256,
             max_queued_output: 16 * 1024 * 1024,
             max_queued_frames: 1024,
@@ -107,3 +138,7 @@ impl Default for Config {
         }
     }
 }
+
+/// What rsocket-java takes at least.
+const MTU_MIN: usize = 64;
+const PREFIX_LEN: usize = 3;

@@ -1,9 +1,13 @@
-//! What a peer's frames do to a connection.
+//! What a peer's frames do to a connection; those of streams are in `interaction`.
 
-use super::event::{CloseReason, Event, StreamFailure, Violation};
+use super::assembly::Head;
+use super::event::{CloseReason, Event, Violation};
+use super::interaction::PayloadFlags;
 use super::keepalive::KeepAlive;
-use super::{Connection, Phase, Role, Stream};
-use crate::Payload;
+use super::lease::Leases;
+use super::resume::{ResumeRequest, Resumption};
+use super::streams::Side;
+use super::{Config, Connection, Phase, Role};
 use crate::frame::{
     Body, DecodeError, DecodeErrorKind, ErrorCode, Frame, FrameType, Setup, StreamId, Version,
 };
@@ -14,7 +18,16 @@ use std::time::Instant;
 impl Connection {
     pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
         self.on_heard(now);
-        match (Frame::decode(bytes), &self.phase) {
+        let len = bytes.len();
+        let decoded = Frame::decode(bytes);
+        let counted = match &decoded {
+            Ok(frame) => Some((frame.stream_id, frame.body.frame_type())),
+            Err(error) => error.stream_id.zip(error.frame_type),
+        };
+        if let (Some(resumption), Some((stream_id, frame_type))) = (&mut self.resumption, counted) {
+            resumption.on_received(stream_id, frame_type, len);
+        }
+        match (decoded, &self.phase) {
             (Ok(frame), Phase::AwaitingSetup { .. }) => self.on_first_frame(now, frame),
             (Err(error), Phase::AwaitingSetup { .. }) => {
                 self.on_violation(now, Violation::NotSetup(error.to_string()));
@@ -36,7 +49,7 @@ impl Connection {
             now,
             match self.phase {
                 Phase::AwaitingSetup { .. } => Violation::NotSetup(error.to_string()),
-                Phase::Closed | Phase::Closing { .. } | Phase::Open => error.into(),
+                _ => error.into(),
             },
         );
     }
@@ -46,6 +59,10 @@ impl Connection {
         let Some(keepalive) = &mut self.keepalive else { return };
         if keepalive.is_expired(now) {
             if owner_has_room && !keepalive.is_stalled() {
+                if self.suspend(now) {
+                    return;
+                }
+                let Some(keepalive) = &self.keepalive else { return };
                 let reason = CloseReason::KeepAliveTimeout { after: keepalive.lifetime() };
                 let message = reason.to_string();
                 self.begin_close(now, reason, ErrorCode::CONNECTION_ERROR, &message);
@@ -63,22 +80,42 @@ impl Connection {
         }
     }
 
+    /// Up to where we have received; 0 without resumption.
+    pub(super) fn position(&self) -> u64 {
+        self.resumption.as_ref().map_or(0, |resumption| resumption.received())
+    }
+
     fn on_first_frame(&mut self, now: Instant, frame: Frame) {
         match frame.body {
-            Body::Setup(setup) => match check_setup(frame.stream_id, &setup) {
+            Body::Setup(setup) => match check_setup(frame.stream_id, &setup, &self.config) {
                 Ok(()) => self.on_setup(now, setup),
                 Err(violation) => self.on_violation(now, violation),
             },
             Body::Resume { version, .. } if version != Version::V1_0 => {
                 self.on_violation(now, Violation::UnsupportedVersion(version));
             }
-            Body::Resume { .. } => self.on_violation(now, Violation::ResumeUnsupported),
+            Body::Resume {
+                token,
+                last_received_server_position,
+                first_available_client_position,
+                ..
+            } => {
+                let request = ResumeRequest {
+                    token,
+                    last_received_server_position,
+                    first_available_client_position,
+                };
+                self.on_resume(now, request);
+            }
             _ => self.on_violation(now, Violation::FirstFrame),
         }
     }
 
     fn on_setup(&mut self, now: Instant, setup: Setup) {
         self.keepalive = Some(KeepAlive::server(now, &setup, &self.config));
+        self.leases = setup.lease.then(Leases::default);
+        let resumption = |token: &Bytes| Resumption::new(token.clone(), &self.config);
+        self.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
         self.phase = Phase::Open;
         self.push_event(Event::SetupReceived { setup });
     }
@@ -86,21 +123,36 @@ impl Connection {
     fn on_frame(&mut self, now: Instant, frame: Frame) {
         let stream_id = frame.stream_id;
         let frame_type = frame.body.frame_type();
+        let is_error = frame_type == FrameType::Error && stream_id.is_connection();
+        if matches!(self.phase, Phase::Resuming { .. }) && !is_error {
+            self.on_frame_while_resuming(now, &frame);
+            return;
+        }
         match frame.body {
-            Body::KeepAlive { respond, data, .. } => self.on_keepalive(stream_id, respond, data),
-            Body::RequestResponse { follows, payload } => {
-                self.on_request(stream_id, frame_type, follows, payload);
+            Body::KeepAlive { respond, position, data } => {
+                if let Some(resumption) = &mut self.resumption {
+                    resumption.on_position(position);
+                }
+                self.on_keepalive(stream_id, respond, data);
             }
-            Body::RequestFnf { follows, payload } => {
-                self.on_request(stream_id, frame_type, follows, payload);
+            Body::RequestResponse { follows, payload } | Body::RequestFnf { follows, payload } => {
+                let head = Head { frame_type, initial_n: 0, complete: false };
+                self.on_request(now, stream_id, head, follows, payload);
             }
-            Body::RequestStream { .. } | Body::RequestChannel { .. } => {
-                self.on_unserved(stream_id, Violation::Unsupported(frame_type));
+            Body::RequestStream { follows, initial_n, payload } => {
+                let head = Head { frame_type, initial_n, complete: false };
+                self.on_request(now, stream_id, head, follows, payload);
             }
+            Body::RequestChannel { follows, complete, initial_n, payload } => {
+                let head = Head { frame_type, initial_n, complete };
+                self.on_request(now, stream_id, head, follows, payload);
+            }
+            Body::RequestN { n } => self.on_request_n(stream_id, n),
             Body::Cancel => self.on_cancel(stream_id),
             Body::Payload { follows, complete, next, payload } => {
-                let is_last = complete || !follows;
-                self.on_payload(now, stream_id, is_last, next.then_some(payload));
+                // Flag C makes flag F void (Protocol.md, "Handling the Unexpected").
+                let flags = PayloadFlags { follows: follows && !complete, complete, next };
+                self.on_payload(now, stream_id, flags, payload);
             }
             Body::Error { code, data } if stream_id.is_connection() => {
                 self.on_connection_error(code, &data);
@@ -111,19 +163,24 @@ impl Connection {
                     self.push_event(Event::MetadataPush { metadata });
                 }
             }
+            Body::Ext { extended_type, payload } if self.config.serve_extensions => {
+                let can_ignore = frame.can_ignore;
+                let event = Event::Extension { stream_id, can_ignore, extended_type, payload };
+                self.push_event(event);
+            }
             Body::Ext { .. } => self.on_extension(stream_id, frame.can_ignore),
-            // Nothing of ours runs on credit or lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md,
-            // "Handling the Unexpected").
-            Body::Lease { .. }
-            | Body::RequestN { .. }
-            | Body::Resume { .. }
-            | Body::ResumeOk { .. }
-            | Body::Setup(_) => {}
+            Body::Lease { ttl_ms, requests, metadata } if stream_id.is_connection() => {
+                self.on_lease(now, ttl_ms, requests, metadata);
+            }
+            // Nothing of ours runs on lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md, "Handling the
+            // Unexpected").
+            Body::Lease { .. } | Body::Resume { .. } | Body::ResumeOk { .. } | Body::Setup(_) => {}
         }
     }
 
     fn on_keepalive(&mut self, stream_id: StreamId, respond: bool, data: Bytes) {
         if respond && stream_id.is_connection() {
+            // The position is filled in when it is sent.
             let answer = |data| {
                 let body = Body::KeepAlive { respond: false, position: 0, data };
                 Frame::on_connection(body)
@@ -131,91 +188,6 @@ impl Connection {
             // A frame may be received that is longer than any to be sent. Its echo is cut: a sign of life all the same.
             let longest = self.config.max_sent_frame() - answer(Bytes::new()).encoded_len();
             self.outbound.push_control(answer(data.slice(..data.len().min(longest))));
-        }
-    }
-
-    fn on_request(
-        &mut self,
-        stream_id: StreamId,
-        frame_type: FrameType,
-        follows: bool,
-        payload: Payload,
-    ) {
-        if !self.may_open(stream_id) {
-            return;
-        }
-        if follows {
-            self.on_unserved(stream_id, Violation::Fragmented(frame_type));
-        } else if frame_type == FrameType::RequestFnf {
-            self.push_event(Event::FireAndForget { stream_id, payload });
-        } else if self.streams.count(Stream::Received) >= self.config.max_open_streams {
-            let limit = self.config.max_open_streams;
-            self.on_unserved(stream_id, Violation::TooManyStreams { limit });
-        } else {
-            self.streams.insert(stream_id, Stream::Received);
-            self.push_event(Event::RequestResponse { stream_id, payload });
-        }
-    }
-
-    /// Whether a request of the peer's may open this stream. Others are ignored (Protocol.md, "Handling the Unexpected").
-    fn may_open(&self, stream_id: StreamId) -> bool {
-        !stream_id.is_connection()
-            && !self.ids.is_ours(stream_id)
-            && self.streams.get(stream_id).is_none()
-    }
-
-    /// Turns a request of the peer's away by an ERROR on its stream.
-    fn on_unserved(&mut self, stream_id: StreamId, violation: Violation) {
-        if self.may_open(stream_id) {
-            self.push_stream_error(stream_id, violation.code(), &violation.to_string());
-            self.push_event(Event::StreamViolation { stream_id, violation });
-        }
-    }
-
-    fn on_cancel(&mut self, stream_id: StreamId) {
-        if self.streams.get(stream_id) == Some(Stream::Received) {
-            self.streams.remove(stream_id);
-            self.push_event(Event::Canceled { stream_id });
-        } else if !self.ids.is_ours(stream_id) {
-            // Answered, but the answer waits still: nobody wants it any more.
-            self.outbound.drop_stream(stream_id);
-        }
-    }
-
-    fn on_payload(
-        &mut self,
-        now: Instant,
-        stream_id: StreamId,
-        is_last: bool,
-        payload: Option<Payload>,
-    ) {
-        if self.streams.get(stream_id) != Some(Stream::Requested) {
-            self.on_stray(now, stream_id, FrameType::Payload);
-        } else if is_last {
-            // A PAYLOAD in answer to REQUEST_RESPONSE is its last, whatever its C flag says.
-            self.streams.remove(stream_id);
-            self.push_event(Event::Response { stream_id, payload });
-        } else {
-            self.fail_request(stream_id, Violation::Fragmented(FrameType::Payload));
-        }
-    }
-
-    fn on_stream_error(&mut self, now: Instant, stream_id: StreamId, code: ErrorCode, data: Bytes) {
-        match self.streams.get(stream_id) {
-            Some(Stream::Requested) => {
-                self.streams.remove(stream_id);
-                let error = StreamFailure::Error { code, data };
-                self.push_event(Event::RequestFailed { stream_id, error });
-            }
-            Some(Stream::Received) => {}
-            None => self.on_stray(now, stream_id, FrameType::Error),
-        }
-    }
-
-    /// A frame for a stream that is not open: late, or for one that never was. No state is kept for either.
-    fn on_stray(&mut self, now: Instant, stream_id: StreamId, frame_type: FrameType) {
-        if self.ids.is_ours(stream_id) && !self.ids.was_taken(stream_id) {
-            self.on_violation(now, Violation::NeverOpened { frame_type, stream_id });
         }
     }
 
@@ -239,8 +211,8 @@ impl Connection {
             return;
         }
         let violation = Violation::Unsupported(FrameType::Ext);
-        if self.streams.get(stream_id) == Some(Stream::Requested) {
-            self.fail_request(stream_id, violation);
+        if self.streams.get(stream_id).is_some_and(|stream| stream.side == Side::Requested) {
+            self.on_stream_violation(stream_id, violation);
         } else {
             self.on_unserved(stream_id, violation);
         }
@@ -258,32 +230,21 @@ impl Connection {
             return;
         };
         let is_past = self.ids.is_ours(stream_id) && self.ids.was_taken(stream_id);
-        match (self.streams.get(stream_id), error.kind) {
-            (_, DecodeErrorKind::UnknownType { .. }) => self.on_violation(now, violation),
-            (Some(Stream::Requested), _) => self.fail_request(stream_id, violation),
-            (Some(Stream::Received), _) => {
-                self.streams.remove(stream_id);
-                self.push_event(Event::Canceled { stream_id });
+        let is_open = self.streams.get(stream_id).is_some();
+        match error.kind {
+            DecodeErrorKind::UnknownType { .. } => self.on_violation(now, violation),
+            _ if is_open => self.on_stream_violation(stream_id, violation),
+            _ if is_past => {}
+            _ if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
+            _ if error.frame_type.is_some_and(opens_stream) => {
                 self.on_unserved(stream_id, violation);
             }
-            (None, _) if is_past => {}
-            (None, _) if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
-            (None, _) if error.frame_type.is_some_and(opens_stream) => {
-                self.on_unserved(stream_id, violation);
-            }
-            (None, _) => {}
+            _ => {}
         }
     }
 
-    /// Ends a request of ours whose answer broke the rules.
-    fn fail_request(&mut self, stream_id: StreamId, violation: Violation) {
-        self.abandon(stream_id);
-        let error = StreamFailure::Violation(violation);
-        self.push_event(Event::RequestFailed { stream_id, error });
-    }
-
     /// Ends the connection, as the peer broke its rules. What waits for it is not sent any more.
-    fn on_violation(&mut self, now: Instant, violation: Violation) {
+    pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
         self.outbound.clear();
         // An error of a stream's scope that ends the connection is reported under a code of that scope.
         let code = match violation.code() {
@@ -295,14 +256,14 @@ impl Connection {
     }
 }
 
-fn check_setup(stream_id: StreamId, setup: &Setup) -> Result<(), Violation> {
+fn check_setup(stream_id: StreamId, setup: &Setup, config: &Config) -> Result<(), Violation> {
     if setup.version != Version::V1_0 {
         Err(Violation::UnsupportedVersion(setup.version))
     } else if !stream_id.is_connection() {
         Err(Violation::SetupOnStream(stream_id))
-    } else if setup.resume_token.is_some() {
+    } else if setup.resume_token.is_some() && config.resume.is_none() {
         Err(Violation::ResumeInSetup)
-    } else if setup.lease {
+    } else if setup.lease && !config.serve_leases {
         Err(Violation::LeaseUnsupported)
     } else {
         Ok(())

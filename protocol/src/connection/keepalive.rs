@@ -46,6 +46,11 @@ impl KeepAlive {
         Self { interval, lifetime, next_tick, heard: now, tick_queued: false, stalled: false }
     }
 
+    /// A new transport, on which all begins again.
+    pub(super) fn restart(&mut self, now: Instant) {
+        *self = Self::new(now, self.interval, self.lifetime);
+    }
+
     /// The peer gave a sign of life.
     pub(super) fn on_heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);

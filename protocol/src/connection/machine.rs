@@ -2,11 +2,12 @@
 
 use super::config::Framing;
 use super::event::CloseReason;
+use super::resume::has_position;
 use super::{Connection, Phase};
 use crate::Machine;
 use crate::frame::{Body, ErrorCode, Frame};
 use crate::framing::{self, split_frame};
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use std::time::Instant;
 
 impl Machine for Connection {
@@ -26,11 +27,14 @@ impl Machine for Connection {
         self.settle();
     }
 
-    fn handle_eof(&mut self, _now: Instant) {
+    fn handle_eof(&mut self, now: Instant) {
+        if self.suspend(now) {
+            return;
+        }
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Closed => {}
             Phase::Closing { ending, .. } => self.finish(ending.reason),
-            Phase::AwaitingSetup { .. } | Phase::Open => {
+            _ => {
                 let eof = CloseReason::Eof { unfinished: self.unfinished };
                 let reason = self.draining.take().unwrap_or(eof);
                 self.finish(reason);
@@ -50,22 +54,43 @@ impl Machine for Connection {
                 let reason = ending.reason.clone();
                 self.finish(reason);
             }
-            Phase::AwaitingSetup { .. } | Phase::Closing { .. } => {}
-            Phase::Open => self.on_keepalive_timer(now),
+            Phase::ResumeOffered { deadline } if is_due(*deadline, now) => {
+                self.reject_resume(now, "nobody answers for the connection to resume");
+            }
+            Phase::Resuming { deadline } | Phase::Suspended { deadline }
+                if is_due(*deadline, now) =>
+            {
+                self.on_suspended_too_long();
+            }
+            Phase::AwaitingSetup { .. }
+            | Phase::Closing { .. }
+            | Phase::ResumeOffered { .. }
+            | Phase::Resuming { .. }
+            | Phase::Suspended { .. } => {}
+            Phase::Open => {
+                if let Some(leases) = &mut self.leases {
+                    leases.received.expire(now);
+                }
+                self.on_keepalive_timer(now);
+            }
         }
     }
 
     fn poll_transmit(&mut self, _now: Instant, output: &mut BytesMut) -> bool {
-        while let Some(frame) = self.next_frame() {
-            if let (Body::KeepAlive { respond: true, .. }, Some(keepalive)) =
-                (&frame.body, &mut self.keepalive)
-            {
-                keepalive.on_tick_sent();
+        if !self.outbound.has_control()
+            && let Some(frame) = self.next_again()
+        {
+            self.put_frame(&frame, output);
+            return true;
+        }
+        while let Some(mut frame) = self.next_frame() {
+            if let Body::KeepAlive { respond, position, .. } = &mut frame.body {
+                *position = self.position();
+                if let Some(keepalive) = self.keepalive.as_mut().filter(|_| *respond) {
+                    keepalive.on_tick_sent();
+                }
             }
-            let encoded = match self.config.framing {
-                Framing::LengthPrefixed => framing::encode_prefixed(&frame, output).is_ok(),
-                Framing::Messages => frame.encode(output).is_ok(),
-            };
+            let encoded = self.encode(&frame, output);
             debug_assert!(encoded, "frames are checked before they are queued");
             self.settle();
             if encoded {
@@ -89,16 +114,47 @@ impl Machine for Connection {
 }
 
 impl Connection {
+    fn encode(&mut self, frame: &Frame, output: &mut BytesMut) -> bool {
+        let start = output.len();
+        let (encoded, prefix_len) = match self.config.framing {
+            Framing::LengthPrefixed => {
+                (framing::encode_prefixed(frame, output).is_ok(), framing::PREFIX_LEN)
+            }
+            Framing::Messages => (frame.encode(output).is_ok(), 0),
+        };
+        if let Some(resumption) = &mut self.resumption
+            && has_position(frame.stream_id, frame.body.frame_type())
+            && let Some(bytes) = output.get(start + prefix_len..)
+        {
+            resumption.store(bytes);
+        }
+        encoded
+    }
+
+    /// Appends a frame that is encoded already.
+    fn put_frame(&self, frame: &[u8], output: &mut BytesMut) {
+        if self.config.framing == Framing::LengthPrefixed {
+            output.put_uint(frame.len() as u64, framing::PREFIX_LEN);
+        }
+        output.extend_from_slice(frame);
+    }
+
     fn next_frame(&mut self) -> Option<Frame> {
-        if let Some(frame) = self.outbound.pop() {
-            return Some(frame);
+        let frame = match self.phase {
+            Phase::Suspended { .. } => return None,
+            // RESUME, and no other until that is agreed.
+            Phase::Resuming { .. } => return self.outbound.pop_control(),
+            _ => self.outbound.pop(),
+        };
+        if frame.is_some() {
+            return frame;
         }
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Closing { ending, .. } => {
                 self.finish(ending.reason);
                 Some(ending.last)
             }
-            phase @ (Phase::AwaitingSetup { .. } | Phase::Closed | Phase::Open) => {
+            phase => {
                 self.phase = phase;
                 None
             }

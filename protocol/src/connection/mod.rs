@@ -1,11 +1,17 @@
 //! One RSocket connection of either role, as a machine without IO.
 
+mod assembly;
+mod commands;
 mod config;
+mod credit;
 mod event;
 mod inbound;
+mod interaction;
 mod keepalive;
+mod lease;
 mod machine;
 mod outbound;
+mod resume;
 mod stream_ids;
 mod streams;
 
@@ -13,18 +19,21 @@ mod streams;
 mod tests;
 
 pub use config::{Config, Framing};
+pub use credit::Credit;
 pub use event::{CloseReason, Event, RequestError, StreamError, StreamFailure, Violation};
+pub use resume::{ResumeConfig, ResumeError, ResumeRequest};
 
-use crate::Payload;
 use crate::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 use crate::framing;
 use bytes::Bytes;
 use keepalive::KeepAlive;
+use lease::Leases;
 use outbound::Outbound;
+use resume::Resumption;
 use std::collections::VecDeque;
 use std::time::Instant;
 use stream_ids::StreamIds;
-use streams::{Stream, Streams};
+use streams::{Side, Streams};
 
 /// One RSocket 1.0 connection, client or server, without IO, clock, or randomness.
 ///
@@ -32,7 +41,7 @@ use streams::{Stream, Streams};
 /// | kind | methods |
 /// |---|---|
 /// | in | [`handle_input`](crate::Machine::handle_input) (byte streams) or [`handle_frame`](Self::handle_frame) (message transports), [`handle_eof`](crate::Machine::handle_eof), [`handle_timeout`](crate::Machine::handle_timeout) |
-/// | commands | [`request_response`](Self::request_response), [`fire_and_forget`](Self::fire_and_forget), [`metadata_push`](Self::metadata_push); on a stream [`respond`](Self::respond), [`complete`](Self::complete), [`reject`](Self::reject), [`cancel`](Self::cancel); [`close`](Self::close) |
+/// | commands | [`request_response`](Self::request_response), [`request_stream`](Self::request_stream), [`request_channel`](Self::request_channel), [`fire_and_forget`](Self::fire_and_forget), [`metadata_push`](Self::metadata_push); on a stream [`send`](Self::send), [`respond`](Self::respond), [`complete`](Self::complete), [`reject`](Self::reject), [`request_n`](Self::request_n), [`cancel`](Self::cancel); [`grant_lease`](Self::grant_lease), [`extension`](Self::extension), [`resume`](Self::resume), [`accept_resume`](Self::accept_resume), [`reject_resume`](Self::reject_resume), [`close`](Self::close) |
 /// | out | [`poll_transmit`](crate::Machine::poll_transmit), [`poll_timeout`](crate::Machine::poll_timeout), [`poll_event`](Self::poll_event) |
 /// | getters | [`wants_input`](crate::Machine::wants_input), [`is_closed`](crate::Machine::is_closed), [`open_streams`](Self::open_streams), [`next_timer`](Self::next_timer) |
 ///
@@ -44,19 +53,23 @@ use streams::{Stream, Streams};
 /// 4. How the input was cut into pieces changes nothing.
 /// 5. All that is held is bounded by [`Config`].
 /// 6. While a bound is reached, `wants_input` is false and frames stay in the caller's buffer.
-/// 7. Frames are encoded when polled: those about the connection first, then the streams' in turn.
+/// 7. Frames are encoded when polled: those about the connection first, then the streams' in turn, one frame or fragment each.
 /// 8. After [`Event::Closed`] there is no timeout and no output, and every method does nothing.
 /// 9. The same calls give the same bytes and events.
 ///
-/// # Not served yet
-/// Streams, channels, fragmentation, lease and resumption. A peer's request for one is answered by the ERROR that the
-/// specification names, on its stream or in place of the setup.
+/// # Optional parts
+/// Leases, resumption and extensions are served if [`Config`] says so. Otherwise a peer's request for one is answered by the
+/// ERROR that the specification names.
 #[derive(Debug)]
 pub struct Connection {
     role: Role,
     config: Config,
     phase: Phase,
     keepalive: Option<KeepAlive>,
+    /// Where SETUP had flag L.
+    leases: Option<Leases>,
+    /// Where SETUP had flag R.
+    resumption: Option<Box<Resumption>>,
     ids: StreamIds,
     streams: Streams,
     outbound: Outbound,
@@ -87,16 +100,37 @@ pub enum TimerReason {
     KeepAliveExpiry,
     /// A KEEPALIVE is to be sent.
     KeepAliveTick,
+    /// The peer's lease is over.
+    LeaseExpiry,
+    /// No transport has come to resume over.
+    Resume,
     /// SETUP is late.
     Setup,
 }
 
 #[derive(Debug)]
 enum Phase {
-    AwaitingSetup { deadline: Option<Instant> },
+    AwaitingSetup {
+        deadline: Option<Instant>,
+    },
     Open,
-    Closing { deadline: Option<Instant>, ending: Box<Ending> },
+    Closing {
+        deadline: Option<Instant>,
+        ending: Box<Ending>,
+    },
     Closed,
+    /// A server's owner decides about RESUME.
+    ResumeOffered {
+        deadline: Option<Instant>,
+    },
+    /// A client has sent RESUME.
+    Resuming {
+        deadline: Option<Instant>,
+    },
+    /// Without a transport.
+    Suspended {
+        deadline: Option<Instant>,
+    },
 }
 
 /// What is left of a connection that is closing: why, and the frame that says so.
@@ -114,6 +148,9 @@ impl Connection {
     pub fn client(config: Config, setup: Setup, now: Instant) -> Result<Self, RequestError> {
         let mut connection = Self::new(Role::Client, config, Phase::Open);
         connection.keepalive = Some(KeepAlive::client(now, &setup, &connection.config));
+        connection.leases = setup.lease.then(Leases::default);
+        let resumption = |token: &Bytes| Resumption::new(token.clone(), &connection.config);
+        connection.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
         let frame = Frame::on_connection(Body::Setup(setup));
         connection.check_frame(&frame)?;
         connection.outbound.push_control(frame);
@@ -129,14 +166,18 @@ impl Connection {
     }
 
     fn new(role: Role, config: Config, phase: Phase) -> Self {
+        let config = config.workable();
+        let outbound = Outbound::new(config.fragment_len());
         Self {
             role,
-            config: config.workable(),
+            config,
             phase,
             keepalive: None,
+            leases: None,
+            resumption: None,
             ids: StreamIds::new(role),
             streams: Streams::default(),
-            outbound: Outbound::default(),
+            outbound,
             events: VecDeque::new(),
             event_bytes: 0,
             unfinished: 0,
@@ -160,73 +201,19 @@ impl Connection {
         self.settle();
     }
 
-    /// Sends REQUEST_RESPONSE; [`Event::Response`] or [`Event::RequestFailed`] follows under the returned id.
-    pub fn request_response(&mut self, payload: Payload) -> Result<StreamId, RequestError> {
-        self.check_may_request()?;
-        let limit = self.config.max_open_streams;
-        if self.streams.count(Stream::Requested) >= limit {
-            return Err(RequestError::TooManyStreams { limit });
-        }
-        let body = Body::RequestResponse { follows: false, payload };
-        let stream_id = self.send_request(body)?;
-        self.streams.insert(stream_id, Stream::Requested);
-        Ok(stream_id)
-    }
-
-    /// Sends REQUEST_FNF. Nothing tells whether it arrived.
-    pub fn fire_and_forget(&mut self, payload: Payload) -> Result<StreamId, RequestError> {
-        self.send_request(Body::RequestFnf { follows: false, payload })
-    }
-
-    /// Sends METADATA_PUSH.
-    pub fn metadata_push(&mut self, metadata: Bytes) -> Result<(), RequestError> {
-        self.check_may_request()?;
-        let frame = Frame::on_connection(Body::MetadataPush { metadata });
-        self.check_room(&frame)?;
-        self.outbound.push_control(frame);
-        Ok(())
-    }
-
-    /// Answers a request of the peer's, and ends its stream.
-    pub fn respond(&mut self, stream_id: StreamId, payload: Payload) -> Result<(), StreamError> {
-        self.answer(stream_id, true, payload)
-    }
-
-    /// Ends a request of the peer's without an answer (COMPLETE without NEXT; Java's empty `Mono`).
-    pub fn complete(&mut self, stream_id: StreamId) -> Result<(), StreamError> {
-        self.answer(stream_id, false, Payload::default())
-    }
-
-    /// Ends a request of the peer's by an ERROR frame. A text over 64 KiB is cut.
-    pub fn reject(
-        &mut self,
-        stream_id: StreamId,
-        code: ErrorCode,
-        message: &str,
-    ) -> Result<(), StreamError> {
-        self.check_answerable(stream_id)?;
-        self.streams.remove(stream_id);
-        self.push_stream_error(stream_id, code, message);
-        self.settle();
-        Ok(())
-    }
-
-    /// Gives up a request of ours: sends CANCEL, or nothing where the request had not been sent yet. No event follows.
-    pub fn cancel(&mut self, stream_id: StreamId) -> Result<(), StreamError> {
-        if self.streams.get(stream_id) != Some(Stream::Requested) {
-            return Err(StreamError::NotOpen(stream_id));
-        }
-        self.abandon(stream_id);
-        self.settle();
-        Ok(())
-    }
-
     /// Ends the connection: all streams end now, frames that wait are still sent, then an ERROR frame on stream 0 says why,
     /// then [`Event::Closed`]. The transport is to be closed afterwards, as the peer may not do so (rsocket-java does not).
     pub fn close(&mut self, now: Instant, code: ErrorCode, message: &str) {
-        if matches!(self.phase, Phase::AwaitingSetup { .. } | Phase::Open) {
-            let reason = CloseReason::Local { code, message: message.to_owned() };
-            self.begin_close(now, reason, code, message);
+        let reason = CloseReason::Local { code, message: message.to_owned() };
+        match self.phase {
+            Phase::AwaitingSetup { .. } | Phase::Open => {
+                self.begin_close(now, reason, code, message);
+            }
+            // There is nobody to tell.
+            Phase::ResumeOffered { .. } | Phase::Resuming { .. } | Phase::Suspended { .. } => {
+                self.finish(reason);
+            }
+            Phase::Closed | Phase::Closing { .. } => {}
         }
     }
 
@@ -250,62 +237,51 @@ impl Connection {
     /// The next timeout, and what it is for.
     pub fn next_timer(&self) -> Option<(Instant, TimerReason)> {
         match &self.phase {
-            Phase::AwaitingSetup { deadline } => Some(((*deadline)?, TimerReason::Setup)),
+            Phase::AwaitingSetup { deadline } | Phase::ResumeOffered { deadline } => {
+                Some(((*deadline)?, TimerReason::Setup))
+            }
+            Phase::Resuming { deadline } | Phase::Suspended { deadline } => {
+                Some(((*deadline)?, TimerReason::Resume))
+            }
             Phase::Closing { deadline, .. } => Some(((*deadline)?, TimerReason::Close)),
             Phase::Closed => None,
             Phase::Open => {
-                let keepalive = self.keepalive.as_ref()?;
-                let tick = keepalive.next_tick().map(|tick| (tick, TimerReason::KeepAliveTick));
-                let expiry =
-                    keepalive.expiry().map(|expiry| (expiry, TimerReason::KeepAliveExpiry));
-                tick.into_iter().chain(expiry).min_by_key(|(deadline, _)| *deadline)
+                let keepalive = self.keepalive.as_ref();
+                let tick = keepalive.and_then(KeepAlive::next_tick);
+                let expiry = keepalive.and_then(KeepAlive::expiry);
+                let lease = self.leases.as_ref().and_then(|leases| leases.received.expiry());
+                let timers = [
+                    (tick, TimerReason::KeepAliveTick),
+                    (expiry, TimerReason::KeepAliveExpiry),
+                    (lease, TimerReason::LeaseExpiry),
+                ];
+                let armed = timers.into_iter().filter_map(|(at, reason)| Some((at?, reason)));
+                armed.min_by_key(|(deadline, _)| *deadline)
             }
         }
     }
 
-    fn answer(
-        &mut self,
-        stream_id: StreamId,
-        next: bool,
-        payload: Payload,
-    ) -> Result<(), StreamError> {
-        self.check_answerable(stream_id)?;
-        let body = Body::Payload { follows: false, complete: true, next, payload };
-        let frame = Frame::new(stream_id, body);
-        self.check_room(&frame)?;
-        self.streams.remove(stream_id);
-        self.outbound.push_stream(frame);
-        Ok(())
-    }
-
-    fn send_request(&mut self, body: Body) -> Result<StreamId, RequestError> {
-        self.check_may_request()?;
-        let mut frame = Frame::on_connection(body);
-        self.check_room(&frame)?;
-        let stream_id = self.ids.take(|id| self.streams.get(id).is_some());
-        frame.stream_id = stream_id;
-        self.outbound.push_stream(frame);
-        Ok(stream_id)
-    }
-
+    /// Whether a request may be made. Also without a transport, as far as there is room for it to wait.
     fn check_may_request(&self) -> Result<(), RequestError> {
+        match self.check_open() {
+            Ok(()) | Err(RequestError::Suspended) => self.check_lease(),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), RequestError> {
         match &self.phase {
             Phase::Open if self.draining.is_none() => Ok(()),
-            Phase::AwaitingSetup { .. } => Err(RequestError::NotSetUp),
+            Phase::AwaitingSetup { .. } | Phase::ResumeOffered { .. } => {
+                Err(RequestError::NotSetUp)
+            }
+            Phase::Resuming { .. } | Phase::Suspended { .. } => Err(RequestError::Suspended),
             Phase::Closed | Phase::Closing { .. } | Phase::Open => Err(RequestError::Closed),
         }
     }
 
-    fn check_answerable(&self, stream_id: StreamId) -> Result<(), StreamError> {
-        match self.streams.get(stream_id) {
-            Some(Stream::Received) => Ok(()),
-            Some(Stream::Requested) | None => Err(StreamError::NotOpen(stream_id)),
-        }
-    }
-
-    /// Whether a frame may be queued: of legal length, and within what may wait.
+    /// Whether a frame may be queued: within what may wait.
     fn check_room(&self, frame: &Frame) -> Result<(), RequestError> {
-        self.check_frame(frame)?;
         let (bytes, frames) = (self.outbound.bytes(), self.outbound.frames());
         let is_over = bytes + frame.encoded_len() > self.config.max_queued_output && frames > 0;
         if is_over || frames >= self.config.max_queued_frames {
@@ -314,17 +290,10 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether a frame that cannot go in fragments is of legal length.
     fn check_frame(&self, frame: &Frame) -> Result<(), RequestError> {
         frame.check(self.config.max_sent_frame())?;
         Ok(())
-    }
-
-    /// Ends a request of ours towards the peer, who need not know of one that was not sent yet.
-    fn abandon(&mut self, stream_id: StreamId) {
-        self.streams.remove(stream_id);
-        if !self.outbound.drop_stream(stream_id) {
-            self.outbound.push_stream(Frame::new(stream_id, Body::Cancel));
-        }
     }
 
     fn push_event(&mut self, event: Event) {
@@ -337,16 +306,15 @@ impl Connection {
         }
     }
 
-    fn push_stream_error(&mut self, stream_id: StreamId, code: ErrorCode, message: &str) {
-        self.outbound.push_stream(Frame::error(stream_id, code, cut(message).to_owned()));
-    }
-
     /// Whether the peer's frames still count.
     fn is_receiving(&self) -> bool {
         match self.phase {
-            Phase::AwaitingSetup { .. } => true,
+            Phase::AwaitingSetup { .. } | Phase::Resuming { .. } => true,
             Phase::Open => !self.is_drained(),
-            Phase::Closed | Phase::Closing { .. } => false,
+            Phase::Closed
+            | Phase::Closing { .. }
+            | Phase::ResumeOffered { .. }
+            | Phase::Suspended { .. } => false,
         }
     }
 
@@ -358,12 +326,16 @@ impl Connection {
     /// The one place where streams end with their connection.
     fn end_streams(&mut self) {
         for (stream_id, stream) in std::mem::take(&mut self.streams) {
-            self.push_event(match stream {
-                Stream::Requested => {
-                    Event::RequestFailed { stream_id, error: StreamFailure::Closed }
+            match stream.side {
+                Side::Requested => {
+                    let error = StreamFailure::Closed;
+                    self.push_event(Event::RequestFailed { stream_id, error });
                 }
-                Stream::Received => Event::Canceled { stream_id },
-            });
+                Side::Received if stream.is_known() => {
+                    self.push_event(Event::Canceled { stream_id });
+                }
+                Side::Received => {}
+            }
         }
     }
 
@@ -396,7 +368,7 @@ impl Connection {
     fn max_received(&self) -> usize {
         match self.phase {
             Phase::AwaitingSetup { .. } => self.config.max_setup_len.min(self.config.max_frame_len),
-            Phase::Closed | Phase::Closing { .. } | Phase::Open => self.config.max_frame_len,
+            _ => self.config.max_frame_len,
         }
     }
 

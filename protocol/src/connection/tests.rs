@@ -1,14 +1,20 @@
 //! Transcripts: what one side hears, says and tells its owner, frame by frame.
 
 mod bad_frames;
+mod channels;
 mod closing;
+mod extensions;
+mod fragments;
 mod keepalive;
+mod leases;
 mod limits;
 mod requests;
+mod resumption;
 mod setup;
+mod stream_requests;
 
-use super::{CloseReason, Config, Connection, Event, Violation};
-use crate::frame::{Body, ErrorCode, Frame, Setup, StreamId};
+use super::{CloseReason, Config, Connection, Credit, Event, StreamFailure, Violation};
+use crate::frame::{Body, ErrorCode, Frame, FrameType, Setup, StreamId};
 use crate::framing::{self, MAX_RECEIVED_FRAME, split_frame};
 use crate::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
@@ -192,6 +198,39 @@ fn answer(stream_id: u32, data: &'static str) -> Frame {
     Frame::new(id(stream_id), body)
 }
 
+/// PAYLOAD with flag N.
+fn next(stream_id: u32, data: &'static str) -> Frame {
+    let payload = Payload::from_data(data);
+    let body = Body::Payload { follows: false, complete: false, next: true, payload };
+    Frame::new(id(stream_id), body)
+}
+
+/// PAYLOAD with flag C.
+fn complete(stream_id: u32) -> Frame {
+    let payload = Payload::default();
+    let body = Body::Payload { follows: false, complete: true, next: false, payload };
+    Frame::new(id(stream_id), body)
+}
+
+fn stream(stream_id: u32, initial_n: u32, data: &'static str) -> Frame {
+    let payload = Payload::from_data(data);
+    Frame::new(id(stream_id), Body::RequestStream { follows: false, initial_n, payload })
+}
+
+fn channel(stream_id: u32, initial_n: u32, complete: bool, data: &'static str) -> Frame {
+    let payload = Payload::from_data(data);
+    let body = Body::RequestChannel { follows: false, complete, initial_n, payload };
+    Frame::new(id(stream_id), body)
+}
+
+fn request_n(stream_id: u32, n: u32) -> Frame {
+    Frame::new(id(stream_id), Body::RequestN { n })
+}
+
+fn credit(payloads: u32) -> Credit {
+    Credit::new(payloads).unwrap()
+}
+
 fn cancel(stream_id: u32) -> Frame {
     Frame::new(id(stream_id), Body::Cancel)
 }
@@ -214,6 +253,26 @@ fn told(stream_id: u32, data: &'static str) -> Event {
 
 fn answered(stream_id: u32, data: &'static str) -> Event {
     Event::Response { stream_id: id(stream_id), payload: Some(Payload::from_data(data)) }
+}
+
+fn got(stream_id: u32, data: &'static str) -> Event {
+    Event::Payload { stream_id: id(stream_id), payload: Payload::from_data(data) }
+}
+
+fn completed(stream_id: u32) -> Event {
+    Event::Completed { stream_id: id(stream_id) }
+}
+
+fn allowed(stream_id: u32, payloads: u32) -> Event {
+    Event::CreditReceived { stream_id: id(stream_id), credit: credit(payloads) }
+}
+
+fn violated(stream_id: u32, violation: Violation) -> Event {
+    Event::StreamViolation { stream_id: id(stream_id), violation }
+}
+
+fn failed(stream_id: u32, error: StreamFailure) -> Event {
+    Event::RequestFailed { stream_id: id(stream_id), error }
 }
 
 fn canceled(stream_id: u32) -> Event {

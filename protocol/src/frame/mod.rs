@@ -31,6 +31,7 @@ mod decode;
 mod encode;
 mod error;
 mod flags;
+mod fragment;
 #[cfg(test)]
 pub(crate) mod strategy;
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn a_push_is_told_to_be_sent_only_once_the_transport_has_it() {
 }
 
 #[test]
-fn a_push_that_is_too_long_says_so() {
+fn a_push_longer_than_a_frame_arrives_whole() {
     let mut world = World::new(Config::default());
     world.connect_with_key();
     world.agent.push_and_close(world.now);
@@ -68,10 +68,11 @@ fn a_push_that_is_too_long_says_so() {
     let text = Ok(vec![b'#'; 17 << 20].into());
     let job = world.agent.answer(world.now, ticket, text).unwrap();
     world.agent.handle_sealed(world.now, job.run([1; 32]));
-    let Some(Event::Pushed { result: Err(PushFailure::NotSent(_)) }) = world.agent.poll_event()
-    else {
-        panic!("it cannot be sent");
+    world.run();
+    let [PeerEvent::RequestResponse { payload, .. }] = &world.seen[..] else {
+        panic!("{:?}", world.seen.len());
     };
+    assert_eq!(payload.data.len(), 17 << 20);
 }
 
 #[test]

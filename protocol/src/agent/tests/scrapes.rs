@@ -54,30 +54,37 @@ fn each_answer_is_sealed_under_the_key_of_its_own_request() {
 }
 
 #[test]
-fn a_lost_worker_and_metrics_that_are_too_long_are_errors_to_the_proxy() {
+fn a_lost_worker_is_an_error_to_the_proxy() {
     let mut world = World::new(Config::default());
     world.connect_with_key();
     world.scrape();
     let ticket = world.wanted();
     let job = world.agent.answer(world.now, ticket, Ok("a 1\n".into())).unwrap();
     world.agent.handle_sealed(world.now, Sealed::lost(job.ticket()));
-    world.scrape();
+    world.run();
+    let [PeerEvent::RequestFailed { error: StreamFailure::Error { code, .. }, .. }] =
+        &world.seen[..]
+    else {
+        panic!("{:?}", world.seen);
+    };
+    assert_eq!(*code, ErrorCode::APPLICATION_ERROR);
+    assert_eq!(world.proxy().open_streams(), 0);
+}
+
+#[test]
+fn metrics_longer_than_a_frame_arrive_whole() {
+    let mut world = World::new(Config::default());
+    world.connect_with_key();
+    let asked = world.scrape();
     let ticket = world.wanted();
     let long = Ok(vec![b'#'; 17 << 20].into());
     let job = world.agent.answer(world.now, ticket, long).unwrap();
     world.agent.handle_sealed(world.now, job.run([1; 32]));
     world.run();
-    let code = ErrorCode::APPLICATION_ERROR;
-    for event in &world.seen {
-        match event {
-            PeerEvent::RequestFailed { error: StreamFailure::Error { code: sent, .. }, .. } => {
-                assert_eq!(*sent, code);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(world.seen.len(), 2);
-    assert_eq!(world.proxy().open_streams(), 0);
+    let [PeerEvent::Response { stream_id, payload: Some(payload) }] = &world.seen[..] else {
+        panic!("{:?}", world.seen.len());
+    };
+    assert_eq!((*stream_id, payload.data.len()), (asked, 17 << 20));
 }
 
 #[test]

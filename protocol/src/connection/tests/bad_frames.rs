@@ -64,7 +64,7 @@ fn what_is_not_served_is_rejected_on_its_stream() {
         (FrameType::RequestChannel, "00000001 1c40 7fffffff 61", Some("00000001 2000 00000001")),
         (FrameType::Ext, "00000001 fc00 00000001 61", None),
     ] {
-        let mut talk = Talk::server();
+        let mut talk = Talk::server_with(Config { serve_streams: false, ..Config::default() });
         talk.hears_hex([frame]);
         let text = format!("{frame_type} is not supported");
         talk.says([error(1, ErrorCode::REJECTED, &text)]);
@@ -77,34 +77,6 @@ fn what_is_not_served_is_rejected_on_its_stream() {
         talk.hears([cancel(1)]);
         talk.is_calm();
     }
-}
-
-#[test]
-fn fragments_are_rejected_and_what_follows_them_ignored() {
-    for (frame_type, first) in [
-        (FrameType::RequestResponse, "00000001 1080 61"),
-        (FrameType::RequestFnf, "00000001 1480 61"),
-    ] {
-        let mut talk = Talk::server();
-        talk.hears_hex([first, "00000001 28a0 61", "00000001 2820 61"]);
-        let text = format!("fragmented {frame_type} is not supported");
-        talk.says([error(1, ErrorCode::REJECTED, &text)]);
-        let violation = Violation::Fragmented(frame_type);
-        talk.tells([Event::StreamViolation { stream_id: id(1), violation }]);
-        talk.is_calm();
-    }
-}
-
-#[test]
-fn a_fragmented_answer_is_canceled() {
-    let mut talk = Talk::client();
-    talk.requests("a");
-    talk.output();
-    talk.hears_hex(["00000001 28a0 41", "00000001 2860 41"]);
-    talk.says([cancel(1)]);
-    let error = StreamFailure::Violation(Violation::Fragmented(FrameType::Payload));
-    talk.tells([Event::RequestFailed { stream_id: id(1), error }]);
-    talk.is_calm();
 }
 
 #[test]

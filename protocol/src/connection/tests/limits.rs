@@ -222,7 +222,7 @@ fn ids_belong_to_sides() {
 
 #[test]
 fn streams_take_turns_after_the_connection() {
-    let mut outbound = Outbound::default();
+    let mut outbound = Outbound::new(usize::MAX);
     let (one, two) = (|data| answer(1, data), |data| answer(2, data));
     for frame in [one("a"), one("b"), one("c"), two("d"), two("e")] {
         outbound.push_stream(frame);
@@ -247,11 +247,11 @@ fn streams_take_turns_after_the_connection() {
 
 #[test]
 fn a_stream_dropped_from_the_queue_gives_up_its_turn_and_its_bytes() {
-    let mut outbound = Outbound::default();
-    for frame in [answer(1, "aaaa"), answer(2, "bb"), answer(1, "c")] {
+    let mut outbound = Outbound::new(usize::MAX);
+    for frame in [request(1, "aaaa"), answer(2, "bb"), answer(1, "c")] {
         outbound.push_stream(frame);
     }
-    assert!(outbound.drop_stream(id(1)));
+    assert!(outbound.drop_stream(id(1)), "its request had not been sent");
     assert!(!outbound.drop_stream(id(1)));
     assert_eq!((outbound.frames(), outbound.bytes()), (1, answer(2, "bb").encoded_len()));
     outbound.push_stream(answer(1, "d"));

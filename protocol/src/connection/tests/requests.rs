@@ -1,5 +1,5 @@
 use super::*;
-use crate::connection::{RequestError, StreamError, StreamFailure};
+use crate::connection::{StreamError, StreamFailure};
 
 #[test]
 fn a_client_asks_and_is_answered() {
@@ -198,22 +198,6 @@ fn metadata_is_pushed_both_ways() {
     let pushed = Event::MetadataPush { metadata: Bytes::from_static(b"m") };
     talk.tells([pushed.clone(), pushed]);
     talk.is_calm();
-}
-
-#[test]
-fn a_payload_over_the_frame_limit_fails_and_leaves_the_stream_open() {
-    let mut talk = Talk::server();
-    talk.hears([request(1, "a")]);
-    talk.events();
-    let payload = Payload::from_data(vec![0; framing::MAX_SENT_FRAME - 6 + 1]);
-    let refused = talk.connection.request_response(payload.clone()).unwrap_err();
-    assert!(matches!(refused, RequestError::TooLong(_)), "{refused}");
-    let refused = talk.connection.respond(id(1), payload).unwrap_err();
-    assert_eq!(refused.to_string(), "frame of 16777213 bytes is over its limit of 16777212");
-    talk.is_calm();
-    talk.connection.reject(id(1), ErrorCode::CANCELED, "too long").unwrap();
-    talk.says([error(1, ErrorCode::CANCELED, "too long")]);
-    assert_eq!(talk.requests("the id was not used up"), id(2));
 }
 
 #[test]
