@@ -59,7 +59,8 @@ impl Judge<'_> {
             ScrapeEnd::Failed(error) => {
                 found.counts.add("scrapes broken", 1);
                 if !disturbed && scrape.prompt {
-                    let kind = if *end >= self.latest_end(scrape, 0) { Kind::Late } else { Kind::Failed };
+                    let kind =
+                        if *end >= self.latest_end(scrape, 0) { Kind::Late } else { Kind::Failed };
                     found.violation(*end, kind, format!("scrape {index}: {error}"));
                 }
                 return;
@@ -155,9 +156,8 @@ impl Judge<'_> {
                 continue;
             }
             let latest = deadline.saturating_sub(record.transfer + self.working());
-            let in_time = |call: &Call| {
-                matches!(call.came, Some((at, Came::Text(_))) if at <= latest)
-            };
+            let in_time =
+                |call: &Call| matches!(call.came, Some((at, Came::Text(_))) if at <= latest);
             if !calls.iter().all(in_time) {
                 continue;
             }
@@ -220,7 +220,8 @@ impl Judge<'_> {
                     *other == index || !is_pushed || ended.is_some_and(|ended| ended < scrape.start)
                 });
                 if again {
-                    let what = format!("text {serial} of app-{app} is in scrapes {before:?} and {index}");
+                    let what =
+                        format!("text {serial} of app-{app} is in scrapes {before:?} and {index}");
                     found.violation(*end, Kind::Twice, what);
                 }
                 let asked = record.calls[*serial].at;
@@ -242,22 +243,30 @@ impl Judge<'_> {
         };
         let is_acknowledged = push.mode == PushMode::Acknowledged;
         // One without an acknowledgement arrives where nothing is in its way.
-        let stored = done.at + if is_acknowledged { Duration::ZERO } else { record.transfer + self.working() };
+        let stored = done.at
+            + if is_acknowledged { Duration::ZERO } else { record.transfer + self.working() };
         let from = push.at.saturating_sub(self.terms.settled_within());
-        if !is_acknowledged && (record.faults.any(from, stored) || self.ledger.proxy.any(from, stored)) {
+        if !is_acknowledged
+            && (record.faults.any(from, stored) || self.ledger.proxy.any(from, stored))
+        {
             return;
         }
-        let serials: Vec<usize> =
-            (push.first_call..done.end_call).filter(|serial| record.shape(*serial).is_some()).collect();
+        let serials: Vec<usize> = (push.first_call..done.end_call)
+            .filter(|serial| record.shape(*serial).is_some())
+            .collect();
         if serials.is_empty() {
-            let what = format!("app-{app} pushed nothing that can be served, and was told that it is stored");
+            let what = format!(
+                "app-{app} pushed nothing that can be served, and was told that it is stored"
+            );
             // What cannot be read is dropped where nobody waits to hear of it.
             if is_acknowledged {
                 found.violation(done.at, Kind::PushLost, what);
             }
             return;
         }
-        found.counts.add(if is_acknowledged { "pushes acknowledged" } else { "pushes in peace" }, 1);
+        found
+            .counts
+            .add(if is_acknowledged { "pushes acknowledged" } else { "pushes in peace" }, 1);
         let holds = |sections: &[(usize, usize)]| {
             sections.iter().any(|(other, serial)| *other == app && serials.contains(serial))
         };
@@ -280,7 +289,10 @@ impl Judge<'_> {
                     if self.was_in_another(&holds, scrape) {
                         return;
                     }
-                    let what = format!("scrape {index} is without the push {serials:?} of app-{app}, of {:?}", done.at);
+                    let what = format!(
+                        "scrape {index} is without the push {serials:?} of app-{app}, of {:?}",
+                        done.at
+                    );
                     found.violation(*end, Kind::PushLost, what);
                     return;
                 }
@@ -296,7 +308,11 @@ impl Judge<'_> {
     }
 
     /// Whether a scrape under way at the same time was the one.
-    fn was_in_another(&self, holds: &dyn Fn(&[(usize, usize)]) -> bool, scrape: &ScrapeRecord) -> bool {
+    fn was_in_another(
+        &self,
+        holds: &dyn Fn(&[(usize, usize)]) -> bool,
+        scrape: &ScrapeRecord,
+    ) -> bool {
         let Some((end, _)) = scrape.end else { return false };
         self.ledger.scrapes.iter().any(|other| match &other.end {
             Some((_, ScrapeEnd::Whole { sections, .. })) => other.start <= end && holds(sections),

@@ -53,9 +53,7 @@ pub(crate) async fn live(world: Arc<World>) {
 }
 
 /// The proxy as a whole; what shows its tables, what stops it, and what says that it has stopped.
-async fn start_proxy(
-    world: &Arc<World>,
-) -> (Watch, shutdown::ShutdownTrigger, shutdown::Shutdown) {
+async fn start_proxy(world: &Arc<World>) -> (Watch, shutdown::ShutdownTrigger, shutdown::Shutdown) {
     let config = world.terms.proxy(&world.scenario);
     let (bound, proxy) = (world.proxy.clone(), Arc::new(std::sync::Mutex::new(None)));
     let (trigger, stop) = shutdown::channel();

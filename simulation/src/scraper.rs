@@ -130,8 +130,7 @@ impl Scraper {
         let mut found = Vec::with_capacity(sections.len());
         for section in sections {
             let (app, serial) = (section.app, section.serial);
-            let shape =
-                self.world.ledger().apps.get(app).and_then(|record| record.shape(serial));
+            let shape = self.world.ledger().apps.get(app).and_then(|record| record.shape(serial));
             let is_given = shape
                 .is_some_and(|shape| text::served(app, serial, shape).as_bytes() == section.bytes);
             if is_given {
