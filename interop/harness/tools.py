@@ -1,5 +1,6 @@
 """The programs that the cases start: built or fetched when a case needs them, kept in a cache for the next run."""
 
+import functools
 import glob
 import hashlib
 import json
@@ -56,7 +57,19 @@ class Tools:
             self.built = os.path.join(target, "release")
         return self.built
 
+    def our_peer(self):
+        return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
+
+    def echo_std(self):
+        return cargo_program("prometheus-rsocket-protocol", "--example=echo_std")
+
+    def echo_mio(self):
+        return cargo_program("prometheus-rsocket-protocol", "--example=echo_mio")
+
     # Java
+
+    def java_general(self):
+        return maven("general")
 
     def java_client(self):
         return maven("client")
@@ -83,6 +96,17 @@ class Tools:
         """Removes what is not kept for another run."""
         if self.certificates_made is not None:
             shutil.rmtree(self.certificates_made.folder, ignore_errors=True)
+
+
+@functools.cache
+def cargo_program(package, target):
+    """Builds one program of ours, the only one or the example that `target` names, and gives its path."""
+    need("cargo")
+    run(["cargo", "build", "--release", "--locked", "-p", package, target], REPOSITORY)
+    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
+    example = target.removeprefix("--example=")
+    return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
 
 
 def maven(project):

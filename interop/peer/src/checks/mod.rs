@@ -132,7 +132,8 @@ async fn rejected(desk: &Desk, stream_id: StreamId) -> Outcome {
             {
                 return Ok(());
             }
-            Event::CreditReceived { .. } => {}
+            // rsocket-java says of a channel first that it takes no more.
+            Event::CreditReceived { .. } | Event::SendingCanceled { .. } => {}
             event => return Err(format!("instead of a rejection: {}", describe(&event))),
         }
     }
