@@ -77,6 +77,12 @@ class Tools:
     def java_proxy(self):
         return maven("proxy")
 
+    # JavaScript
+
+    def js_peers(self):
+        """The folder of both versions of rsocket-js, with their libraries."""
+        return javascript()
+
     # Prometheus
 
     def prometheus(self, program="prometheus"):
@@ -120,6 +126,23 @@ def maven(project):
         need("mvn")
         shutil.rmtree(output, ignore_errors=True)
         run(["mvn", "-q", "-B", f"-Doutput={output}", "package"], source)
+        write(stamp, digest)
+    return output
+
+
+def javascript():
+    """Puts the sources and the libraries that their lock files name beside each other, outside of the source tree."""
+    source = os.path.join(INTEROP, "js")
+    output = os.path.join(CACHE, "js")
+    stamp = os.path.join(output, "made-from")
+    digest = digest_of(source)
+    if read(stamp) != digest:
+        need("node")
+        need("npm")
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(source, output)
+        for version in ("v0", "v1"):
+            run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, version))
         write(stamp, digest)
     return output
 

@@ -64,7 +64,7 @@ async fn call<R: Runtime>(
     let mut stream = transport::open(runtime, &args.url).await?;
     let connection = Connection::client(config, setup, runtime.now());
     let mut connection = connection.map_err(io::Error::other)?;
-    let desk = Desk::default();
+    let desk = Desk::new(args.loses_metadata);
     let script = checks::run_all(runtime.clone(), desk.clone(), prefix, chosen);
     let mut script = Script::new(desk, script);
     let driver = DriverConfig::default();

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// What passes between a script and its connection.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Desk(Rc<RefCell<State>>);
 
 #[derive(Default)]
@@ -23,11 +23,21 @@ struct State {
     /// By stream; those of none are on stream 0. No more than [`MAX_EVENTS`] in all.
     events: BTreeMap<StreamId, VecDeque<Event>>,
     count: usize,
+    loses_metadata: bool,
 }
 
 type Command = Box<dyn FnOnce(&mut Connection, Instant)>;
 
 impl Desk {
+    pub(crate) fn new(loses_metadata: bool) -> Self {
+        Self(Rc::new(RefCell::new(State { loses_metadata, ..State::default() })))
+    }
+
+    /// Whether the peer answers without metadata, whatever it was asked.
+    pub(crate) fn loses_metadata(&self) -> bool {
+        self.0.borrow().loses_metadata
+    }
+
     /// Has the connection do something.
     pub(crate) async fn run<T: 'static>(
         &self,

@@ -64,6 +64,9 @@ struct CallArgs {
     /// Leave out the checks whose names begin so; may be repeated.
     #[arg(long)]
     skip: Vec<String>,
+    /// The server is one that answers without metadata.
+    #[arg(long)]
+    loses_metadata: bool,
     /// Check leases, too: the server has to grant less than 20 requests at a time.
     #[arg(long)]
     lease: bool,

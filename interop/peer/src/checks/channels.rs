@@ -1,7 +1,7 @@
 //! Request-channel.
 
 use super::streams::credit;
-use super::{Check, Outcome, describe, expect, nothing_came, payload, rejected};
+use super::{Check, Outcome, describe, nothing_came, payload, rejected};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::connection::{Credit, Event, StreamError};
@@ -100,7 +100,9 @@ impl Channel {
             self.send(end).await?;
             match self.desk.event(self.stream_id).await {
                 Event::CreditReceived { .. } => {}
-                Event::Payload { payload, .. } => return expect("a payload", &payload, &wanted),
+                Event::Payload { payload, .. } => {
+                    return self.desk.expect("a payload", &payload, &wanted);
+                }
                 event => return Err(format!("instead of a payload: {}", describe(&event))),
             }
         }
@@ -121,6 +123,7 @@ impl Channel {
 /// All payloads come back in order, no more at a time than `window` allows, and then both sides are complete.
 async fn exchange(desk: Desk, payloads: VecDeque<Payload>, window: u32, end: End) -> Outcome {
     let count = payloads.len();
+    let before = desk.run(|connection, _| connection.open_streams()).await;
     let mut channel = Channel::open(desk.clone(), payloads, window, end == End::WithLast).await?;
     let stream_id = channel.stream_id;
     for number in 1..=count {
@@ -138,7 +141,7 @@ async fn exchange(desk: Desk, payloads: VecDeque<Payload>, window: u32, end: End
     }
     channel.completes().await?;
     let open = desk.run(|connection, _| connection.open_streams()).await;
-    if open == 0 { Ok(()) } else { Err(format!("{open} streams are left open")) }
+    if open == before { Ok(()) } else { Err(format!("{open} streams are open, not {before}")) }
 }
 
 /// CANCEL by the requester ends both sides.

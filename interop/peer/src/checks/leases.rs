@@ -1,6 +1,6 @@
 //! Leases: no more requests than the server allows, whatever their kind.
 
-use super::{Check, Outcome, ask, describe, expect};
+use super::{Check, Outcome, ask, describe};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::connection::{Event, RequestError};
@@ -52,7 +52,7 @@ async fn used_up_and_renewed(desk: Desk) -> Outcome {
         loop {
             let payload = Payload::from_data("within the lease");
             match ask(&desk, payload.clone()).await {
-                Ok(answer) => expect("the answer", &answer, &payload)?,
+                Ok(answer) => desk.expect("the answer", &answer, &payload)?,
                 Err(error) if error == RequestError::NoLease.to_string() => break,
                 Err(error) => return Err(format!("request {asked} under a lease: {error}")),
             }

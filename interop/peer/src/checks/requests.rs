@@ -1,6 +1,6 @@
 //! Request-response, fire-and-forget and metadata push.
 
-use super::{Check, Outcome, ask, expect, nothing_came, payload, rejected};
+use super::{Check, Outcome, ask, nothing_came, payload, rejected};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::frame::StreamId;
@@ -27,14 +27,14 @@ pub(super) fn all() -> Vec<Check> {
 
 async fn echo(desk: Desk, data_len: usize, metadata_len: Option<usize>) -> Outcome {
     let asked = payload(data_len, metadata_len);
-    expect("the answer", &ask(&desk, asked.clone()).await?, &asked)
+    desk.expect("the answer", &ask(&desk, asked.clone()).await?, &asked)
 }
 
 /// Large and small, answered in whatever order.
 async fn many_at_once(desk: Desk) -> Outcome {
     let mut asked = Vec::new();
     for number in 0..50 {
-        let payload = payload(number * 997, (number % 3 == 0).then_some(number));
+        let payload = payload(number * 997, (number % 3 == 0).then_some(number + 1));
         let stream_id = desk.run({
             let payload = payload.clone();
             move |connection, _| connection.request_response(payload)
@@ -45,7 +45,7 @@ async fn many_at_once(desk: Desk) -> Outcome {
         use prometheus_rsocket_protocol::connection::Event;
         match desk.event(stream_id).await {
             Event::Response { payload: Some(answer), .. } => {
-                expect("an answer", &answer, &payload)?
+                desk.expect("an answer", &answer, &payload)?
             }
             event => return Err(super::describe(&event)),
         }

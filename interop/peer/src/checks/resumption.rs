@@ -1,7 +1,7 @@
 //! Resumption: the transport is cut while something is under way, and nothing is lost or comes twice.
 
 use super::streams::{begin, completes, credit, takes};
-use super::{Check, Outcome, ask, describe, expect, payload};
+use super::{Check, Outcome, ask, describe, payload};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::connection::{Credit, Event};
@@ -34,10 +34,10 @@ async fn resumed(desk: &Desk) -> Outcome {
 
 async fn idle(desk: Desk) -> Outcome {
     let asked = payload(10, Some(10));
-    expect("the answer before", &ask(&desk, asked.clone()).await?, &asked)?;
+    desk.expect("the answer before", &ask(&desk, asked.clone()).await?, &asked)?;
     cut(&desk).await?;
     resumed(&desk).await?;
-    expect("the answer after", &ask(&desk, asked.clone()).await?, &asked)
+    desk.expect("the answer after", &ask(&desk, asked.clone()).await?, &asked)
 }
 
 async fn in_a_waiting_stream(desk: Desk) -> Outcome {
@@ -74,7 +74,7 @@ async fn with_requests_made_meanwhile(desk: Desk) -> Outcome {
     for (stream_id, len) in asked {
         match desk.event(stream_id).await {
             Event::Response { payload: Some(answer), .. } => {
-                expect("an answer", &answer, &payload(len, None))?;
+                desk.expect("an answer", &answer, &payload(len, None))?;
             }
             event => return Err(describe(&event)),
         }

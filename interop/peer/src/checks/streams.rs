@@ -1,6 +1,6 @@
 //! Request-stream.
 
-use super::{Check, Outcome, describe, expect, nothing_came, payload, rejected};
+use super::{Check, Outcome, describe, nothing_came, payload, rejected};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::connection::{Credit, Event};
@@ -39,7 +39,7 @@ pub(super) async fn takes(
 ) -> Outcome {
     for number in 1..=count {
         match desk.event(stream_id).await {
-            Event::Payload { payload, .. } => expect("a payload", &payload, wanted)?,
+            Event::Payload { payload, .. } => desk.expect("a payload", &payload, wanted)?,
             event => return Err(format!("instead of payload {number}: {}", describe(&event))),
         }
     }

@@ -85,7 +85,7 @@ final class Checks {
   }
 
   private void manyAtOnce() {
-    List<Payload> wanted = IntStream.range(0, 50).mapToObj(number -> Payloads.of(number * 997, number % 3 == 0 ? number : -1)).toList();
+    List<Payload> wanted = IntStream.range(0, 50).mapToObj(number -> Payloads.of(number * 997, number % 3 == 0 ? number + 1 : -1)).toList();
     List<Payload> answers =
         Flux.fromIterable(wanted)
             .flatMapSequential(payload -> socket.requestResponse(DefaultPayload.create(payload)), 50)
