@@ -7,6 +7,8 @@ mod desk;
 mod echo;
 mod serve;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use clap::{Parser, ValueEnum};

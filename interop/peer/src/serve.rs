@@ -21,6 +21,15 @@ use std::time::{Duration, Instant};
 pub(crate) async fn run<R: Runtime>(runtime: R, args: ServeArgs) -> io::Result<bool> {
     let listener = runtime.bind(args.address).await?;
     println!("listening on {}", listener.local_addr()?);
+    serve_all(runtime, listener, args).await
+}
+
+/// Serves whoever connects, until accepting fails.
+pub(crate) async fn serve_all<R: Runtime>(
+    runtime: R,
+    listener: R::Listener,
+    args: ServeArgs,
+) -> io::Result<bool> {
     let sessions = Sessions::default();
     loop {
         let (stream, _) = listener.accept().await?;
