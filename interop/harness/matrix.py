@@ -8,14 +8,16 @@ EVERYTHING = ("",)
 BASICS = ("java-client/scrape", "java-client/many-series", "java-client/push", "java-client/killed", "our-client/our-proxy/")
 BAD_INPUT = ("bad-input/",)
 CERTIFICATES = ("tls/",)
+# RSocket peers of every kind, in either role.
+GENERAL = ("general/",)
 
 # A run without flags. Each pair of a transport and a runtime has the basics; what takes time is not repeated where neither the
 # transport nor the runtime can change it. A case is meant by the beginning of its name.
 DEFAULT = (
     ("tcp", "tokio", EVERYTHING),
-    ("tcp", "smol", BASICS),
-    ("websocket", "tokio", BASICS),
-    ("websocket", "smol", ("java-client/", "our-client/", *BAD_INPUT)),
+    ("tcp", "smol", BASICS + GENERAL),
+    ("websocket", "tokio", BASICS + GENERAL),
+    ("websocket", "smol", ("java-client/", "our-client/", *BAD_INPUT, *GENERAL)),
     ("tls", "tokio", BASICS + BAD_INPUT + CERTIFICATES),
     ("tls", "smol", BASICS),
     ("wss", "tokio", BASICS),

@@ -1,5 +1,6 @@
 """The programs that the cases start: built or fetched when a case needs them, kept in a cache for the next run."""
 
+import functools
 import glob
 import hashlib
 import json
@@ -56,13 +57,31 @@ class Tools:
             self.built = os.path.join(target, "release")
         return self.built
 
+    def our_peer(self):
+        return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
+
+    def echo_std(self):
+        return cargo_program("prometheus-rsocket-protocol", "--example=echo_std")
+
+    def echo_mio(self):
+        return cargo_program("prometheus-rsocket-protocol", "--example=echo_mio")
+
     # Java
+
+    def java_general(self):
+        return maven("general")
 
     def java_client(self):
         return maven("client")
 
     def java_proxy(self):
         return maven("proxy")
+
+    # JavaScript
+
+    def js_peers(self):
+        """The folder of both versions of rsocket-js, with their libraries."""
+        return javascript()
 
     # Prometheus
 
@@ -85,6 +104,17 @@ class Tools:
             shutil.rmtree(self.certificates_made.folder, ignore_errors=True)
 
 
+@functools.cache
+def cargo_program(package, target):
+    """Builds one program of ours, the only one or the example that `target` names, and gives its path."""
+    need("cargo")
+    run(["cargo", "build", "--release", "--locked", "-p", package, target], REPOSITORY)
+    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
+    example = target.removeprefix("--example=")
+    return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
+
+
 def maven(project):
     """Builds a Java project unless its sources are those of the last build, and gives the folder of its classes."""
     source = os.path.join(INTEROP, "java", project)
@@ -96,6 +126,23 @@ def maven(project):
         need("mvn")
         shutil.rmtree(output, ignore_errors=True)
         run(["mvn", "-q", "-B", f"-Doutput={output}", "package"], source)
+        write(stamp, digest)
+    return output
+
+
+def javascript():
+    """Puts the sources and the libraries that their lock files name beside each other, outside of the source tree."""
+    source = os.path.join(INTEROP, "js")
+    output = os.path.join(CACHE, "js")
+    stamp = os.path.join(output, "made-from")
+    digest = digest_of(source)
+    if read(stamp) != digest:
+        need("node")
+        need("npm")
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(source, output)
+        for version in ("v0", "v1"):
+            run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, version))
         write(stamp, digest)
     return output
 

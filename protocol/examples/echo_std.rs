@@ -18,12 +18,12 @@ use prometheus_rsocket_protocol::connection::{Config, Connection, Event, ResumeC
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Connections that wait for their clients, by token.
-type Suspended = Arc<Mutex<BTreeMap<Vec<u8>, (Connection, Echo)>>>;
+/// Connections that wait for their clients, by token; and who wants one waits for it.
+type Suspended = Arc<(Mutex<BTreeMap<Vec<u8>, (Connection, Echo)>>, Condvar)>;
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
@@ -60,7 +60,7 @@ fn serve(mut stream: TcpStream, suspended: &Suspended) -> io::Result<()> {
                     token = setup.resume_token.clone().unwrap_or_default().to_vec();
                 }
                 Event::ResumeReceived { request } => {
-                    let known = suspended.lock().unwrap().remove(&request.token()[..]);
+                    let known = claim(suspended, request.token());
                     token = request.token().to_vec();
                     match known {
                         Some((mut resumed, its_echo)) => {
@@ -79,12 +79,19 @@ fn serve(mut stream: TcpStream, suspended: &Suspended) -> io::Result<()> {
             echo.handle(&mut connection, event, Instant::now());
         }
         while connection.poll_transmit(Instant::now(), &mut output) {
-            stream.write_all(&output)?;
+            if let Err(error) = stream.write_all(&output) {
+                connection.handle_eof(Instant::now());
+                if connection.is_suspended() {
+                    break;
+                }
+                return Err(error);
+            }
             output.clear();
             echo.send(&mut connection);
         }
         if connection.is_suspended() {
-            suspended.lock().unwrap().insert(token, (connection, echo));
+            suspended.0.lock().unwrap().insert(token, (connection, echo));
+            suspended.1.notify_all();
             return Ok(());
         }
         if connection.is_closed() {
@@ -94,6 +101,15 @@ fn serve(mut stream: TcpStream, suspended: &Suspended) -> io::Result<()> {
             wait(&mut stream, &mut connection, &mut input)?;
         }
     }
+}
+
+/// Takes the connection of a token. Its client may be here before its former thread has seen the end of the former transport.
+fn claim(suspended: &Suspended, token: &[u8]) -> Option<(Connection, Echo)> {
+    let (connections, came) = &**suspended;
+    let is_missing = |connections: &mut BTreeMap<Vec<u8>, _>| !connections.contains_key(token);
+    let second = Duration::from_secs(1);
+    let waited = came.wait_timeout_while(connections.lock().unwrap(), second, is_missing);
+    waited.unwrap().0.remove(token)
 }
 
 /// Waits for bytes, or until the connection's next timeout.

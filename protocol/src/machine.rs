@@ -29,4 +29,10 @@ pub trait Machine {
 
     /// Whether the connection is over: nothing more will come out, and the transport should be closed.
     fn is_closed(&self) -> bool;
+
+    /// Whether the transport that it runs over is of any use to it. False without being closed while it waits for another one, as a
+    /// [`Connection`](crate::Connection) does that is to be resumed: the transport is then to be dropped, and the machine kept.
+    fn wants_transport(&self) -> bool {
+        !self.is_closed()
+    }
 }

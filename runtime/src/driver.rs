@@ -35,6 +35,9 @@ use std::{
 /// with unread input makes the kernel reset the connection, and the peer would lose the final frame. All of this takes
 /// no longer than [`linger`](DriverConfig::linger).
 ///
+/// When the machine [has no more use](Machine::wants_transport) for this stream but is not closed, the owner is polled a last time
+/// as well, and the stream is dropped as it is.
+///
 /// # Errors
 ///
 /// The first error of the transport, unless it came after the machine was closed and everything was written. The
@@ -99,6 +102,8 @@ pub enum DriveEnd {
     Closed,
     /// The peer did not take what was left, or did not end its direction, within the bounds.
     LingerExpired,
+    /// The machine waits for another transport: to go on, [`drive`] it over that. Nothing was written or waited for on this one.
+    Suspended,
 }
 
 /// The bounds of one driver. In counts, 0 is taken as 1.
@@ -214,6 +219,10 @@ where
         };
         if self.machine.is_closed() {
             return self.begin_close(cx, now);
+        }
+        if !self.machine.wants_transport() {
+            self.owner.poll(cx, now, self.machine);
+            return Pass::End(self.failure.take().map_or(Ok(DriveEnd::Suspended), Err));
         }
         if wrote || read { Pass::Progress } else { Pass::Idle }
     }

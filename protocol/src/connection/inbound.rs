@@ -91,7 +91,7 @@ impl Connection {
                 Ok(()) => self.on_setup(now, setup),
                 Err(violation) => self.on_violation(now, violation),
             },
-            Body::Resume { version, .. } if version != Version::V1_0 => {
+            Body::Resume { version, .. } if ![Version::V1_0, SWAPPED].contains(&version) => {
                 self.on_violation(now, Violation::UnsupportedVersion(version));
             }
             Body::Resume {
@@ -291,3 +291,6 @@ fn opens_stream(frame_type: FrameType) -> bool {
         | FrameType::Setup => false,
     }
 }
+
+/// What rsocket-js 1.0 has in RESUME: its connector mixes up the two numbers. Its SETUP had them right.
+const SWAPPED: Version = Version { major: 0, minor: 1 };

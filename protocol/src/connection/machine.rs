@@ -114,6 +114,10 @@ impl Machine for Connection {
     fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }
+
+    fn wants_transport(&self) -> bool {
+        !self.is_closed() && !self.is_suspended()
+    }
 }
 
 impl Connection {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::connection::{RequestError, ResumeConfig, ResumeError, ResumeRequest, TimerReason};
+use crate::frame::Version;
 
 const TOKEN: &str = "token";
 
@@ -13,7 +14,7 @@ fn setup() -> Setup {
 
 fn resume(server_position: u64, client_position: u64) -> Frame {
     Frame::on_connection(Body::Resume {
-        version: crate::frame::Version::V1_0,
+        version: Version::V1_0,
         token: TOKEN.into(),
         last_received_server_position: server_position,
         first_available_client_position: client_position,
@@ -391,4 +392,45 @@ fn a_lease_does_not_outlive_its_transport() {
     suspended_client(&mut talk);
     let refused = talk.connection.fire_and_forget(Payload::default());
     assert_eq!(refused, Err(RequestError::NoLease));
+
+/// rsocket-js 1.0 has the two numbers of the version the wrong way round, in RESUME alone.
+#[test]
+fn resume_of_a_version_written_backwards_is_taken_and_of_another_is_refused() {
+    let resume_of = |major, minor| {
+        let Body::Resume {
+            token,
+            last_received_server_position,
+            first_available_client_position,
+            ..
+        } = resume(7, 0).body
+        else {
+            panic!()
+        };
+        Frame::on_connection(Body::Resume {
+            version: Version { major, minor },
+            token,
+            last_received_server_position,
+            first_available_client_position,
+        })
+    };
+    let mut talk = Talk::listening(config());
+    talk.hears([resume_of(0, 1)]);
+    talk.tells([Event::ResumeReceived { request: request_of(TOKEN, 7, 0) }]);
+
+    for (major, minor) in [(1, 1), (0, 2), (2, 0)] {
+        let mut talk = Talk::listening(config());
+        talk.hears([resume_of(major, minor)]);
+        let version = Version { major, minor };
+        talk.ends_by(Violation::UnsupportedVersion(version), ErrorCode::INVALID_SETUP);
+    }
+}
+
+#[test]
+fn a_suspended_connection_wants_no_transport_until_it_is_to_be_resumed() {
+    let mut talk = Talk::client_with(config(), setup());
+    assert!(talk.connection.wants_transport());
+    suspended_client(&mut talk);
+    assert!(!talk.connection.wants_transport() && !talk.connection.is_closed());
+    talk.connection.resume(talk.now);
+    assert!(talk.connection.wants_transport());
 }

@@ -195,3 +195,51 @@ fn a_peer_that_is_gone_when_we_close_is_no_error() {
     run(&mut [&mut task]);
     assert_eq!(task.output().unwrap().0.unwrap(), DriveEnd::Closed);
 }
+
+#[test]
+fn a_machine_that_waits_for_another_transport_gives_this_one_up() {
+    let runtime = Virtual::new();
+    let (near, far) = duplex(1000);
+    let toy = Toy { resumable: true, ..Toy::new() };
+    let (mut task, desk) = start(&runtime, near, toy, DriverConfig::default());
+    far.outgoing.push(&encode(b"before the end"));
+    far.outgoing.end();
+    run(&mut [&mut task]);
+    let (end, mut toy) = task.output().unwrap();
+    assert_eq!(end.unwrap(), DriveEnd::Suspended);
+    assert_eq!(desk.lock().events, [&b"before the end"[..]]);
+    assert!(!desk.lock().saw_closed);
+
+    let (near, far) = duplex(1000);
+    toy.suspended = false;
+    toy.out.push_back(b"here again".to_vec());
+    let (mut task, _desk) = start(&runtime, near, toy, DriverConfig::default());
+    run(&mut [&mut task]);
+    assert_eq!(far.incoming.take(), encode(b"here again"));
+    assert!(task.output().is_none());
+}
+
+#[test]
+fn an_owner_can_take_the_transport_from_a_machine() {
+    let (near, far) = duplex(1000);
+    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    run(&mut [&mut task]);
+    desk.command(|toy| toy.suspended = true);
+    run(&mut [&mut task]);
+    assert_eq!(task.output().unwrap().0.unwrap(), DriveEnd::Suspended);
+    assert!(far.incoming.take().is_empty(), "there is nothing to say");
+    assert!(far.incoming.has_ended(), "the stream is dropped");
+}
+
+#[test]
+fn a_transport_that_failed_is_reported_also_where_the_machine_waits_for_another() {
+    let (near, far) = duplex(1000);
+    let toy = Toy { resumable: true, ..Toy::new() };
+    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    run(&mut [&mut task]);
+    far.outgoing.fail(io::ErrorKind::ConnectionReset);
+    run(&mut [&mut task]);
+    let (end, toy) = task.output().unwrap();
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    assert!(toy.suspended && !desk.lock().saw_closed);
+}

@@ -25,6 +25,9 @@ pub(super) struct Toy {
     pub(super) eof: bool,
     /// Goes on after the peer's end.
     pub(super) half_open: bool,
+    /// Waits for another transport after the end of this one.
+    pub(super) resumable: bool,
+    pub(super) suspended: bool,
     pub(super) closing: bool,
     pub(super) closed: bool,
 }
@@ -62,7 +65,8 @@ impl Machine for Toy {
 
     fn handle_eof(&mut self, _: Instant) {
         self.eof = true;
-        self.closed = !self.half_open;
+        self.suspended = self.resumable;
+        self.closed = !self.half_open && !self.resumable;
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -71,7 +75,7 @@ impl Machine for Toy {
     }
 
     fn poll_transmit(&mut self, _: Instant, output: &mut BytesMut) -> bool {
-        if self.closed {
+        if self.closed || self.suspended {
             return false;
         }
         let Some(frame) = self.out.pop_front() else {
@@ -93,6 +97,10 @@ impl Machine for Toy {
 
     fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    fn wants_transport(&self) -> bool {
+        !self.closed && !self.suspended
     }
 }
 

@@ -1,0 +1,38 @@
+"""rsocket-java as a general peer: every interaction, fragments, leases and resumption, in both roles."""
+
+from case import case
+from peers.general_checks import LEASE, OUR_LEASE, RESUME, general, passes, was_told
+from peers.general_java import java_client, java_server
+from peers.general_ours import example_server, our_client, our_server
+from variant import PLAIN, TCP
+
+ALL = ("--lease", "true", "--resume", "true")
+
+
+@case("general/java-server", ("our_peer", "java_general"), java_passes=False, transports=PLAIN)
+def server(bench):
+    whole = java_server(bench, "--lease", "5", "--resume", "true")
+    passes(our_client(bench, whole, "--mtu", "0", "--mtu", "64", "--lease", "--resume"), general(0, 64) + OUR_LEASE + RESUME)
+    was_told(whole.process)
+    # Its answers come in fragments as well.
+    fragments = java_server(bench, "--mtu", "64", "--lease", "5", "--resume", "true")
+    passes(our_client(bench, fragments, "--mtu", "1000", "--resume"), general(1000) + RESUME)
+
+
+@case("general/java-client", ("our_peer", "java_general"), java_passes=False, transports=PLAIN)
+def client(bench):
+    ours = our_server(bench, "--mtu", "64")
+    passes(java_client(bench, ours, "--mtu", "0", "--mtu", "64", *ALL), general(0, 64) + LEASE + RESUME)
+    was_told(ours.process)
+
+
+@case("examples/echo-std/java-client", ("echo_std", "java_general"), java_passes=False, transports=TCP)
+def echo_std(bench):
+    example = example_server(bench, "echo_std")
+    # Its leases are never used up, so that none is waited for.
+    passes(java_client(bench, example, "--mtu", "64", "--resume", "true"), general(64) + RESUME)
+
+
+@case("examples/echo-mio/java-client", ("echo_mio", "java_general"), java_passes=False, transports=TCP)
+def echo_mio(bench):
+    passes(java_client(bench, example_server(bench, "echo_mio"), "--mtu", "64"), general(64))

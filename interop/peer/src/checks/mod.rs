@@ -1,0 +1,168 @@
+//! What an echo server has to do.
+
+mod channels;
+mod leases;
+mod requests;
+mod resumption;
+mod streams;
+
+use crate::desk::{Desk, pattern};
+use bytes::Bytes;
+use prometheus_rsocket_protocol::Payload;
+use prometheus_rsocket_protocol::connection::{Event, StreamFailure};
+use prometheus_rsocket_protocol::frame::{ErrorCode, StreamId};
+use prometheus_rsocket_runtime::{Runtime, timeout};
+use std::future::Future;
+use std::ops::AddAssign;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// One check, by its name. It fails with what was wrong.
+pub(crate) struct Check {
+    pub(crate) name: String,
+    run: Box<dyn FnOnce(Desk) -> Running>,
+}
+
+type Running = Pin<Box<dyn Future<Output = Outcome>>>;
+type Outcome = Result<(), String>;
+
+impl Check {
+    fn new<F: Future<Output = Outcome> + 'static>(
+        name: impl Into<String>,
+        run: impl FnOnce(Desk) -> F + 'static,
+    ) -> Self {
+        Self { name: name.into(), run: Box::new(|desk| Box::pin(run(desk))) }
+    }
+}
+
+/// How many checks went well, and how many did not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// Those for any server.
+pub(crate) fn general() -> Vec<Check> {
+    let mut checks = requests::all();
+    checks.extend(streams::all());
+    checks.extend(channels::all());
+    checks
+}
+
+/// Those for a server that grants leases of less than 20 requests.
+pub(crate) fn lease() -> Vec<Check> {
+    leases::all()
+}
+
+/// Those for a server that resumes.
+pub(crate) fn resume() -> Vec<Check> {
+    resumption::all()
+}
+
+/// Runs checks one after the other, and reports each.
+pub(crate) async fn run_all<R: Runtime>(
+    runtime: R,
+    desk: Desk,
+    prefix: String,
+    checks: Vec<Check>,
+) -> Report {
+    let mut report = Report::default();
+    for check in checks {
+        let running = (check.run)(desk.clone());
+        let outcome = timeout(&runtime, runtime.now() + LIMIT, running).await;
+        let name = check.name;
+        match outcome.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}"))) {
+            Ok(()) => {
+                println!("ok {prefix}{name}");
+                report.passed += 1;
+            }
+            Err(why) => {
+                println!("FAILED {prefix}{name}: {why}");
+                report.failed += 1;
+                desk.forget();
+            }
+        }
+    }
+    report
+}
+
+/// Asks, and waits for the answer.
+async fn ask(desk: &Desk, payload: Payload) -> Result<Payload, String> {
+    let stream_id = desk.run(|connection, _| connection.request_response(payload)).await;
+    match desk.event(stream_id.map_err(|error| error.to_string())?).await {
+        Event::Response { payload: Some(payload), .. } => Ok(payload),
+        event => Err(format!("instead of an answer: {}", describe(&event))),
+    }
+}
+
+/// Whatever the server had to say to what was sent before has come after this, as it answers in turn. Nothing may have come for
+/// `stream_id`.
+async fn nothing_came(desk: &Desk, stream_id: StreamId) -> Outcome {
+    for _ in 0..2 {
+        let answer = ask(desk, Payload::from_data("ping")).await?;
+        desk.expect("an answer", &answer, &Payload::from_data("ping"))?;
+    }
+    match desk.try_event(stream_id) {
+        None => Ok(()),
+        Some(event) => Err(format!("nothing should have come: {}", describe(&event))),
+    }
+}
+
+impl Desk {
+    /// A payload has come back as it was sent; without metadata where the server is known for that.
+    fn expect(&self, what: &str, found: &Payload, wanted: &Payload) -> Outcome {
+        let metadata = wanted.metadata.clone().filter(|_| !self.loses_metadata());
+        let wanted = Payload { metadata, ..wanted.clone() };
+        if *found == wanted {
+            return Ok(());
+        }
+        Err(format!("{what} is {}, not {}", sizes(found), sizes(&wanted)))
+    }
+}
+
+/// The stream is ended by APPLICATION_ERROR.
+async fn rejected(desk: &Desk, stream_id: StreamId) -> Outcome {
+    loop {
+        match desk.event(stream_id).await {
+            Event::RequestFailed { error: StreamFailure::Error { code, .. }, .. }
+                if code == ErrorCode::APPLICATION_ERROR =>
+            {
+                return Ok(());
+            }
+            // rsocket-java says of a channel first that it takes no more.
+            Event::CreditReceived { .. } | Event::SendingCanceled { .. } => {}
+            event => return Err(format!("instead of a rejection: {}", describe(&event))),
+        }
+    }
+}
+
+fn sizes(payload: &Payload) -> String {
+    let metadata = payload.metadata.as_ref().map(Bytes::len);
+    format!("a payload of {} bytes, metadata {metadata:?}", payload.data.len())
+}
+
+/// An event, without what it carries where that is long.
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Payload { payload, .. } | Event::Response { payload: Some(payload), .. } => {
+            sizes(payload)
+        }
+        Event::RequestFailed { error, .. } => format!("the request failed: {error}"),
+        event => format!("{event:?}"),
+    }
+}
+
+fn payload(data_len: usize, metadata_len: Option<usize>) -> Payload {
+    Payload { metadata: metadata_len.map(pattern), data: pattern(data_len) }
+}
+
+/// Of a single check.
+const LIMIT: Duration = Duration::from_secs(15);
