@@ -114,7 +114,7 @@ impl Connection {
     fn on_setup(&mut self, now: Instant, setup: Setup) {
         self.keepalive = Some(KeepAlive::server(now, &setup, &self.config));
         self.leases = setup.lease.then(Leases::default);
-        let resumption = |token: &Bytes| Resumption::new(token.clone(), &self.config);
+        let resumption = |token: &Bytes| Resumption::new(token, &self.config);
         self.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
         self.phase = Phase::Open;
         self.push_event(Event::SetupReceived { setup });

@@ -149,7 +149,7 @@ impl Connection {
         let mut connection = Self::new(Role::Client, config, Phase::Open);
         connection.keepalive = Some(KeepAlive::client(now, &setup, &connection.config));
         connection.leases = setup.lease.then(Leases::default);
-        let resumption = |token: &Bytes| Resumption::new(token.clone(), &connection.config);
+        let resumption = |token: &Bytes| Resumption::new(token, &connection.config);
         connection.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
         let frame = Frame::on_connection(Body::Setup(setup));
         connection.check_frame(&frame)?;

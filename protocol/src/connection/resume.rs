@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResumeConfig {
-    /// Bytes of sent frames that are kept until the peer has them; 1 MiB by default. Of more, the oldest are forgotten, and
-    /// the connection cannot be resumed from before them. The last frame alone may exceed it.
+    /// Bytes of sent frames that are kept until the peer has them; 1 MiB by default. Each frame counts for 64 at least. Of more, the
+    /// oldest are forgotten, and the connection cannot be resumed from before them. The last frame alone may exceed it.
     pub max_stored: usize,
     /// How long the connection waits for a new transport; 2 minutes by default.
     pub timeout: Duration,
@@ -75,6 +75,8 @@ pub(super) struct Resumption {
     /// Frames that were sent and may have to be sent again.
     stored: VecDeque<Bytes>,
     stored_len: usize,
+    /// What they count as against the limit.
+    stored_cost: usize,
     /// Where `stored` begins.
     first: u64,
     /// How many of `stored` are not to be sent again; the rest goes out before anything new.
@@ -84,10 +86,13 @@ pub(super) struct Resumption {
 }
 
 impl Resumption {
-    pub(super) fn new(token: Bytes, config: &Config) -> Self {
+    /// The token is copied: a slice would keep the buffer alive that it came in.
+    pub(super) fn new(token: &[u8], config: &Config) -> Self {
+        let token = Bytes::copy_from_slice(token);
         let config = config.resume.clone().unwrap_or_default();
         let stored = VecDeque::new();
-        Self { token, config, stored, stored_len: 0, first: 0, sent: 0, received: 0 }
+        let (stored_len, stored_cost) = (0, 0);
+        Self { token, config, stored, stored_len, stored_cost, first: 0, sent: 0, received: 0 }
     }
 
     /// Where what was sent ends.
@@ -110,8 +115,9 @@ impl Resumption {
     pub(super) fn store(&mut self, frame: &[u8]) {
         self.stored.push_back(Bytes::copy_from_slice(frame));
         self.stored_len += frame.len();
+        self.stored_cost += cost(frame);
         self.sent += 1;
-        while self.stored_len > self.config.max_stored && self.stored.len() > 1 {
+        while self.stored_cost > self.config.max_stored && self.stored.len() > 1 {
             self.forget_first();
         }
     }
@@ -152,10 +158,16 @@ impl Resumption {
     fn forget_first(&mut self) {
         if let Some(frame) = self.stored.pop_front() {
             self.stored_len -= frame.len();
+            self.stored_cost -= cost(&frame);
             self.first += frame.len() as u64;
             self.sent = self.sent.saturating_sub(1);
         }
     }
+}
+
+/// What it takes to store a frame: as much as its bytes, or, of a short one, more than they.
+fn cost(frame: &[u8]) -> usize {
+    frame.len().max(64)
 }
 
 /// Whether frames of a type count (Protocol.md, "Implied Position"). An ERROR on stream 0 ends the connection.

@@ -3,6 +3,8 @@
 mod contract;
 mod frames;
 mod heard;
+mod known_faults;
 mod model;
+mod talk;
 mod vectors;
 mod world;

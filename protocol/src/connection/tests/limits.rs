@@ -2,6 +2,7 @@ use super::*;
 use crate::connection::outbound::Outbound;
 use crate::connection::stream_ids::StreamIds;
 use crate::connection::{Framing, RequestError, ResumeConfig, Role, StreamError};
+use proptest::prelude::*;
 
 #[test]
 fn requests_of_ours_are_counted() {
@@ -204,6 +205,29 @@ fn ids_start_again_at_the_top_and_skip_those_in_use() {
         assert!(ids.was_taken(id(first + 100)));
         ids.skip_to(last);
         assert_eq!(ids.take(|taken| taken == id(last)), id(first));
+    }
+}
+
+proptest! {
+    /// Of the faults that other implementations had (`tests/it/known_faults`): rsocket-java #666, #667; rsocket-js #40.
+    #[test]
+    fn row_12_ids_wrap_and_skip_those_in_use(
+        is_client in any::<bool>(),
+        before in 0_u32..20,
+        // By their place around the last id.
+        in_use in proptest::collection::btree_set(0_u32..40, 0..40),
+    ) {
+        let role = if is_client { Role::Client } else { Role::Server };
+        let (first, last) = if is_client { (1, 0x7fff_ffff) } else { (2, 0x7fff_fffe) };
+        // The specification's order: up by two, and from the first again after the last.
+        let order: Vec<_> =
+            (last - 38..=last).step_by(2).chain((first..).step_by(2)).take(40).map(id).collect();
+        let taken: Vec<_> = in_use.iter().map(|nth| order[*nth as usize]).collect();
+        let mut ids = StreamIds::new(role);
+        ids.skip_to(order[before as usize].get());
+        for expected in order[before as usize..].iter().filter(|id| !taken.contains(id)) {
+            prop_assert_eq!(ids.take(|id| taken.contains(&id)), *expected);
+        }
     }
 }
 

@@ -131,7 +131,7 @@ fn a_keepalive_tells_what_needs_not_be_kept() {
 
 #[test]
 fn only_so_much_is_kept_to_be_sent_again() {
-    let resume = Some(ResumeConfig { max_stored: 14, ..ResumeConfig::default() });
+    let resume = Some(ResumeConfig { max_stored: 2 * 64 + 63, ..ResumeConfig::default() });
     let mut talk = Talk::server_after(Config { resume, ..Config::default() }, setup());
     for stream_id in [1, 3, 5] {
         talk.hears([request(stream_id, "a")]);
