@@ -2,5 +2,6 @@
 
 mod contract;
 mod frames;
+mod metadata;
 mod vectors;
 mod world;
