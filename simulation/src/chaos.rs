@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::scraper::{Manner, Scraper};
 use crate::strangers;
-use crate::world::{AFTER_PUSH, ILL_MANNERED, World};
+use crate::world::{AFTER_PUSH, ILL_MANNERED, SCRAPER_LATENCY, World};
 use fastrand::Rng;
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_runtime::sim::{SimHost, Strike};
@@ -106,7 +106,7 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     let (scrapes, gzip) = (rng.u8(..3) > 0, rng.bool());
     let leaving = match rng.u8(..4) {
         0 => Some(Manner::LeavingAtOnce),
-        1 => Some(Manner::Leaving(Duration::from_millis(rng.u64(50..1_500)))),
+        1 | 2 => Some(Manner::Leaving(Duration::from_millis(rng.u64(50..1_500)))),
         _ => None,
     };
     if matches!(leaving, Some(Manner::Leaving(_))) {
@@ -120,6 +120,8 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
             host.spawn(async move {
                 if let Some(manner) = leaving {
                     Scraper::new(&scraping, AFTER_PUSH).scrape(gzip, manner).await;
+                    // Until the proxy has heard of it.
+                    scraping.sleep(&scraping.scrapers[AFTER_PUSH], SCRAPER_LATENCY * 3).await;
                 }
                 Scraper::new(&scraping, AFTER_PUSH).scrape(gzip, Manner::Prompt).await;
             });

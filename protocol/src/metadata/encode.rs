@@ -3,7 +3,8 @@ use bytes::BytesMut;
 
 /// Metadata of an extension that can be written: by itself, or as an entry of composite metadata.
 ///
-/// Nothing is copied on the way but the values, once, into `out`.
+/// Nothing is copied on the way but the values, once, into `out`. Only the types of this module are such; metadata of another
+/// MIME type is an [`Entry`](super::Entry).
 pub trait Metadata: Content {
     /// Appends the metadata by itself: what a frame's metadata is if the connection's metadata MIME type is this one.
     ///

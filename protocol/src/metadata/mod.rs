@@ -1,7 +1,7 @@
 //! The metadata extensions of RSocket (`Extensions/` of its specification): values, and their bytes.
 //!
-//! What a connection's metadata *is* says its SETUP, as a MIME type. Each reader here takes the bytes of one MIME type; with
-//! composite metadata, that of the whole is [`MimeId::COMPOSITE_METADATA`], and each entry has its own.
+//! What all metadata of a connection is, its SETUP says, as a MIME type in text ([`MimeId::name`]). Each reader here takes the
+//! bytes of one MIME type. With composite metadata, [`MimeId::COMPOSITE_METADATA`], each entry has a MIME type of its own.
 //!
 //! | MIME type | written by | read by |
 //! |---|---|---|
@@ -12,9 +12,10 @@
 //! | [`MimeId::ACCEPT_MIME_TYPES`] | [`AcceptMimeTypes`] | [`MimeTypes`] |
 //! | [`MimeId::TRACING_ZIPKIN`] | [`Tracing`] | [`Tracing::decode`] |
 //!
-//! Readers copy nothing: texts and contents are counted slices of the input, or borrow from it, and keep its buffer alive. They
-//! read lists one item at a time, keep no state that grows with the input, and fail with a [`DecodeError`] that says where.
-//! Ids that are not in the specification's tables are ids all the same, to be skipped or passed on.
+//! Readers copy nothing: texts and contents are counted slices of the input, or borrow from it, and keep its buffer alive.
+//! Lists are read one item at a time, with no state that grows with the input. A [`DecodeError`] says which field is wrong,
+//! and where. Ids that are not in the specification's tables are ids all the same, to be skipped or passed on. Whether
+//! metadata is *allowed* in the frame that brought it is not judged here.
 //!
 //! ```
 //! use bytes::BytesMut;

@@ -24,6 +24,24 @@ fn an_executor_that_the_caller_runs_will_do() {
 }
 
 #[test]
+fn all_is_dropped_when_block_on_returns() {
+    let (alive, dropped) = channel::bounded::<()>(1);
+    let run = |runtime: Smol| async move {
+        for _ in 0..100 {
+            let alive = alive.clone();
+            runtime.spawn(async move {
+                let _alive = alive;
+                loop {
+                    future::yield_now().await;
+                }
+            });
+        }
+    };
+    Smol::block_on(Some(2), run).unwrap();
+    assert!(dropped.is_closed());
+}
+
+#[test]
 fn addresses_are_tried_in_turn() {
     let (dialled, none) = smol::block_on(async {
         let runtime = Smol::on(&Arc::new(Executor::new()));

@@ -102,6 +102,18 @@ pub async fn an_accept_that_is_dropped_loses_no_connection<L: Leaf>(runtime: L::
     let (mut far, _) = listener.accept().await.unwrap();
     near.write_all(b"x").await.unwrap();
     far.read_exact(&mut [0]).await.unwrap();
+
+    // One that is polled when there is a connection either has it or leaves it.
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        open.push(dial::<L>(&runtime, address).await.unwrap());
+    }
+    while open.len() < 20 {
+        match poll_once(listener.accept()).await {
+            Some(accepted) => open.push(accepted.unwrap().0),
+            None => pause::<L>(&runtime, 1).await,
+        }
+    }
 }
 
 pub async fn a_connect_that_is_dropped_does_no_harm<L: Leaf>(runtime: L::Runtime) {

@@ -132,6 +132,18 @@ pub async fn a_read_that_is_dropped_loses_nothing<L: Leaf>(runtime: L::Runtime) 
         assert_eq!(far.read(&mut buf).await.unwrap(), 1);
         assert_eq!(buf[0], byte);
     }
+    // One that is polled when there are bytes either has them or leaves them.
+    let sent = pattern(100);
+    near.write_all(&sent).await.unwrap();
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let mut buf = [0; 3];
+        match poll_once(far.read(&mut buf)).await {
+            Some(len) => received.extend_from_slice(&buf[..len.unwrap()]),
+            None => pause::<L>(&runtime, 1).await,
+        }
+    }
+    assert!(received == sent);
 }
 
 /// The writer goes on when the reader does.

@@ -9,7 +9,7 @@ use prometheus_rsocket_protocol::frame::StreamId;
 use std::collections::VecDeque;
 
 pub(super) fn all() -> Vec<Check> {
-    let small = |number: usize| payload(number, (number % 2 == 0).then_some(number / 2));
+    let small = |number: usize| payload(number, number.is_multiple_of(2).then_some(number / 2));
     let long = |number: usize| payload(20_000 + number, Some(number * 100));
     vec![
         Check::new("channel/one-at-a-time", move |desk| {

@@ -392,6 +392,7 @@ fn a_lease_does_not_outlive_its_transport() {
     suspended_client(&mut talk);
     let refused = talk.connection.fire_and_forget(Payload::default());
     assert_eq!(refused, Err(RequestError::NoLease));
+}
 
 /// rsocket-js 1.0 has the two numbers of the version the wrong way round, in RESUME alone.
 #[test]
