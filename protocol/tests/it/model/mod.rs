@@ -186,6 +186,11 @@ impl Model {
         self.streams.iter().map(|(id, life)| (*id, life.half(life.me()).unwrap_or(0)))
     }
 
+    /// Whether a stream that is open is for one response.
+    pub(crate) fn is_answer(&self, id: StreamId) -> Option<bool> {
+        Some(self.streams.get(&id)?.interaction? == table::Interaction::Response)
+    }
+
     /// How many requests the peer takes.
     pub(crate) fn lease_left(&self, now: Instant) -> u32 {
         self.leases.map_or(u32::MAX, |leases| leases.received.left_at(now))

@@ -166,6 +166,11 @@ impl Side {
         let Some((id, known)) = self.nth(nth) else { return };
         let is_answer = known.kind == Ask::Response;
         let payload = if is_answer { known.asked.clone() } else { payload };
+        // A peer may have cancelled it and asked for something else under the same id, of which the owner has not heard.
+        let is_answer = match &self.model {
+            Some(model) => model.is_answer(id).unwrap_or(is_answer),
+            None => is_answer,
+        };
         let complete = is_last || is_answer;
         let signal = if complete { Signal::NextComplete } else { Signal::Next };
         let (complete, next) = (is_last, true);
