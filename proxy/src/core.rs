@@ -171,6 +171,7 @@ impl<R: Runtime> Core<R> {
         };
         let mut websocket = WebSocketConfig::default();
         websocket.max_message_len = self.config.max_frame_bytes;
+        websocket.max_first_len = connection::Config::default().max_setup_len;
         UpgradeConfig { path: self.config.websocket_path.clone(), hint, websocket }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Decoder {
     /// Ours, not the peer's.
     role: Role,
     max_message_len: usize,
+    /// The same for the next message if it comes in fragments.
+    max_joined_len: usize,
     raw: Raw,
     state: State,
     /// What came of a message in fragments, after room for its prefix.
@@ -62,9 +64,11 @@ pub(super) enum Decoded {
 
 impl Decoder {
     pub(super) fn new(role: Role, config: &WebSocketConfig) -> Self {
+        let max_message_len = config.max_message_len.min(MAX_RECEIVED_FRAME);
         Self {
             role,
-            max_message_len: config.max_message_len.min(MAX_RECEIVED_FRAME),
+            max_message_len,
+            max_joined_len: config.max_first_len.min(max_message_len),
             raw: Raw { bytes: [0; RAW_LEN], start: 0, end: 0 },
             state: State::Boundary,
             fragments: None,
@@ -200,16 +204,16 @@ impl Decoder {
             OpCode::Control(_) if !header.is_final => return Err(Violation::FragmentedControl),
             OpCode::Control(_) if len > CONTROL_MAX => return Err(Violation::LongControl),
             OpCode::Control(_) => {}
-            OpCode::Data(data) => self.check_data(data, len)?,
+            OpCode::Data(data) => self.check_data(data, header.is_final, len)?,
         }
         // Within the limits that were just checked, so it fits.
-        let left = usize::try_from(len).map_err(|_| self.too_long(len))?;
+        let left = usize::try_from(len).map_err(|_| too_long(len, self.max_message_len))?;
         let payload = Payload { left, mask: header.mask.take().map(Mask::new) };
         let header_len = cursor.get_ref().len() - cursor.remaining();
         Ok(Some(Head { header, header_len, payload }))
     }
 
-    fn check_data(&self, data: Data, len: u64) -> Result<(), Violation> {
+    fn check_data(&self, data: Data, is_final: bool, len: u64) -> Result<(), Violation> {
         let before = match (data, &self.fragments) {
             (Data::Text, _) => return Err(Violation::Text),
             (Data::Binary, None) => 0,
@@ -219,11 +223,9 @@ impl Decoder {
             (Data::Reserved(code), _) => return Err(Violation::Opcode(code)),
         };
         let sum = len.saturating_add(before as u64);
-        if sum > self.max_message_len as u64 { Err(self.too_long(sum)) } else { Ok(()) }
-    }
-
-    fn too_long(&self, len: u64) -> Violation {
-        Violation::TooLong { len, limit: self.max_message_len }
+        let is_fragment = !is_final || data == Data::Continue;
+        let limit = if is_fragment { self.max_joined_len } else { self.max_message_len };
+        if sum > limit as u64 { Err(too_long(sum, limit)) } else { Ok(()) }
     }
 
     /// Goes over to the payload of a data frame.
@@ -231,6 +233,7 @@ impl Decoder {
         self.raw.consume(head.header_len);
         let payload = head.payload;
         self.state = if head.header.is_final && data != Data::Continue {
+            self.max_joined_len = self.max_message_len;
             State::Message { prefix: prefix(payload.left), given: 0, payload }
         } else {
             self.fragments.get_or_insert_with(|| BytesMut::zeroed(PREFIX_LEN));
@@ -273,6 +276,7 @@ impl Decoder {
         }
         self.state = match self.fragments.take_if(|_| last) {
             Some(mut message) => {
+                self.max_joined_len = self.max_message_len;
                 let prefix = prefix(message.len() - PREFIX_LEN);
                 copy(&prefix, &mut message);
                 State::Joined(message)
@@ -329,6 +333,10 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let len = from.len().min(to.len());
     to[..len].copy_from_slice(&from[..len]);
     len
+}
+
+fn too_long(len: u64, limit: usize) -> Violation {
+    Violation::TooLong { len, limit }
 }
 
 fn prefix(len: usize) -> [u8; PREFIX_LEN] {

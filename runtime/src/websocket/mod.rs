@@ -17,7 +17,7 @@
 //! - while idle, the value itself: some 400 bytes and nothing on the heap;
 //! - 16 KiB that are written and not yet taken by the stream, and one pong;
 //! - a message that comes in fragments, until its last one: [`max_message_len`](WebSocketConfig::max_message_len)
-//!   bytes, in a buffer that grows by doubling.
+//!   bytes, in a buffer that grows by doubling; of the first message [`max_first_len`](WebSocketConfig::max_first_len).
 //!
 //! That is why tungstenite's own `WebSocket` is not used, only its header codec and handshake: it holds each
 //! message in both directions, keeps the memory of the longest for as long as the connection lives, and reports an
@@ -46,10 +46,14 @@ pub struct WebSocketConfig {
     /// The longest message to accept, in bytes; over several fragments, their sum. More than 16,777,215, which is
     /// all that a frame's prefix can tell, is taken as that.
     pub max_message_len: usize,
+    /// The longest first message to accept if it comes in fragments, in bytes; not more than
+    /// [`max_message_len`](Self::max_message_len). A server has not heard then who its peer is, and has to hold all of it to hand
+    /// it on. One in a single frame is not held, and is refused by who reads it.
+    pub max_first_len: usize,
 }
 
 impl Default for WebSocketConfig {
     fn default() -> Self {
-        Self { max_message_len: MAX_RECEIVED_FRAME }
+        Self { max_message_len: MAX_RECEIVED_FRAME, max_first_len: MAX_RECEIVED_FRAME }
     }
 }

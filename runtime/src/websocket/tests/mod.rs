@@ -37,7 +37,7 @@ fn open_with(role: Role, config: &WebSocketConfig) -> (WebSocket<Duplex>, Duplex
 }
 
 fn limited(max_message_len: usize) -> WebSocketConfig {
-    WebSocketConfig { max_message_len }
+    WebSocketConfig { max_message_len, ..WebSocketConfig::default() }
 }
 
 /// A frame as it is on the wire, masked if it goes to a server.

@@ -107,6 +107,32 @@ fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
 }
 
 #[test]
+fn the_first_message_may_be_shorter_if_it_comes_in_fragments() {
+    let first_of = |len: usize| {
+        let config = WebSocketConfig { max_first_len: 100, ..limited(1000) };
+        let (socket, far) = open_with(Role::Server, &config);
+        far.outgoing.push(&frame(Role::Server, BINARY_MORE, &vec![1; 50]));
+        far.outgoing.push(&frame(Role::Server, LAST, &vec![1; len - 50]));
+        (socket, far)
+    };
+    let (mut socket, far) = first_of(101);
+    let (_, error) = refused(&mut socket, &far, 100);
+    assert!(error.to_string().contains("of 101 bytes or more is over the limit of 100"), "{error}");
+
+    let (mut socket, far) = first_of(100);
+    assert_eq!(read(&mut socket, 100).0, prefixed(&[1; 100]));
+    let long = [frame(Role::Server, BINARY_MORE, &[2; 900]), frame(Role::Server, LAST, &[2; 100])];
+    far.outgoing.push(&long.concat());
+    assert_eq!(read(&mut socket, 100).0, prefixed(&[2; 1000]));
+
+    // Nothing of one in a single frame has to be held.
+    let config = WebSocketConfig { max_first_len: 100, ..limited(1000) };
+    let (mut socket, far) = open_with(Role::Server, &config);
+    far.outgoing.push(&[frame(Role::Server, BINARY, &[3; 1000]), long.concat()].concat());
+    assert_eq!(read(&mut socket, 100).0, [prefixed(&[3; 1000]), prefixed(&[2; 1000])].concat());
+}
+
+#[test]
 fn the_longest_message_is_what_a_prefix_can_tell() {
     const MAX: usize = 16_777_215;
     for max_message_len in [MAX, usize::MAX] {
