@@ -189,6 +189,10 @@ fn what_is_no_rsocket_on_a_websocket_is_refused_and_disturbs_nobody() {
     // An empty message is no frame.
     assert!(upgrade("/rsocket", b"\x82\x80\0\0\0\0").starts_with(b"HTTP/1.1 101"));
     wait_errors(&world, "not_rsocket", 1.0);
+    // More than a SETUP may have, announced in a fragment: closed with 1009.
+    let answer = upgrade("/rsocket", b"\x02\xff\0\0\0\0\0\x01\0\x01\0\0\0\0");
+    assert!(answer.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xf1]));
+    wait_errors(&world, "websocket", 4.0);
     let scraping = world.scrape();
     app.answer_text("undisturbed 1\n");
     assert_eq!(scraping.text(), "undisturbed 1\n");
