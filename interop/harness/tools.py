@@ -66,6 +66,9 @@ class Tools:
     def echo_mio(self):
         return cargo_program("prometheus-rsocket-protocol", "--example=echo_mio")
 
+    def scrape_std(self):
+        return cargo_program("prometheus-rsocket-protocol", "--example=scrape_std")
+
     # Java
 
     def java_general(self):

@@ -1,9 +1,11 @@
-"""rsocket-java as a general peer: every interaction, fragments, leases and resumption, in both roles."""
+"""rsocket-java as a general peer: every interaction, fragments, leases and resumption, in both roles. And the examples with Java."""
 
 from case import case
+from exposition import orders
 from peers.general_checks import LEASE, OUR_LEASE, RESUME, general, passes, was_told
 from peers.general_java import java_client, java_server
 from peers.general_ours import example_server, our_client, our_server
+from process import check
 from variant import PLAIN, TCP
 
 ALL = ("--lease", "true", "--resume", "true")
@@ -36,3 +38,12 @@ def echo_std(bench):
 @case("examples/echo-mio/java-client", ("echo_mio", "java_general"), java_passes=False, transports=TCP)
 def echo_mio(bench):
     passes(java_client(bench, example_server(bench, "echo_mio"), "--mtu", "64"), general(64))
+
+
+@case("examples/scrape-std/java-client", ("scrape_std", "java_client"), java_passes=False, transports=TCP)
+def scrape_std(bench):
+    """It asks the first application that connects, prints what that says, and ends."""
+    example = example_server(bench, "scrape_std")
+    bench.start_java_client(example, "embedded", 42)
+    check(example.process.wait(60) == 0, "its exit status is 0")
+    check(orders("\n".join(example.process.lines()), "embedded") == 42, "the counter has its value")

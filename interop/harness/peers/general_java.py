@@ -11,4 +11,4 @@ def java_server(bench, *flags):
 
 def java_client(bench, server, *flags):
     command = java(bench.tools.java_general(), "interop.EchoClient")
-    return bench.start("java-client", [*command, "--transport", bench.transport.name, "--port", str(server.port), *flags])
+    return bench.start("java-client", [*command, "--transport", bench.transport.name, "--port", str(server.port(bench.transport)), *flags])

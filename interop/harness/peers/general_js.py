@@ -10,7 +10,7 @@ def js_server(bench, version, *flags):
 
 
 def js_client(bench, version, server, *flags):
-    return bench.start(f"js-{version}-client", command(bench, version, "call", "--port", str(server.port), *flags))
+    return bench.start(f"js-{version}-client", command(bench, version, "call", "--port", str(server.port(bench.transport)), *flags))
 
 
 def command(bench, version, role, *flags):

@@ -6,8 +6,11 @@ class Server:
 
     def __init__(self, process, transport):
         self.process = process
-        self.port = int(process.find(r"^listening on 127\.0\.0\.1:(\d+)$").group(1))
-        self.url = transport.url(self.port)
+        self.listening = int(process.find(r"^listening on 127\.0\.0\.1:(\d+)$").group(1))
+        self.url = transport.url(self.listening)
+
+    def port(self, _transport):
+        return self.listening
 
 
 def our_server(bench, *flags):
