@@ -17,6 +17,19 @@ pub enum Framing {
 ///
 /// What may wait is at least one byte, frame or event, and a time at least a millisecond, whatever is set: with less
 /// nothing would move, or the clock never rest. A time beyond what an `Instant` can say is never.
+///
+/// # Memory
+///
+/// Whatever a peer sends, a connection holds no more than the sum of these, beside the caller's own buffers:
+///
+/// - events: [`max_event_bytes`](Self::max_event_bytes) and one payload, and a few hundred bytes for each of
+///   [`max_events`](Self::max_events) and of the open streams. Payloads that came in one frame are slices of what the caller read: an
+///   event also keeps alive what else was read with it, but no frame of 1 KiB or more that came before it.
+/// - frames to be sent: [`max_queued_output`](Self::max_queued_output), and less than a kilobyte for each of
+///   [`max_queued_frames`](Self::max_queued_frames) and of the open streams;
+/// - payloads that are not whole, in buffers that grow by doubling: [`max_unfinished`](Self::max_unfinished);
+/// - streams: less than a kilobyte for each of twice [`max_open_streams`](Self::max_open_streams);
+/// - frames to be sent again: [`ResumeConfig::max_stored`] and one frame.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

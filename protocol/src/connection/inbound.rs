@@ -187,7 +187,9 @@ impl Connection {
             };
             // A frame may be received that is longer than any to be sent. Its echo is cut: a sign of life all the same.
             let longest = self.config.max_sent_frame() - answer(Bytes::new()).encoded_len();
-            self.outbound.push_control(answer(data.slice(..data.len().min(longest))));
+            // Copied, as it may wait for long: a slice would keep all alive that it was read with.
+            let data = data.get(..longest).unwrap_or(&data);
+            self.outbound.push_control(answer(Bytes::copy_from_slice(data)));
         }
     }
 

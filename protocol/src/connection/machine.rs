@@ -18,7 +18,14 @@ impl Machine for Connection {
         }
         while self.wants_input() {
             match split_frame(input, self.max_received()) {
-                Ok(Some(frame)) => self.on_frame_bytes(now, frame),
+                Ok(Some(frame)) => {
+                    let len = frame.len();
+                    self.on_frame_bytes(now, frame);
+                    // A short frame behind a long one would keep the memory of both. What is copied is no longer than what was taken.
+                    if len >= LONG_FRAME && input.len() <= len {
+                        *input = BytesMut::from(&input[..]);
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => self.on_too_long(now, error),
             }
@@ -168,6 +175,9 @@ impl Connection {
         }
     }
 }
+
+/// From this length on, what comes behind a frame in its buffer is moved out of it.
+const LONG_FRAME: usize = 1024;
 
 fn is_due(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|deadline| deadline <= now)

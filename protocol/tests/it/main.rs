@@ -4,6 +4,7 @@ mod contract;
 mod frames;
 mod heard;
 mod known_faults;
+mod memory;
 mod metadata;
 mod model;
 mod talk;
