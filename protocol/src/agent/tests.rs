@@ -1,4 +1,5 @@
 mod contract;
+mod failures;
 mod push;
 mod scrapes;
 

@@ -1,4 +1,5 @@
 mod random;
+mod session;
 
 use super::*;
 use crate::connection::{self, Connection, Event};

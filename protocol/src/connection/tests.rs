@@ -12,6 +12,7 @@ mod requests;
 mod resumption;
 mod setup;
 mod stream_requests;
+mod texts;
 
 use super::{CloseReason, Config, Connection, Credit, Event, StreamFailure, Violation};
 use crate::frame::{Body, ErrorCode, Frame, FrameType, Setup, StreamId};

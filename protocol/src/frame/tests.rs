@@ -274,3 +274,20 @@ fn assert_refused(frame: &Frame, error: EncodeError) {
     assert_eq!(frame.encode(&mut out), Err(error));
     assert_eq!(out, "before");
 }
+
+#[test]
+fn error_codes_and_types_go_by_their_names() {
+    let names = [1, 2, 3, 4, 0x101, 0x102, 0x201, 0x202, 0x203, 0x204, 0x300]
+        .map(|code| format!("{:?}", ErrorCode(code)));
+    assert_eq!(
+        names.join(" "),
+        "INVALID_SETUP UNSUPPORTED_SETUP REJECTED_SETUP REJECTED_RESUME CONNECTION_ERROR CONNECTION_CLOSE \
+         APPLICATION_ERROR REJECTED CANCELED INVALID 0x300"
+    );
+    let types: Vec<_> = (0..64).filter_map(FrameType::from_code).map(FrameType::name).collect();
+    assert_eq!(
+        types.join(" "),
+        "SETUP LEASE KEEPALIVE REQUEST_RESPONSE REQUEST_FNF REQUEST_STREAM REQUEST_CHANNEL REQUEST_N CANCEL \
+         PAYLOAD ERROR METADATA_PUSH RESUME RESUME_OK EXT"
+    );
+}

@@ -1,0 +1,72 @@
+use super::*;
+use crate::agent::DisconnectReason;
+use crate::frame::Setup;
+
+#[test]
+fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {
+    let mut world = World::new(Config::default());
+    assert!(world.agent.is_closed());
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    world.agent.handle_connect_failed(world.now, "refused");
+    let Some(Event::Disconnected { reason, retry_in }) = world.agent.poll_event() else {
+        panic!("nobody was told")
+    };
+    assert_eq!(reason.to_string(), "cannot connect: refused");
+    assert_eq!(world.agent.poll_action(world.now), Action::Wait(world.now + retry_in));
+    world.now += retry_in;
+    world.connect();
+    assert!(!world.agent.is_closed());
+    // What comes late has no effect.
+    world.agent.handle_connect_failed(world.now, "refused");
+    assert!(!world.agent.is_closed() && world.agent.poll_event().is_none());
+}
+
+#[test]
+fn a_setup_that_cannot_be_sent_is_told() {
+    let setup = Setup { data_mime: vec![b'm'; 256].into(), ..Setup::default() };
+    let mut world = World::new(Config { setup, ..Config::default() });
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    world.agent.handle_connected(world.now);
+    let Some(Event::Disconnected { reason: DisconnectReason::NotConnected(error), .. }) =
+        world.agent.poll_event()
+    else {
+        panic!("nobody was told")
+    };
+    assert!(error.contains("data MIME type"), "{error}");
+}
+
+#[test]
+fn a_last_push_without_metrics_says_why() {
+    let mut world = World::new(Config::default());
+    world.connect_with_key();
+    world.agent.push_and_close(world.now);
+    let ticket = world.wanted();
+    assert!(world.agent.answer(world.now, ticket, Err("disk full".to_owned())).is_none());
+    let failure = PushFailure::NoMetrics("disk full".to_owned());
+    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Err(failure) }));
+}
+
+#[test]
+fn a_last_push_that_is_too_long_to_wait_says_so() {
+    let mut config = Config::default();
+    config.connection.max_queued_output = 10;
+    let mut world = World::new(config);
+    world.connect_with_key();
+    // Something waits already, for one frame may always.
+    let stream_id = world.scrape();
+    let scraped = world.wanted();
+    world.agent.push_and_close(world.now);
+    let pushed = world.wanted();
+    for ticket in [scraped, pushed] {
+        let job = world.agent.answer(world.now, ticket, Ok("a 1\n".into())).unwrap();
+        world.agent.handle_sealed(world.now, job.run([1; 32]));
+    }
+    let Some(Event::Pushed { result: Err(PushFailure::NotSent(error)) }) = world.agent.poll_event()
+    else {
+        panic!("it was sent")
+    };
+    assert!(error.contains("wait"), "{error}");
+    world.run();
+    let payload = Some(sealed("a 1\n"));
+    assert_eq!(world.seen[0], PeerEvent::Response { stream_id, payload });
+}

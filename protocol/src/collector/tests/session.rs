@@ -1,0 +1,77 @@
+use super::*;
+use crate::connection::{Config, Credit, Framing, Violation};
+use crate::frame::{Body, Frame, FrameType};
+
+fn session(framing: Framing) -> (Session, Instant) {
+    let World { now, mut collector, .. } = World::new(super::Config::default());
+    let config = Config { framing, ..Config::default() };
+    (Session::new(collector.add_app().unwrap(), config, "the key".into(), now), now)
+}
+
+fn message(body: Body) -> Bytes {
+    let mut bytes = BytesMut::new();
+    Frame::on_connection(body).encode(&mut bytes).unwrap();
+    bytes.freeze()
+}
+
+fn says(session: &mut Session, now: Instant) -> Option<Frame> {
+    let mut output = BytesMut::new();
+    session.poll_transmit(now, &mut output).then(|| Frame::decode(output.freeze()).unwrap())
+}
+
+#[test]
+fn a_session_runs_over_messages_as_well() {
+    let (mut session, now) = session(Framing::Messages);
+    session.handle_frame(now, message(Body::Setup(Setup::default())));
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Connected { .. })));
+    let key = Payload::from_data("the key");
+    let body = Body::RequestFnf { follows: false, payload: key };
+    assert_eq!(says(&mut session, now), Some(Frame::new(StreamId::new(2), body)));
+}
+
+#[test]
+fn a_session_is_over_if_no_setup_comes() {
+    let (mut session, now) = session(Framing::LengthPrefixed);
+    let late = now + Config::default().setup_timeout;
+    assert_eq!(session.poll_timeout(), Some(late));
+    session.handle_timeout(late);
+    while session.poll_transmit(late, &mut BytesMut::new()) {}
+    assert!(session.is_closed());
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Closed { .. })));
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn a_session_is_closed_by_command_and_then_cannot_be_asked() {
+    let (mut session, now) = session(Framing::Messages);
+    session.handle_frame(now, message(Body::Setup(Setup::default())));
+    session.poll_event();
+    says(&mut session, now);
+    let (code, message) = (ErrorCode::CONNECTION_ERROR, "enough".to_owned());
+    session.handle_command(now, SessionCommand::Close { code, message });
+    let round = RoundId(0);
+    session.handle_command(now, SessionCommand::Scrape { round });
+    let Some(SessionEvent::NotAsked { round: asked, error }) = session.poll_event() else {
+        panic!("it was asked")
+    };
+    assert_eq!((asked, &*error), (round, "the connection is closed"));
+    let last = says(&mut session, now).unwrap();
+    assert_eq!(last, Frame::error(StreamId::CONNECTION, code, "enough"));
+    assert!(session.is_closed());
+}
+
+#[test]
+fn who_breaks_a_rule_on_one_stream_is_noticed_and_served_on() {
+    let mut world = World::new(super::Config::default());
+    let app = world.connect();
+    let peer = world.peers.get_mut(&app).unwrap();
+    peer.app.request_stream(Payload::default(), Credit::UNBOUNDED).unwrap();
+    world.run();
+    let violation = Violation::Unsupported(FrameType::RequestStream);
+    assert_eq!(world.notices.last(), Some(&Notice::Violation { app, violation }));
+    let round = world.start();
+    assert_eq!(world.peers[&app].asked.len(), 1);
+    // Of a round that is over, nothing is to come.
+    world.collector.end_round(round, true);
+    assert!(matches!(world.collector.poll_round(round), Progress::Finished(_)));
+}
