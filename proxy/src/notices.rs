@@ -153,6 +153,6 @@ fn cause_of_job(error: &JobError) -> ApplicationErrorCause {
             OpenError::KeySize { .. } | OpenError::Unwrap(_) => ApplicationErrorCause::Unwrap,
             _ => ApplicationErrorCause::Decompress,
         },
-        JobError::Worker => ApplicationErrorCause::Overloaded,
+        _ => ApplicationErrorCause::Overloaded,
     }
 }

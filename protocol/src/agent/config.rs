@@ -15,7 +15,7 @@ pub struct Config {
     pub backoff: BackoffConfig,
     /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
     pub aes: AesKeySize,
-    /// How the last metrics are pushed.
+    /// How the last metrics are pushed: RSocket has no third way.
     pub push: PushMode,
     /// How long the last push may take, from the decision to close to the proxy's word that it is stored; 10 s by default. If there is no
     /// connection at that moment, one is sought for as long.

@@ -46,6 +46,7 @@ pub enum Event {
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DisconnectReason {
     /// There was one.
     Closed(CloseReason),

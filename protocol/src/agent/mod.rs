@@ -51,7 +51,7 @@ pub struct Agent {
     events: VecDeque<Event>,
 }
 
-/// What the shell is to do.
+/// What the shell is to do. A new one would have to be done by every shell, so there is no wildcard for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Open a transport, then call [`Agent::handle_connected`] or [`Agent::handle_connect_failed`].

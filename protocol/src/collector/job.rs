@@ -17,6 +17,7 @@ pub enum Form {
 
 /// One application's metrics, checked, in the form that the round asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Section {
     /// Whose they are.
     pub app: AppId,
@@ -73,6 +74,7 @@ pub(super) enum Done {
 
 /// Why an application's metrics are not served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum JobError {
     /// They cannot be opened.
     #[error(transparent)]

@@ -37,6 +37,7 @@ pub(super) enum Slot {
 
 /// How a round went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Applications that the round asked, and pushes that it found.
     pub apps: usize,

@@ -29,6 +29,7 @@ impl Default for OpenLimits {
 
 /// Metrics, opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Opened {
     /// The text; valid UTF-8.
     pub text: Bytes,

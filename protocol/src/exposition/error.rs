@@ -5,6 +5,7 @@ use memchr::memchr_iter;
 /// Says where and what, but never quotes the text, so that it can be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, byte {column}: {kind}")]
+#[non_exhaustive]
 pub struct ExpositionError {
     /// The line, counted from 1.
     pub line: usize,

@@ -63,6 +63,7 @@ impl Default for Limits {
 
 /// A text that can be joined with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checked {
     /// The text: UTF-8, without `# EOF`, and unless empty, ending in a line break.
     pub text: Bytes,
