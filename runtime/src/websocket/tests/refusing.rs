@@ -111,7 +111,7 @@ fn the_first_message_may_be_shorter_if_it_comes_in_fragments() {
     let first_of = |len: usize| {
         let config = WebSocketConfig { max_first_len: 100, ..limited(1000) };
         let (socket, far) = open_with(Role::Server, &config);
-        far.outgoing.push(&frame(Role::Server, BINARY_MORE, &vec![1; 50]));
+        far.outgoing.push(&frame(Role::Server, BINARY_MORE, &[1; 50]));
         far.outgoing.push(&frame(Role::Server, LAST, &vec![1; len - 50]));
         (socket, far)
     };
