@@ -2,10 +2,9 @@
 
 mod contract;
 mod frames;
-mod heard;
 mod known_faults;
 mod metadata;
-mod model;
+mod ops;
+mod runs;
 mod talk;
 mod vectors;
-mod world;
