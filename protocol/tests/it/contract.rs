@@ -1,9 +1,10 @@
 //! The contract of `Connection`, rule by rule as its documentation numbers them.
 
 use crate::frames::{frame, input};
-use crate::heard::{Drain, Heard};
-use crate::world::{Op, Output, Who, World, epoch, everything, hostile_ops, ops, setup, tight};
+use crate::ops::{hostile_ops, ops};
 use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_fuzz::heard::{Drain, Heard};
+use prometheus_rsocket_fuzz::world::{Op, Output, Who, World, epoch, everything, setup, tight};
 use prometheus_rsocket_protocol::connection::{
     CloseReason, Config, Event, Framing, ResumeConfig, StreamFailure,
 };

@@ -2,11 +2,10 @@
 
 mod contract;
 mod frames;
-mod heard;
 mod known_faults;
 mod memory;
 mod metadata;
-mod model;
+mod ops;
+mod runs;
 mod talk;
 mod vectors;
-mod world;

@@ -1,7 +1,7 @@
 //! One connection, its clock, and what it hears, says and tells.
 
-use crate::world::{epoch, setup};
 use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_fuzz::world::{epoch, setup};
 use prometheus_rsocket_protocol::connection::{Config, Credit, Event};
 use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
 use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};

@@ -1,8 +1,8 @@
 //! What goes before what.
 
 use crate::talk::{Talk, channel, id, keepalive, request, stream};
-use crate::world::{epoch, setup};
 use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_fuzz::world::{epoch, setup};
 use prometheus_rsocket_protocol::connection::{Config, Event, Framing};
 use prometheus_rsocket_protocol::frame::{Body, Frame, Setup};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};

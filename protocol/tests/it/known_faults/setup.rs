@@ -1,8 +1,8 @@
 //! How connections begin, and begin again.
 
 use crate::talk::Talk;
-use crate::world::epoch;
 use bytes::BytesMut;
+use prometheus_rsocket_fuzz::world::epoch;
 use prometheus_rsocket_protocol::agent::{self, Action, Agent};
 use prometheus_rsocket_protocol::connection::{CloseReason, Config, Event, Violation};
 use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId};

@@ -4,9 +4,9 @@ use crate::talk::{
     Talk, answer, cancel, channel, chat, credit, error, fragment, id, next, opening, request,
     request_n, stream,
 };
-use crate::world::{everything, setup};
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_fuzz::world::{everything, setup};
 use prometheus_rsocket_protocol::connection::{
     CloseReason, Config, Credit, Event, RequestError, StreamFailure,
 };

@@ -8,14 +8,16 @@ use prometheus_rsocket_protocol::{Connection, Machine};
 
 /// What came out of a connection that was given some input.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Heard {
-    pub(crate) events: Vec<Event>,
+pub struct Heard {
+    /// What the owner was told.
+    pub events: Vec<Event>,
     /// Without prefixes.
-    pub(crate) output: Vec<Bytes>,
+    pub output: Vec<Bytes>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Drain {
+/// When what waits is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Drain {
     /// When no more input is wanted, and at the end.
     WhenFull,
     /// Besides, at each cut what that says: output, events.
@@ -24,16 +26,12 @@ pub(crate) enum Drain {
 
 impl Heard {
     /// What a server says and tells, as it hears `input` cut at `cuts`, which are in order, and then the end.
-    pub(crate) fn of(
-        config: &Config,
-        input: &[u8],
-        cuts: &[(usize, bool, bool)],
-        drain: Drain,
-    ) -> Self {
+    pub fn of(config: &Config, input: &[u8], cuts: &[(usize, bool, bool)], drain: Drain) -> Self {
         Self::by(Connection::server(config.clone(), epoch()), input, cuts, drain)
     }
 
-    pub(crate) fn by(
+    /// The same of any connection.
+    pub fn by(
         mut connection: Connection,
         input: &[u8],
         cuts: &[(usize, bool, bool)],

@@ -1,6 +1,7 @@
 //! Random runs of two connections, each held against the model of it.
 
-use crate::world::{Op, Who, World, cut_ops, epoch, hostile_stream_ops, ops, tight};
+use crate::ops::{cut_ops, hostile_stream_ops, ops};
+use prometheus_rsocket_fuzz::world::{Op, Who, World, epoch, tight};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::connection::{Config, Framing, ResumeConfig};
 use proptest::prelude::*;

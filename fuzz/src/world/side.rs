@@ -12,10 +12,10 @@ use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-pub(crate) struct Side {
-    pub(crate) connection: Connection,
+pub(super) struct Side {
+    pub(super) connection: Connection,
     /// What the connection should do, where that is followed step by step.
-    pub(crate) model: Option<Model>,
+    pub(super) model: Option<Model>,
     /// On the way to this side; always with prefixes.
     pub(super) incoming: BytesMut,
     /// Arrived, and not taken by the connection yet.

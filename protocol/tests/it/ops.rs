@@ -1,64 +1,11 @@
-//! What owners, drivers, the network and the clock do, as values.
+//! Operations of `World`, at random.
 
 use crate::frames::{frame, stream_frame};
+use prometheus_rsocket_fuzz::world::{Ask, Op, Who};
 use prometheus_rsocket_protocol::frame::Frame;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::Range;
-
-/// Either side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    Client,
-    Server,
-}
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
-    Response,
-    Stream,
-    Channel { complete: bool },
-}
-
-/// One thing that an owner, a driver, the network, or the clock does. A stream is named by its place among those that its owner knows.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    /// Milliseconds pass, two to this power.
-    Advance(u32),
-    /// The clock jumps to this side's next timeout.
-    Alarm(Who),
-    /// The last payload of a stream, or the answer.
-    Answer(Who, usize),
-    /// A request with so many bytes, and so much credit where it takes some.
-    Ask(Who, Ask, usize, u32),
-    Cancel(Who, usize),
-    Close(Who),
-    Complete(Who, usize),
-    /// Up to so many of the bytes on their way to this side arrive.
-    Deliver(Who, usize),
-    /// The transport is gone after up to so many more bytes each way, which may be in the middle of a frame. This side notices.
-    Eof(Who, usize),
-    /// EXT, of so many bytes.
-    Extend(Who, usize),
-    /// A frame arrives that the other side did not send, after all that it did.
-    Forge(Who, Frame),
-    /// LEASE: seconds, and requests.
-    Lease(Who, u64, u32),
-    /// REQUEST_N.
-    More(Who, usize, u32),
-    Push(Who, usize),
-    Reject(Who, usize),
-    /// A suspended client gets a new transport.
-    Resume,
-    /// A payload of so many bytes on a stream.
-    Say(Who, usize, usize),
-    /// Up to so many frames are sent.
-    Send(Who, usize),
-    /// Up to so many events are taken.
-    Take(Who, usize),
-    Tell(Who, usize),
-}
 
 /// Operations, few of which end everything.
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -129,13 +76,4 @@ fn op() -> impl Strategy<Value = Op> {
         60 => two(Op::Take, 1..6),
         12 => two(Op::Tell, 0..60),
     ]
-}
-
-impl Who {
-    pub(crate) fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
 }

@@ -5,7 +5,6 @@
 
 mod hear;
 mod life;
-mod runs;
 mod say;
 mod table;
 

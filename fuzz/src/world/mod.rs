@@ -3,7 +3,7 @@
 mod ops;
 mod side;
 
-pub(crate) use ops::{Op, Who, cut_ops, hostile_ops, hostile_stream_ops, ops};
+pub use ops::{Ask, Op, Who};
 
 use crate::model::Model;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -16,15 +16,19 @@ use std::time::{Duration, Instant};
 
 /// What came out of a side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+pub enum Output {
     /// One frame, as it was polled.
     Sent(Who, Bytes),
+    /// What its owner was told.
     Took(Who, Event),
 }
 
-pub(crate) struct World {
-    pub(crate) now: Instant,
-    pub(crate) log: Vec<Output>,
+/// Two connections, and all that is around them.
+pub struct World {
+    /// The time.
+    pub now: Instant,
+    /// All that came out.
+    pub log: Vec<Output>,
     config: Config,
     client: Side,
     server: Side,
@@ -39,7 +43,7 @@ pub(crate) struct World {
 }
 
 /// Limits that are reached soon, and times that are short.
-pub(crate) fn tight() -> Config {
+pub fn tight() -> Config {
     let mut config = Config::default();
     config.max_open_streams = 3;
     config.max_queued_output = 100;
@@ -51,7 +55,7 @@ pub(crate) fn tight() -> Config {
 }
 
 /// Everything that may be switched on, and fragments.
-pub(crate) fn everything(mut config: Config) -> Config {
+pub fn everything(mut config: Config) -> Config {
     config.mtu = Some(64);
     config.serve_leases = true;
     config.serve_extensions = true;
@@ -61,23 +65,24 @@ pub(crate) fn everything(mut config: Config) -> Config {
 
 /// Any instant: all that counts is what is added to it.
 #[expect(clippy::disallowed_methods, reason = "there is no other way to make an Instant")]
-pub(crate) fn epoch() -> Instant {
+pub fn epoch() -> Instant {
     Instant::now()
 }
 
 /// What a client of this configuration asks for.
-pub(crate) fn setup(config: &Config) -> Setup {
+pub fn setup(config: &Config) -> Setup {
     let resume_token = config.resume.is_some().then(|| "token".into());
     Setup { lease: config.serve_leases, resume_token, ..Setup::default() }
 }
 
 impl World {
-    pub(crate) fn new(config: &Config, now: Instant) -> Self {
+    /// A client of this configuration, and a server of the same.
+    pub fn new(config: &Config, now: Instant) -> Self {
         Self::with(config, now, |_| None)
     }
 
     /// Each side is held against a model of it.
-    pub(crate) fn with_models(config: &Config, now: Instant) -> Self {
+    pub fn with_models(config: &Config, now: Instant) -> Self {
         Self::with(config, now, |who| Some(Model::new(who, config)))
     }
 
@@ -98,22 +103,24 @@ impl World {
     }
 
     /// Either side may find fault with the other from now on.
-    pub(crate) fn distrust(&mut self) {
+    pub fn distrust(&mut self) {
         self.is_honest = false;
     }
 
-    pub(crate) fn run(&mut self, ops: &[Op]) {
+    /// Does all of these.
+    pub fn run(&mut self, ops: &[Op]) {
         for op in ops {
             self.step(op);
         }
     }
 
-    pub(crate) fn connection(&mut self, who: Who) -> &mut Connection {
+    /// One of the two.
+    pub fn connection(&mut self, who: Who) -> &mut Connection {
         &mut self.side(who).connection
     }
 
     /// Lets everything arrive, over a new transport if it takes one.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let mut idle = 0;
         for _ in 0..1_000 {
             let before = self.log.len();
@@ -133,7 +140,7 @@ impl World {
     }
 
     /// Then ends both transports; then nothing is open any more, and nobody waits for anything.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.settle();
         if self.is_honest {
             self.check_agreement();
@@ -191,6 +198,11 @@ impl World {
             Op::Forge(who, ref frame) => {
                 self.is_honest = false;
                 encode_prefixed(frame, &mut self.side(who).incoming).unwrap();
+            }
+            Op::Garble(..) if !self.is_linked => {}
+            Op::Garble(who, ref bytes) => {
+                self.is_honest = false;
+                self.side(who).incoming.extend_from_slice(bytes);
             }
             Op::Resume => self.resume(),
             Op::Send(who, frames) => self.send(who, frames),

@@ -1,0 +1,234 @@
+//! The application's side, across its connections, and a proxy that says anything.
+
+use crate::forge;
+use crate::input::Input;
+use crate::world::epoch;
+use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_protocol::Machine;
+use prometheus_rsocket_protocol::agent::{
+    Action, Agent, BackoffConfig, Config, Event, PushMode, SealJob, Sealed, Ticket,
+};
+use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
+use prometheus_rsocket_protocol::framing::encode_prefixed;
+use prometheus_rsocket_protocol::{Payload, envelope};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Whatever happens, in any order: the rules of the contract hold, each wanted metric is wanted once, and the last push is
+/// told of once.
+pub fn agent(data: &[u8]) {
+    let start = epoch();
+    let runs = [(), ()].map(|()| Run::new(&mut Input::new(data), start).finish());
+    assert_eq!(runs[0], runs[1], "rule 9");
+}
+
+struct Run<'a> {
+    input: Input<'a>,
+    agent: Agent,
+    now: Instant,
+    /// What was sent by the proxy and not taken yet.
+    up: BytesMut,
+    sent: BytesMut,
+    jobs: VecDeque<SealJob>,
+    tickets: Vec<Ticket>,
+    /// Wanted, and neither given nor cancelled.
+    wanted: BTreeSet<Ticket>,
+    events: Vec<Event>,
+    max_scrapes: usize,
+    /// A push was asked for while there was time.
+    is_pushing: bool,
+    is_closing: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(input: &mut Input<'a>, now: Instant) -> Self {
+        let mut config = Config::default();
+        let flags = input.byte();
+        config.push = if flags & 1 == 0 { PushMode::Acknowledged } else { PushMode::FireAndForget };
+        config.max_scrapes = usize::from(flags >> 1 & 3);
+        if flags & 8 != 0 {
+            config.push_timeout = Duration::from_millis(1 << input.below(50));
+            config.backoff = BackoffConfig::new(
+                Duration::from_millis(input.byte().into()),
+                Duration::from_millis(1 << input.below(60)),
+            );
+            config.connection.close_timeout = Duration::from_millis(input.byte().into());
+        }
+        if flags & 16 != 0 {
+            config.connection.max_queued_frames = 3;
+            config.connection.max_queued_output = 60;
+        }
+        let max_scrapes = config.max_scrapes;
+        Self {
+            input: input.clone(),
+            agent: Agent::new(config, 5, now),
+            now,
+            up: BytesMut::new(),
+            sent: BytesMut::new(),
+            jobs: VecDeque::new(),
+            tickets: Vec::new(),
+            wanted: BTreeSet::new(),
+            events: Vec::new(),
+            max_scrapes,
+            is_pushing: false,
+            is_closing: false,
+        }
+    }
+
+    fn finish(mut self) -> (Vec<Event>, BytesMut) {
+        for _ in 0..STEPS_MAX {
+            if self.input.is_empty() {
+                break;
+            }
+            self.step();
+            self.check();
+        }
+        self.agent.close(self.now);
+        self.agent.handle_eof(self.now);
+        self.take();
+        assert_eq!(self.events.last(), Some(&Event::Stopped), "it is closed, and does not stop");
+        self.check();
+        let pushed =
+            self.events.iter().filter(|event| matches!(event, Event::Pushed { .. })).count();
+        assert_eq!(pushed, usize::from(self.is_pushing), "a push is told of once");
+        // Those of a push that was given up are not cancelled one by one.
+        let left = self.wanted.len();
+        assert!(left <= usize::from(self.is_pushing), "wanted for nobody: {:?}", self.wanted);
+        (self.events, self.sent)
+    }
+
+    fn step(&mut self) {
+        match self.input.below(16) {
+            0 => {
+                let ms = 1 << self.input.below(40);
+                self.time_out(self.now + Duration::from_millis(ms));
+            }
+            1 => {
+                let pause = match self.agent.poll_action(self.now) {
+                    Action::Wait(until) => Some(until),
+                    _ => self.agent.poll_timeout(),
+                };
+                self.time_out(pause.unwrap_or(self.now));
+            }
+            2 | 3 => self.connect(),
+            4 => self.connect_failed(),
+            5 => self.answer(),
+            6 => {
+                if let Some(job) = self.jobs.pop_front() {
+                    let sealed = match self.input.below(8) {
+                        0 => Sealed::lost(job.ticket()),
+                        _ => job.run([6; 32]),
+                    };
+                    self.agent.handle_sealed(self.now, sealed);
+                }
+            }
+            7 => self.take(),
+            8 => while self.agent.poll_transmit(self.now, &mut self.sent) {},
+            9 => self.agent.handle_eof(self.now),
+            10 => match self.input.below(8) {
+                0 => {
+                    self.agent.close(self.now);
+                    self.is_closing = true;
+                }
+                1 | 2 => {
+                    self.agent.push_and_close(self.now);
+                    self.is_pushing |= !self.is_closing;
+                }
+                _ => {}
+            },
+            11 => self.up.extend_from_slice(self.input.bytes()),
+            12 => {
+                let frame = forge::frame(&mut self.input);
+                encode_prefixed(&frame, &mut self.up).expect("a short frame");
+            }
+            _ => self.hear(),
+        }
+    }
+
+    fn connect(&mut self) {
+        if self.agent.poll_action(self.now) == Action::Connect {
+            self.up.clear();
+            self.agent.handle_connected(self.now);
+        }
+    }
+
+    fn connect_failed(&mut self) {
+        if self.agent.poll_action(self.now) == Action::Connect {
+            self.agent.handle_connect_failed(self.now, "refused");
+            let action = self.agent.poll_action(self.now);
+            assert!(matches!(action, Action::Wait(until) if until > self.now), "no pause");
+        }
+    }
+
+    fn answer(&mut self) {
+        let nth = self.input.below(4);
+        let Some(ticket) = self.tickets.iter().rev().nth(nth).copied() else { return };
+        let text = if self.input.below(4) > 0 { Ok("up 1\n".into()) } else { Err("none".into()) };
+        self.wanted.remove(&ticket);
+        self.jobs.extend(self.agent.answer(self.now, ticket, text));
+    }
+
+    /// What a proxy says, more or less.
+    fn hear(&mut self) {
+        let data = match self.input.below(4) {
+            0 => self.input.owned(),
+            _ => Bytes::from_static(envelope::PLAINTEXT),
+        };
+        let payload = Payload::from_data(data);
+        let id = self.input.below(8) as u32;
+        let frame = match self.input.below(6) {
+            0 => Frame::new(StreamId::new(2 * id), Body::RequestFnf { follows: false, payload }),
+            1 | 2 => {
+                Frame::new(StreamId::new(2 * id), Body::RequestResponse { follows: false, payload })
+            }
+            3 => Frame::new(StreamId::new(2 * id), Body::Cancel),
+            4 => {
+                let payload = Body::Payload { follows: false, complete: true, next: true, payload };
+                Frame::new(StreamId::new(2 * id + 1), payload)
+            }
+            _ => Frame::error(StreamId::new(2 * id + 1), ErrorCode::REJECTED, "no"),
+        };
+        encode_prefixed(&frame, &mut self.up).expect("a short frame");
+    }
+
+    /// Rule 3.
+    fn time_out(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.agent.handle_timeout(self.now);
+        assert!(self.agent.poll_timeout().is_none_or(|next| next > self.now), "rule 3");
+    }
+
+    fn take(&mut self) {
+        let mut count = 0;
+        while let Some(event) = self.agent.poll_event() {
+            count += 1;
+            let is_over = self.events.last() == Some(&Event::Stopped);
+            assert!(!is_over, "{event:?} after the last");
+            match &event {
+                Event::MetricsWanted { ticket } => {
+                    assert!(self.tickets.last().is_none_or(|last| last < ticket), "wanted twice");
+                    self.tickets.push(*ticket);
+                    self.wanted.insert(*ticket);
+                }
+                Event::Canceled { ticket } => _ = self.wanted.remove(ticket),
+                _ => {}
+            }
+            self.events.push(event);
+        }
+        assert!(count < 300, "rule 5: {count} events");
+    }
+
+    fn check(&mut self) {
+        if self.agent.wants_input() {
+            self.agent.handle_input(self.now, &mut self.up);
+        }
+        assert!(self.wanted.len() <= self.max_scrapes + 65, "rule 5");
+        if self.agent.poll_action(self.now) == Action::Stop {
+            assert!(self.agent.is_closed() && !self.agent.wants_input(), "rule 8");
+            assert_eq!(self.agent.poll_timeout(), None, "rule 8");
+            assert!(!self.agent.poll_transmit(self.now, &mut BytesMut::new()), "rule 8");
+        }
+    }
+}
+
+const STEPS_MAX: usize = 1_000;

@@ -1,0 +1,52 @@
+//! The targets, and nothing that they share.
+
+mod agent;
+mod connection;
+mod envelope;
+mod frame;
+mod framing;
+mod handshake;
+mod hearing;
+mod metadata;
+mod peers;
+mod resume;
+mod session;
+mod snappy;
+mod text;
+mod websocket;
+
+pub use agent::agent;
+pub use connection::connection;
+pub use envelope::envelope;
+pub use frame::frame;
+pub use framing::framing;
+pub use handshake::handshake;
+pub use hearing::hearing;
+pub use metadata::metadata;
+pub use peers::peers;
+pub use resume::resume;
+pub use session::session;
+pub use snappy::snappy;
+pub use text::text;
+pub use websocket::websocket;
+
+/// What a fuzzer calls: takes any bytes, and panics where something is wrong.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the names of their corpora.
+pub const TARGETS: [(&str, Target); 14] = [
+    ("agent", agent),
+    ("connection", connection),
+    ("envelope", envelope),
+    ("frame", frame),
+    ("framing", framing),
+    ("handshake", handshake),
+    ("hearing", hearing),
+    ("metadata", metadata),
+    ("peers", peers),
+    ("resume", resume),
+    ("session", session),
+    ("snappy", snappy),
+    ("text", text),
+    ("websocket", websocket),
+];
