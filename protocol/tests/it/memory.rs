@@ -4,9 +4,9 @@ use crate::talk::{
     answer, cancel, channel, error, fragment, id, keepalive, next, opening, request, request_n,
     stream,
 };
-use crate::world::{epoch, setup};
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_fuzz::world::{epoch, setup};
 use prometheus_rsocket_protocol::connection::{Config, Credit, Event, ResumeConfig};
 use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup};
 use prometheus_rsocket_protocol::framing::encode_prefixed;

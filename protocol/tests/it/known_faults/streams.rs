@@ -66,7 +66,17 @@ fn row_08_nothing_is_left_of_streams_that_ended() {
     let info = measure(|| (0..20).for_each(|_| cycle()));
     assert_eq!(info.bytes_current, 0, "something is held");
 
-    // Nor of those that end with their connection.
+    // What waits for a stream that is cancelled is not sent any more.
+    let mut talk = Talk::server(&config);
+    talk.hears([stream(1, 9), channel(3, 9), request(5, "")]);
+    for stream_id in [1, 3, 5] {
+        _ = talk.connection.send(id(stream_id), Payload::from_data(vec![b'x'; 1_000]));
+    }
+    talk.says_one().unwrap();
+    talk.hears([cancel(1), cancel(3), cancel(5)]);
+    assert_eq!((talk.says(), talk.connection.open_streams()), (vec![], 0));
+
+    // Nor is anything left of those that end with their connection.
     let mut talk = Talk::server(&config);
     talk.hears([opening(1, "part"), request(3, ""), stream(5, 9), channel(7, 9)]);
     talk.connection.send(id(5), Payload::from_data(vec![b'x'; 1_000])).unwrap();
