@@ -238,11 +238,18 @@ fn rsa() -> Vec<Vec<u8>> {
     let mut inputs = vec![
         [&[0][..], &scrape("SPKI")].concat(),
         b"\0plaintext".to_vec(),
-        [&[160][..], &wrapped, &counted(&data)].concat(),
+        [&[250][..], &wrapped, &counted(&data)].concat(),
     ];
+    // 1,024 and 8,192 bits, one less, and one more; none, and too many.
+    let sizes: [(usize, u8); 7] =
+        [(128, 0xff), (128, 0x7f), (129, 1), (1024, 0xff), (1025, 1), (0, 0), (2000, 3)];
+    inputs.extend(sizes.map(|(len, mask)| {
+        let (high, low) = ((len >> 3) as u8, (len & 7) as u8);
+        vec![128, high, low, mask, 0, 0, 0, 1, 0, 1]
+    }));
     let sizes = 0..3;
     inputs.extend(
-        sizes.map(|size| [&[208, size, 9, size][..], &scrape("PLAIN_UTF8")[..64]].concat()),
+        sizes.map(|size| [&[255, size, 9, size][..], &scrape("PLAIN_UTF8")[..64]].concat()),
     );
     inputs
 }

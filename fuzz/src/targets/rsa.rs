@@ -13,8 +13,10 @@ use std::sync::OnceLock;
 pub fn rsa(data: &[u8]) {
     let mut input = Input::new(data);
     match input.byte() {
-        0..160 => key(input.rest()),
-        160..208 => unwrapping(&mut input),
+        0..128 => key(input.rest()),
+        128..250 => made(&mut input),
+        // What takes milliseconds.
+        250..253 => unwrapping(&mut input),
         _ => real(&mut input),
     }
 }
@@ -24,7 +26,10 @@ fn key(der: &[u8]) {
     match PeerKey::parse(der) {
         Ok(key) if key.is_plaintext() => assert_eq!(der, envelope::PLAINTEXT),
         Ok(key) => {
-            // As long as the modulus.
+            // As long as the modulus. Long ones take long.
+            if der.len() > WRAPPED_MAX {
+                return;
+            }
             let secret = SecretKey::new(vec![7; 16]).expect("a key's length");
             if let Ok(wrapped) = key.wrap(&secret, [1; 32]) {
                 assert!((128..=1024).contains(&wrapped.len()), "{} bytes", wrapped.len());
@@ -34,6 +39,55 @@ fn key(der: &[u8]) {
         Err(KeyError::Size { bits }) => assert!(!(1024..=8192).contains(&bits)),
         Err(error) => assert!(error.to_string().len() < 1_000),
     }
+}
+
+/// The DER of a key, of any two numbers.
+fn made(input: &mut Input<'_>) {
+    let len = usize::from(input.byte()) << 3 | usize::from(input.byte() & 7);
+    let (mask, exponent) = (input.byte(), input.take(6));
+    let bytes = input.rest().iter().copied().chain(std::iter::repeat(0xa5));
+    let mut modulus: Vec<_> = bytes.take(len).collect();
+    if let Some(first) = modulus.first_mut() {
+        *first &= mask;
+    }
+    let bits = modulus
+        .iter()
+        .position(|byte| *byte != 0)
+        .map_or(0, |zeros| 8 * (len - zeros) - modulus[zeros].leading_zeros() as usize);
+    let der = spki(&modulus, exponent);
+    match PeerKey::parse(&der) {
+        Ok(_) => assert!((1024..=8192).contains(&bits), "{bits} bits"),
+        Err(KeyError::Size { bits: told }) => assert_eq!(told, bits),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    key(&der);
+}
+
+/// SubjectPublicKeyInfo of RSA (RFC 3279, section 2.3.1).
+fn spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    const RSA: [u8; 15] =
+        [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    let numbers = [number(modulus), number(exponent)].concat();
+    let key = [&[0][..], &der(0x30, &numbers)].concat();
+    der(0x30, &[&RSA[..], &der(0x03, &key)].concat())
+}
+
+/// Without zeros in front, but for one that keeps it positive.
+fn number(bytes: &[u8]) -> Vec<u8> {
+    let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+    let bytes = &bytes[start..];
+    let is_negative = bytes.first().is_none_or(|first| first & 0x80 != 0);
+    der(0x02, &[&vec![0; usize::from(is_negative)][..], bytes].concat())
+}
+
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let len = content.len();
+    let head = match len {
+        ..0x80 => vec![tag, len as u8],
+        0x80..0x100 => vec![tag, 0x81, len as u8],
+        _ => vec![tag, 0x82, (len >> 8) as u8, len as u8],
+    };
+    [&head, content].concat()
 }
 
 /// A wrapped key that may be none, for the real key.
@@ -71,3 +125,6 @@ fn keys() -> &'static RsaKeyPair {
     let der = include_bytes!("../../../protocol/tests/vectors/rsa2048.pkcs8.der");
     KEYS.get_or_init(|| RsaKeyPair::from_pkcs8_der(der).expect("a good key"))
 }
+
+/// The DER of 2,048 bits, and a little more.
+const WRAPPED_MAX: usize = 320;
