@@ -37,6 +37,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The same, which is then read again as something else.
+    pub(crate) fn peek(&self) -> u8 {
+        self.rest.first().copied().unwrap_or(0)
+    }
+
     /// Whether the lowest bit of a byte is set.
     pub(crate) fn flag(&mut self) -> bool {
         self.byte() & 1 != 0

@@ -26,6 +26,7 @@ pub fn seeds() -> Vec<Seed> {
         ("metadata", metadata()),
         ("peers", peers()),
         ("resume", resume()),
+        ("rsa", rsa()),
         ("session", session()),
         ("snappy", snappy()),
         ("text", text()),
@@ -218,21 +219,38 @@ fn handshake() -> Vec<Vec<u8>> {
 }
 
 fn envelope() -> Vec<Vec<u8>> {
-    let (wrapped, data) = sealed();
     let mut inputs = vec![
         // With the AES key itself, past RSA.
         [&[0, 0, 0, 3][..], &scrape("AES_KEY"), &[0], &scrape("DATA_AES_ECB_PKCS5")].concat(),
         [&[0, 0, 0, 3][..], &scrape("AES_KEY"), &[1], &scrape("SNAPPY_RAW_BLOCK")].concat(),
         [&[0, 1, 0, 1, 0][..], &scrape("PLAIN_UTF8")].concat(),
         [&[0, 0, 0, 0, 0][..], &scrape("PLAIN_UTF8")].concat(),
-        [&[160][..], &scrape("SPKI")].concat(),
-        b"\xa0plaintext".to_vec(),
-        [&[254, 0, 0][..], &wrapped, &counted(&data)].concat(),
     ];
-    for size in 0..3 {
-        inputs.push([&[100, size][..], &scrape("AES_KEY"), &scrape("PLAIN_UTF8")].concat());
-        inputs.push([&[255, size, 9, size][..], &scrape("PLAIN_UTF8")[..64]].concat());
-    }
+    let sizes = 0..3;
+    inputs.extend(
+        sizes.map(|size| [&[128, size][..], &scrape("AES_KEY"), &scrape("PLAIN_UTF8")].concat()),
+    );
+    inputs
+}
+
+fn rsa() -> Vec<Vec<u8>> {
+    let (wrapped, data) = sealed();
+    let mut inputs = vec![
+        [&[0][..], &scrape("SPKI")].concat(),
+        b"\0plaintext".to_vec(),
+        [&[250][..], &wrapped, &counted(&data)].concat(),
+    ];
+    // 1,024 and 8,192 bits, one less, and one more; none, and too many.
+    let sizes: [(usize, u8); 7] =
+        [(128, 0xff), (128, 0x7f), (129, 1), (1024, 0xff), (1025, 1), (0, 0), (2000, 3)];
+    inputs.extend(sizes.map(|(len, mask)| {
+        let (high, low) = ((len >> 3) as u8, (len & 7) as u8);
+        vec![128, high, low, mask, 0, 0, 0, 1, 0, 1]
+    }));
+    let sizes = 0..3;
+    inputs.extend(
+        sizes.map(|size| [&[255, size, 9, size][..], &scrape("PLAIN_UTF8")[..64]].concat()),
+    );
     inputs
 }
 

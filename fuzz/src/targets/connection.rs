@@ -49,7 +49,8 @@ impl<'a> Run<'a> {
         let flags = input.byte();
         let connection = match flags & 1 != 0 {
             true if flags & 2 != 0 => {
-                let setup = forge::setup(input, input.clone().byte());
+                let flags = input.peek();
+                let setup = forge::setup(input, flags);
                 Connection::client(config.clone(), setup, now).ok()?
             }
             true => Connection::client(config.clone(), setup(&config), now).ok()?,
@@ -119,7 +120,7 @@ impl<'a> Run<'a> {
                 let alarm = self.connection.poll_timeout().unwrap_or(self.now);
                 self.time_out(alarm);
             }
-            13 => self.transmit(1 + self.input.clone().below(4)),
+            13 => self.transmit(1 + usize::from(self.input.peek() % 4)),
             14 => self.transmit(usize::MAX),
             15 => self.take(1),
             16 => self.take(usize::MAX),

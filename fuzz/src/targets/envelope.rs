@@ -1,24 +1,18 @@
-//! The envelope: each step of opening what is hostile, and the way there and back.
+//! The envelope but for RSA: each step of opening what is hostile, and the way there and back.
 
 use crate::input::Input;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::{
-    self, AesKeySize, KeyError, KeyUnwrap, OpenError, OpenLimits, PeerKey, RsaKeyPair, SecretKey,
-    UnwrapError,
+    self, KeyUnwrap, OpenError, OpenLimits, SecretKey, UnwrapError,
 };
-use std::sync::OnceLock;
 
 /// What is opened is text within the limits, and is what was sealed; all else is an error of the step that failed.
 pub fn envelope(data: &[u8]) {
     let mut input = Input::new(data);
     match input.byte() {
-        0..100 => opening(&mut input),
-        100..160 => there_and_back(&mut input),
-        160..254 => key(input.rest()),
-        // RSA costs a hundred times what the rest does.
-        254 => unwrapping(&mut input),
-        _ => real(&mut input),
+        0..128 => opening(&mut input),
+        _ => there_and_back(&mut input),
     }
 }
 
@@ -111,56 +105,4 @@ fn secret(size: usize, input: &mut Input<'_>) -> SecretKey {
     let mut key = input.take(len).to_vec();
     key.resize(len, 7);
     SecretKey::new(key).expect("a key's length")
-}
-
-/// What a proxy sends as its key.
-fn key(der: &[u8]) {
-    match PeerKey::parse(der) {
-        Ok(key) if key.is_plaintext() => assert_eq!(der, envelope::PLAINTEXT),
-        Ok(key) => {
-            // As long as the modulus.
-            if let Ok(wrapped) = key.wrap(&secret(0, &mut Input::new(&[])), [1; 32]) {
-                assert!((128..=1024).contains(&wrapped.len()), "{} bytes", wrapped.len());
-                assert!(der.len() > wrapped.len());
-            }
-        }
-        Err(KeyError::Size { bits }) => assert!(!(1024..=8192).contains(&bits)),
-        Err(error) => assert!(error.to_string().len() < 1_000),
-    }
-}
-
-/// A wrapped key that may be none, for the real key.
-fn unwrapping(input: &mut Input<'_>) {
-    let limits = limits(input);
-    let payload = Payload::new(Bytes::copy_from_slice(input.take(256)), input.owned());
-    if let Err(OpenError::Unwrap(error)) = envelope::open(keys(), &payload, &limits, [3; 32]) {
-        let len = payload.metadata.as_ref().map_or(0, Bytes::len);
-        assert_eq!(error, UnwrapError { len, expected: 256 });
-    }
-}
-
-/// All of it, and then a byte that is changed.
-fn real(input: &mut Input<'_>) {
-    let sizes = [AesKeySize::Aes128, AesKeySize::Aes192, AesKeySize::Aes256];
-    let (size, at, flip) = (sizes[input.below(3)], input.below(256), input.byte());
-    let text = String::from_utf8_lossy(input.rest()).into_owned();
-    let key = PeerKey::parse(&keys().public_key()).expect("our own key");
-    let sealed = envelope::seal(&key, text.as_bytes(), size, [2; 32]).expect("a short text");
-    let limits = OpenLimits::default();
-    let opened = envelope::open(keys(), &sealed, &limits, [3; 32]).expect("what was sealed");
-    assert_eq!(opened.text, text);
-    if flip != 0 {
-        let mut wrapped = sealed.metadata.expect("a wrapped key").to_vec();
-        wrapped[at] ^= flip;
-        let changed = Payload::new(wrapped, sealed.data);
-        let error = envelope::open(keys(), &changed, &limits, [3; 32]).expect_err("OAEP");
-        assert_eq!(error, OpenError::Unwrap(UnwrapError { len: 256, expected: 256 }));
-    }
-}
-
-/// A key that is known to everybody.
-fn keys() -> &'static RsaKeyPair {
-    static KEYS: OnceLock<RsaKeyPair> = OnceLock::new();
-    let der = include_bytes!("../../../protocol/tests/vectors/rsa2048.pkcs8.der");
-    KEYS.get_or_init(|| RsaKeyPair::from_pkcs8_der(der).expect("a good key"))
 }

@@ -59,7 +59,11 @@ fn split(wire: &[u8], cuts: &[u8], limit: usize) -> Frames {
         loop {
             let before = buffer.len();
             let needed = missing(&buffer);
-            assert!(needed <= PREFIX_LEN + MAX_RECEIVED_FRAME);
+            let announced = match buffer[..] {
+                [high, middle, low, ..] => u32::from_be_bytes([0, high, middle, low]) as usize,
+                _ => 0,
+            };
+            assert_eq!(needed, (PREFIX_LEN + announced).saturating_sub(before));
             match split_frame(&mut buffer, limit) {
                 Ok(Some(frame)) => {
                     assert_eq!((needed, before - buffer.len()), (0, PREFIX_LEN + frame.len()));

@@ -61,6 +61,8 @@ fn answer(input: &mut Input<'_>, kind: u8) {
             wire.push(piece);
             rest = after;
             if let Poll::Ready(result) = drained(|cx| connecting.as_mut().poll(cx)) {
+                let is_right = has_line(&bytes, &right);
+                assert!(result.is_err() || is_right, "taken from whom it does not know");
                 break result.map(drop);
             }
         }
@@ -77,6 +79,13 @@ fn answer(input: &mut Input<'_>, kind: u8) {
     }
     let kinds = outcomes.map(|outcome| outcome.err().map(|error| error.kind()));
     assert!(kinds.iter().all(|kind| *kind == kinds[0]), "{kinds:?}");
+}
+
+/// Whether an answer has the header that proves that the server has read the request.
+fn has_line(answer: &[u8], right: &str) -> bool {
+    let proof = right.lines().find_map(|line| line.strip_prefix("sec-websocket-accept: "));
+    let proof = proof.expect("it is in the right one").as_bytes();
+    answer.starts_with(b"HTTP/1.") && answer.windows(proof.len()).any(|part| part == proof)
 }
 
 /// The right answer with some of it changed, or anything.

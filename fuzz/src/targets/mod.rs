@@ -10,6 +10,7 @@ mod hearing;
 mod metadata;
 mod peers;
 mod resume;
+mod rsa;
 mod session;
 mod snappy;
 mod text;
@@ -25,6 +26,7 @@ pub use hearing::hearing;
 pub use metadata::metadata;
 pub use peers::peers;
 pub use resume::resume;
+pub use rsa::rsa;
 pub use session::session;
 pub use snappy::snappy;
 pub use text::text;
@@ -34,7 +36,7 @@ pub use websocket::websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("agent", agent),
     ("connection", connection),
     ("envelope", envelope),
@@ -45,6 +47,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("metadata", metadata),
     ("peers", peers),
     ("resume", resume),
+    ("rsa", rsa),
     ("session", session),
     ("snappy", snappy),
     ("text", text),

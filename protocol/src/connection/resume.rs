@@ -283,7 +283,7 @@ impl Connection {
             leases.suspend();
         }
         if is_new {
-            self.push_event(Event::Suspended);
+            self.tell(Event::Suspended);
         }
         true
     }
@@ -348,7 +348,20 @@ impl Connection {
             leases.resume();
         }
         self.restart(now);
-        self.push_event(Event::Resumed);
+        self.tell(Event::Resumed);
+    }
+
+    /// Tells the owner what has become of the transport. Of those that came and went before it has heard of the last one it is not
+    /// told, or there would be no bound on what waits.
+    fn tell(&mut self, event: Event) {
+        let mut latest = self.events.iter().rev();
+        match (latest.next(), latest.next()) {
+            (Some(last), _) if *last == event => {}
+            (Some(Event::Resumed | Event::Suspended), Some(before)) if *before == event => {
+                self.events.pop_back();
+            }
+            _ => self.push_event(event),
+        }
     }
 
     fn restart(&mut self, now: Instant) {

@@ -101,7 +101,7 @@ impl Check {
             let lens = || events.iter().map(payload_len);
             // A frame makes two events at most, and closing one for each stream and its own. Resumption tells, too.
             let limit = self.config.max_events.saturating_add(2 * self.config.max_open_streams + 4);
-            assert!(events.len() <= limit, "rule 5: {} events waited", events.len());
+            assert!(events.len() <= limit, "rule 5: {} events waited: {events:#?}", events.len());
             let (sum, longest) = (lens().sum::<usize>(), lens().max().unwrap_or(0));
             let limit = self.config.max_event_bytes.saturating_add(longest);
             assert!(sum <= limit, "rule 5: {sum} bytes of events waited");

@@ -34,13 +34,14 @@ impl End {
     }
 }
 
-/// One frame that is whole, and what follows it.
+/// One frame, and what follows it.
 struct Raw<'a> {
     first: u8,
     is_masked: bool,
     len: u64,
-    /// `None` if it is not all there: then this has what there is.
+    /// Unmasked; what there is of it.
     payload: Vec<u8>,
+    /// Whether that is all of it.
     is_whole: bool,
     rest: &'a [u8],
 }
@@ -74,19 +75,12 @@ pub(super) fn messages(mut bytes: &[u8], role: Role, limit: usize) -> Frames {
         if bytes.is_empty() {
             break if fragments.is_none() { (End::Eof, None) } else { (End::Torn, None) };
         }
-        let Some(first) = bytes.first().copied().filter(|_| bytes.len() >= 2) else {
-            break (End::Torn, None);
-        };
-        // Opcodes that are none are refused before the header is whole, as nobody can say what follows.
-        if matches!(first & 0x0f, 0x3..=0x7 | 0xb..=0xf) && raw(bytes).is_none() {
-            break (End::Torn, None);
-        }
         let Some(frame) = raw(bytes) else { break (End::Torn, None) };
+        let (opcode, is_last) = (frame.first & 0x0f, frame.first & 0x80 != 0);
         match refusal(&frame, role, limit, fragments.as_deref()) {
             Some(code) => break (End::Refused, Some(Some(code))),
-            None if frame.first & 0x0f < 8 => {
-                let is_last = first & 0x80 != 0;
-                if is_last && first & 0x0f == 2 {
+            None if opcode < 8 => {
+                if is_last && opcode == 2 {
                     // What there is of it is handed out.
                     out.extend_from_slice(&(frame.len as u32).to_be_bytes()[1..]);
                     out.extend_from_slice(&frame.payload);
@@ -102,15 +96,8 @@ pub(super) fn messages(mut bytes: &[u8], role: Role, limit: usize) -> Frames {
                 }
             }
             None if !frame.is_whole => break (End::Torn, None),
-            None => match (first & 0x0f, &frame.payload[..]) {
-                (8, []) => break (End::Eof, Some(None)),
-                (8, [high, low, ..]) => match u16::from_be_bytes([*high, *low]) {
-                    code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => {
-                        break (End::Eof, Some(Some(code)));
-                    }
-                    _ => break (End::Refused, Some(Some(1002))),
-                },
-                (8, _) => break (End::Refused, Some(Some(1002))),
+            None => match (opcode, &frame.payload[..]) {
+                (8, payload) => break closed(payload),
                 (9, ping) => pings.push(ping.to_vec()),
                 _ => {}
             },
@@ -118,6 +105,16 @@ pub(super) fn messages(mut bytes: &[u8], role: Role, limit: usize) -> Frames {
         bytes = frame.rest;
     };
     Frames { bytes: out, pings, close, end }
+}
+
+/// What a close frame makes of it, and the code that it is answered by.
+fn closed(payload: &[u8]) -> (End, Option<Option<u16>>) {
+    let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+    match code {
+        None if payload.is_empty() => (End::Eof, Some(None)),
+        Some(1000..=1003 | 1007..=1014 | 3000..=4999) => (End::Eof, Some(code)),
+        _ => (End::Refused, Some(Some(1002))),
+    }
 }
 
 /// The code by which a frame is refused for its header.

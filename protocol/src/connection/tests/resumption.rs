@@ -188,6 +188,22 @@ fn a_client_that_came_back_takes_over_from_its_dead_transport() {
 }
 
 #[test]
+fn of_transports_that_come_and_go_unheard_only_the_last_is_told() {
+    let mut talk = Talk::server_after(config(), setup());
+    for _ in 0..100 {
+        talk.connection.handle_eof(talk.now);
+        talk.connection.accept_resume(talk.now, &request_of(TOKEN, 0, 0)).unwrap();
+        talk.connection.accept_resume(talk.now, &request_of(TOKEN, 0, 0)).unwrap();
+    }
+    talk.tells([Event::Suspended, Event::Resumed]);
+    for _ in 0..100 {
+        talk.connection.accept_resume(talk.now, &request_of(TOKEN, 0, 0)).unwrap();
+        talk.connection.handle_eof(talk.now);
+    }
+    talk.tells([Event::Resumed, Event::Suspended]);
+}
+
+#[test]
 fn a_suspended_connection_waits_no_longer_than_its_time() {
     let seconds = Duration::from_secs;
     let mut talk = Talk::client_with(config(), setup());
