@@ -81,11 +81,19 @@ fn answer(input: &mut Input<'_>, kind: u8) {
     assert!(kinds.iter().all(|kind| *kind == kinds[0]), "{kinds:?}");
 }
 
-/// Whether an answer has the header that proves that the server has read the request.
+/// Whether an answer has what proves that the server has read the request.
 fn has_line(answer: &[u8], right: &str) -> bool {
-    let proof = right.lines().find_map(|line| line.strip_prefix("sec-websocket-accept: "));
-    let proof = proof.expect("it is in the right one").as_bytes();
-    answer.starts_with(b"HTTP/1.") && answer.windows(proof.len()).any(|part| part == proof)
+    answer.starts_with(b"HTTP/1.") && position(answer, proof(right).as_bytes()).is_some()
+}
+
+/// The value of the header Sec-WebSocket-Accept, which is another for each connection.
+fn proof(right: &str) -> &str {
+    let mut lines = right.lines();
+    lines.find_map(|line| line.strip_prefix("sec-websocket-accept: ")).expect("it is right")
+}
+
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
 }
 
 /// The right answer with some of it changed, or anything.
@@ -93,7 +101,10 @@ fn answered(input: &mut Input<'_>, kind: u8, right: &str) -> Vec<u8> {
     if kind < 160 {
         return input.rest().to_vec();
     }
-    let mut bytes = right.as_bytes().to_vec();
+    // What is changed is so whatever the proof is: something stands for it that it never has in it.
+    let proof = proof(right);
+    let blank = "?".repeat(proof.len());
+    let mut bytes = right.replace(proof, &blank).into_bytes();
     // Behind the first line.
     let at = right.find('\n').map_or(0, |at| at + 1);
     let headers = input.bytes();
@@ -103,6 +114,9 @@ fn answered(input: &mut Input<'_>, kind: u8, right: &str) -> Vec<u8> {
         if let Some(old) = bytes.get_mut(at) {
             *old = byte;
         }
+    }
+    if let Some(at) = position(&bytes, blank.as_bytes()) {
+        bytes.splice(at..at + proof.len(), proof.bytes());
     }
     bytes.extend_from_slice(input.rest());
     bytes
