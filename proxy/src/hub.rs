@@ -211,6 +211,10 @@ impl Hub {
             self.telemetry.active_connections(state.collector.connected());
             self.telemetry.pushes_held(state.collector.held_pushes());
         }
+        // Under the lock: whoever has the end of a scrape finds all that happened in it among the proxy's own metrics.
+        for notice in &notices {
+            crate::notices::count(&self.telemetry, now, notice);
+        }
         drop(state);
         if has_jobs {
             self.jobs.notify_additional(1);
@@ -218,9 +222,7 @@ impl Hub {
         if timer_changed {
             self.timer.notify(usize::MAX);
         }
-        for notice in notices {
-            crate::notices::report(&self.telemetry, now, &notice);
-        }
+        notices.iter().for_each(crate::notices::log);
         result
     }
 

@@ -10,46 +10,61 @@ use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
 use std::time::{Duration, Instant};
 
-/// Counts and logs one notice.
-pub(crate) fn report(telemetry: &Telemetry, now: Instant, notice: &Notice) {
+/// Counts one notice; never waits.
+pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
     match notice {
-        Notice::Connected { app } => tracing::info!(%app, "application connected"),
-        Notice::Gone { app, reason, was_connected } => {
-            on_gone(telemetry, *app, reason.as_ref(), *was_connected);
+        Notice::Gone { reason, .. } => {
+            if let Some(cause) = reason.as_ref().and_then(cause_of_close) {
+                telemetry.connection_failed(cause);
+            }
         }
-        Notice::PushExpired { app } => {
-            telemetry.push_dropped(PushDropCause::Expired);
-            tracing::warn!(%app, "push expired without having been scraped");
-        }
-        Notice::PushHeld { app, acknowledged } => {
+        Notice::PushExpired { .. } => telemetry.push_dropped(PushDropCause::Expired),
+        Notice::PushHeld { acknowledged, .. } => {
             on_push(telemetry, *acknowledged, PushOutcome::Held);
-            tracing::info!(%app, "push held");
         }
-        Notice::PushRejected { app, acknowledged, error } => {
+        Notice::PushRejected { acknowledged, error, .. } => {
             on_push(telemetry, *acknowledged, PushOutcome::Rejected);
             telemetry.application_failed(match error {
                 PushError::Job(error) => cause_of_job(error),
                 _ => ApplicationErrorCause::Overloaded,
             });
-            tracing::warn!(%app, %error, "push not stored");
         }
-        Notice::PushServed { app } => {
-            telemetry.pushes_served(1);
-            tracing::debug!(%app, "push served");
-        }
-        Notice::Scraped { app, result, took } => on_scraped(telemetry, now, *app, result, *took),
-        Notice::Violation { app, violation } => {
+        Notice::PushServed { .. } => telemetry.pushes_served(1),
+        Notice::Scraped { result, took, .. } => on_scraped(telemetry, now, result, *took),
+        Notice::Violation { .. } => {
             telemetry.connection_failed(ConnectionErrorCause::ProtocolViolation);
+        }
+        _ => {}
+    }
+}
+
+/// Logs one notice.
+pub(crate) fn log(notice: &Notice) {
+    match notice {
+        Notice::Connected { app } => tracing::info!(%app, "application connected"),
+        Notice::Gone { app, reason, was_connected } => {
+            log_gone(*app, reason.as_ref(), *was_connected);
+        }
+        Notice::PushExpired { app } => {
+            tracing::warn!(%app, "push expired without having been scraped");
+        }
+        Notice::PushHeld { app, .. } => tracing::info!(%app, "push held"),
+        Notice::PushRejected { app, error, .. } => tracing::warn!(%app, %error, "push not stored"),
+        Notice::PushServed { app } => tracing::debug!(%app, "push served"),
+        Notice::Scraped { app, result: Ok(text_len), took } => {
+            tracing::trace!(%app, text_len, ?took, "scraped");
+        }
+        Notice::Scraped { app, result: Err(failure), took } => {
+            tracing::warn!(%app, error = %failure, ?took, "scrape failed");
+        }
+        Notice::Violation { app, violation } => {
             tracing::warn!(%app, %violation, "application broke the protocol");
         }
         other => tracing::debug!(?other, "notice"),
     }
 }
 
-fn on_gone(telemetry: &Telemetry, app: AppId, reason: Option<&CloseReason>, was_connected: bool) {
-    if let Some(cause) = reason.and_then(cause_of_close) {
-        telemetry.connection_failed(cause);
-    }
+fn log_gone(app: AppId, reason: Option<&CloseReason>, was_connected: bool) {
     // A connection that opens and closes without a word is how load balancers look whether anybody is there.
     let is_probe = matches!(reason, Some(CloseReason::Eof { unfinished: 0 })) && !was_connected;
     let reason = reason.map_or_else(|| "its task ended".to_owned(), ToString::to_string);
@@ -78,19 +93,16 @@ fn on_push(telemetry: &Telemetry, acknowledged: bool, outcome: PushOutcome) {
 fn on_scraped(
     telemetry: &Telemetry,
     now: Instant,
-    app: AppId,
     result: &Result<usize, ScrapeFailure>,
     took: Duration,
 ) {
     let (outcome, signal) = match result {
         Ok(text_len) => {
             telemetry.payload_received(*text_len, now);
-            tracing::trace!(%app, text_len, ?took, "scraped");
             (ScrapeOutcome::Success, SignalType::OnComplete)
         }
         Err(failure) => {
             telemetry.application_failed(cause_of_failure(failure));
-            tracing::warn!(%app, error = %failure, ?took, "scrape failed");
             match failure {
                 ScrapeFailure::Closed => (ScrapeOutcome::Closed, SignalType::OnError),
                 ScrapeFailure::TimedOut => (ScrapeOutcome::Timeout, SignalType::Cancel),
