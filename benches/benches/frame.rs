@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::frame::{Body, Frame, StreamId};
-use prometheus_rsocket_protocol::framing::{encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::{encode_prefixed, split_frame};
 use std::hint::black_box;
 
 fn frames() -> [(&'static str, Frame); 2] {

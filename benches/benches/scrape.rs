@@ -7,11 +7,11 @@ use prometheus_rsocket_benches::metrics;
 use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, Form, Progress, Session, Tools,
 };
-use prometheus_rsocket_protocol::connection::{self, Connection, Event};
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
 };
-use prometheus_rsocket_protocol::frame::Setup;
+use prometheus_rsocket_protocol::rsocket::connection::{self, Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use prometheus_rsocket_protocol::{Machine, Payload, exposition};
 use prometheus_rsocket_proxy::gzip::{self, Member, Part};
 use std::collections::BTreeMap;

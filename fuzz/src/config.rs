@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use crate::world::tight;
-use prometheus_rsocket_protocol::connection::{Config, Framing, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Framing, ResumeConfig};
 use std::time::Duration;
 
 /// What both sides of a connection may agree on, with limits that are reached soon, or not at all: three bytes.

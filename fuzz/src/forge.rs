@@ -3,7 +3,9 @@
 use crate::input::Input;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId, Version};
+use prometheus_rsocket_protocol::rsocket::frame::{
+    Body, ErrorCode, Frame, Setup, StreamId, Version,
+};
 
 /// A frame of any type; mostly on one of the first streams.
 pub(crate) fn frame(input: &mut Input<'_>) -> Frame {

@@ -2,8 +2,8 @@
 
 use crate::world::epoch;
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::connection::{Config, Event};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, split_frame};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Event};
+use prometheus_rsocket_protocol::rsocket::framing::{MAX_RECEIVED_FRAME, split_frame};
 use prometheus_rsocket_protocol::{Connection, Machine};
 
 /// What came out of a connection that was given some input.

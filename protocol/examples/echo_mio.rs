@@ -10,7 +10,7 @@ use echo::Echo;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use prometheus_rsocket_protocol::Machine;
-use prometheus_rsocket_protocol::connection::{Config, Connection};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};

@@ -14,7 +14,7 @@ mod echo;
 use bytes::BytesMut;
 use echo::Echo;
 use prometheus_rsocket_protocol::Machine;
-use prometheus_rsocket_protocol::connection::{Config, Connection, Event, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event, ResumeConfig};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

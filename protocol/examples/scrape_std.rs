@@ -8,9 +8,9 @@
 )]
 
 use bytes::BytesMut;
-use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits, RsaKeyPair, open};
-use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::error::Error;
 use std::io::{self, Read, Write};

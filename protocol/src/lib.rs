@@ -6,13 +6,15 @@
 //!
 //! | module | |
 //! |---|---|
-//! | [`frame`], [`framing`] | frames of RSocket as values and as bytes, and their length prefix on byte streams |
-//! | [`connection`] | [`Connection`]: one RSocket connection of either role |
-//! | [`metadata`] | the metadata extensions: composite metadata, routing, authentication, MIME types, tracing |
+//! | [`rsocket`] | RSocket 1.0: frames, framing, [`Connection`] in either role, the metadata extensions |
 //! | [`envelope`] | metrics, compressed and encrypted under the proxy's key |
-//! | [`exposition`] | whether a text is what Prometheus can read |
+//! | [`exposition`] | reads a metrics text, limits it, and renders it for a scraper |
+//! | [`labels`], [`hello`], [`report`] | what an application says of itself when it connects, and what the proxy tells it later |
 //! | [`agent`] | the application's side: answers scrapes, pushes, connects again |
-//! | [`collector`] | the proxy's side: who is connected, scrape rounds, held pushes |
+//! | [`collector`] | the proxy's side: the registry of applications, scrapes, held pushes |
+//!
+//! All but [`rsocket`] are behind the feature `metrics`, which is on by default. Without it the crate is an RSocket library that
+//! pulls in no cryptography.
 //!
 //! # The loop
 //!
@@ -21,7 +23,7 @@
 //!
 //! ```no_run
 //! use bytes::BytesMut;
-//! use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
+//! use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
 //! use prometheus_rsocket_protocol::Machine;
 //! use std::io::{ErrorKind, Read, Write};
 //! use std::net::TcpListener;
@@ -69,19 +71,24 @@
     )
 )]
 
+#[cfg(feature = "metrics")]
 pub mod agent;
+#[cfg(feature = "metrics")]
 pub mod collector;
-pub mod connection;
+#[cfg(feature = "metrics")]
 pub mod envelope;
+#[cfg(feature = "metrics")]
 pub mod exposition;
-pub mod frame;
-pub mod framing;
-mod machine;
-pub mod metadata;
-mod payload;
-#[cfg(feature = "planted-faults")]
+#[cfg(feature = "metrics")]
+pub mod hello;
+#[cfg(feature = "metrics")]
+pub mod labels;
+#[cfg(planted_faults)]
 pub mod planted;
+#[cfg(feature = "metrics")]
+pub mod report;
+pub mod rsocket;
 
-pub use connection::Connection;
-pub use machine::Machine;
-pub use payload::Payload;
+#[cfg(feature = "metrics")]
+pub use labels::Labels;
+pub use rsocket::{Connection, Machine, Payload};

@@ -5,7 +5,7 @@ use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Form, Job, JobDone, Notice, Progress, RoundId, SessionCommand, SessionEvent,
     TooManyApps, TooManyRounds,
 };
-use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -204,7 +204,7 @@ impl Hub {
         state.dispatch(now);
         let timer_changed = state.collector.poll_timeout() != timeout;
         let has_jobs = state.collector.has_jobs();
-        #[cfg(feature = "planted-faults")]
+        #[cfg(planted_faults)]
         let has_jobs = has_jobs && !prometheus_rsocket_protocol::planted::loses_wake_up();
         let notices: Vec<Notice> = std::iter::from_fn(|| state.collector.poll_notice()).collect();
         if !notices.is_empty() {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::Session;
-use prometheus_rsocket_protocol::connection;
+use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::websocket::WebSocket;
 use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};

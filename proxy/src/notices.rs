@@ -5,9 +5,9 @@ use crate::telemetry::{
     ScrapeOutcome, SignalType, Telemetry,
 };
 use prometheus_rsocket_protocol::collector::{AppId, JobError, Notice, PushError, ScrapeFailure};
-use prometheus_rsocket_protocol::connection::{CloseReason, Violation};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
 use std::time::{Duration, Instant};
 
 /// Counts one notice; never waits.

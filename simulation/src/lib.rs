@@ -39,7 +39,7 @@ use world::World;
 
 /// Simulates a scenario to its end. `prepare` is given the world before anything happens in it, to have its log for example.
 pub fn run(scenario: &Scenario, prepare: impl FnOnce(&Sim)) -> Report {
-    #[cfg(feature = "planted-faults")]
+    #[cfg(planted_faults)]
     prometheus_rsocket_protocol::planted::plant(scenario.fault);
     let world = World::new(scenario.clone());
     prepare(&world.sim);
@@ -63,7 +63,7 @@ pub fn run(scenario: &Scenario, prepare: impl FnOnce(&Sim)) -> Report {
         violations,
     };
     world.dissolve();
-    #[cfg(feature = "planted-faults")]
+    #[cfg(planted_faults)]
     prometheus_rsocket_protocol::planted::plant(None);
     report
 }

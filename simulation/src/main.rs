@@ -47,7 +47,7 @@ struct Args {
     #[arg(long)]
     trace: Option<String>,
     /// Have the proxy do something wrong.
-    #[cfg(feature = "planted-faults")]
+    #[cfg(planted_faults)]
     #[arg(long, value_parser = fault)]
     fault: Option<prometheus_rsocket_protocol::planted::Fault>,
 }
@@ -124,7 +124,7 @@ impl Args {
             Some(EnvelopeArg::Plaintext) => Envelope::Plaintext,
             None => scenario.envelope,
         };
-        #[cfg(feature = "planted-faults")]
+        #[cfg(planted_faults)]
         {
             scenario.fault = self.fault;
         }
@@ -170,7 +170,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| "too long".to_owned())
 }
 
-#[cfg(feature = "planted-faults")]
+#[cfg(planted_faults)]
 fn fault(name: &str) -> Result<prometheus_rsocket_protocol::planted::Fault, String> {
     use prometheus_rsocket_protocol::planted::Fault;
     let known = Fault::ALL.into_iter().find(|fault| fault.name() == name);

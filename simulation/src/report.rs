@@ -118,11 +118,10 @@ impl fmt::Display for Report {
         for violation in &self.violations {
             writeln!(f, "  {violation}")?;
         }
-        let features =
-            if cfg!(feature = "planted-faults") { " --features planted-faults" } else { "" };
+        let cfg = if cfg!(planted_faults) { "RUSTFLAGS='--cfg planted_faults' " } else { "" };
         write!(
             f,
-            "  again: cargo run --release -p prometheus-rsocket-simulation{features} -- {scenario} --log"
+            "  again: {cfg}cargo run --release -p prometheus-rsocket-simulation -- {scenario} --log"
         )
     }
 }

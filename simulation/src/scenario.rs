@@ -1,7 +1,7 @@
 //! What is to be simulated, and the times that hold in it.
 
 use prometheus_rsocket_client as client;
-#[cfg(feature = "planted-faults")]
+#[cfg(planted_faults)]
 use prometheus_rsocket_protocol::planted::Fault;
 use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr};
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct Scenario {
     /// How applications send their metrics. To make a key, and to use it, takes real time.
     pub envelope: Envelope,
     /// What the proxy does wrong.
-    #[cfg(feature = "planted-faults")]
+    #[cfg(planted_faults)]
     pub fault: Option<Fault>,
 }
 
@@ -42,7 +42,7 @@ impl Scenario {
             interval: Duration::from_secs(5),
             calm: false,
             envelope,
-            #[cfg(feature = "planted-faults")]
+            #[cfg(planted_faults)]
             fault: None,
         }
     }
@@ -66,7 +66,7 @@ impl fmt::Display for Scenario {
         if self.calm {
             f.write_str(" --calm")?;
         }
-        #[cfg(feature = "planted-faults")]
+        #[cfg(planted_faults)]
         if let Some(fault) = self.fault {
             write!(f, " --fault {}", fault.name())?;
         }

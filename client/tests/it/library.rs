@@ -4,8 +4,8 @@ use prometheus_rsocket_client::{
     BackoffConfig, Client, Config, ConnectError, PushFailure, PushMode,
 };
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::{CloseReason, Event, StreamFailure};
-use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::Runtime;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};

@@ -1,7 +1,7 @@
 use bytes::BytesMut;
-use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, RsaKeyPair};
-use prometheus_rsocket_protocol::frame::StreamId;
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -5,8 +5,8 @@ use super::table::{Ends, Interaction, Party};
 use super::{Model, Refusal, Signal};
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::{Credit, Event, StreamFailure, Violation};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::{Credit, Event, StreamFailure, Violation};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use std::time::{Duration, Instant};
 
 impl Model {

@@ -3,8 +3,8 @@
 use super::table::{Ends, Interaction, Needs, Party, Signal, rule};
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::Violation;
-use prometheus_rsocket_protocol::frame::Body;
+use prometheus_rsocket_protocol::rsocket::connection::Violation;
+use prometheus_rsocket_protocol::rsocket::frame::Body;
 
 #[derive(Debug)]
 pub(super) struct Life {

@@ -14,8 +14,8 @@ pub(crate) use table::Signal;
 use crate::world::Who;
 use bytes::Bytes;
 use life::Life;
-use prometheus_rsocket_protocol::connection::{Config, Event, StreamFailure, Violation};
-use prometheus_rsocket_protocol::frame::{Body, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Event, StreamFailure, Violation};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 

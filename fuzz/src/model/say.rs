@@ -6,8 +6,8 @@ use super::{Lease, Model, Signal};
 use crate::world::Who;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::RequestError;
-use prometheus_rsocket_protocol::frame::{Body, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::RequestError;
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, StreamId};
 use std::time::Instant;
 
 impl Model {

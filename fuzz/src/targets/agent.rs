@@ -8,8 +8,8 @@ use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
     Action, Agent, BackoffConfig, Config, Event, PushMode, SealJob, Sealed, Ticket,
 };
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
-use prometheus_rsocket_protocol::framing::encode_prefixed;
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Payload, envelope};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};

@@ -7,9 +7,13 @@ use crate::world::{epoch, setup};
 use crate::{config, forge};
 use bytes::{Bytes, BytesMut};
 use check::Check;
-use prometheus_rsocket_protocol::connection::{Config, Credit, Event, Framing, ResumeRequest};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::connection::{
+    Config, Credit, Event, Framing, ResumeRequest,
+};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::{
+    MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
+};
 use prometheus_rsocket_protocol::{Connection, Machine};
 use std::time::{Duration, Instant};
 

@@ -2,8 +2,8 @@
 
 use crate::input::Input;
 use bytes::BytesMut;
-use prometheus_rsocket_protocol::frame::Frame;
-use prometheus_rsocket_protocol::framing::{
+use prometheus_rsocket_protocol::rsocket::frame::Frame;
+use prometheus_rsocket_protocol::rsocket::framing::{
     FrameTooLong, MAX_RECEIVED_FRAME, PREFIX_LEN, encode_prefixed, missing, split_frame,
 };
 

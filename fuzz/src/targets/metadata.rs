@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::metadata::{
+use prometheus_rsocket_protocol::rsocket::metadata::{
     AcceptMimeTypes, AuthType, Authentication, DataMimeType, DecodeError, Entries, Entry, Metadata,
     MimeId, MimeType, MimeTypes, Routing, Tags, Tracing,
 };

@@ -4,10 +4,10 @@ use super::peers;
 use crate::input::Input;
 use crate::world::epoch;
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::connection::{
+use prometheus_rsocket_protocol::rsocket::connection::{
     Config, Event, Framing, ResumeConfig, ResumeError, ResumeRequest,
 };
-use prometheus_rsocket_protocol::frame::{Body, Frame, Setup, StreamId, Version};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup, StreamId, Version};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use std::time::Instant;
 

@@ -7,11 +7,11 @@ use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, Form, Job, Notice, Progress, RoundId, Session, Tools,
 };
-use prometheus_rsocket_protocol::connection::{self, Event};
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
 use prometheus_rsocket_protocol::exposition::{self, Limits};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId};
-use prometheus_rsocket_protocol::framing::encode_prefixed;
+use prometheus_rsocket_protocol::rsocket::connection::{self, Event};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};

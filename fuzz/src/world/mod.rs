@@ -7,9 +7,11 @@ pub use ops::{Ask, Op, Who};
 
 use crate::model::Model;
 use bytes::{BufMut, Bytes, BytesMut};
-use prometheus_rsocket_protocol::connection::{Config, Event, Framing, ResumeConfig};
-use prometheus_rsocket_protocol::frame::{ErrorCode, Setup, StreamId};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Event, Framing, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::{
+    MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
+};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use side::Side;
 use std::time::{Duration, Instant};

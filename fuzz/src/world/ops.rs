@@ -1,7 +1,7 @@
 //! What owners, drivers, the network and the clock do, as values.
 
 use bytes::Bytes;
-use prometheus_rsocket_protocol::frame::Frame;
+use prometheus_rsocket_protocol::rsocket::frame::Frame;
 
 /// Either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

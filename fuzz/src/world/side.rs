@@ -3,11 +3,11 @@
 use super::ops::Ask;
 use crate::model::{Model, Refusal, Signal};
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::connection::{
+use prometheus_rsocket_protocol::rsocket::connection::{
     CloseReason, Config, Credit, Event, Framing, RequestError, StreamError, TimerReason, Violation,
 };
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, split_frame};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::{MAX_RECEIVED_FRAME, split_frame};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! A script that is run beside the driver of its connection: it gives commands and waits for events.
 
 use bytes::Bytes;
-use prometheus_rsocket_protocol::connection::{Connection, Event};
-use prometheus_rsocket_protocol::frame::{ErrorCode, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::{Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, StreamId};
 use prometheus_rsocket_runtime::Owner;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

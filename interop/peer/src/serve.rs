@@ -6,10 +6,10 @@ use crate::sessions::{Claim, Sessions};
 use crate::transport::{self, Stream};
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Machine;
-use prometheus_rsocket_protocol::connection::{
+use prometheus_rsocket_protocol::rsocket::connection::{
     Config, Connection, Event, ResumeConfig, ResumeRequest,
 };
-use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::{DriverConfig, Listener, Owner, Runtime, drive};
 use std::io;
 use std::mem;

@@ -2,7 +2,7 @@
 
 use crate::echo::Echo;
 use bytes::Bytes;
-use prometheus_rsocket_protocol::connection::Connection;
+use prometheus_rsocket_protocol::rsocket::connection::Connection;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};

@@ -2,8 +2,8 @@
 //! each payload as it comes. A payload whose data is `reject` is answered by APPLICATION_ERROR.
 
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::{Connection, Credit, Event, StreamError};
-use prometheus_rsocket_protocol::frame::{ErrorCode, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::{Connection, Credit, Event, StreamError};
+use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-use crate::connection;
 use crate::envelope::AesKeySize;
-use crate::frame::Setup;
+use crate::rsocket::connection;
+use crate::rsocket::frame::Setup;
 use std::time::Duration;
 
 /// How an application's side behaves.

@@ -1,5 +1,5 @@
-use crate::connection::CloseReason;
 use crate::envelope::{KeyError, SealError};
+use crate::rsocket::connection::CloseReason;
 use std::fmt;
 use std::time::Duration;
 

@@ -24,9 +24,11 @@ pub use event::{DisconnectReason, Event, PushFailure, Ticket};
 pub use seal::{SealJob, Sealed};
 
 use crate::Payload;
-use crate::connection::{self, CloseReason, Connection, RequestError, StreamError, StreamFailure};
 use crate::envelope::PeerKey;
-use crate::frame::{ErrorCode, StreamId};
+use crate::rsocket::connection::{
+    self, CloseReason, Connection, RequestError, StreamError, StreamFailure,
+};
+use crate::rsocket::frame::{ErrorCode, StreamId};
 use backoff::Backoff;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};

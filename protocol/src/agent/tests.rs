@@ -5,8 +5,8 @@ mod scrapes;
 
 use super::*;
 use crate::Machine;
-use crate::connection::{Config as ConnectionConfig, Event as PeerEvent, StreamFailure};
 use crate::envelope::PLAINTEXT;
+use crate::rsocket::connection::{Config as ConnectionConfig, Event as PeerEvent, StreamFailure};
 use bytes::BytesMut;
 use proptest::prelude::*;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 use super::{AppId, JobError};
-use crate::connection::{CloseReason, StreamFailure, Violation};
+use crate::rsocket::connection::{CloseReason, StreamFailure, Violation};
 use std::time::Duration;
 
 /// What happened among the applications, for logs and metrics. Nothing needs to be done about it.

@@ -3,7 +3,7 @@ use super::{AppId, RoundId};
 use crate::Payload;
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits};
 use crate::exposition::{self, ExpositionError};
-use crate::frame::StreamId;
+use crate::rsocket::frame::StreamId;
 use bytes::Bytes;
 
 /// In which form a round's text is kept until it is sent: never as the text itself, which is some ten times as large.

@@ -31,8 +31,8 @@ pub use round::{Progress, Summary};
 pub use session::{Session, SessionCommand, SessionEvent};
 
 use crate::Payload;
-use crate::connection::{CloseReason, StreamFailure};
-use crate::frame::StreamId;
+use crate::rsocket::connection::{CloseReason, StreamFailure};
+use crate::rsocket::frame::StreamId;
 use bytes::Bytes;
 use job::{Done, Task};
 use push::{PushId, Pushes};
@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
-#[cfg(feature = "planted-faults")]
+#[cfg(planted_faults)]
 use crate::planted::{Fault, is_planted};
 
 /// An application, by its connection: ids are given out in the order of connecting, and never again.
@@ -351,7 +351,7 @@ impl Collector {
             self.pending_bytes += job.held();
             self.pushes.on_opening(app);
             self.jobs.push_back(job);
-            #[cfg(feature = "planted-faults")]
+            #[cfg(planted_faults)]
             if is_planted(Fault::EarlyAcknowledgement) {
                 self.acknowledge_push(app, stream_id);
             }
@@ -445,7 +445,7 @@ impl Collector {
     fn on_deadline(&mut self, now: Instant, id: RoundId) {
         let Some(round) = self.rounds.get_mut(&id) else { return };
         round.is_over = true;
-        #[cfg(feature = "planted-faults")]
+        #[cfg(planted_faults)]
         if is_planted(Fault::IgnoredDeadline) {
             return;
         }

@@ -1,6 +1,8 @@
 use super::{AppId, RoundId};
-use crate::connection::{CloseReason, Config, Connection, Event, StreamFailure, Violation};
-use crate::frame::{ErrorCode, Setup, StreamId};
+use crate::rsocket::connection::{
+    CloseReason, Config, Connection, Event, StreamFailure, Violation,
+};
+use crate::rsocket::frame::{ErrorCode, Setup, StreamId};
 use crate::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};

@@ -2,9 +2,9 @@ mod random;
 mod session;
 
 use super::*;
-use crate::connection::{self, Connection, Event};
 use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
-use crate::frame::{ErrorCode, Setup};
+use crate::rsocket::connection::{self, Connection, Event};
+use crate::rsocket::frame::{ErrorCode, Setup};
 use crate::{Machine, Payload, exposition};
 use bytes::BytesMut;
 use std::time::Duration;

@@ -76,8 +76,10 @@ fn a_scrape_of_a_jdk_opens_step_by_step() {
 #[test]
 fn the_frame_of_a_jdk_opens_whole() {
     let frame = scrape("PAYLOAD_FRAME_SID4");
-    let frame = crate::frame::Frame::decode(frame).unwrap();
-    let crate::frame::Body::Payload { payload, .. } = frame.body else { panic!("{frame:?}") };
+    let frame = crate::rsocket::frame::Frame::decode(frame).unwrap();
+    let crate::rsocket::frame::Body::Payload { payload, .. } = frame.body else {
+        panic!("{frame:?}")
+    };
     let opened = open(&pair(&scrape("PKCS8")), &payload, &OpenLimits::default(), [4; 32]).unwrap();
     assert_eq!(opened.text, scrape("PLAIN_UTF8"));
 }

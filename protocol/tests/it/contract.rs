@@ -5,11 +5,13 @@ use crate::ops::{hostile_ops, ops};
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_fuzz::heard::{Drain, Heard};
 use prometheus_rsocket_fuzz::world::{Op, Output, Who, World, epoch, everything, setup, tight};
-use prometheus_rsocket_protocol::connection::{
+use prometheus_rsocket_protocol::rsocket::connection::{
     CloseReason, Config, Event, Framing, ResumeConfig, StreamFailure,
 };
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::{
+    MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
+};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -2,8 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId, Version};
-use prometheus_rsocket_protocol::framing::encode_prefixed;
+use prometheus_rsocket_protocol::rsocket::frame::{
+    Body, ErrorCode, Frame, Setup, StreamId, Version,
+};
+use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

@@ -3,6 +3,7 @@
 mod contract;
 mod frames;
 mod known_faults;
+mod layers;
 mod memory;
 mod metadata;
 mod ops;

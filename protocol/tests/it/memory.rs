@@ -7,9 +7,9 @@ use crate::talk::{
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_fuzz::world::{epoch, setup};
-use prometheus_rsocket_protocol::connection::{Config, Credit, Event, ResumeConfig};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup};
-use prometheus_rsocket_protocol::framing::encode_prefixed;
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Credit, Event, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup};
+use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use std::mem::size_of;
 

@@ -3,7 +3,7 @@
 
 use crate::vectors::{rows_of, unhex};
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::metadata::{
+use prometheus_rsocket_protocol::rsocket::metadata::{
     AcceptMimeTypes, AuthId, AuthType, Authentication, Credentials, DataMimeType, DecodeError,
     Entries, Entry, Metadata, MimeId, MimeType, MimeTypes, Name, Routing, Sampling, Span, SpanId,
     Tags, TraceId, Tracing,

@@ -2,7 +2,7 @@
 
 use crate::frames::{frame, stream_frame};
 use prometheus_rsocket_fuzz::world::{Ask, Op, Who};
-use prometheus_rsocket_protocol::frame::Frame;
+use prometheus_rsocket_protocol::rsocket::frame::Frame;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::Range;

@@ -3,7 +3,7 @@
 use crate::ops::{cut_ops, hostile_stream_ops, ops};
 use prometheus_rsocket_fuzz::world::{Op, Who, World, epoch, tight};
 use prometheus_rsocket_protocol::Machine;
-use prometheus_rsocket_protocol::connection::{Config, Framing, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Framing, ResumeConfig};
 use proptest::prelude::*;
 
 proptest! {

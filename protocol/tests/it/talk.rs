@@ -2,9 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_fuzz::world::{epoch, setup};
-use prometheus_rsocket_protocol::connection::{Config, Credit, Event};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Credit, Event};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::{
+    MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
+};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use std::time::{Duration, Instant};
 

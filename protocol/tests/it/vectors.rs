@@ -6,10 +6,10 @@
 
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::frame::{
+use prometheus_rsocket_protocol::rsocket::frame::{
     Body, DecodeErrorKind, ErrorCode, Frame, Setup, StreamId, Version,
 };
-use prometheus_rsocket_protocol::framing::{self, MAX_RECEIVED_FRAME, split_frame};
+use prometheus_rsocket_protocol::rsocket::framing::{self, MAX_RECEIVED_FRAME, split_frame};
 use std::collections::BTreeMap;
 
 const FRAMES: &str = include_str!("../vectors/frames.tsv");

@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
-use prometheus_rsocket_protocol::frame::{Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::{Setup, StreamId};
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -5,8 +5,12 @@ use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::{
     AesKeySize, KeyUnwrap, PeerKey, RsaKeyPair, SecretKey, encrypt, seal,
 };
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId, Version};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::frame::{
+    Body, ErrorCode, Frame, Setup, StreamId, Version,
+};
+use prometheus_rsocket_protocol::rsocket::framing::{
+    MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
+};
 
 fn connection_errors(cause: &str) -> String {
     format!("prometheus_proxy_connection_error_total{{cause=\"{cause}\"}}")

@@ -1,8 +1,8 @@
 use super::world::World;
 use crate::app::App;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::{Event, StreamFailure};
-use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::connection::{Event, StreamFailure};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Instant;

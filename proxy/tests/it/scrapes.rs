@@ -2,8 +2,8 @@ use super::OPTION;
 use super::world::{World, get};
 use crate::app::App;
 use prometheus_rsocket_protocol::Machine;
-use prometheus_rsocket_protocol::connection::{CloseReason, Event};
-use prometheus_rsocket_protocol::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 
 const GZIP: &str = "Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 20\r\n";
 

@@ -7,7 +7,7 @@ use async_tungstenite::tungstenite::protocol::{
     },
 };
 use bytes::{Buf, BytesMut};
-use prometheus_rsocket_protocol::framing::{MAX_RECEIVED_FRAME, PREFIX_LEN};
+use prometheus_rsocket_protocol::rsocket::framing::{MAX_RECEIVED_FRAME, PREFIX_LEN};
 use std::io::Cursor;
 
 /// Turns what a WebSocket peer sends into prefixed RSocket frames. Knows no stream.

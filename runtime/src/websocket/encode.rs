@@ -7,7 +7,7 @@ use async_tungstenite::tungstenite::protocol::{
     },
 };
 use bytes::{Buf, BufMut, BytesMut};
-use prometheus_rsocket_protocol::framing::PREFIX_LEN;
+use prometheus_rsocket_protocol::rsocket::framing::PREFIX_LEN;
 use std::io;
 
 /// Turns prefixed RSocket frames into what a WebSocket peer is sent, and puts pongs and the close frame between them.

@@ -2,7 +2,7 @@
 //!
 //! [`WebSocket`] makes a WebSocket look like a TCP connection, so that [`drive`](crate::drive) needs no second
 //! path: reading yields the frames that came as binary messages, each with the length prefix of RSocket's
-//! [framing](prometheus_rsocket_protocol::framing) before it; of the prefixed frames that are written, each is sent
+//! [framing](prometheus_rsocket_protocol::rsocket::framing) before it; of the prefixed frames that are written, each is sent
 //! as one binary message. [`connect`] asks a server for one, [`answer`] says what a server answers.
 //!
 //! What comes and goes on the wire is what rsocket-java does: one frame per message, never fragmented, no prefix, no
@@ -37,7 +37,7 @@ pub use handshake::connect;
 pub use stream::WebSocket;
 pub use upgrade::{Refusal, answer};
 
-use prometheus_rsocket_protocol::framing::MAX_RECEIVED_FRAME;
+use prometheus_rsocket_protocol::rsocket::framing::MAX_RECEIVED_FRAME;
 
 /// The bounds of one WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]

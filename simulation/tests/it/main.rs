@@ -1,6 +1,6 @@
 //! The simulation as a whole, with as many seeds as fit into half a minute; CI runs more with the program.
 
 mod again;
-#[cfg(feature = "planted-faults")]
+#[cfg(planted_faults)]
 mod planted;
 mod seeds;

@@ -1,8 +1,8 @@
 //! What holds of a connection, as its contract says.
 
 use bytes::Bytes;
-use prometheus_rsocket_protocol::connection::{CloseReason, Config, Event, StreamFailure};
-use prometheus_rsocket_protocol::frame::{Body, Frame, FrameType};
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Event, StreamFailure};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, FrameType};
 use prometheus_rsocket_protocol::{Connection, Machine};
 use std::collections::{BTreeMap, VecDeque};
 

@@ -4,8 +4,8 @@ use super::streams::credit;
 use super::{Check, Outcome, describe, nothing_came, payload, rejected};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::{Credit, Event, StreamError};
-use prometheus_rsocket_protocol::frame::StreamId;
+use prometheus_rsocket_protocol::rsocket::connection::{Credit, Event, StreamError};
+use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 use std::collections::VecDeque;
 
 pub(super) fn all() -> Vec<Check> {
@@ -160,7 +160,7 @@ async fn cancel(desk: Desk) -> Outcome {
 
 /// ERROR by the requester does so, too.
 async fn error(desk: Desk) -> Outcome {
-    use prometheus_rsocket_protocol::frame::ErrorCode;
+    use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
     let payloads = (1..=2).map(|number| payload(number, None)).collect();
     let mut channel = Channel::open(desk.clone(), payloads, 10, false).await?;
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use super::{Check, Outcome, ask, nothing_came, payload, rejected};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::frame::StreamId;
+use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 
 pub(super) fn all() -> Vec<Check> {
     let mut checks = Vec::new();
@@ -42,7 +42,7 @@ async fn many_at_once(desk: Desk) -> Outcome {
         asked.push((stream_id.await.map_err(|error| error.to_string())?, payload));
     }
     for (stream_id, payload) in asked {
-        use prometheus_rsocket_protocol::connection::Event;
+        use prometheus_rsocket_protocol::rsocket::connection::Event;
         match desk.event(stream_id).await {
             Event::Response { payload: Some(answer), .. } => {
                 desk.expect("an answer", &answer, &payload)?

@@ -4,8 +4,8 @@ use super::streams::{begin, completes, credit, takes};
 use super::{Check, Outcome, ask, describe, payload};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Machine;
-use prometheus_rsocket_protocol::connection::{Credit, Event};
-use prometheus_rsocket_protocol::frame::StreamId;
+use prometheus_rsocket_protocol::rsocket::connection::{Credit, Event};
+use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 
 pub(super) fn all() -> Vec<Check> {
     vec![

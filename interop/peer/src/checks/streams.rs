@@ -3,8 +3,8 @@
 use super::{Check, Outcome, describe, nothing_came, payload, rejected};
 use crate::desk::Desk;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::connection::{Credit, Event};
-use prometheus_rsocket_protocol::frame::StreamId;
+use prometheus_rsocket_protocol::rsocket::connection::{Credit, Event};
+use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 
 pub(super) fn all() -> Vec<Check> {
     vec![

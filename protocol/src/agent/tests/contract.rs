@@ -1,8 +1,8 @@
 //! The rules of the contract that an agent could break by itself, as `Connection` numbers them.
 
 use super::*;
-use crate::frame::{Body, Frame};
-use crate::framing::encode_prefixed;
+use crate::rsocket::frame::{Body, Frame};
+use crate::rsocket::framing::encode_prefixed;
 use proptest::collection::vec;
 
 proptest! {

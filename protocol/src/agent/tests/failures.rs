@@ -1,6 +1,6 @@
 use super::*;
 use crate::agent::DisconnectReason;
-use crate::frame::Setup;
+use crate::rsocket::frame::Setup;
 
 #[test]
 fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::connection::{Config, Credit, Framing, Violation};
-use crate::frame::{Body, Frame, FrameType};
+use crate::rsocket::connection::{Config, Credit, Framing, Violation};
+use crate::rsocket::frame::{Body, Frame, FrameType};
 
 fn session(framing: Framing) -> (Session, Instant) {
     let World { now, mut collector, .. } = World::new(super::Config::default());

@@ -6,11 +6,11 @@ use crate::talk::{
 };
 use allocation_counter::measure;
 use bytes::Bytes;
-use prometheus_rsocket_protocol::connection::{
+use prometheus_rsocket_protocol::rsocket::connection::{
     CloseReason, Config, Event, RequestError, ResumeConfig, ResumeError, StreamError,
     StreamFailure, TimerReason, Violation,
 };
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, FrameType, Version};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, FrameType, Version};
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::time::Duration;
 

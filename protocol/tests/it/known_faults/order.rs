@@ -3,8 +3,8 @@
 use crate::talk::{Talk, channel, id, keepalive, request, stream};
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_fuzz::world::{epoch, setup};
-use prometheus_rsocket_protocol::connection::{Config, Event, Framing};
-use prometheus_rsocket_protocol::frame::{Body, Frame, Setup};
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Event, Framing};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 
 const BIG: usize = 16_000_000;

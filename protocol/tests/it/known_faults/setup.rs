@@ -4,9 +4,9 @@ use crate::talk::Talk;
 use bytes::BytesMut;
 use prometheus_rsocket_fuzz::world::epoch;
 use prometheus_rsocket_protocol::agent::{self, Action, Agent};
-use prometheus_rsocket_protocol::connection::{CloseReason, Config, Event, Violation};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup, StreamId};
-use prometheus_rsocket_protocol::framing::encode_prefixed;
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Event, Violation};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::time::{Duration, Instant};
 

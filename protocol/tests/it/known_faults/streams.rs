@@ -7,11 +7,11 @@ use crate::talk::{
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_fuzz::world::{everything, setup};
-use prometheus_rsocket_protocol::connection::{
+use prometheus_rsocket_protocol::rsocket::connection::{
     CloseReason, Config, Credit, Event, RequestError, StreamFailure,
 };
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, StreamId, Version};
-use prometheus_rsocket_protocol::framing::MAX_SENT_FRAME;
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId, Version};
+use prometheus_rsocket_protocol::rsocket::framing::MAX_SENT_FRAME;
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Who is alive.
 
 use crate::talk::{Talk, credit, error, fragment, keepalive, next, request};
-use prometheus_rsocket_protocol::connection::{CloseReason, Config, Event, StreamFailure};
-use prometheus_rsocket_protocol::frame::{Body, ErrorCode, Frame, Setup};
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Event, StreamFailure};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup};
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::time::Duration;
 

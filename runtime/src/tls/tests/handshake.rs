@@ -14,7 +14,7 @@ use futures_rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     rustls::{HandshakeKind, ProtocolVersion, ServerConfig, crypto::ring, version},
 };
-use prometheus_rsocket_protocol::{Connection, Machine, connection};
+use prometheus_rsocket_protocol::{Connection, Machine, rsocket::connection};
 use std::{io, sync::Arc, time::Duration};
 
 /// The error of a handshake, of this kind and with each of `parts` in its text.

@@ -9,8 +9,8 @@ use futures_lite::{AsyncRead, AsyncReadExt, AsyncWriteExt, future::zip};
 use futures_rustls::rustls::version;
 use prometheus_rsocket_protocol::{
     Connection, Payload,
-    connection::{Config, Event},
-    frame::{ErrorCode, Setup},
+    rsocket::connection::{Config, Event},
+    rsocket::frame::{ErrorCode, Setup},
 };
 use std::{
     io::{self, IoSlice},

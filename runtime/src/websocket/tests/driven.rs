@@ -1,7 +1,7 @@
 use super::*;
 use crate::{DriveEnd, DriverConfig, drive, testing::Virtual};
 use bytes::BytesMut;
-use prometheus_rsocket_protocol::{Machine, framing::split_frame};
+use prometheus_rsocket_protocol::{Machine, rsocket::framing::split_frame};
 use std::{collections::VecDeque, time::Instant};
 
 /// Sends its frames, and has enough when it has received so many.

@@ -1,0 +1,204 @@
+//! What an application of ours says of itself in SETUP, and what its peer may use.
+//!
+//! The *hello* is one entry of composite metadata ([`rsocket::metadata`](crate::rsocket::metadata)) of the MIME type
+//! [`MIME`], in the payload of SETUP. The original Java proxy does not look at that payload, so a hello changes nothing
+//! there. A client that says nothing (Micrometer's) has the default hello.
+//!
+//! The entry's content is a list of fields, in any order. A field that a reader does not know is skipped, so fields can be
+//! added; a field with a value that makes no sense fails the whole hello.
+//!
+//! | part of a field | bytes |
+//! |---|---|
+//! | id | 1 |
+//! | length of the value | 2, big-endian |
+//! | value | so many |
+//!
+//! | id | field | value | how often |
+//! |---|---|---|---|
+//! | 1 | version of the envelope that is understood | 1 byte | any number |
+//! | 2 | text format that the answers may have | 1 byte: 0 is the text format 0.0.4, 1 is OpenMetrics 1.0 | any number |
+//! | 3 | label | length of the name (1 byte), name, value; see [`Labels`] | at most [`Labels::MAX_LABELS`] |
+//! | 4 | program, with its version: `orders/1.4.2` | UTF-8, at most [`Hello::MAX_PROGRAM`] bytes | once |
+//! | 5 | the application reads [reports](crate::report) | no bytes | once |
+
+#[cfg(test)]
+mod tests;
+
+use crate::labels::{LabelError, Labels};
+use crate::rsocket::frame::Setup;
+use crate::rsocket::metadata::{Entries, Entry, MimeId, MimeType};
+use bytes::{BufMut, Bytes, BytesMut};
+use nom::multi::length_data;
+use nom::number::complete::{be_u8, be_u16};
+use nom::{IResult, Parser};
+
+/// The MIME type of the hello's entry.
+pub const MIME: &str = "application/x.prometheus-rsocket.hello.v1";
+
+/// What an application says of itself when it connects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hello {
+    /// Labels that identify it; may be empty.
+    pub labels: Labels,
+    /// The program and its version, for people. Empty if it does not say.
+    pub program: String,
+    /// Whether its answers may be in OpenMetrics 1.0 as well as in the text format 0.0.4.
+    pub openmetrics: bool,
+    /// Whether it reads [reports](crate::report), which arrive as METADATA_PUSH.
+    pub reads_reports: bool,
+    /// The highest version of the envelope that it understands; 1 if it does not say.
+    pub envelope: u8,
+}
+
+impl Hello {
+    /// The longest [`program`](Self::program), in bytes.
+    pub const MAX_PROGRAM: usize = 128;
+    /// The longest hello, in bytes; a longer one is not read.
+    pub const MAX_LEN: usize = 8 * 1024;
+
+    /// The hello of a program with these labels, whose peer may send it reports.
+    pub fn new(labels: Labels, program: impl Into<String>) -> Self {
+        Self { labels, program: program.into(), reads_reports: true, ..Self::default() }
+    }
+
+    /// Writes the hello as composite metadata, to be the metadata of SETUP. A program's name that is too long is cut.
+    pub fn encode(&self) -> Bytes {
+        let mut fields = BytesMut::new();
+        if self.envelope > 1 {
+            put_field(&mut fields, ENVELOPE, &[&[self.envelope]]);
+        }
+        if self.openmetrics {
+            put_field(&mut fields, FORMAT, &[&[FORMAT_TEXT]]);
+            put_field(&mut fields, FORMAT, &[&[FORMAT_OPENMETRICS]]);
+        }
+        for (name, value) in self.labels.iter() {
+            // At most 64 bytes since the labels were made.
+            put_field(
+                &mut fields,
+                LABEL,
+                &[&[name.len() as u8], name.as_bytes(), value.as_bytes()],
+            );
+        }
+        let program = self.program.get(..self.program.floor_char_boundary(Self::MAX_PROGRAM));
+        if let Some(program) = program.filter(|program| !program.is_empty()) {
+            put_field(&mut fields, PROGRAM, &[program.as_bytes()]);
+        }
+        if self.reads_reports {
+            put_field(&mut fields, REPORTS, &[]);
+        }
+        let mut metadata = BytesMut::new();
+        // The name is ASCII and the content far from the limit of an entry.
+        if let Ok(mime_type) = MimeType::named(MIME) {
+            let _ = Entry::new(mime_type, fields.freeze()).encode(&mut metadata);
+        }
+        metadata.freeze()
+    }
+
+    /// Reads the hello of a SETUP; the default one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the metadata holds a hello that cannot be read. Metadata of another MIME type, and entries of other MIME types,
+    /// are not looked at.
+    pub fn of_setup(setup: &Setup) -> Result<Self, HelloError> {
+        if setup.metadata_mime != MimeId::COMPOSITE_METADATA.name().unwrap_or_default().as_bytes() {
+            return Ok(Self::default());
+        }
+        let metadata = setup.payload.metadata.clone().unwrap_or_default();
+        // An entry that cannot be read ends the list; what is in it is not ours.
+        let entry = Entries::new(metadata).map_while(Result::ok).find(is_hello);
+        entry.map_or_else(|| Ok(Self::default()), |entry| Self::decode(&entry.content))
+    }
+
+    /// Reads the content of the hello's entry.
+    fn decode(content: &[u8]) -> Result<Self, HelloError> {
+        if content.len() > Self::MAX_LEN {
+            return Err(HelloError::TooLong { len: content.len() });
+        }
+        let mut hello = Self { envelope: 1, ..Self::default() };
+        let mut labels = Vec::new();
+        let mut rest = content;
+        while !rest.is_empty() {
+            let at = content.len() - rest.len();
+            let (after, (id, value)) = field(rest).map_err(|_| HelloError::Truncated { at })?;
+            rest = after;
+            match (id, value) {
+                (ENVELOPE, &[version]) => hello.envelope = hello.envelope.max(version),
+                (FORMAT, &[format]) => hello.openmetrics |= format == FORMAT_OPENMETRICS,
+                (LABEL, value) => labels.push(label(value).ok_or(HelloError::Field { id, at })?),
+                (PROGRAM, value) if value.len() <= Self::MAX_PROGRAM => {
+                    let text = std::str::from_utf8(value);
+                    text.map_err(|_| HelloError::Field { id, at })?.clone_into(&mut hello.program);
+                }
+                (REPORTS, []) => hello.reads_reports = true,
+                (ENVELOPE | FORMAT | PROGRAM | REPORTS, _) => {
+                    return Err(HelloError::Field { id, at });
+                }
+                _ => {}
+            }
+        }
+        hello.labels = Labels::new(labels)?;
+        Ok(hello)
+    }
+}
+
+/// Why a hello cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HelloError {
+    /// A field's value makes no sense.
+    #[error("the field {id} at byte {at} has a value that makes no sense")]
+    Field {
+        /// The field.
+        id: u8,
+        /// Where it begins.
+        at: usize,
+    },
+    /// The labels.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// Longer than [`Hello::MAX_LEN`].
+    #[error("a hello of {len} bytes is over the limit of {}", Hello::MAX_LEN)]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// It ends inside a field.
+    #[error("the hello ends inside the field at byte {at}")]
+    Truncated {
+        /// Where the field begins.
+        at: usize,
+    },
+}
+
+fn is_hello(entry: &Entry) -> bool {
+    entry.mime_type.name() == Some(MIME)
+}
+
+fn field(input: &[u8]) -> IResult<&[u8], (u8, &[u8])> {
+    (be_u8, length_data(be_u16)).parse(input)
+}
+
+fn label(value: &[u8]) -> Option<(String, String)> {
+    let (value, name) = length_data::<_, nom::error::Error<&[u8]>, _>(be_u8).parse(value).ok()?;
+    let text = |bytes| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    Some((text(name)?, text(value)?))
+}
+
+/// Appends a field; its parts are at most 512 bytes together.
+fn put_field(out: &mut BytesMut, id: u8, value: &[&[u8]]) {
+    let len: usize = value.iter().map(|part| part.len()).sum();
+    out.put_u8(id);
+    out.put_uint(len as u64, 2);
+    value.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+const ENVELOPE: u8 = 1;
+const FORMAT: u8 = 2;
+const LABEL: u8 = 3;
+const PROGRAM: u8 = 4;
+const REPORTS: u8 = 5;
+
+const FORMAT_TEXT: u8 = 0;
+const FORMAT_OPENMETRICS: u8 = 1;

@@ -1,0 +1,85 @@
+//! What the proxy tells an application about its metrics while it is connected.
+//!
+//! A report travels as METADATA_PUSH, in an entry of composite metadata of the MIME type [`MIME`], to applications whose
+//! [hello](crate::hello) says that they read reports. Others never receive one.
+//!
+//! | part of the entry's content | bytes |
+//! |---|---|
+//! | kind | 1, see [`ReportKind`] |
+//! | message for people | UTF-8, at most [`Report::MAX_MESSAGE`] bytes |
+
+#[cfg(test)]
+mod tests;
+
+use crate::rsocket::metadata::{Entries, Entry, MimeType};
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// The MIME type of a report's entry.
+pub const MIME: &str = "application/x.prometheus-rsocket.report.v1";
+
+/// What became of an application's metrics, as far as its owner should know. A report replaces the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// What it is about.
+    pub kind: ReportKind,
+    /// The details, for people: which line, which limit, which series.
+    pub message: String,
+}
+
+/// What a [`Report`] is about. The number is its byte on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum ReportKind {
+    /// All is well again; earlier reports no longer apply.
+    Served = 0,
+    /// The text was refused, and nothing of it is served.
+    Refused = 1,
+    /// Part of the text was left out because of a bad line or a limit.
+    Reduced = 2,
+    /// Series of the application collide with those of another, and were left out.
+    Collided = 3,
+}
+
+impl Report {
+    /// The longest message, in bytes.
+    pub const MAX_MESSAGE: usize = 1024;
+
+    /// A report. A message that is too long is cut.
+    pub fn new(kind: ReportKind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(Self::MAX_MESSAGE));
+        Self { kind, message }
+    }
+
+    /// Writes the report as composite metadata, to be the metadata of METADATA_PUSH.
+    pub fn encode(&self) -> Bytes {
+        let mut content = BytesMut::with_capacity(1 + self.message.len());
+        content.put_u8(self.kind as u8);
+        content.extend_from_slice(self.message.as_bytes());
+        let mut metadata = BytesMut::new();
+        // The name is ASCII and the content far from the limit of an entry.
+        if let Ok(mime_type) = MimeType::named(MIME) {
+            let _ = Entry::new(mime_type, content.freeze()).encode(&mut metadata);
+        }
+        metadata.freeze()
+    }
+
+    /// Finds the report in the metadata of a METADATA_PUSH. Returns `None` where there is none that can be read.
+    pub fn decode(metadata: Bytes) -> Option<Self> {
+        let is_report = |entry: &Entry| entry.mime_type.name() == Some(MIME);
+        let entry = Entries::new(metadata).map_while(Result::ok).find(is_report)?;
+        let (&kind, message) = entry.content.split_first()?;
+        let kind = match kind {
+            0 => ReportKind::Served,
+            1 => ReportKind::Refused,
+            2 => ReportKind::Reduced,
+            3 => ReportKind::Collided,
+            _ => return None,
+        };
+        let fits = message.len() <= Self::MAX_MESSAGE;
+        let message = std::str::from_utf8(message).ok().filter(|_| fits)?;
+        Some(Self { kind, message: message.to_owned() })
+    }
+}

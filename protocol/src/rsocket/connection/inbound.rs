@@ -1,0 +1,298 @@
+//! What a peer's frames do to a connection; those of streams are in `interaction`.
+
+use super::assembly::Head;
+use super::event::{CloseReason, Event, Violation};
+use super::interaction::PayloadFlags;
+use super::keepalive::KeepAlive;
+use super::lease::Leases;
+use super::resume::{ResumeRequest, Resumption};
+use super::streams::Side;
+use super::{Config, Connection, Phase, Role};
+use crate::rsocket::frame::{
+    Body, DecodeError, DecodeErrorKind, ErrorCode, Frame, FrameType, Setup, StreamId, Version,
+};
+use crate::rsocket::framing::FrameTooLong;
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Connection {
+    pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
+        self.on_heard(now);
+        let len = bytes.len();
+        let decoded = Frame::decode(bytes);
+        let counted = match &decoded {
+            Ok(frame) => Some((frame.stream_id, frame.body.frame_type())),
+            Err(error) => error.stream_id.zip(error.frame_type),
+        };
+        if let (Some(resumption), Some((stream_id, frame_type))) = (&mut self.resumption, counted) {
+            resumption.on_received(stream_id, frame_type, len);
+        }
+        match (decoded, &self.phase) {
+            (Ok(frame), Phase::AwaitingSetup { .. }) => self.on_first_frame(now, frame),
+            (Err(error), Phase::AwaitingSetup { .. }) => {
+                self.on_violation(now, Violation::NotSetup(error.to_string()));
+            }
+            (Ok(frame), _) => self.on_frame(now, frame),
+            (Err(error), _) => self.on_undecodable(now, error),
+        }
+    }
+
+    /// The peer gave a sign of life.
+    pub(super) fn on_heard(&mut self, now: Instant) {
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_heard(now);
+        }
+    }
+
+    pub(super) fn on_too_long(&mut self, now: Instant, error: FrameTooLong) {
+        self.on_violation(
+            now,
+            match self.phase {
+                Phase::AwaitingSetup { .. } => Violation::NotSetup(error.to_string()),
+                _ => error.into(),
+            },
+        );
+    }
+
+    pub(super) fn on_keepalive_timer(&mut self, now: Instant) {
+        let owner_has_room = self.owner_has_room();
+        let Some(keepalive) = &mut self.keepalive else { return };
+        if keepalive.is_expired(now) {
+            if owner_has_room && !keepalive.is_stalled() {
+                if self.suspend(now) {
+                    return;
+                }
+                let Some(keepalive) = &self.keepalive else { return };
+                let reason = CloseReason::KeepAliveTimeout { after: keepalive.lifetime() };
+                let message = reason.to_string();
+                self.begin_close(now, reason, ErrorCode::CONNECTION_ERROR, &message);
+                return;
+            }
+            // Nothing was read because events wait for our owner, or did until now: that silence is not the peer's.
+            keepalive.on_heard(now);
+            if !owner_has_room {
+                keepalive.on_stall();
+            }
+        }
+        if keepalive.tick(now) {
+            let body = Body::KeepAlive { respond: true, position: 0, data: Bytes::new() };
+            self.outbound.push_control(Frame::on_connection(body));
+        }
+    }
+
+    /// Up to where we have received; 0 without resumption.
+    pub(super) fn position(&self) -> u64 {
+        self.resumption.as_ref().map_or(0, |resumption| resumption.received())
+    }
+
+    fn on_first_frame(&mut self, now: Instant, frame: Frame) {
+        match frame.body {
+            Body::Setup(setup) => match check_setup(frame.stream_id, &setup, &self.config) {
+                Ok(()) => self.on_setup(now, setup),
+                Err(violation) => self.on_violation(now, violation),
+            },
+            Body::Resume { version, .. } if ![Version::V1_0, SWAPPED].contains(&version) => {
+                self.on_violation(now, Violation::UnsupportedVersion(version));
+            }
+            Body::Resume {
+                token,
+                last_received_server_position,
+                first_available_client_position,
+                ..
+            } => {
+                let request = ResumeRequest {
+                    token,
+                    last_received_server_position,
+                    first_available_client_position,
+                };
+                self.on_resume(now, request);
+            }
+            _ => self.on_violation(now, Violation::FirstFrame),
+        }
+    }
+
+    fn on_setup(&mut self, now: Instant, setup: Setup) {
+        self.keepalive = Some(KeepAlive::server(now, &setup, &self.config));
+        self.leases = setup.lease.then(Leases::default);
+        let resumption = |token: &Bytes| Resumption::new(token, &self.config);
+        self.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
+        self.phase = Phase::Open;
+        self.push_event(Event::SetupReceived { setup });
+    }
+
+    fn on_frame(&mut self, now: Instant, frame: Frame) {
+        let stream_id = frame.stream_id;
+        let frame_type = frame.body.frame_type();
+        let is_error = frame_type == FrameType::Error && stream_id.is_connection();
+        if matches!(self.phase, Phase::Resuming { .. }) && !is_error {
+            self.on_frame_while_resuming(now, &frame);
+            return;
+        }
+        match frame.body {
+            Body::KeepAlive { respond, position, data } => {
+                if let Some(resumption) = &mut self.resumption {
+                    resumption.on_position(position);
+                }
+                self.on_keepalive(stream_id, respond, data);
+            }
+            Body::RequestResponse { follows, payload } | Body::RequestFnf { follows, payload } => {
+                let head = Head { frame_type, initial_n: 0, complete: false };
+                self.on_request(now, stream_id, head, follows, payload);
+            }
+            Body::RequestStream { follows, initial_n, payload } => {
+                let head = Head { frame_type, initial_n, complete: false };
+                self.on_request(now, stream_id, head, follows, payload);
+            }
+            Body::RequestChannel { follows, complete, initial_n, payload } => {
+                let head = Head { frame_type, initial_n, complete };
+                self.on_request(now, stream_id, head, follows, payload);
+            }
+            Body::RequestN { n } => self.on_request_n(stream_id, n),
+            Body::Cancel => self.on_cancel(stream_id),
+            Body::Payload { follows, complete, next, payload } => {
+                // Flag C makes flag F void (Protocol.md, "Handling the Unexpected").
+                let flags = PayloadFlags { follows: follows && !complete, complete, next };
+                self.on_payload(now, stream_id, flags, payload);
+            }
+            Body::Error { code, data } if stream_id.is_connection() => {
+                self.on_connection_error(code, &data);
+            }
+            Body::Error { code, data } => self.on_stream_error(now, stream_id, code, data),
+            Body::MetadataPush { metadata } => {
+                if stream_id.is_connection() {
+                    self.push_event(Event::MetadataPush { metadata });
+                }
+            }
+            Body::Ext { extended_type, payload } if self.config.serve_extensions => {
+                let can_ignore = frame.can_ignore;
+                let event = Event::Extension { stream_id, can_ignore, extended_type, payload };
+                self.push_event(event);
+            }
+            Body::Ext { .. } => self.on_extension(stream_id, frame.can_ignore),
+            Body::Lease { ttl_ms, requests, metadata } if stream_id.is_connection() => {
+                self.on_lease(now, ttl_ms, requests, metadata);
+            }
+            // Nothing of ours runs on lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md, "Handling the
+            // Unexpected").
+            Body::Lease { .. } | Body::Resume { .. } | Body::ResumeOk { .. } | Body::Setup(_) => {}
+        }
+    }
+
+    fn on_keepalive(&mut self, stream_id: StreamId, respond: bool, data: Bytes) {
+        if respond && stream_id.is_connection() {
+            // The position is filled in when it is sent.
+            let answer = |data| {
+                let body = Body::KeepAlive { respond: false, position: 0, data };
+                Frame::on_connection(body)
+            };
+            // A frame may be received that is longer than any to be sent. Its echo is cut: a sign of life all the same.
+            let longest = self.config.max_sent_frame() - answer(Bytes::new()).encoded_len();
+            // Copied, as it may wait for long: a slice would keep all alive that it was read with.
+            let data = data.get(..longest).unwrap_or(&data);
+            self.outbound.push_control(answer(Bytes::copy_from_slice(data)));
+        }
+    }
+
+    fn on_connection_error(&mut self, code: ErrorCode, data: &[u8]) {
+        let is_about_setup =
+            (ErrorCode::INVALID_SETUP..=ErrorCode::REJECTED_RESUME).contains(&code);
+        if is_about_setup && self.role == Role::Server {
+            return;
+        }
+        let message = String::from_utf8_lossy(data.get(..1024).unwrap_or(data)).into_owned();
+        let reason = CloseReason::PeerError { code, message };
+        if code == ErrorCode::CONNECTION_CLOSE {
+            self.draining = Some(reason);
+        } else {
+            self.finish(reason);
+        }
+    }
+
+    fn on_extension(&mut self, stream_id: StreamId, can_ignore: bool) {
+        if can_ignore {
+            return;
+        }
+        let violation = Violation::Unsupported(FrameType::Ext);
+        if self.streams.get(stream_id).is_some_and(|stream| stream.side == Side::Requested) {
+            self.on_stream_violation(stream_id, violation);
+        } else {
+            self.on_unserved(stream_id, violation);
+        }
+    }
+
+    /// Bytes that are no frame. They end the stream that they belong to, if it is open or was to be opened by them, and are
+    /// ignored where it is over; else they end the connection.
+    fn on_undecodable(&mut self, now: Instant, error: DecodeError) {
+        if let DecodeErrorKind::UnknownType { can_ignore: true, .. } = error.kind {
+            return;
+        }
+        let violation = Violation::Decode(error.clone());
+        let Some(stream_id) = error.stream_id.filter(|stream_id| !stream_id.is_connection()) else {
+            self.on_violation(now, violation);
+            return;
+        };
+        let is_past = self.ids.is_ours(stream_id) && self.ids.was_taken(stream_id);
+        let is_open = self.streams.get(stream_id).is_some();
+        match error.kind {
+            DecodeErrorKind::UnknownType { .. } => self.on_violation(now, violation),
+            _ if is_open => self.on_stream_violation(stream_id, violation),
+            _ if is_past => {}
+            _ if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
+            _ if error.frame_type.is_some_and(opens_stream) => {
+                self.on_unserved(stream_id, violation);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the connection, as the peer broke its rules. What waits for it is not sent any more.
+    pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
+        self.outbound.clear();
+        self.resumption = None;
+        // An error of a stream's scope that ends the connection is reported under a code of that scope.
+        let code = match violation.code() {
+            code if code.0 >= ErrorCode::APPLICATION_ERROR.0 => ErrorCode::CONNECTION_ERROR,
+            code => code,
+        };
+        let message = violation.to_string();
+        self.begin_close(now, CloseReason::Violation(violation), code, &message);
+    }
+}
+
+fn check_setup(stream_id: StreamId, setup: &Setup, config: &Config) -> Result<(), Violation> {
+    if setup.version != Version::V1_0 {
+        Err(Violation::UnsupportedVersion(setup.version))
+    } else if !stream_id.is_connection() {
+        Err(Violation::SetupOnStream(stream_id))
+    } else if setup.resume_token.is_some() && config.resume.is_none() {
+        Err(Violation::ResumeInSetup)
+    } else if setup.lease && !config.serve_leases {
+        Err(Violation::LeaseUnsupported)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether frames of this type begin an exchange, so that a bad one is owed an answer.
+fn opens_stream(frame_type: FrameType) -> bool {
+    match frame_type {
+        FrameType::Ext
+        | FrameType::RequestChannel
+        | FrameType::RequestFnf
+        | FrameType::RequestResponse
+        | FrameType::RequestStream => true,
+        FrameType::Cancel
+        | FrameType::Error
+        | FrameType::KeepAlive
+        | FrameType::Lease
+        | FrameType::MetadataPush
+        | FrameType::Payload
+        | FrameType::RequestN
+        | FrameType::Resume
+        | FrameType::ResumeOk
+        | FrameType::Setup => false,
+    }
+}
+
+/// What rsocket-js 1.0 has in RESUME: its connector mixes up the two numbers. Its SETUP had them right.
+const SWAPPED: Version = Version { major: 0, minor: 1 };

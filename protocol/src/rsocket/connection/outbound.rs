@@ -1,0 +1,155 @@
+use crate::rsocket::frame::{Body, Frame, StreamId};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Frames that wait to be sent: those about the connection first, then the streams', one frame or fragment a stream in turn.
+///
+/// Frames keep the payloads as counted slices; they are cut into fragments, and become bytes, when they are taken.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    /// The longest frame of a stream; what is longer goes in fragments.
+    fragment_len: usize,
+    control: VecDeque<Frame>,
+    streams: BTreeMap<StreamId, Waiting>,
+    /// Streams with a frame to send, each once, by its turn.
+    turns: BTreeMap<u64, StreamId>,
+    next_turn: u64,
+    bytes: usize,
+    stream_frames: usize,
+}
+
+/// What one stream has to send; never empty.
+#[derive(Debug)]
+struct Waiting {
+    turn: u64,
+    frames: VecDeque<Frame>,
+}
+
+impl Outbound {
+    pub(super) fn new(fragment_len: usize) -> Self {
+        Self {
+            fragment_len,
+            control: VecDeque::new(),
+            streams: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            next_turn: 0,
+            bytes: 0,
+            stream_frames: 0,
+        }
+    }
+
+    pub(super) fn push_control(&mut self, frame: Frame) {
+        self.bytes += frame.encoded_len();
+        self.control.push_back(frame);
+    }
+
+    pub(super) fn push_stream(&mut self, frame: Frame) {
+        self.bytes += frame.encoded_len();
+        self.stream_frames += 1;
+        match self.streams.entry(frame.stream_id) {
+            Entry::Occupied(waiting) => waiting.into_mut().frames.push_back(frame),
+            Entry::Vacant(vacant) => {
+                self.turns.insert(self.next_turn, frame.stream_id);
+                vacant.insert(Waiting { turn: self.next_turn, frames: VecDeque::from([frame]) });
+                self.next_turn += 1;
+            }
+        }
+    }
+
+    /// The next frame by the order of the type's documentation.
+    pub(super) fn pop(&mut self) -> Option<Frame> {
+        self.pop_control().or_else(|| self.pop_stream())
+    }
+
+    /// The next frame about the connection.
+    pub(super) fn pop_control(&mut self) -> Option<Frame> {
+        let frame = self.control.pop_front()?;
+        self.bytes -= frame.encoded_len();
+        Some(frame)
+    }
+
+    pub(super) fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    /// Forgets what waits about the connection.
+    pub(super) fn clear_control(&mut self) {
+        while self.pop_control().is_some() {}
+    }
+
+    /// Forgets what waits for a stream, and says whether its request was among it, so that the peer has not heard of it.
+    pub(super) fn drop_stream(&mut self, stream_id: StreamId) -> bool {
+        let Some(waiting) = self.streams.remove(&stream_id) else { return false };
+        self.turns.remove(&waiting.turn);
+        self.stream_frames -= waiting.frames.len();
+        self.bytes -= waiting.frames.iter().map(Frame::encoded_len).sum::<usize>();
+        waiting.frames.front().is_some_and(|frame| opens_stream(&frame.body))
+    }
+
+    /// Forgets the payloads that wait for a stream, but not what else does.
+    pub(super) fn drop_payloads(&mut self, stream_id: StreamId) {
+        let Some(mut waiting) = self.streams.remove(&stream_id) else { return };
+        self.turns.remove(&waiting.turn);
+        for frame in waiting.frames.drain(..) {
+            self.stream_frames -= 1;
+            self.bytes -= frame.encoded_len();
+            if !matches!(frame.body, Body::Payload { .. }) {
+                self.push_stream(frame);
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.fragment_len);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.turns.is_empty()
+    }
+
+    /// Bytes of all frames that wait, without prefixes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Frames that wait.
+    pub(super) fn frames(&self) -> usize {
+        self.control.len() + self.stream_frames
+    }
+
+    fn pop_stream(&mut self) -> Option<Frame> {
+        let (_, stream_id) = self.turns.pop_first()?;
+        let waiting = self.streams.get_mut(&stream_id)?;
+        let mut frame = waiting.frames.pop_front()?;
+        self.bytes -= frame.encoded_len();
+        let frame = match frame.split_first(self.fragment_len) {
+            Some(fragment) => {
+                self.bytes += frame.encoded_len();
+                waiting.frames.push_front(frame);
+                fragment
+            }
+            None => {
+                self.stream_frames -= 1;
+                frame
+            }
+        };
+        if waiting.frames.is_empty() {
+            self.streams.remove(&stream_id);
+        } else {
+            waiting.turn = self.next_turn;
+            self.turns.insert(self.next_turn, stream_id);
+            self.next_turn += 1;
+        }
+        Some(frame)
+    }
+}
+
+fn opens_stream(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::RequestChannel { .. }
+            | Body::RequestFnf { .. }
+            | Body::RequestResponse { .. }
+            | Body::RequestStream { .. }
+    )
+}

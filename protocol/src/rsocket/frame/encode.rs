@@ -1,0 +1,242 @@
+use super::{Body, Frame, Setup, Version, flags};
+use crate::rsocket::Payload;
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Why a frame, or metadata, cannot be encoded: a field is longer than its length field can say, or the frame than a frame may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} of {len} bytes is over its limit of {limit}")]
+pub struct EncodeError {
+    /// Which field; "frame" for the whole.
+    pub field: &'static str,
+    /// Its length in bytes.
+    pub len: usize,
+    /// The longest that the wire can carry.
+    pub limit: usize,
+}
+
+impl Frame {
+    /// The longest frame there is, in bytes, without a length prefix (Protocol.md, "Max Frame Size").
+    ///
+    /// Over TCP, [`framing::MAX_SENT_FRAME`](crate::rsocket::framing::MAX_SENT_FRAME) is a little shorter.
+    pub const MAX_LEN: usize = 0xff_ffff;
+
+    /// Appends the frame's bytes to `out`, *without* a length prefix; the inverse of [`Frame::decode`].
+    ///
+    /// Only the low 31 or 63 bits of a number that has no more on the wire are sent: the top bit is reserved. Flag M
+    /// is always set on METADATA_PUSH.
+    ///
+    /// # Errors
+    ///
+    /// If a MIME type is longer than 255 bytes, a resume token than 65,535, metadata than 16,777,215, or the
+    /// frame than [`Frame::MAX_LEN`]. `out` is then unchanged.
+    pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
+        out.reserve(self.check(Self::MAX_LEN)?);
+        self.write(out);
+        Ok(())
+    }
+
+    /// How many bytes [`Frame::encode`] appends, if it succeeds.
+    pub fn encoded_len(&self) -> usize {
+        HEADER_LEN
+            + match &self.body {
+                Body::Setup(setup) => setup.encoded_len(),
+                Body::Lease { metadata, .. } => 8 + metadata.as_ref().map_or(0, Bytes::len),
+                Body::KeepAlive { data, .. } => 8 + data.len(),
+                Body::RequestResponse { payload, .. }
+                | Body::RequestFnf { payload, .. }
+                | Body::Payload { payload, .. } => payload.encoded_len(),
+                Body::RequestStream { payload, .. }
+                | Body::RequestChannel { payload, .. }
+                | Body::Ext { payload, .. } => 4 + payload.encoded_len(),
+                Body::RequestN { .. } => 4,
+                Body::Cancel => 0,
+                Body::Error { data, .. } => 4 + data.len(),
+                Body::MetadataPush { metadata } => metadata.len(),
+                Body::Resume { token, .. } => 4 + 2 + token.len() + 8 + 8,
+                Body::ResumeOk { .. } => 8,
+            }
+    }
+
+    /// The frame's length, if every field fits its length field and the whole fits `limit`.
+    pub(crate) fn check(&self, limit: usize) -> Result<usize, EncodeError> {
+        let mut metadata = None;
+        match &self.body {
+            Body::Setup(setup) => {
+                let token_len = setup.resume_token.as_ref().map_or(0, Bytes::len);
+                within("resume token", token_len, MAX_TOKEN)?;
+                within("metadata MIME type", setup.metadata_mime.len(), MAX_MIME)?;
+                within("data MIME type", setup.data_mime.len(), MAX_MIME)?;
+                metadata = setup.payload.metadata.as_ref();
+            }
+            Body::Resume { token, .. } => within("resume token", token.len(), MAX_TOKEN)?,
+            Body::RequestResponse { payload, .. }
+            | Body::RequestFnf { payload, .. }
+            | Body::RequestStream { payload, .. }
+            | Body::RequestChannel { payload, .. }
+            | Body::Payload { payload, .. }
+            | Body::Ext { payload, .. } => metadata = payload.metadata.as_ref(),
+            // Nothing in these has a length field.
+            Body::Lease { .. }
+            | Body::KeepAlive { .. }
+            | Body::RequestN { .. }
+            | Body::Cancel
+            | Body::Error { .. }
+            | Body::MetadataPush { .. }
+            | Body::ResumeOk { .. } => {}
+        }
+        within("metadata", metadata.map_or(0, Bytes::len), MAX_METADATA)?;
+        let len = self.encoded_len();
+        within("frame", len, limit)?;
+        Ok(len)
+    }
+
+    /// Appends the bytes of a frame that [`Frame::check`] has passed.
+    pub(crate) fn write(&self, out: &mut BytesMut) {
+        out.put_u32(self.stream_id.get());
+        out.put_u16(u16::from(self.body.frame_type() as u8) << 10 | self.flags());
+        match &self.body {
+            Body::Setup(setup) => setup.write(out),
+            Body::Lease { ttl_ms, requests, metadata } => {
+                put_u31(*ttl_ms, out);
+                put_u31(*requests, out);
+                out.extend_from_slice(metadata.as_deref().unwrap_or_default());
+            }
+            Body::KeepAlive { position, data, .. } => {
+                put_u63(*position, out);
+                out.extend_from_slice(data);
+            }
+            Body::RequestResponse { payload, .. }
+            | Body::RequestFnf { payload, .. }
+            | Body::Payload { payload, .. } => put_payload(payload, out),
+            Body::RequestStream { initial_n: number, payload, .. }
+            | Body::RequestChannel { initial_n: number, payload, .. }
+            | Body::Ext { extended_type: number, payload } => {
+                put_u31(*number, out);
+                put_payload(payload, out);
+            }
+            Body::RequestN { n } => put_u31(*n, out),
+            Body::Cancel => {}
+            Body::Error { code, data } => {
+                out.put_u32(code.0);
+                out.extend_from_slice(data);
+            }
+            Body::MetadataPush { metadata } => out.extend_from_slice(metadata),
+            Body::Resume {
+                version,
+                token,
+                last_received_server_position,
+                first_available_client_position,
+            } => {
+                put_version(*version, out);
+                put_token(token, out);
+                put_u63(*last_received_server_position, out);
+                put_u63(*first_available_client_position, out);
+            }
+            Body::ResumeOk { last_received_client_position } => {
+                put_u63(*last_received_client_position, out);
+            }
+        }
+    }
+
+    fn flags(&self) -> u16 {
+        set(flags::IGNORE, self.can_ignore)
+            | match &self.body {
+                Body::Setup(setup) => {
+                    set(flags::RESUME, setup.resume_token.is_some())
+                        | set(flags::LEASE, setup.lease)
+                        | metadata_flag(&setup.payload)
+                }
+                Body::Lease { metadata, .. } => set(flags::METADATA, metadata.is_some()),
+                Body::KeepAlive { respond, .. } => set(flags::RESPOND, *respond),
+                Body::RequestResponse { follows, payload }
+                | Body::RequestFnf { follows, payload }
+                | Body::RequestStream { follows, payload, .. } => {
+                    set(flags::FOLLOWS, *follows) | metadata_flag(payload)
+                }
+                Body::RequestChannel { follows, complete, payload, .. } => {
+                    set(flags::FOLLOWS, *follows)
+                        | set(flags::COMPLETE, *complete)
+                        | metadata_flag(payload)
+                }
+                Body::Payload { follows, complete, next, payload } => {
+                    set(flags::FOLLOWS, *follows)
+                        | set(flags::COMPLETE, *complete)
+                        | set(flags::NEXT, *next)
+                        | metadata_flag(payload)
+                }
+                Body::MetadataPush { .. } => flags::METADATA,
+                Body::Ext { payload, .. } => metadata_flag(payload),
+                Body::RequestN { .. }
+                | Body::Cancel
+                | Body::Error { .. }
+                | Body::Resume { .. }
+                | Body::ResumeOk { .. } => 0,
+            }
+    }
+}
+
+impl Setup {
+    fn encoded_len(&self) -> usize {
+        let token_len = self.resume_token.as_ref().map_or(0, |token| 2 + token.len());
+        let mime_len = 1 + self.metadata_mime.len() + 1 + self.data_mime.len();
+        4 + 4 + 4 + token_len + mime_len + self.payload.encoded_len()
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        put_version(self.version, out);
+        put_u31(self.keepalive_ms, out);
+        put_u31(self.max_lifetime_ms, out);
+        if let Some(token) = &self.resume_token {
+            put_token(token, out);
+        }
+        for mime in [&self.metadata_mime, &self.data_mime] {
+            out.put_uint(mime.len() as u64, 1);
+            out.extend_from_slice(mime);
+        }
+        put_payload(&self.payload, out);
+    }
+}
+
+pub(crate) fn within(field: &'static str, len: usize, limit: usize) -> Result<(), EncodeError> {
+    if len <= limit { Ok(()) } else { Err(EncodeError { field, len, limit }) }
+}
+
+fn set(flag: u16, on: bool) -> u16 {
+    if on { flag } else { 0 }
+}
+
+fn metadata_flag(payload: &Payload) -> u16 {
+    set(flags::METADATA, payload.metadata.is_some())
+}
+
+fn put_payload(payload: &Payload, out: &mut BytesMut) {
+    if let Some(metadata) = &payload.metadata {
+        out.put_uint(metadata.len() as u64, 3);
+        out.extend_from_slice(metadata);
+    }
+    out.extend_from_slice(&payload.data);
+}
+
+fn put_token(token: &Bytes, out: &mut BytesMut) {
+    out.put_uint(token.len() as u64, 2);
+    out.extend_from_slice(token);
+}
+
+fn put_version(version: Version, out: &mut BytesMut) {
+    out.put_u16(version.major);
+    out.put_u16(version.minor);
+}
+
+fn put_u31(value: u32, out: &mut BytesMut) {
+    out.put_u32(value & 0x7fff_ffff);
+}
+
+fn put_u63(value: u64, out: &mut BytesMut) {
+    out.put_u64(value & 0x7fff_ffff_ffff_ffff);
+}
+
+/// Stream id, type and flags.
+const HEADER_LEN: usize = 6;
+const MAX_METADATA: usize = 0xff_ffff;
+const MAX_MIME: usize = 0xff;
+const MAX_TOKEN: usize = 0xffff;

@@ -1,0 +1,103 @@
+//! Frames on a byte stream: a 24-bit length before each (Protocol.md, "Framing Format").
+//!
+//! TCP and TLS need this; WebSocket does not, as there one binary message holds one frame.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, StreamId};
+//! use prometheus_rsocket_protocol::rsocket::framing::{self, MAX_RECEIVED_FRAME, split_frame};
+//!
+//! let cancel = Frame::new(StreamId::new(4), Body::Cancel);
+//! let mut wire = BytesMut::new();
+//! framing::encode_prefixed(&cancel, &mut wire)?;
+//! assert_eq!(&wire[..], [0, 0, 6, 0, 0, 0, 4, 0x24, 0]);
+//!
+//! let bytes = split_frame(&mut wire, MAX_RECEIVED_FRAME)?.expect("a whole frame is there");
+//! assert_eq!(Frame::decode(bytes)?, cancel);
+//! assert_eq!(split_frame(&mut wire, MAX_RECEIVED_FRAME)?, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::rsocket::frame::{EncodeError, Frame};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Bytes of the length that goes before a frame.
+pub const PREFIX_LEN: usize = 3;
+
+/// The longest frame to accept, in bytes without the prefix: all that the prefix can announce, 16,777,215.
+pub const MAX_RECEIVED_FRAME: usize = Frame::MAX_LEN;
+
+/// The longest frame to send, in bytes without the prefix: 16,777,212.
+///
+/// rsocket-java counts the prefix as part of the 16,777,215 bytes that it accepts. The last three lengths it swallows
+/// without a word, and the exchange hangs.
+pub const MAX_SENT_FRAME: usize = Frame::MAX_LEN - PREFIX_LEN;
+
+/// A frame's announced length is over the limit. The stream cannot be read any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("frame of {announced} bytes is over the limit of {limit}")]
+pub struct FrameTooLong {
+    /// The length that its prefix announces, in bytes without the prefix.
+    pub announced: usize,
+    /// The longest frame that was to be accepted.
+    pub limit: usize,
+}
+
+/// Takes one whole frame off the front of `input`, or `None` (and nothing) if it is not all there yet.
+///
+/// The frame comes without its prefix, ready for [`Frame::decode`], and is not copied: it shares the buffer of
+/// `input`. A prefix of 0 gives an empty frame, which does not decode.
+///
+/// # Errors
+///
+/// As soon as a prefix announces more than `max_frame_len` bytes, before any of them has to be there. `input` stays
+/// as it is.
+pub fn split_frame(
+    input: &mut BytesMut,
+    max_frame_len: usize,
+) -> Result<Option<Bytes>, FrameTooLong> {
+    let Some(announced) = announced(input) else {
+        return Ok(None);
+    };
+    if announced > max_frame_len {
+        return Err(FrameTooLong { announced, limit: max_frame_len });
+    }
+    if input.len() < PREFIX_LEN + announced {
+        return Ok(None);
+    }
+    input.advance(PREFIX_LEN);
+    Ok(Some(input.split_to(announced).freeze()))
+}
+
+/// How many more bytes it takes until the frame at the front of `input` is whole, or, while its prefix is not, until
+/// that is; 0 if [`split_frame`] has something to take.
+///
+/// Reserving this much before reading on makes a buffer grow once for a long frame. Never more than
+/// [`PREFIX_LEN`] + [`MAX_RECEIVED_FRAME`]; with a lower limit, ask [`split_frame`] first, so that what a prefix
+/// announces has been held against it.
+pub fn missing(input: &[u8]) -> usize {
+    let whole = PREFIX_LEN + announced(input).unwrap_or(0);
+    whole.saturating_sub(input.len())
+}
+
+/// Appends a frame and, before it, its length.
+///
+/// # Errors
+///
+/// If [`Frame::encode`] would fail, or the frame is longer than [`MAX_SENT_FRAME`]. `out` is then unchanged.
+pub fn encode_prefixed(frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let len = frame.check(MAX_SENT_FRAME)?;
+    out.reserve(PREFIX_LEN + len);
+    out.put_uint(len as u64, PREFIX_LEN);
+    frame.write(out);
+    Ok(())
+}
+
+/// The length in the prefix, if the prefix is whole.
+fn announced(input: &[u8]) -> Option<usize> {
+    let [high, middle, low] = *input.first_chunk::<PREFIX_LEN>()?;
+    Some(u32::from_be_bytes([0, high, middle, low]) as usize)
+}
+
+#[cfg(test)]
+mod tests;
