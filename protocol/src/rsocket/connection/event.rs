@@ -83,7 +83,8 @@ pub enum Event {
         /// Its text, as received.
         data: Bytes,
     },
-    /// The peer opens a channel. Its credit for us is `initial_n`; it may send once we [grant](super::Connection::request_n) it some.
+    /// The peer opens a channel. Its credit for us is `initial_n`; it may send once we [grant](super::Connection::request_n) it some, and
+    /// before that as much as [`channel_tolerance`](super::Config::channel_tolerance) says.
     RequestChannel {
         /// The peer's stream.
         stream_id: StreamId,
@@ -125,6 +126,13 @@ pub enum Event {
         payload: Payload,
         /// How many payloads it takes; `None`, against the specification, for none yet.
         initial_n: Option<Credit>,
+    },
+    /// A request of the peer's that breaks no rule was turned away by ERROR REJECTED. There is nothing to do.
+    RequestRefused {
+        /// The peer's stream; it was not opened.
+        stream_id: StreamId,
+        /// Why.
+        refusal: Refusal,
     },
     /// The connection goes on over a new transport.
     Resumed,
@@ -178,6 +186,7 @@ impl Event {
             | Self::Completed { .. }
             | Self::CreditReceived { .. }
             | Self::RequestFailed { .. }
+            | Self::RequestRefused { .. }
             | Self::Response { .. }
             | Self::Resumed
             | Self::SendingCanceled { .. }
@@ -291,15 +300,12 @@ pub enum Violation {
         /// The stream.
         stream_id: StreamId,
     },
-    /// A request of a kind that is not served here.
+    /// A frame on a stream of ours that is not understood here, and may not be ignored.
     #[error("{0} is not supported")]
     Unsupported(FrameType),
     /// PAYLOAD with neither a payload nor the end of its stream.
     #[error("PAYLOAD that has neither flag N nor flag C")]
     EmptyPayload,
-    /// A request beyond the lease.
-    #[error("no lease for this request")]
-    NoLease,
     /// More payloads than were asked for.
     #[error("more payloads than were requested")]
     Overrun,
@@ -312,12 +318,6 @@ pub enum Violation {
     /// More bytes in payloads that are not whole than allowed for the connection.
     #[error("too many bytes in unfinished payloads")]
     TooMuchUnfinished,
-    /// More requests at once than allowed.
-    #[error("more than {limit} streams open at once")]
-    TooManyStreams {
-        /// The limit.
-        limit: usize,
-    },
 }
 
 impl Violation {
@@ -340,12 +340,27 @@ impl Violation {
                 _ => ErrorCode::CONNECTION_ERROR,
             },
             Self::EmptyPayload | Self::Overrun | Self::PayloadTooLong { .. } => ErrorCode::INVALID,
-            Self::NoLease
-            | Self::TooManyStreams { .. }
-            | Self::TooMuchUnfinished
-            | Self::Unsupported(_) => ErrorCode::REJECTED,
+            Self::TooMuchUnfinished | Self::Unsupported(_) => ErrorCode::REJECTED,
         }
     }
+}
+
+/// Why a request of the peer's is not served, although it breaks no rule. Its text is what the ERROR frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It came without a lease, or after that was used up or over.
+    #[error("no lease for this request")]
+    NoLease,
+    /// Requests of this kind are not served here.
+    #[error("{0} is not supported")]
+    NotServed(FrameType),
+    /// As many requests are open as are allowed at once.
+    #[error("more than {limit} streams open at once")]
+    TooManyStreams {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 /// Why a request of ours failed.

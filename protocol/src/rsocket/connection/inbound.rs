@@ -1,7 +1,7 @@
 //! What a peer's frames do to a connection; those of streams are in `interaction`.
 
 use super::assembly::Head;
-use super::event::{CloseReason, Event, Violation};
+use super::event::{CloseReason, Event, Refusal, Violation};
 use super::interaction::PayloadFlags;
 use super::keepalive::KeepAlive;
 use super::lease::Leases;
@@ -212,11 +212,10 @@ impl Connection {
         if can_ignore {
             return;
         }
-        let violation = Violation::Unsupported(FrameType::Ext);
         if self.streams.get(stream_id).is_some_and(|stream| stream.side == Side::Requested) {
-            self.on_stream_violation(stream_id, violation);
+            self.on_stream_violation(stream_id, Violation::Unsupported(FrameType::Ext));
         } else {
-            self.on_unserved(stream_id, violation);
+            self.refuse(stream_id, Refusal::NotServed(FrameType::Ext));
         }
     }
 
@@ -239,7 +238,7 @@ impl Connection {
             _ if is_past => {}
             _ if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
             _ if error.frame_type.is_some_and(opens_stream) => {
-                self.on_unserved(stream_id, violation);
+                self.on_bad_request(stream_id, violation);
             }
             _ => {}
         }

@@ -20,7 +20,7 @@ mod tests;
 
 pub use config::{Config, Framing};
 pub use credit::Credit;
-pub use event::{CloseReason, Event, RequestError, StreamError, StreamFailure, Violation};
+pub use event::{CloseReason, Event, Refusal, RequestError, StreamError, StreamFailure, Violation};
 pub use resume::{ResumeConfig, ResumeError, ResumeRequest};
 
 use crate::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
