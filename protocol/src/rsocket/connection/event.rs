@@ -4,7 +4,7 @@ use crate::rsocket::Payload;
 use crate::rsocket::frame::{
     DecodeError, EncodeError, ErrorCode, FrameType, Setup, StreamId, Version,
 };
-use crate::rsocket::framing::FrameTooLong;
+use crate::rsocket::framing::{Foreign, FrameTooLong};
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
@@ -219,6 +219,8 @@ pub enum CloseReason {
         /// Bytes of an unfinished frame that had arrived.
         unfinished: usize,
     },
+    /// The peer closed the transport, or it failed, and what came from it before was not a frame but this.
+    NotRsocket(Foreign),
     /// No whole SETUP came in time.
     SetupTimeout {
         /// The limit.
@@ -238,14 +240,54 @@ pub enum CloseReason {
     Violation(Violation),
 }
 
+impl CloseReason {
+    /// Whether the peer just went, or either side said that it would: nothing failed.
+    ///
+    /// rsocket-java says so by CONNECTION_ERROR with the text `Disposed`, which counts here as it means no more.
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Eof { unfinished } => *unfinished == 0,
+            Self::Local { code, message } | Self::PeerError { code, message } => {
+                *code == ErrorCode::CONNECTION_CLOSE || is_disposed(*code, message)
+            }
+            Self::KeepAliveTimeout { .. }
+            | Self::NotRsocket(_)
+            | Self::ResumeTimeout { .. }
+            | Self::SetupTimeout { .. }
+            | Self::Violation(_) => false,
+        }
+    }
+
+    /// What the peer speaks instead of RSocket, if that is known.
+    pub fn foreign(&self) -> Option<Foreign> {
+        match self {
+            Self::NotRsocket(foreign) | Self::Violation(Violation::NotRsocket(foreign)) => {
+                Some(*foreign)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What rsocket-java sends when it is closed by its own owner.
+fn is_disposed(code: ErrorCode, message: &str) -> bool {
+    code == ErrorCode::CONNECTION_ERROR && message == "Disposed"
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local { code, message } => write!(f, "closed by us with {code}: {message}"),
+            Self::PeerError { code, message } if is_disposed(*code, message) => {
+                f.write_str("the peer closed the connection")
+            }
             Self::PeerError { code, message } => write!(f, "the peer sent {code}: {message}"),
             Self::Eof { unfinished: 0 } => f.write_str("the peer closed the connection"),
             Self::Eof { unfinished } => {
                 write!(f, "the peer closed the connection {unfinished} bytes into a frame")
+            }
+            Self::NotRsocket(foreign) => {
+                write!(f, "the peer does not speak RSocket: it sent {foreign}")
             }
             Self::SetupTimeout { after } => write!(f, "no SETUP within {after:?}"),
             Self::KeepAliveTimeout { after } => write!(f, "no keep-alive acks for {after:?}"),
@@ -265,6 +307,9 @@ pub enum Violation {
     /// A first frame over the limit, or one that cannot be read: most likely not RSocket at all.
     #[error("not an RSocket SETUP: {0}")]
     NotSetup(String),
+    /// What came first is another protocol's.
+    #[error("not RSocket, but {0}")]
+    NotRsocket(Foreign),
     /// SETUP on another stream than 0.
     #[error("SETUP on stream {0}")]
     SetupOnStream(StreamId),
@@ -325,6 +370,7 @@ impl Violation {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::FirstFrame
+            | Self::NotRsocket(_)
             | Self::NotSetup(_)
             | Self::SetupOnStream(_)
             | Self::UnsupportedVersion(_) => ErrorCode::INVALID_SETUP,

@@ -18,6 +18,7 @@ use std::time::Instant;
 impl Connection {
     pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
         self.on_heard(now);
+        (self.has_heard, self.foreign) = (true, None);
         let len = bytes.len();
         let decoded = Frame::decode(bytes);
         let counted = match &decoded {
@@ -45,13 +46,12 @@ impl Connection {
     }
 
     pub(super) fn on_too_long(&mut self, now: Instant, error: FrameTooLong) {
-        self.on_violation(
-            now,
-            match self.phase {
-                Phase::AwaitingSetup { .. } => Violation::NotSetup(error.to_string()),
-                _ => error.into(),
-            },
-        );
+        let violation = match (self.foreign, &self.phase) {
+            (Some(foreign), _) => Violation::NotRsocket(foreign),
+            (None, Phase::AwaitingSetup { .. }) => Violation::NotSetup(error.to_string()),
+            (None, _) => error.into(),
+        };
+        self.on_violation(now, violation);
     }
 
     pub(super) fn on_keepalive_timer(&mut self, now: Instant) {

@@ -16,7 +16,7 @@ mod texts;
 
 use super::{CloseReason, Config, Connection, Credit, Event, Refusal, StreamFailure, Violation};
 use crate::rsocket::frame::{Body, ErrorCode, Frame, FrameType, Setup, StreamId};
-use crate::rsocket::framing::{self, MAX_RECEIVED_FRAME, split_frame};
+use crate::rsocket::framing::{self, Foreign, MAX_RECEIVED_FRAME, split_frame};
 use crate::rsocket::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
 use std::time::{Duration, Instant};
