@@ -14,13 +14,13 @@ impl Frame {
         if len <= max_len {
             return None;
         }
-        let (payload, follows) = match &mut self.body {
-            Body::RequestResponse { follows, payload }
-            | Body::RequestFnf { follows, payload }
-            | Body::RequestStream { follows, payload, .. }
-            | Body::RequestChannel { follows, payload, .. }
-            | Body::Payload { follows, payload, .. } => (payload, follows),
-            _ => return None,
+        let (Body::RequestResponse { follows, payload }
+        | Body::RequestFnf { follows, payload }
+        | Body::RequestStream { follows, payload, .. }
+        | Body::RequestChannel { follows, payload, .. }
+        | Body::Payload { follows, payload, .. }) = &mut self.body
+        else {
+            return None;
         };
         let room = max_len.saturating_sub(len - payload.encoded_len());
         let first = payload.split_first(room)?;
