@@ -1,6 +1,5 @@
 mod identity;
 mod pushes;
-mod random;
 mod reports;
 mod requests;
 mod session;
