@@ -245,9 +245,8 @@ impl Collector {
         self.on_deadlines(now);
         while let Some(app) = self.pushes.pop_expired(now) {
             self.pin(app);
-            self.notices.extend(
-                self.registry.reference(app).map(|app| Notice::PushExpired { app }),
-            );
+            self.notices
+                .extend(self.registry.reference(app).map(|app| Notice::PushExpired { app }));
         }
         self.registry.expire(now, self.config.grace, self.config.max_gone);
     }

@@ -3,9 +3,7 @@
 use super::job::{Job, Purpose};
 use super::push::{Opening, PushId};
 use super::requests::SlotOf;
-use super::{
-    Answer, AppRef, Collector, ConnectionId, JobError, Notice, PushError, SessionCommand,
-};
+use super::{Answer, AppRef, Collector, ConnectionId, JobError, Notice, PushError, SessionCommand};
 use crate::Payload;
 use crate::rsocket::frame::StreamId;
 use std::time::Instant;

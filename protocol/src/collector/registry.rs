@@ -194,12 +194,7 @@ impl Registry {
     }
 
     /// Gives a live application that has no identity one, and a gone entry of that identity if there is one.
-    pub(super) fn identify(
-        &mut self,
-        id: AppId,
-        labels: Labels,
-        source: IdentitySource,
-    ) -> Merged {
+    pub(super) fn identify(&mut self, id: AppId, labels: Labels, source: IdentitySource) -> Merged {
         let unchanged = Merged { kept: id, absorbed: None };
         let Some(app) = self.apps.get(&id).filter(|app| app.labels.is_empty()) else {
             return unchanged;
