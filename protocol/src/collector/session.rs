@@ -223,6 +223,7 @@ impl Session {
             | Event::Payload { .. }
             | Event::PeerFailed { .. }
             | Event::RequestChannel { .. }
+            | Event::RequestRefused { .. }
             | Event::RequestStream { .. }
             | Event::ResumeReceived { .. }
             | Event::Resumed
