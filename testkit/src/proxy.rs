@@ -115,7 +115,7 @@ impl Peer {
 
 /// Opens metrics that are sealed under the key of this proxy.
 pub fn opened(payload: &Payload) -> String {
-    let payload = payload.clone();
-    let text = envelope::open(&*KEYS, payload, &OpenLimits::default(), [5; 32]).unwrap().text;
+    let text =
+        envelope::open(&*KEYS, payload.clone(), &OpenLimits::default(), [5; 32]).unwrap().text;
     String::from_utf8(text.to_vec()).unwrap()
 }
