@@ -83,7 +83,6 @@ struct Under {
     expected: usize,
     told: Vec<AppId>,
     paths: BTreeSet<String>,
-    merged: usize,
     is_over: bool,
 }
 
@@ -166,7 +165,7 @@ impl Run {
                 (Targets::All, collector.apps().filter(is_target).count())
             }
             Some(bits) => {
-                let chosen = all.iter().enumerate().filter(|(nth, _)| bits >> nth & 1 == 1);
+                let chosen = all.iter().enumerate().filter(|(nth, _)| bits >> (nth % 8) & 1 == 1);
                 let mut chosen: Vec<AppId> = chosen.map(|(_, id)| *id).collect();
                 chosen.push(AppId(1_000_000));
                 let expected = chosen.len();
@@ -178,7 +177,7 @@ impl Run {
         assert_eq!(started.is_ok(), self.scrapes.len() < 3);
         if let Ok(id) = started {
             let (told, paths) = (Vec::new(), BTreeSet::new());
-            let under = Under { id, deadline, expected, told, paths, merged: 0, is_over: false };
+            let under = Under { id, deadline, expected, told, paths, is_over: false };
             self.scrapes.push(under);
         }
     }
@@ -208,6 +207,9 @@ impl Run {
         let count = self.scrapes.len().max(1);
         let Some(scrape) = self.scrapes.get_mut(index % count) else { return };
         let now = self.world.now;
+        let is_learnt =
+            |notice: &&Notice| matches!(notice, Notice::Identified { came_back: true, .. });
+        let learnt = self.world.notices.iter().filter(is_learnt).count();
         loop {
             match self.world.collector.poll_scrape(scrape.id) {
                 Progress::Outcome(outcome) => {
@@ -226,7 +228,8 @@ impl Run {
                 Progress::Finished(summary) => {
                     assert_eq!(summary.apps, scrape.told.len(), "one outcome for each");
                     // Two entries of which one was merged into the other during the scrape count as one.
-                    scrape.merged = scrape.expected - summary.apps;
+                    let merged = scrape.expected - summary.apps;
+                    assert!(merged <= learnt, "{merged} are missing");
                     assert!(summary.pushes <= summary.served && summary.served <= summary.apps);
                     scrape.is_over = true;
                     return;
