@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = RsaKeyPair::generate(2048, random()?)?;
     let (stream, _) = listener.accept()?;
     let sealed = scrape(stream, &keys)?;
-    let opened = open(&keys, &sealed, &OpenLimits::default(), random()?)?;
+    let opened = open(&keys, sealed, &OpenLimits::default(), random()?)?;
     print!("{}", String::from_utf8_lossy(&opened.text));
     Ok(())
 }
