@@ -170,6 +170,11 @@ impl Hub {
         self.lock().collector.apps().map(read).collect()
     }
 
+    /// Reads the entries of those applications that a scrape of all has, in the same order.
+    pub(crate) fn targets<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
+        self.lock().collector.targets().map(read).collect()
+    }
+
     /// Reads one application's entry, by its path.
     pub(crate) fn app_at<T>(&self, path: &str, read: impl FnOnce(&App) -> T) -> Option<T> {
         self.lock().collector.app_at(path).map(read)
