@@ -108,7 +108,7 @@ pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionErr
         Err(fault) => fault,
     };
     // The format of which more could be read is the likelier one.
-    let open_metrics = open_metrics.filter(|other| other.position > fault.position);
+    let open_metrics = open_metrics.filter(|other| other.position >= fault.position);
     let fault = open_metrics.unwrap_or(fault);
     if policy.on_bad_line == OnBadLine::DropApplication || fault.kind.is_of_the_text() {
         return Err(fail(fault));

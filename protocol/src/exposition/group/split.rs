@@ -202,7 +202,10 @@ fn outline_of(table: &Table<'_>) -> Outline {
                 groups: Vec::new(),
             };
             if part.is_structured {
+                // Text 0.0.4 has a family of its own for the times of creation.
+                let is_text = format == Format::Text004;
                 let suffixes = suffixes(family.kind).iter();
+                let suffixes = suffixes.filter(|suffix| !is_text || **suffix != b"_created");
                 let stem = stem(family, format);
                 let claim = |suffix: &&[u8]| {
                     let name = [stem, suffix].concat();
