@@ -47,6 +47,7 @@ pub(super) struct Piece {
     pub(super) is_bound_wrong: bool,
     /// A hash of the timestamp.
     pub(super) time: u64,
+    pub(super) has_time: bool,
 }
 
 /// What a text says of a name.
@@ -214,6 +215,7 @@ impl<'a> Builder<'a, '_> {
             bound: bound.unwrap_or(f64::NAN),
             is_bound_wrong,
             time: series.hash(sample.timestamp.unwrap_or_default()),
+            has_time: sample.timestamp.is_some(),
         });
     }
 
