@@ -19,7 +19,7 @@ pub(super) fn conforms(family: &Family<'_>, pieces: &[Piece], format: Format) ->
         (Format::Text004, MetricKind::Histogram | MetricKind::Summary) => {
             parts.iter().all(|(suffix, piece)| {
                 let is_population = *suffix == b"_count" || !piece.bound.is_nan();
-                !piece.is_bound_wrong && !(is_population && piece.value < 0.0)
+                !(piece.is_bound_wrong || is_population && piece.value < 0.0)
             })
         }
         (Format::Text004, _) => true,
@@ -27,15 +27,15 @@ pub(super) fn conforms(family: &Family<'_>, pieces: &[Piece], format: Format) ->
             let groups = || parts.chunk_by(|one, other| one.1.group == other.1.group);
             has_one_time(groups())
                 && match kind {
-                    MetricKind::Counter => parts.iter().all(|part| is_counter(part)),
+                    MetricKind::Counter => parts.iter().all(is_counter),
                     MetricKind::Histogram => {
                         groups().all(|group| is_histogram(group, [b"_count", b"_sum"]))
                     }
                     MetricKind::GaugeHistogram => {
                         groups().all(|group| is_histogram(group, [b"_gcount", b"_gsum"]))
                     }
-                    MetricKind::Summary => parts.iter().all(|part| is_summary(part)),
-                    MetricKind::Info => parts.iter().all(|part| is_info(part)),
+                    MetricKind::Summary => parts.iter().all(is_summary),
+                    MetricKind::Info => parts.iter().all(is_info),
                     MetricKind::StateSet => parts.iter().all(|(suffix, piece)| {
                         suffix.is_empty() && piece.bound == 1.0 && matches!(piece.value, 0.0 | 1.0)
                     }),
@@ -90,7 +90,7 @@ fn is_count(value: f64) -> bool {
 
 fn is_summary((suffix, piece): &Part<'_, '_>) -> bool {
     match *suffix {
-        b"" => (0.0..=1.0).contains(&piece.bound) && !(piece.value < 0.0),
+        b"" => (0.0..=1.0).contains(&piece.bound) && (piece.value.is_nan() || piece.value >= 0.0),
         b"_count" => is_count(piece.value) && piece.bound.is_nan(),
         b"_sum" => piece.value >= 0.0 && piece.bound.is_nan(),
         b"_created" => piece.bound.is_nan(),

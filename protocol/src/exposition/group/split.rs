@@ -286,10 +286,10 @@ fn key(name: &Written<'_>) -> Vec<u8> {
 fn write_line(table: &Table<'_>, text: &[u8], piece: &Piece, shape: Shape, out: &mut Vec<u8>) {
     let line = text.get(piece.start..piece.end).unwrap_or_default();
     let mut reader = Reader::new(line, table.writer.source, true, &Limits::default());
-    if let Some(Ok(line)) = reader.next() {
-        if let Entry::Sample(sample) = line.entry {
-            table.writer.sample(&sample, reader.labels(), shape, out);
-        }
+    if let Some(Ok(line)) = reader.next()
+        && let Entry::Sample(sample) = line.entry
+    {
+        table.writer.sample(&sample, reader.labels(), shape, out);
     }
 }
 

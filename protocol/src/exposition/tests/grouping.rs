@@ -5,12 +5,12 @@ use crate::exposition::group::{Merge, Plan, outline, split};
 /// The grouped answer of texts whose samples of the same series are omitted but for the first, and the conflicts.
 pub(super) fn grouped(texts: &[impl AsRef<[u8]>], target: Target) -> (String, Vec<u32>) {
     let policy = Policy::default();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = std::collections::BTreeSet::new();
     let read: Vec<_> = texts
         .iter()
         .filter_map(|text| Some((source(text.as_ref()), facts(text).ok()?)))
         .map(|(source, facts)| {
-            let own: std::collections::HashSet<_> = facts.fingerprints.iter().copied().collect();
+            let own: std::collections::BTreeSet<_> = facts.fingerprints.iter().copied().collect();
             let is_taken = |(_, print): &(u32, &u64)| seen.contains(*print);
             let omit: Vec<_> =
                 (0..).zip(&facts.fingerprints).filter(is_taken).map(|(at, _)| at).collect();
