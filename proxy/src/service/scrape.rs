@@ -118,8 +118,7 @@ impl<R: Runtime> Scrape<R> {
                     Progress::Pending => break,
                     Progress::Finished(finished) => summary = Some(finished),
                     Progress::Outcome(outcome) => {
-                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics)
-                        else {
+                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics) else {
                             continue;
                         };
                         let renderer = self.renderer.clone();
