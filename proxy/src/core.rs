@@ -15,9 +15,9 @@ use crate::service::workers::{self, Toolbox};
 use crate::shutdown::Shutdown;
 use crate::store::keys;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{self, Collector, Form};
+use prometheus_rsocket_protocol::collector::{self, Collector, Targets};
 use prometheus_rsocket_protocol::envelope::OpenLimits;
-use prometheus_rsocket_protocol::exposition;
+use prometheus_rsocket_protocol::exposition::{Inject, Policy};
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, tls};
@@ -51,8 +51,15 @@ impl<R: Runtime> Core<R> {
         let telemetry = Arc::new(Telemetry::new(config.runtime.name(), runtime.time_of_day()));
         let collector = Collector::new(collector_config(&config));
         let hub = Arc::new(Hub::new(collector, Arc::clone(&telemetry)));
-        let toolbox =
-            Arc::new(Toolbox { keys, open: open_limits(&config), text: text_limits(&config) });
+        let mut seed = [0; 8];
+        runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
+        let toolbox = Arc::new(Toolbox {
+            keys,
+            open: open_limits(&config),
+            policy: policy(&config),
+            inject: Inject::Missing,
+            seed: u64::from_ne_bytes(seed),
+        });
         let running = AtomicBool::new(false);
         Ok(Self { runtime, config, hub, telemetry, toolbox, listeners, running })
     }
@@ -184,9 +191,8 @@ impl<R: Runtime> Core<R> {
 impl<R: Runtime> Backend for Core<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
         let started = self.runtime.now();
-        let form = if request.gzip { Form::Deflate } else { Form::Snappy };
-        let (round, news) =
-            self.hub.start_round(started, request.deadline, form).map_err(|error| {
+        let (id, news) =
+            self.hub.start_scrape(started, request.deadline, Targets::All).map_err(|error| {
                 tracing::warn!(%error, "scrape refused");
                 ScrapeRefused {
                     reason: "too many scrapes are under way",
@@ -197,11 +203,11 @@ impl<R: Runtime> Backend for Core<R> {
         let scrape = Scrape {
             runtime: self.runtime.clone(),
             hub: Arc::clone(&self.hub),
-            round,
+            toolbox: Arc::clone(&self.toolbox),
+            id,
             news,
-            form,
+            gzip: request.gzip,
             deadline: request.deadline,
-            max_text_len: self.toolbox.open.max_text_len,
             delivered: false,
         };
         let telemetry = Arc::clone(&self.telemetry);
@@ -210,7 +216,7 @@ impl<R: Runtime> Backend for Core<R> {
             let outcome = scrape.send(sender).await;
             let took = runtime.now().saturating_duration_since(started);
             let outcome = match outcome {
-                Outcome::Sent(summary) if summary.served == summary.apps => RoundOutcome::Complete,
+                Outcome::Sent(summary) if summary.is_complete() => RoundOutcome::Complete,
                 Outcome::Sent(_) => RoundOutcome::Partial,
                 Outcome::Aborted => RoundOutcome::Aborted,
             };
@@ -246,8 +252,8 @@ impl<R: Runtime> Backend for Core<R> {
 
 fn collector_config(config: &Config) -> collector::Config {
     let mut collector = collector::Config::default();
-    collector.max_apps = config.max_connections;
-    collector.max_rounds = config.max_concurrent_scrapes;
+    collector.max_connections = config.max_connections;
+    collector.max_scrapes = config.max_concurrent_scrapes;
     collector.max_pushes = config.max_held_pushes;
     collector.max_push_bytes = config.max_held_push_bytes;
     collector.push_ttl = config.push_ttl;
@@ -261,8 +267,8 @@ fn open_limits(config: &Config) -> OpenLimits {
     limits
 }
 
-fn text_limits(config: &Config) -> exposition::Limits {
-    let mut limits = exposition::Limits::default();
-    limits.max_series = config.max_series;
-    limits
+fn policy(config: &Config) -> Policy {
+    let mut policy = Policy::default();
+    policy.limits.max_series = config.max_series;
+    policy
 }

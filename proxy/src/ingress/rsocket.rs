@@ -8,13 +8,14 @@ use crate::shutdown::Shutdown;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::Session;
+use prometheus_rsocket_protocol::collector::{Peer, Session, Transport};
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::websocket::WebSocket;
 use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ impl<R: Runtime> Acceptor<R> {
         let this = Arc::new(self);
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => this.on_accepted(stream),
+                Ok((stream, address)) => this.on_accepted(stream, address),
                 Err(error) => {
                     this.shared.telemetry.connection_failed(ConnectionErrorCause::Io);
                     let now = this.runtime.now();
@@ -77,7 +78,7 @@ impl<R: Runtime> Acceptor<R> {
         }
     }
 
-    fn on_accepted(self: &Arc<Self>, stream: R::Stream) {
+    fn on_accepted(self: &Arc<Self>, stream: R::Stream, address: SocketAddr) {
         let Some(slot) = self.shared.slots.take() else {
             self.refuse("as many connections are open as allowed");
             return;
@@ -85,16 +86,16 @@ impl<R: Runtime> Acceptor<R> {
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
             let _slot = slot;
-            this.serve(stream).await;
+            this.serve(stream, address).await;
         });
     }
 
     /// One connection, from its first byte to its end. What is needed for handshakes alone is boxed, so that it is gone with them.
-    async fn serve(&self, stream: R::Stream) {
+    async fn serve(&self, stream: R::Stream, address: SocketAddr) {
         let Some(stream) = self.unless_stopped(self.secured(stream)).await else { return };
-        let Some(config) = &self.upgrade else { return self.run_session(stream).await };
+        let Some(config) = &self.upgrade else { return self.run_session(stream, address).await };
         if let Some(stream) = self.unless_stopped(self.upgraded(stream, config)).await {
-            self.run_session(stream).await;
+            self.run_session(stream, address).await;
         }
     }
 
@@ -148,16 +149,21 @@ impl<R: Runtime> Acceptor<R> {
         None
     }
 
-    async fn run_session<S>(&self, stream: S)
+    async fn run_session<S>(&self, stream: S, address: SocketAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let now = self.runtime.now();
         let Shared { hub, key, connection, .. } = &*self.shared;
-        match hub.add_app(now) {
-            Ok((app, inbox)) => {
-                tracing::debug!(%app, listener = self.name, "accepted");
-                let session = Session::new(app, connection.clone(), key.clone(), now);
+        let transport = match self.upgrade {
+            Some(_) => Transport::WebSocket,
+            None => Transport::Tcp,
+        };
+        let peer = Peer { address: address.to_string(), transport, tls_subject: None };
+        match hub.accept(now, peer) {
+            Ok((connection_id, inbox)) => {
+                tracing::debug!(%connection_id, listener = self.name, "accepted");
+                let session = Session::new(connection_id, connection.clone(), key.clone(), now);
                 let (runtime, hub) = (self.runtime.clone(), Arc::clone(hub));
                 if let Err(error) = session::run(runtime, hub, stream, session, inbox).await {
                     self.on_transport_failed(&error);
