@@ -278,7 +278,9 @@ impl Hub {
 
     fn wake(&self, tasks: Vec<Waker>, news: &[Arc<Event>], has_jobs: bool, timer_changed: bool) {
         tasks.into_iter().for_each(Waker::wake);
-        news.iter().for_each(|news| drop(news.notify(usize::MAX)));
+        for news in news {
+            news.notify(usize::MAX);
+        }
         #[cfg(planted_faults)]
         let has_jobs = has_jobs && !prometheus_rsocket_protocol::planted::loses_wake_up();
         if has_jobs {
