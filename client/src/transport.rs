@@ -29,7 +29,8 @@ pub(crate) async fn open<R: Runtime>(
         return Ok(Transport::Bytes(stream));
     }
     let config = WebSocketConfig::default();
-    let stream = websocket::connect(stream, &proxy.authority(), proxy.path(), &config);
+    let authority = proxy.authority();
+    let stream = websocket::connect(stream, &authority, proxy.path(), &config);
     let stream = stream.await.map_err(|error| at(&proxy, &error))?;
     Ok(Transport::Messages(Box::new(stream)))
 }

@@ -1,6 +1,7 @@
 use super::Leaf;
 use prometheus_rsocket_client::{
-    BackoffConfig, Client, Config, ConnectError, Labels, PushFailure, PushMode, Report, ReportKind, Status,
+    BackoffConfig, Client, Config, ConnectError, Labels, PushFailure, PushMode, Report, ReportKind,
+    Status,
 };
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};

@@ -1,6 +1,6 @@
 use crate::envelope::{KeyError, SealError};
-use crate::rsocket::connection::CloseReason;
 use crate::report::Report;
+use crate::rsocket::connection::CloseReason;
 use std::fmt;
 use std::time::Duration;
 

@@ -27,13 +27,11 @@ pub use seal::{SealJob, Sealed};
 use crate::Payload;
 use crate::envelope::PeerKey;
 use crate::report::Report;
-use crate::rsocket::connection::{
-    self, CloseReason, Connection, StreamError, StreamFailure,
-};
+use crate::rsocket::connection::{self, CloseReason, Connection, StreamError, StreamFailure};
 use crate::rsocket::frame::{ErrorCode, StreamId};
 use backoff::Backoff;
-use push::{LastPush, Stage};
 use bytes::Bytes;
+use push::{LastPush, Stage};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;

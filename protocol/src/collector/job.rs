@@ -2,7 +2,8 @@ use super::push::PushId;
 use super::{AppId, RoundId};
 use crate::Payload;
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits};
-use crate::exposition::{self, ExpositionError};
+use crate::exposition::{self, Escaping, ExpositionError, Format, Inject, Policy, Source};
+use crate::labels::Labels;
 use crate::rsocket::frame::StreamId;
 use bytes::Bytes;
 
@@ -171,7 +172,17 @@ impl JobTicket {
 /// Opens and checks sealed metrics: the text as it is to be served.
 fn open(payload: &Payload, tools: &Tools<'_>, seed: [u8; 32]) -> Result<Bytes, JobError> {
     let opened = envelope::open(tools.keys, payload, tools.open, seed)?;
-    Ok(exposition::check(opened.text, tools.text)?.text)
+    let identity = Labels::default();
+    let source = Source { text: &opened.text, identity: &identity, inject: Inject::Never, seed: 0 };
+    let policy = Policy { limits: *tools.text, ..Policy::default() };
+    let facts = exposition::read(&source, &policy)?;
+    let target = exposition::Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
+    if facts.is_verbatim_for(target, &[]) && opened.text.last().is_none_or(|&last| last == b'\n') {
+        return Ok(opened.text);
+    }
+    let mut text = Vec::new();
+    exposition::render(&source, &policy, &facts, target, &[], &mut text);
+    Ok(Bytes::from(text))
 }
 
 fn pack(app: AppId, text: Bytes, form: Form, tools: &Tools<'_>) -> Section {

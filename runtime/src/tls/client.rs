@@ -11,9 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::{
     TlsConnector,
     pki_types::ServerName,
-    rustls::{
-        ClientConfig, RootCertStore, client::Resumption, sign::SingleCertAndKey,
-    },
+    rustls::{ClientConfig, RootCertStore, client::Resumption, sign::SingleCertAndKey},
 };
 use rustls_native_certs::{CertificateResult, load_native_certs};
 use std::{fmt, io, path::PathBuf, sync::Arc};

@@ -118,7 +118,9 @@ impl fmt::Display for TlsError {
                 f.write_str("the system has no root certificates; name a file of them (--tls-ca)")?;
                 reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
             }
-            Self::NoProvider => f.write_str("there is no TLS here: it needs the feature `ring` or `aws-lc-rs`"),
+            Self::NoProvider => {
+                f.write_str("there is no TLS here: it needs the feature `ring` or `aws-lc-rs`")
+            }
             Self::ServerName { name } => {
                 write!(f, "{name:?} is neither a DNS name nor an IP address")
             }
