@@ -13,9 +13,15 @@ impl FromStr for ScrapeUrl {
     /// What has no scheme is taken for http, and what has no path for `/metrics`.
     fn from_str(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-        let has_path = rest.contains(['/', '?']);
-        let path = if has_path { "" } else { "/metrics" };
-        let uri: Uri = format!("{scheme}://{rest}{path}")
+        let (authority, target) = match rest.find(['/', '?']) {
+            None => (rest, "/metrics".to_owned()),
+            Some(end) => {
+                let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+                let slash = if target.starts_with('/') { "" } else { "/" };
+                (authority, format!("{slash}{target}"))
+            }
+        };
+        let uri: Uri = format!("{scheme}://{authority}{target}")
             .parse()
             .map_err(|error| format!("{error}; it should be http://HOST:PORT/PATH"))?;
         let authority = uri.authority().map_or("", |authority| authority.as_str());
