@@ -92,6 +92,13 @@ class Tools:
         """Prometheus or promtool: an installed one, else that of Debian's package."""
         return shutil.which(program) or os.path.join(debian_prometheus(), program)
 
+    # Judges
+
+    def judges(self):
+        """The commands of the programs that have the parsers of Prometheus 3 and 2, and those of its Python client."""
+        programs = [[os.path.join(go_judge(version), version)] for version in ("prometheus3", "prometheus2")]
+        return [*programs, python_judge()]
+
     # TLS
 
     def certificates(self):
@@ -148,6 +155,35 @@ def javascript():
             run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, version))
         write(stamp, digest)
     return output
+
+
+def go_judge(name):
+    """Builds a judge in Go unless its sources are those of the last build, and gives the folder that it is in."""
+    folder = os.path.join(INTEROP, "judges")
+    output = os.path.join(CACHE, f"judge-{name}")
+    stamp = os.path.join(output, "built-from")
+    digest = digest_of(os.path.join(folder, name)) + digest_of(os.path.join(folder, "stream"))
+    if read(stamp) != digest:
+        need("go")
+        shutil.rmtree(output, ignore_errors=True)
+        run(["go", "build", "-buildvcs=false", "-mod=readonly", "-o", os.path.join(output, name), "."], os.path.join(folder, name))
+        write(stamp, digest)
+    return output
+
+
+def python_judge():
+    """Gives the command of the judge in Python, in an environment that has the packages of its `requirements.txt`."""
+    source = os.path.join(INTEROP, "judges", "python")
+    output = os.path.join(CACHE, "judge-python")
+    interpreter = os.path.join(output, "bin", "python")
+    stamp = os.path.join(output, "made-from")
+    requirements = read(os.path.join(source, "requirements.txt"))
+    if read(stamp) != requirements:
+        shutil.rmtree(output, ignore_errors=True)
+        run([sys.executable, "-m", "venv", output], source)
+        run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"], source)
+        write(stamp, requirements)
+    return [interpreter, "-B", os.path.join(source, "judge.py")]
 
 
 def debian_prometheus():
