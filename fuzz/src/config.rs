@@ -1,8 +1,8 @@
 //! Configurations, from a fuzzer's bytes.
 
 use crate::input::Input;
-use crate::world::tight;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Framing, ResumeConfig};
+use prometheus_rsocket_testkit::world::tight;
 use std::time::Duration;
 
 /// What both sides of a connection may agree on, with limits that are reached soon, or not at all: three bytes.

@@ -1,4 +1,4 @@
-//! Fuzz targets, and the models that they and the tests of `protocol` hold it against.
+//! Fuzz targets. The world and the reference model that they hold the code against are in `testkit`.
 //!
 //! Each target of [`targets`] is a function that takes any bytes and panics where something is wrong. libFuzzer calls it (`cargo +nightly fuzz
 //! run NAME`), and so does an ordinary test, with every input of `corpus/NAME` and `regressions/NAME`. CONTRIBUTING.md says how
@@ -7,8 +7,6 @@
 //! | module | |
 //! |---|---|
 //! | [`targets`] | what is fuzzed, and what must hold |
-//! | [`world`] | two connections with owners, drivers and a transport, who do what a list of operations says, each held against a model |
-//! | [`heard`] | what one connection makes of bytes, however they are cut |
 //! | [`seeds`] | the inputs to begin with, made of the golden vectors |
 //! | [`files`] | corpora and regressions as they are on disk |
 //!
@@ -18,14 +16,11 @@
 mod config;
 pub mod files;
 mod forge;
-pub mod heard;
 mod input;
-mod model;
 mod script;
 pub mod seeds;
 pub mod targets;
 mod wire;
-pub mod world;
 
 /// Makes the program of a target: libFuzzer's where cargo-fuzz builds it, else one that runs the files that it is given.
 #[macro_export]

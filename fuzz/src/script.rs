@@ -1,8 +1,8 @@
-//! Operations of [`World`](crate::world::World), from a fuzzer's bytes.
+//! Operations of [`World`](prometheus_rsocket_testkit::world::World), from a fuzzer's bytes.
 
 use crate::forge;
 use crate::input::Input;
-use crate::world::{Ask, Op, Who};
+use prometheus_rsocket_testkit::world::{Ask, Op, Who};
 
 /// What may arrive that nobody sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

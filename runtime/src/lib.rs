@@ -2,7 +2,7 @@
 //! runtime can fill, and the one driver that is written against it.
 //!
 //! - [`Runtime`] is the seam: a clock and timers, `spawn`, `unblock`, `connect`, `bind`. Leaf crates implement it
-//!   (`prometheus-rsocket-tokio`, `prometheus-rsocket-smol`); nothing in here knows which runtime it is on. What every
+//!   (`prometheus-rsocket-tokio`, `prometheus-rsocket-smol`, `prometheus-rsocket-sim`); nothing in here knows which runtime it is on. What every
 //!   leaf must do is written once, as tests (feature `conformance`).
 //! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over.
 //!   An [`Owner`] stands beside it, which hands commands to the machine and takes its events.
@@ -45,8 +45,6 @@ mod driver;
 mod hyper;
 mod scratch;
 mod seam;
-#[cfg(feature = "sim")]
-pub mod sim;
 #[cfg(test)]
 mod testing;
 mod time;

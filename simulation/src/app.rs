@@ -7,7 +7,7 @@ use crate::world::World;
 use fastrand::Rng;
 use prometheus_rsocket_client::{Client, MetricsError, PushMode, Status};
 use prometheus_rsocket_runtime::Runtime;
-use prometheus_rsocket_runtime::sim::{LinkConfig, Sim, SimHost};
+use prometheus_rsocket_sim::{LinkConfig, Sim, SimHost};
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::Pin;

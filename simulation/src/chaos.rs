@@ -6,7 +6,7 @@ use crate::strangers;
 use crate::world::{AFTER_PUSH, ILL_MANNERED, SCRAPER_LATENCY, World};
 use fastrand::Rng;
 use prometheus_rsocket_runtime::Runtime;
-use prometheus_rsocket_runtime::sim::{SimHost, Strike};
+use prometheus_rsocket_sim::{SimHost, Strike};
 use std::sync::Arc;
 use std::time::Duration;
 

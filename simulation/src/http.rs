@@ -10,8 +10,8 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use prometheus_rsocket_proxy::shutdown::{self, ShutdownTrigger};
-use prometheus_rsocket_runtime::sim::SimHost;
 use prometheus_rsocket_runtime::{HyperIo, Runtime, sleep_until};
+use prometheus_rsocket_sim::SimHost;
 use std::io::Read;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use crate::report::{Counts, Kind, Violation};
 use crate::text::Shape;
 use prometheus_rsocket_client::{PushFailure, PushMode};
-use prometheus_rsocket_runtime::sim::LinkConfig;
+use prometheus_rsocket_sim::LinkConfig;
 use std::time::Duration;
 
 /// Time since the world began.

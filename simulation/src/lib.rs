@@ -32,7 +32,7 @@ mod world;
 pub use report::{Counts, Kind, Report, Violation};
 pub use scenario::Scenario;
 
-use prometheus_rsocket_runtime::sim::Sim;
+use prometheus_rsocket_sim::Sim;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use world::World;

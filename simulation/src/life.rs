@@ -9,8 +9,8 @@ use crate::world::{SCRAPER_LATENCY, World};
 use fastrand::Rng;
 use prometheus_rsocket_client::Status;
 use prometheus_rsocket_proxy::{Proxy, Tables, Watch, shutdown};
-use prometheus_rsocket_runtime::sim::SimHost;
 use prometheus_rsocket_runtime::{Runtime, timeout};
+use prometheus_rsocket_sim::SimHost;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use prometheus_rsocket_proxy::config::Envelope;
-use prometheus_rsocket_runtime::sim::Sim;
+use prometheus_rsocket_sim::Sim;
 use prometheus_rsocket_simulation::{Counts, Report, Scenario, run};
 use std::fmt;
 use std::io::{self, Write};

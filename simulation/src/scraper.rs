@@ -7,8 +7,8 @@ use crate::text;
 use crate::world::World;
 use fastrand::Rng;
 use flate2::Crc;
-use prometheus_rsocket_runtime::sim::SimHost;
 use prometheus_rsocket_runtime::{Runtime, timeout};
+use prometheus_rsocket_sim::SimHost;
 use std::sync::Arc;
 use std::time::Duration;
 

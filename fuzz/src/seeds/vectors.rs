@@ -1,19 +1,9 @@
 //! The golden vectors, as bytes.
 
-const FRAMES: &str = include_str!("../../../protocol/tests/vectors/frames.tsv");
-const METADATA: &str = include_str!("../../../protocol/tests/vectors/metadata.tsv");
-const SCRAPE: &str = include_str!("../../../protocol/tests/vectors/scrape.tsv");
-const SEALED: &str = include_str!("../../../protocol/tests/vectors/sealed.tsv");
-
-/// The columns of each row that is no comment.
-fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
-    let rows = table.lines().filter(|row| !row.starts_with('#'));
-    rows.map(|row| row.split('\t').collect())
-}
+use prometheus_rsocket_testkit::vectors::{self, FRAMES, METADATA, SCRAPE, SEALED, rows};
 
 fn unhex(hex: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("two hex digits");
-    (0..hex.len()).step_by(2).map(byte).collect()
+    vectors::unhex(hex).into()
 }
 
 fn frames_of(kind: &str) -> Vec<Vec<u8>> {

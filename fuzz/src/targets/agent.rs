@@ -2,7 +2,6 @@
 
 use crate::forge;
 use crate::input::Input;
-use crate::world::epoch;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
@@ -11,6 +10,7 @@ use prometheus_rsocket_protocol::agent::{
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Payload, envelope};
+use prometheus_rsocket_testkit::world::epoch;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 

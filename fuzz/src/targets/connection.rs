@@ -3,7 +3,6 @@
 mod check;
 
 use crate::input::Input;
-use crate::world::{epoch, setup};
 use crate::{config, forge};
 use bytes::{Bytes, BytesMut};
 use check::Check;
@@ -15,6 +14,7 @@ use prometheus_rsocket_protocol::rsocket::framing::{
     MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
 };
 use prometheus_rsocket_protocol::{Connection, Machine};
+use prometheus_rsocket_testkit::world::{epoch, setup};
 use std::time::{Duration, Instant};
 
 /// Any configuration, any bytes, any commands, in any order: the contract holds after each step.

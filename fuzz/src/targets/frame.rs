@@ -2,13 +2,13 @@
 
 use crate::forge;
 use crate::input::Input;
-use crate::world::epoch;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Credit, Event, Framing};
 use prometheus_rsocket_protocol::rsocket::frame::{
     Body, DecodeError, DecodeErrorKind, Frame, Setup,
 };
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::world::epoch;
 
 /// Any bytes are a frame that is written as it is read, or an error that names what is wrong and where. Any frame is read as
 /// it is written. What is cut into fragments is joined to what it was.

@@ -2,14 +2,14 @@
 
 use crate::config;
 use crate::forge;
-use crate::heard::{Drain, Heard};
 use crate::input::Input;
-use crate::world::{epoch, setup};
 use bytes::BytesMut;
 use prometheus_rsocket_protocol::Connection;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Event, Framing};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
+use prometheus_rsocket_testkit::heard::{Drain, Heard};
+use prometheus_rsocket_testkit::world::{epoch, setup};
 
 /// Rules 1, 2, 4 and 9 of the contract.
 pub fn hearing(data: &[u8]) {

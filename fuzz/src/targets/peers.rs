@@ -3,9 +3,9 @@
 use crate::config;
 use crate::input::Input;
 use crate::script::{self, Forged};
-use crate::world::{Op, Who, World, epoch};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::Config;
+use prometheus_rsocket_testkit::world::{Op, Who, World, epoch};
 
 /// Whatever two of ours do, whatever else arrives, and however often the transport is cut: each does what the reference model
 /// says, or, where bytes are forged that the model does not know, what the contract says.

@@ -2,13 +2,13 @@
 
 use super::peers;
 use crate::input::Input;
-use crate::world::epoch;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::rsocket::connection::{
     Config, Event, Framing, ResumeConfig, ResumeError, ResumeRequest,
 };
 use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup, StreamId, Version};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::world::epoch;
 use std::time::Instant;
 
 /// Two of ours that are cut and resumed again and again; or a server whose client says any positions, against a store of our own.

@@ -7,6 +7,7 @@ use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyError, KeyUnwrap, OpenError, OpenLimits, PeerKey, RsaKeyPair, SecretKey,
     UnwrapError,
 };
+use prometheus_rsocket_testkit::vectors::RSA2048;
 use std::sync::OnceLock;
 
 /// Any bytes are a key to seal under or named none; what is sealed is opened; what is not wrapped under our key is not unwrapped.
@@ -122,8 +123,7 @@ fn real(input: &mut Input<'_>) {
 /// A key that is known to everybody.
 fn keys() -> &'static RsaKeyPair {
     static KEYS: OnceLock<RsaKeyPair> = OnceLock::new();
-    let der = include_bytes!("../../../protocol/tests/vectors/rsa2048.pkcs8.der");
-    KEYS.get_or_init(|| RsaKeyPair::from_pkcs8_der(der).expect("a good key"))
+    KEYS.get_or_init(|| RsaKeyPair::from_pkcs8_der(RSA2048).expect("a good key"))
 }
 
 /// The DER of 2,048 bits, and a little more.

@@ -2,7 +2,6 @@
 
 use crate::forge;
 use crate::input::Input;
-use crate::world::epoch;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, Form, Job, Notice, Progress, RoundId, Session, Tools,
@@ -13,6 +12,7 @@ use prometheus_rsocket_protocol::rsocket::connection::{self, Event};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::world::epoch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 

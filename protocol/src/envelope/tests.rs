@@ -3,21 +3,19 @@ use crate::Payload;
 use ::rsa::pkcs8::EncodePublicKey;
 use ::rsa::{BigUint, Oaep, RsaPublicKey};
 use bytes::Bytes;
+use prometheus_rsocket_testkit::vectors;
 use proptest::prelude::*;
 use rand_chacha::rand_core::SeedableRng;
 use std::sync::LazyLock;
 
 /// Made by a JDK: one scrape answer with all intermediate steps, and the keys.
-const SCRAPE: &str = include_str!("../../tests/vectors/scrape.tsv");
+const SCRAPE: &str = vectors::SCRAPE;
 /// Made by OpenSSL, for the keys below.
-const OPENSSL: &str = include_str!("../../tests/vectors/openssl.tsv");
+const OPENSSL: &str = vectors::OPENSSL;
 
-static RSA_2048: LazyLock<RsaKeyPair> =
-    LazyLock::new(|| pair(include_bytes!("../../tests/vectors/rsa2048.pkcs8.der")));
-static RSA_3072: LazyLock<RsaKeyPair> =
-    LazyLock::new(|| pair(include_bytes!("../../tests/vectors/rsa3072.pkcs8.der")));
-static RSA_4096: LazyLock<RsaKeyPair> =
-    LazyLock::new(|| pair(include_bytes!("../../tests/vectors/rsa4096.pkcs8.der")));
+static RSA_2048: LazyLock<RsaKeyPair> = LazyLock::new(|| pair(vectors::RSA2048));
+static RSA_3072: LazyLock<RsaKeyPair> = LazyLock::new(|| pair(vectors::RSA3072));
+static RSA_4096: LazyLock<RsaKeyPair> = LazyLock::new(|| pair(vectors::RSA4096));
 
 const AES_SIZES: [AesKeySize; 3] = [AesKeySize::Aes128, AesKeySize::Aes192, AesKeySize::Aes256];
 const TEXT: &str = "# TYPE up gauge\nup{app=\"µ\"} 1.0\n";
@@ -110,7 +108,7 @@ fn payloads_of_openssl_open() {
 #[test]
 fn sealing_is_pinned_to_what_openssl_has_opened() {
     let sealed = seal(&peer(&RSA_2048), TEXT.as_bytes(), AesKeySize::Aes128, [42; 32]).unwrap();
-    let pinned = include_str!("../../tests/vectors/sealed.tsv");
+    let pinned = vectors::SEALED;
     let row = pinned.lines().find(|row| !row.starts_with('#')).unwrap();
     let (metadata, data) = row.split_once('\t').unwrap();
     assert_eq!(sealed.metadata.unwrap(), hex(metadata));

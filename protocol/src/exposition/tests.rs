@@ -3,7 +3,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// The text in a scrape answer that a JDK made.
-const SCRAPE: &str = include_str!("../../tests/vectors/scrape.tsv");
+const SCRAPE: &str = prometheus_rsocket_testkit::vectors::SCRAPE;
 
 fn checked(text: &str) -> Result<Checked, ExpositionError> {
     check(text.to_owned(), &Limits::default())

@@ -3,8 +3,6 @@
 use crate::frames::{frame, input};
 use crate::ops::{hostile_ops, ops};
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_fuzz::heard::{Drain, Heard};
-use prometheus_rsocket_fuzz::world::{Op, Output, Who, World, epoch, everything, setup, tight};
 use prometheus_rsocket_protocol::rsocket::connection::{
     CloseReason, Config, Event, Framing, ResumeConfig, StreamFailure,
 };
@@ -13,6 +11,8 @@ use prometheus_rsocket_protocol::rsocket::framing::{
     MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
 };
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::heard::{Drain, Heard};
+use prometheus_rsocket_testkit::world::{Op, Output, Who, World, epoch, everything, setup, tight};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -6,11 +6,11 @@ use crate::talk::{
 };
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_fuzz::world::{epoch, setup};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Credit, Event, ResumeConfig};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::world::{epoch, setup};
 use std::mem::size_of;
 
 /// What the owner does with the events that it gets.

@@ -1,17 +1,15 @@
 //! Metadata that others wrote, read and written again: `vectors/metadata.tsv`, and the rows of kind `metadata` in
 //! `vectors/frames.tsv`.
 
-use crate::vectors::{rows_of, unhex};
+use crate::vectors::rows_of;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::rsocket::metadata::{
     AcceptMimeTypes, AuthId, AuthType, Authentication, Credentials, DataMimeType, DecodeError,
     Entries, Entry, Metadata, MimeId, MimeType, MimeTypes, Name, Routing, Sampling, Span, SpanId,
     Tags, TraceId, Tracing,
 };
+use prometheus_rsocket_testkit::vectors::{METADATA, MIME_TYPES, unhex};
 use std::fmt::Write;
-
-const METADATA: &str = include_str!("../vectors/metadata.tsv");
-const MIME_TYPES: &str = include_str!("../vectors/mime_types.tsv");
 
 /// What metadata of this MIME type says, in the words of `metadata.tsv`. Checks that it is written as it was read.
 fn meaning(id: MimeId, metadata: &Bytes) -> Result<String, DecodeError> {

@@ -1,8 +1,8 @@
 //! Operations of `World`, at random.
 
 use crate::frames::{frame, stream_frame};
-use prometheus_rsocket_fuzz::world::{Ask, Op, Who};
 use prometheus_rsocket_protocol::rsocket::frame::Frame;
+use prometheus_rsocket_testkit::world::{Ask, Op, Who};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::Range;

@@ -1,9 +1,9 @@
 //! Random runs of two connections, each held against the model of it.
 
 use crate::ops::{cut_ops, hostile_stream_ops, ops};
-use prometheus_rsocket_fuzz::world::{Op, Who, World, epoch, tight};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Framing, ResumeConfig};
+use prometheus_rsocket_testkit::world::{Op, Who, World, epoch, tight};
 use proptest::prelude::*;
 
 proptest! {

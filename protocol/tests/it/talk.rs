@@ -1,13 +1,13 @@
 //! One connection, its clock, and what it hears, says and tells.
 
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_fuzz::world::{epoch, setup};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Credit, Event};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::{
     MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
 };
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::world::{epoch, setup};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Talk {

@@ -10,9 +10,8 @@ use prometheus_rsocket_protocol::rsocket::frame::{
     Body, DecodeErrorKind, ErrorCode, Frame, Setup, StreamId, Version,
 };
 use prometheus_rsocket_protocol::rsocket::framing::{self, MAX_RECEIVED_FRAME, split_frame};
+use prometheus_rsocket_testkit::vectors::{FRAMES, unhex};
 use std::collections::BTreeMap;
-
-const FRAMES: &str = include_str!("../vectors/frames.tsv");
 
 /// Rows whose frame is written differently from how it was read, and how.
 const WRITTEN_DIFFERENTLY: [(&str, &str); 5] = [
@@ -201,12 +200,6 @@ fn encode(frame: &Frame) -> Bytes {
     frame.encode(&mut out).unwrap();
     assert_eq!(out.len(), frame.encoded_len());
     out.freeze()
-}
-
-pub(crate) fn unhex(text: &str) -> Bytes {
-    assert!(text.len().is_multiple_of(2), "half a byte in {text}");
-    let byte = |start| u8::from_str_radix(&text[start..start + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
 }
 
 #[test]

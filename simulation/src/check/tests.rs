@@ -6,7 +6,7 @@ use crate::report::Kind;
 use crate::scenario::{Scenario, Terms};
 use crate::text::{Ending, Shape};
 use prometheus_rsocket_client::PushMode;
-use prometheus_rsocket_runtime::sim::LinkConfig;
+use prometheus_rsocket_sim::LinkConfig;
 use std::time::Duration;
 
 /// Long after the beginning, so that all has settled.

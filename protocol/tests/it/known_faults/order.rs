@@ -2,10 +2,10 @@
 
 use crate::talk::{Talk, channel, id, keepalive, request, stream};
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_fuzz::world::{epoch, setup};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Event, Framing};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_testkit::world::{epoch, setup};
 
 const BIG: usize = 16_000_000;
 

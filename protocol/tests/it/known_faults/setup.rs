@@ -2,12 +2,12 @@
 
 use crate::talk::Talk;
 use bytes::BytesMut;
-use prometheus_rsocket_fuzz::world::epoch;
 use prometheus_rsocket_protocol::agent::{self, Action, Agent};
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Event, Violation};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Machine, Payload};
+use prometheus_rsocket_testkit::world::epoch;
 use std::time::{Duration, Instant};
 
 /// rsocket-java #686, #311, #464, #1121; rsocket-js #95, #126.

@@ -6,13 +6,13 @@ use crate::talk::{
 };
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_fuzz::world::{everything, setup};
 use prometheus_rsocket_protocol::rsocket::connection::{
     CloseReason, Config, Credit, Event, RequestError, StreamFailure,
 };
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId, Version};
 use prometheus_rsocket_protocol::rsocket::framing::MAX_SENT_FRAME;
 use prometheus_rsocket_protocol::{Machine, Payload};
+use prometheus_rsocket_testkit::world::{everything, setup};
 use std::time::Duration;
 
 /// rsocket-java #742.

@@ -1,7 +1,7 @@
-use super::agenda::{Due, Key};
-use super::net::{self, SimListener, SimStream};
-use super::world::World;
-use crate::{JobLost, Runtime, Timer, sleep_until};
+use crate::agenda::{Due, Key};
+use crate::net::{self, SimListener, SimStream};
+use crate::world::World;
+use prometheus_rsocket_runtime::{JobLost, Runtime, Timer, sleep_until};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant, SystemTime};
 /// A machine of a simulated world, and the runtime of the one process on it.
 #[derive(Clone)]
 pub struct SimHost {
-    pub(super) world: Arc<World>,
-    pub(super) id: usize,
+    pub(crate) world: Arc<World>,
+    pub(crate) id: usize,
 }
 
 impl SimHost {
     /// Its address.
     pub fn address(&self) -> IpAddr {
-        super::state::address_of(self.id)
+        crate::state::address_of(self.id)
     }
 
     /// Its name.

@@ -1,8 +1,8 @@
-use super::agenda::Due;
-use super::connection::{LinkConfig, Way};
-use super::executor::{Future_, Polled, Ready, Task};
-use super::host::SimHost;
-use super::state::State;
+use crate::agenda::Due;
+use crate::connection::{LinkConfig, Way};
+use crate::executor::{Future_, Polled, Ready, Task};
+use crate::host::SimHost;
+use crate::state::State;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ pub enum Strike {
     Stall(Duration),
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     origin: Instant,
     ready: Arc<Ready>,
     state: Mutex<State>,
@@ -239,19 +239,19 @@ impl std::fmt::Debug for Sim {
 }
 
 impl World {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.origin + self.state().now
     }
 
-    pub(super) fn since_origin(&self, at: Instant) -> Duration {
+    pub(crate) fn since_origin(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.origin)
     }
 
-    pub(super) fn spawn(&self, host: usize, future: Future_) -> u64 {
+    pub(crate) fn spawn(&self, host: usize, future: Future_) -> u64 {
         let mut state = self.state();
         if state.is_over {
             drop(state);
@@ -267,7 +267,7 @@ impl World {
         id
     }
 
-    pub(super) fn job_time(&self, host: usize) -> Duration {
+    pub(crate) fn job_time(&self, host: usize) -> Duration {
         let mut guard = self.state();
         let State { hosts, rng, .. } = &mut *guard;
         Duration::from_nanos(rng.u64(0..=hosts[host].job_time_max.as_nanos() as u64))

@@ -34,36 +34,36 @@ impl Default for LinkConfig {
 }
 
 impl LinkConfig {
-    pub(super) fn latency(&self, rng: &mut Rng) -> Duration {
+    pub(crate) fn latency(&self, rng: &mut Rng) -> Duration {
         let (min, max) = (self.latency_min.as_nanos() as u64, self.latency_max.as_nanos() as u64);
         Duration::from_nanos(rng.u64(min..=max.max(min)))
     }
 }
 
 /// Two ends and what is between them.
-pub(super) struct Connection {
-    pub(super) link: LinkConfig,
+pub(crate) struct Connection {
+    pub(crate) link: LinkConfig,
     /// Which host each end is on: who connected, and who accepted.
-    pub(super) hosts: [usize; 2],
+    pub(crate) hosts: [usize; 2],
     /// What each end sends.
-    pub(super) ways: [Way; 2],
+    pub(crate) ways: [Way; 2],
     /// Ends that are dropped.
-    pub(super) dropped: [bool; 2],
+    pub(crate) dropped: [bool; 2],
     /// Since when no more of it arrives than now, where that is not all.
-    pub(super) cut_since: Option<Duration>,
+    pub(crate) cut_since: Option<Duration>,
     /// Nothing arrives before then.
-    pub(super) stalled_until: Duration,
+    pub(crate) stalled_until: Duration,
 }
 
 /// One direction of a connection.
 #[derive(Default)]
-pub(super) struct Way {
+pub(crate) struct Way {
     /// On its way, with the time of arrival.
     flight: VecDeque<(Duration, Packet)>,
     /// When the last byte so far has left.
     departed: Duration,
     /// There is an entry in the agenda for the head of `flight`.
-    pub(super) scheduled: bool,
+    pub(crate) scheduled: bool,
     /// Arrived and not read.
     arrived: BytesMut,
     /// Bytes in `flight` and in `arrived`, and those that were lost.
@@ -78,8 +78,8 @@ pub(super) struct Way {
     read_error: Option<ErrorKind>,
     /// Why there is no more writing.
     write_error: Option<ErrorKind>,
-    pub(super) reader: Option<Waker>,
-    pub(super) writer: Option<Waker>,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
 }
 
 enum Packet {
@@ -89,14 +89,14 @@ enum Packet {
 }
 
 /// What has arrived.
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     Data(usize),
     End,
     Reset,
 }
 
 impl Connection {
-    pub(super) fn new(link: LinkConfig, hosts: [usize; 2]) -> Self {
+    pub(crate) fn new(link: LinkConfig, hosts: [usize; 2]) -> Self {
         Self {
             link,
             hosts,
@@ -108,7 +108,7 @@ impl Connection {
     }
 
     /// Takes some of `slices` from the end `from`; pending stores no waker.
-    pub(super) fn write(
+    pub(crate) fn write(
         &mut self,
         rng: &mut Rng,
         now: Duration,
@@ -141,7 +141,7 @@ impl Connection {
     }
 
     /// Ends a direction, behind what was written.
-    pub(super) fn close(&mut self, rng: &mut Rng, now: Duration, from: usize) -> io::Result<()> {
+    pub(crate) fn close(&mut self, rng: &mut Rng, now: Duration, from: usize) -> io::Result<()> {
         let way = &mut self.ways[from];
         if way.write_error == Some(ErrorKind::ConnectionReset) {
             return Err(ErrorKind::NotConnected.into());
@@ -154,7 +154,7 @@ impl Connection {
     }
 
     /// Gives the end `to` some of what has arrived; pending stores no waker.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         rng: &mut Rng,
         to: usize,
@@ -179,7 +179,7 @@ impl Connection {
     }
 
     /// The end is dropped as a socket is: with input unread the connection is reset, otherwise the direction is ended.
-    pub(super) fn drop_end(&mut self, rng: &mut Rng, now: Duration, end: usize) {
+    pub(crate) fn drop_end(&mut self, rng: &mut Rng, now: Duration, end: usize) {
         self.dropped[end] = true;
         if !self.ways[1 - end].arrived.is_empty() {
             self.reset_from(rng, now, end);
@@ -190,14 +190,14 @@ impl Connection {
     }
 
     /// The end `from` refuses what it was sent: the other one is told.
-    pub(super) fn reset_from(&mut self, rng: &mut Rng, now: Duration, from: usize) {
+    pub(crate) fn reset_from(&mut self, rng: &mut Rng, now: Duration, from: usize) {
         self.ways[from].flight.clear();
         self.ways[from].closed = true;
         self.send(rng, now, from, Packet::Reset);
     }
 
     /// Both ends find the connection reset, at once.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         for way in &mut self.ways {
             way.flight.clear();
             way.fail();
@@ -205,7 +205,7 @@ impl Connection {
     }
 
     /// Nothing that the end `from` sends arrives any more, and neither end is told.
-    pub(super) fn cut(&mut self, now: Duration, from: usize) {
+    pub(crate) fn cut(&mut self, now: Duration, from: usize) {
         let way = &mut self.ways[from];
         if !std::mem::replace(&mut way.lost, true) {
             self.cut_since = Some(now);
@@ -214,7 +214,7 @@ impl Connection {
     }
 
     /// Takes what has arrived at `now` in the direction from `from`.
-    pub(super) fn arrive(&mut self, now: Duration, from: usize) -> Option<Arrival> {
+    pub(crate) fn arrive(&mut self, now: Duration, from: usize) -> Option<Arrival> {
         let way = &mut self.ways[from];
         if way.flight.front().is_none_or(|(at, _)| *at > now) {
             return None;
@@ -241,7 +241,7 @@ impl Connection {
     }
 
     /// When the next of a direction is due.
-    pub(super) fn next_arrival(&self, from: usize) -> Option<Duration> {
+    pub(crate) fn next_arrival(&self, from: usize) -> Option<Duration> {
         let (at, _) = self.ways[from].flight.front()?;
         Some((*at).max(self.stalled_until))
     }
@@ -273,7 +273,7 @@ impl Way {
     }
 
     /// Who waits for this direction, to be woken.
-    pub(super) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+    pub(crate) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
         self.reader.take().into_iter().chain(self.writer.take())
     }
 }

@@ -1,8 +1,8 @@
-use super::host::SimHost;
-use super::state::{State, address_of};
-use super::world::World;
-use crate::{Listener, Runtime, sleep_until};
+use crate::host::SimHost;
+use crate::state::{State, address_of};
+use crate::world::World;
 use futures_io::{AsyncRead, AsyncWrite};
+use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
@@ -122,7 +122,7 @@ pub struct SimListener {
 
 /// Connections that nobody has accepted yet.
 #[derive(Default)]
-pub(super) struct Backlog {
+pub(crate) struct Backlog {
     queue: Mutex<Queue>,
     /// Reached from its own host alone.
     local: bool,
@@ -141,7 +141,7 @@ impl Backlog {
 }
 
 impl SimListener {
-    pub(super) fn bind(host: &SimHost, address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn bind(host: &SimHost, address: SocketAddr) -> io::Result<Self> {
         let ip = address.ip();
         if !ip.is_unspecified() && !ip.is_loopback() && ip != address_of(host.id) {
             return Err(ErrorKind::AddrNotAvailable.into());
@@ -197,7 +197,7 @@ impl std::fmt::Debug for SimListener {
 }
 
 /// Opens a connection: one way to ask, and one way back for the answer.
-pub(super) async fn connect(host: &SimHost, name: &str, port: u16) -> io::Result<SimStream> {
+pub(crate) async fn connect(host: &SimHost, name: &str, port: u16) -> io::Result<SimStream> {
     let to = host.world.state().resolve(host.id, name);
     let Some((to, near_ip)) = to else {
         return Err(io::Error::new(ErrorKind::NotFound, format!("no host {name:?}")));

@@ -3,31 +3,31 @@ use std::time::Duration;
 
 /// What has happened, as a running digest, and as lines for whoever wants to read them.
 #[derive(Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     digest: Digest,
     sink: Option<Sink>,
 }
 
-pub(super) type Sink = Box<dyn FnMut(Duration, &str) + Send>;
+pub(crate) type Sink = Box<dyn FnMut(Duration, &str) + Send>;
 
 impl Log {
-    pub(super) fn set_sink(&mut self, sink: Sink) {
+    pub(crate) fn set_sink(&mut self, sink: Sink) {
         self.sink = Some(sink);
     }
 
-    pub(super) fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         self.digest.0
     }
 
     /// Something that is told by its numbers alone, and too frequent to be read.
-    pub(super) fn step(&mut self, now: Duration, kind: u8, subject: u64) {
+    pub(crate) fn step(&mut self, now: Duration, kind: u8, subject: u64) {
         self.digest.number(now.as_nanos() as u64);
         self.digest.byte(kind);
         self.digest.number(subject);
     }
 
     /// Something to be read.
-    pub(super) fn event(&mut self, now: Duration, event: fmt::Arguments<'_>) {
+    pub(crate) fn event(&mut self, now: Duration, event: fmt::Arguments<'_>) {
         self.digest.number(now.as_nanos() as u64);
         // Formatting cannot fail, as the digest takes everything.
         let _ = fmt::write(&mut self.digest, event);

@@ -1,6 +1,6 @@
 //! A runtime whose clock and network are made from a seed: a leaf like any other, on one thread, without a socket.
 //!
-//! A [`Sim`] is a small world. Its [hosts](Sim::host) are [`Runtime`](crate::Runtime)s; what is spawned on them runs until
+//! A [`Sim`] is a small world. Its [hosts](Sim::host) are [`Runtime`](prometheus_rsocket_runtime::Runtime)s; what is spawned on them runs until
 //! nothing is woken, and then the clock jumps to the next thing that is due. Nothing else moves it, so an hour takes as long as
 //! what happens in it.
 //!
@@ -13,7 +13,8 @@
 //!
 //! ```
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt};
-//! use prometheus_rsocket_runtime::{Listener, Runtime, sim::Sim};
+//! use prometheus_rsocket_runtime::{Listener, Runtime};
+//! use prometheus_rsocket_sim::Sim;
 //!
 //! let sim = Sim::new(7);
 //! let (server, client) = (sim.host("server"), sim.host("client"));
@@ -33,7 +34,7 @@
 //! ```
 
 mod agenda;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(test)]
 mod conformance;
 mod connection;
 mod executor;

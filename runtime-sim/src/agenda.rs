@@ -4,16 +4,16 @@ use std::time::Duration;
 
 /// What is to happen, in the order of time; at the same time, in the order of being put down.
 #[derive(Default)]
-pub(super) struct Agenda {
+pub(crate) struct Agenda {
     entries: BTreeMap<Key, Due>,
     sequence: u64,
 }
 
 /// An entry's place.
-pub(super) type Key = (Duration, u64);
+pub(crate) type Key = (Duration, u64);
 
 /// What is to be done when its time has come.
-pub(super) enum Due {
+pub(crate) enum Due {
     /// Bytes arrive, in one direction of a connection.
     Deliver { connection: u64, from: usize },
     /// A host that was stopped goes on.
@@ -23,7 +23,7 @@ pub(super) enum Due {
 }
 
 impl Agenda {
-    pub(super) fn put(&mut self, at: Duration, due: Due) -> Key {
+    pub(crate) fn put(&mut self, at: Duration, due: Due) -> Key {
         self.sequence += 1;
         let key = (at, self.sequence);
         self.entries.insert(key, due);
@@ -31,7 +31,7 @@ impl Agenda {
     }
 
     /// Changes an entry that is still to come; says whether it was there.
-    pub(super) fn replace(&mut self, key: Key, due: Due) -> bool {
+    pub(crate) fn replace(&mut self, key: Key, due: Due) -> bool {
         match self.entries.get_mut(&key) {
             Some(entry) => {
                 *entry = due;
@@ -41,16 +41,16 @@ impl Agenda {
         }
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Due> {
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Due> {
         self.entries.remove(&key)
     }
 
     /// When the next entry is due.
-    pub(super) fn next(&self) -> Option<Duration> {
+    pub(crate) fn next(&self) -> Option<Duration> {
         self.entries.first_key_value().map(|((at, _), _)| *at)
     }
 
-    pub(super) fn pop(&mut self) -> Option<Due> {
+    pub(crate) fn pop(&mut self) -> Option<Due> {
         self.entries.pop_first().map(|(_, due)| due)
     }
 }

@@ -1,7 +1,7 @@
-use super::{LinkConfig, Sim, SimHost, SimStream, Strike};
-use crate::{JobLost, Listener, Runtime, sleep_until, timeout};
+use crate::{LinkConfig, Sim, SimHost, SimStream, Strike};
 use futures_lite::future::{or, poll_once};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prometheus_rsocket_runtime::{JobLost, Listener, Runtime, sleep_until, timeout};
 use std::future::{pending, poll_fn};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};

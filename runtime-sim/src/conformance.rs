@@ -1,7 +1,7 @@
 //! The simulator under the suite that every leaf passes.
 
-use super::{LinkConfig, Sim, SimHost};
-use crate::conformance::Leaf;
+use crate::{LinkConfig, Sim, SimHost};
+use prometheus_rsocket_runtime::conformance::Leaf;
 use std::future::Future;
 use std::time::Duration;
 
@@ -55,11 +55,11 @@ where
 mod simulated {
     use super::Simulated;
 
-    crate::conformance_suite!(Simulated);
+    prometheus_rsocket_runtime::conformance_suite!(Simulated);
 }
 
 mod shaken {
     use super::Shaken;
 
-    crate::conformance_suite!(Shaken: connections, sockets);
+    prometheus_rsocket_runtime::conformance_suite!(Shaken: connections, sockets);
 }

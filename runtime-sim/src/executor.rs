@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
-pub(super) type Future_ = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Future_ = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A future that was spawned. It is polled only when it was woken.
-pub(super) struct Task {
-    pub(super) id: u64,
-    pub(super) host: usize,
+pub(crate) struct Task {
+    pub(crate) id: u64,
+    pub(crate) host: usize,
     /// Taken out when it is done, or its host has crashed.
     future: Mutex<Option<Future_>>,
     /// It waits in the queue, so that another wake-up adds nothing.
@@ -21,11 +21,11 @@ pub(super) struct Task {
 
 /// The tasks that were woken and not yet polled.
 #[derive(Default)]
-pub(super) struct Ready(Mutex<Vec<Arc<Task>>>);
+pub(crate) struct Ready(Mutex<Vec<Arc<Task>>>);
 
 /// What polling a task came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Polled {
+pub(crate) enum Polled {
     Done,
     Panicked,
     Pending,
@@ -33,13 +33,13 @@ pub(super) enum Polled {
 
 impl Ready {
     /// Takes the task at `pick` of the number of those that are there, if any.
-    pub(super) fn take(&self, pick: impl FnOnce(usize) -> usize) -> Option<Arc<Task>> {
+    pub(crate) fn take(&self, pick: impl FnOnce(usize) -> usize) -> Option<Arc<Task>> {
         let mut tasks = self.lock();
         let len = tasks.len();
         (len > 0).then(|| tasks.swap_remove(pick(len)))
     }
 
-    pub(super) fn push(&self, task: Arc<Task>) {
+    pub(crate) fn push(&self, task: Arc<Task>) {
         self.lock().push(task);
     }
 
@@ -50,7 +50,7 @@ impl Ready {
 
 impl Task {
     /// A task that is woken.
-    pub(super) fn new(id: u64, host: usize, future: Future_, ready: Arc<Ready>) -> Arc<Self> {
+    pub(crate) fn new(id: u64, host: usize, future: Future_, ready: Arc<Ready>) -> Arc<Self> {
         Arc::new(Self {
             id,
             host,
@@ -62,7 +62,7 @@ impl Task {
     }
 
     /// Polls the future once. One that is done, or panics, is dropped.
-    pub(super) fn poll(self: &Arc<Self>) -> Polled {
+    pub(crate) fn poll(self: &Arc<Self>) -> Polled {
         self.queued.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(self));
         let mut slot = self.future.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +81,7 @@ impl Task {
     }
 
     /// Drops the future, wherever it stands; if it is being polled, as soon as that is over.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.killed.store(true, Ordering::Relaxed);
         let over = match self.future.try_lock() {
             Ok(mut slot) => slot.take(),

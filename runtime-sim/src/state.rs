@@ -1,8 +1,8 @@
-use super::agenda::{Agenda, Due};
-use super::connection::{Arrival, Connection, LinkConfig, Way};
-use super::executor::Task;
-use super::log::Log;
-use super::net::Backlog;
+use crate::agenda::{Agenda, Due};
+use crate::connection::{Arrival, Connection, LinkConfig, Way};
+use crate::executor::Task;
+use crate::log::Log;
+use crate::net::Backlog;
 use fastrand::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,44 +11,44 @@ use std::task::Waker;
 use std::time::Duration;
 
 /// All that changes in a simulated world, behind one lock.
-pub(super) struct State {
+pub(crate) struct State {
     /// Since the world began.
-    pub(super) now: Duration,
-    pub(super) agenda: Agenda,
+    pub(crate) now: Duration,
+    pub(crate) agenda: Agenda,
     /// For the order of tasks, times and pieces.
-    pub(super) rng: Rng,
+    pub(crate) rng: Rng,
     /// For what is handed out, so that it does not depend on how much was drawn for the network.
-    pub(super) keys: Rng,
-    pub(super) log: Log,
-    pub(super) hosts: Vec<Host>,
-    pub(super) tasks: BTreeMap<u64, Arc<Task>>,
-    pub(super) task_ids: u64,
-    pub(super) connections: BTreeMap<u64, Connection>,
-    pub(super) connection_ids: u64,
-    pub(super) listeners: BTreeMap<(usize, u16), Arc<Backlog>>,
-    pub(super) panics: usize,
-    pub(super) polls: u64,
+    pub(crate) keys: Rng,
+    pub(crate) log: Log,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) tasks: BTreeMap<u64, Arc<Task>>,
+    pub(crate) task_ids: u64,
+    pub(crate) connections: BTreeMap<u64, Connection>,
+    pub(crate) connection_ids: u64,
+    pub(crate) listeners: BTreeMap<(usize, u16), Arc<Backlog>>,
+    pub(crate) panics: usize,
+    pub(crate) polls: u64,
     /// What is spawned now is dropped.
-    pub(super) is_over: bool,
+    pub(crate) is_over: bool,
 }
 
 /// A machine, and the one process on it.
-pub(super) struct Host {
-    pub(super) name: String,
-    pub(super) link: LinkConfig,
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) link: LinkConfig,
     /// It runs nothing before then.
-    pub(super) paused_until: Duration,
+    pub(crate) paused_until: Duration,
     /// Tasks that were woken while the host was paused.
-    pub(super) parked: VecDeque<Arc<Task>>,
+    pub(crate) parked: VecDeque<Arc<Task>>,
     /// Nobody reaches it, and it reaches nobody.
-    pub(super) isolated: bool,
-    pub(super) next_port: u16,
+    pub(crate) isolated: bool,
+    pub(crate) next_port: u16,
     /// How long a job takes at most.
-    pub(super) job_time_max: Duration,
+    pub(crate) job_time_max: Duration,
 }
 
 impl State {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let keys = rng.fork();
         Self {
@@ -69,7 +69,7 @@ impl State {
         }
     }
 
-    pub(super) fn add_host(&mut self, name: &str) -> usize {
+    pub(crate) fn add_host(&mut self, name: &str) -> usize {
         if let Some(id) = self.hosts.iter().position(|host| host.name == name) {
             return id;
         }
@@ -86,7 +86,7 @@ impl State {
     }
 
     /// The host that a name or an address means to the host `from`, and as whom that one sees it.
-    pub(super) fn resolve(&self, from: usize, host: &str) -> Option<(usize, IpAddr)> {
+    pub(crate) fn resolve(&self, from: usize, host: &str) -> Option<(usize, IpAddr)> {
         let wanted: Option<IpAddr> = match host {
             "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
             _ => host.parse().ok(),
@@ -100,7 +100,7 @@ impl State {
     }
 
     /// A port of a host that is not in use.
-    pub(super) fn free_port(&mut self, host: usize) -> u16 {
+    pub(crate) fn free_port(&mut self, host: usize) -> u16 {
         loop {
             let port = self.hosts[host].next_port;
             self.hosts[host].next_port = port.checked_add(1).unwrap_or(FIRST_PORT);
@@ -111,7 +111,7 @@ impl State {
     }
 
     /// A connection from one host to another, both ends open.
-    pub(super) fn connect(&mut self, from: usize, to: usize) -> u64 {
+    pub(crate) fn connect(&mut self, from: usize, to: usize) -> u64 {
         self.connection_ids += 1;
         let id = self.connection_ids;
         let link = self.hosts[from].link.clone();
@@ -120,7 +120,7 @@ impl State {
     }
 
     /// Sees to it that what was sent in a direction will arrive.
-    pub(super) fn schedule(&mut self, id: u64, from: usize) {
+    pub(crate) fn schedule(&mut self, id: u64, from: usize) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(at) = connection.next_arrival(from) else { return };
         if !connection.ways[from].scheduled {
@@ -130,7 +130,7 @@ impl State {
     }
 
     /// Something arrives in a direction; gives who is to be woken.
-    pub(super) fn deliver(&mut self, id: u64, from: usize) -> Vec<Waker> {
+    pub(crate) fn deliver(&mut self, id: u64, from: usize) -> Vec<Waker> {
         let now = self.now;
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         connection.ways[from].scheduled = false;
@@ -161,7 +161,7 @@ impl State {
     }
 
     /// Forgets a connection of which both ends are dropped.
-    pub(super) fn tidy(&mut self, id: u64) {
+    pub(crate) fn tidy(&mut self, id: u64) {
         if self.connections.get(&id).is_some_and(|connection| connection.dropped == [true; 2]) {
             self.connections.remove(&id);
         }
@@ -169,7 +169,7 @@ impl State {
 }
 
 /// A host's address; its loopback address and the unspecified one are its own as well.
-pub(super) fn address_of(host: usize) -> IpAddr {
+pub(crate) fn address_of(host: usize) -> IpAddr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + host as u32).into()
 }
 

@@ -1,0 +1,12 @@
+//! What the tests of `protocol` and the fuzz targets share: they hold the same code against the same models.
+//!
+//! | module | |
+//! |---|---|
+//! | [`world`] | two connections with owners, drivers and a transport that carry out a list of operations, each held against a reference model |
+//! | [`heard`] | what one connection makes of bytes, however they are cut |
+//! | [`vectors`] | golden bytes that other implementations made |
+
+pub mod heard;
+mod model;
+pub mod vectors;
+pub mod world;
