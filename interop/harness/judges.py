@@ -33,6 +33,7 @@ class Opinion:
     families: int
     error: str = ""
     repeated: int = 0  # textparse only: samples of a series that was there before
+    digest: str = ""  # textparse only: of all samples, with labels, value and time, in whatever order
     quoted: int = 0  # textparse only: samples with a name that Prometheus 2 cannot read
 
 

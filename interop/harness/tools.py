@@ -92,12 +92,18 @@ class Tools:
         """Prometheus or promtool: an installed one, else that of Debian's package."""
         return shutil.which(program) or os.path.join(debian_prometheus(), program)
 
+    # Written here, in Python with packages
+
+    def crowd(self):
+        """The command of the program that is many applications at once."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "crowd.py")]
+
     # Judges
 
     def judges(self):
         """The commands of the programs that have the parsers of Prometheus 3 and 2, and those of its Python client."""
         programs = [[os.path.join(go_judge(version), version)] for version in ("prometheus3", "prometheus2")]
-        return [*programs, python_judge()]
+        return [*programs, [python_environment("judges/python"), "-B", os.path.join(INTEROP, "judges", "python", "judge.py")]]
 
     # TLS
 
@@ -171,19 +177,19 @@ def go_judge(name):
     return output
 
 
-def python_judge():
-    """Gives the command of the judge in Python, in an environment that has the packages of its `requirements.txt`."""
-    source = os.path.join(INTEROP, "judges", "python")
-    output = os.path.join(CACHE, "judge-python")
+def python_environment(folder):
+    """Makes an environment with the packages of a folder's `requirements.txt`, and gives its interpreter."""
+    requirements = os.path.join(INTEROP, folder, "requirements.txt")
+    output = os.path.join(CACHE, "python-" + folder.replace("/", "-"))
     interpreter = os.path.join(output, "bin", "python")
     stamp = os.path.join(output, "made-from")
-    requirements = read(os.path.join(source, "requirements.txt"))
-    if read(stamp) != requirements:
+    wanted = f"{sys.version}\n{read(requirements)}"
+    if read(stamp) != wanted:
         shutil.rmtree(output, ignore_errors=True)
-        run([sys.executable, "-m", "venv", output], source)
-        run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"], source)
-        write(stamp, requirements)
-    return [interpreter, "-B", os.path.join(source, "judge.py")]
+        run([sys.executable, "-m", "venv", output], INTEROP)
+        run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements], INTEROP)
+        write(stamp, wanted)
+    return interpreter
 
 
 def debian_prometheus():
