@@ -72,6 +72,12 @@ class Bench:
         """A Java application, of which the case itself finds out whether it connects."""
         return JavaClient(self, proxy, app, counter, flags)
 
+    def java_generic_client(self, proxy, app, counter, flags=()):
+        """One with Micrometer's newer registry."""
+        client = JavaClient(self, proxy, app, counter, flags, generic=True)
+        client.await_connected()
+        return client
+
     def our_client(self, proxy, endpoint, flags=(), ca=None):
         return OurClient(self, proxy, endpoint, flags, ca)
 
@@ -80,8 +86,8 @@ class Bench:
         self.endpoints.append(endpoint)
         return endpoint
 
-    def prometheus(self, proxy):
-        return Prometheus(self, proxy)
+    def prometheus(self, proxy, *jobs, **how):
+        return Prometheus(self, proxy, *jobs, **how)
 
     def no_panics(self):
         """A panic of ours fails a case, even one whose expectations were met."""

@@ -77,6 +77,9 @@ class Tools:
     def java_client(self):
         return maven("client")
 
+    def java_generic_client(self):
+        return maven("generic-client", "client")
+
     def java_proxy(self):
         return maven("proxy")
 
@@ -131,12 +134,12 @@ def cargo_program(package, target):
     return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
 
 
-def maven(project):
-    """Builds a Java project unless its sources are those of the last build, and gives the folder of its classes."""
+def maven(project, *others):
+    """Builds a Java project, which has sources of others, unless these are those of the last build, and gives the folder of its classes."""
     source = os.path.join(INTEROP, "java", project)
     output = os.path.join(CACHE, f"java-{project}")
     stamp = os.path.join(output, "built-from")
-    digest = digest_of(source)
+    digest = "".join(digest_of(os.path.join(INTEROP, "java", folder)) for folder in (project, *others))
     if read(stamp) != digest:
         need("java")
         need("mvn")

@@ -9,7 +9,6 @@ require (
 )
 
 require (
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/grafana/regexp v0.0.0-20250905093917-f7b3be9d1853 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
@@ -17,6 +16,9 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-require interop/stream v0.0.0
+require (
+	github.com/cespare/xxhash/v2 v2.3.0
+	interop/stream v0.0.0
+)
 
 replace interop/stream => ../stream

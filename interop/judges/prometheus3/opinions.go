@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 
+	"github.com/cespare/xxhash/v2"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -23,6 +26,8 @@ func textparseOpinion(body []byte, contentType string) (opinion stream.Opinion) 
 		return opinion
 	}
 	seen := make(map[string]struct{})
+	digest := uint64(0)
+	defer func() { opinion.Digest = strconv.FormatUint(digest, 10) }()
 	for {
 		entry, err := parser.Next()
 		if errors.Is(err, io.EOF) {
@@ -36,27 +41,29 @@ func textparseOpinion(body []byte, contentType string) (opinion stream.Opinion) 
 		case textparse.EntryType:
 			opinion.Families++
 		case textparse.EntrySeries, textparse.EntryHistogram:
-			if opinion.Error = checkSample(parser, seen, &opinion); opinion.Error != "" {
+			var sample uint64
+			if sample, opinion.Error = checkSample(parser, seen, &opinion); opinion.Error != "" {
 				return opinion
 			}
+			digest += sample
 			opinion.Samples++
 		}
 	}
 }
 
-// checkSample gives the reason for which Prometheus would fail the scrape that has this sample, if there is one.
-func checkSample(parser textparse.Parser, seen map[string]struct{}, opinion *stream.Opinion) string {
-	_, timestamp, _ := parser.Series()
+// checkSample gives a digest of a sample, and the reason for which Prometheus would fail the scrape that has it, if there is one.
+func checkSample(parser textparse.Parser, seen map[string]struct{}, opinion *stream.Opinion) (uint64, string) {
+	_, timestamp, value := parser.Series()
 	var set labels.Labels
 	parser.Labels(&set)
 	if !set.Has(model.MetricNameLabel) {
-		return "missing metric name (__name__ label)"
+		return 0, "missing metric name (__name__ label)"
 	}
 	if !set.IsValid(model.UTF8Validation) {
-		return fmt.Sprintf("invalid metric name or label names: %s", set.String())
+		return 0, fmt.Sprintf("invalid metric name or label names: %s", set.String())
 	}
 	if name, twice := set.HasDuplicateLabelNames(); twice {
-		return fmt.Sprintf("label name %q is not unique: invalid sample", name)
+		return 0, fmt.Sprintf("label name %q is not unique: invalid sample", name)
 	}
 	if !set.IsValid(model.LegacyValidation) {
 		opinion.Quoted++
@@ -70,7 +77,10 @@ func checkSample(parser textparse.Parser, seen map[string]struct{}, opinion *str
 		opinion.Repeated++
 	}
 	seen[key] = struct{}{}
-	return ""
+	if value != value {
+		value = math.NaN()
+	}
+	return xxhash.Sum64String(fmt.Sprint(key, "\xff", math.Float64bits(value))), ""
 }
 
 // expfmtOpinion reads a body as promtool, the Pushgateway and many others do.

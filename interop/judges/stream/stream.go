@@ -25,6 +25,8 @@ type Opinion struct {
 	Error    string `json:"error,omitempty"`
 	// Repeated counts samples of a series that was there before, at the same time: Prometheus keeps the first.
 	Repeated int `json:"repeated,omitempty"`
+	// Digest is that of all samples, with labels, value and time, in whatever order; for 64 bits, as a decimal number.
+	Digest string `json:"digest,omitempty"`
 	// Quoted counts samples with a name that Prometheus 2 cannot read.
 	Quoted int `json:"quoted,omitempty"`
 }
