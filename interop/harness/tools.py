@@ -51,7 +51,7 @@ class Tools:
             need("cargo")
             command = ["cargo", "build", "--release", "--locked", "--bins"]
             # With all features: one program has both runtimes and every transport.
-            run(command + ["--all-features", "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-client"], REPOSITORY)
+            run(command + ["--all-features", "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-relay"], REPOSITORY)
             metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
             target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
             self.built = os.path.join(target, "release")

@@ -11,6 +11,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection};
+use prometheus_rsocket_protocol::rsocket::framing;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -135,7 +136,7 @@ impl Peer {
                 self.connection.handle_eof(now);
             }
             Ok(_) if self.connection.is_closed() => {}
-            Ok(len) => self.input.extend_from_slice(&chunk[..len]),
+            Ok(len) => framing::append(&mut self.input, &chunk[..len]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
             Err(error) => return Err(error),
         }

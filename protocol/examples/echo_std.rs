@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use echo::Echo;
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::framing;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -125,7 +126,7 @@ fn wait(
     let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk) {
         Ok(0) => connection.handle_eof(Instant::now()),
-        Ok(len) => input.extend_from_slice(&chunk[..len]),
+        Ok(len) => framing::append(input, &chunk[..len]),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
         Err(error) if error.kind() == ErrorKind::Interrupted => {}
         Err(error) if connection.poll_timeout().is_none() => return Err(error),

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits, RsaKeyPair, open};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
+use prometheus_rsocket_protocol::rsocket::framing;
 use prometheus_rsocket_protocol::{Machine, Payload};
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -24,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = RsaKeyPair::generate(2048, random()?)?;
     let (stream, _) = listener.accept()?;
     let sealed = scrape(stream, &keys)?;
-    let opened = open(&keys, &sealed, &OpenLimits::default(), random()?)?;
+    let opened = open(&keys, sealed, &OpenLimits::default(), random()?)?;
     print!("{}", String::from_utf8_lossy(&opened.text));
     Ok(())
 }
@@ -78,7 +79,7 @@ fn wait(
     let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk) {
         Ok(0) => connection.handle_eof(Instant::now()),
-        Ok(len) => input.extend_from_slice(&chunk[..len]),
+        Ok(len) => framing::append(input, &chunk[..len]),
         Err(error)
             if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
         {

@@ -123,8 +123,11 @@ fn cause_of_close(reason: &CloseReason) -> Option<ConnectionErrorCause> {
         CloseReason::KeepAliveTimeout { .. } => Some(ConnectionErrorCause::KeepaliveTimeout),
         CloseReason::SetupTimeout { .. } => Some(ConnectionErrorCause::SetupTimeout),
         CloseReason::Eof { unfinished } if *unfinished > 0 => Some(ConnectionErrorCause::Io),
+        CloseReason::NotRsocket(_) => Some(ConnectionErrorCause::NotRsocket),
         CloseReason::Violation(violation) => Some(match violation {
-            Violation::FirstFrame | Violation::NotSetup(_) => ConnectionErrorCause::NotRsocket,
+            Violation::FirstFrame | Violation::NotRsocket(_) | Violation::NotSetup(_) => {
+                ConnectionErrorCause::NotRsocket
+            }
             Violation::UnsupportedVersion(_) => ConnectionErrorCause::SetupVersion,
             Violation::LeaseUnsupported
             | Violation::ResumeInSetup

@@ -5,8 +5,11 @@
 //! | [`world`] | two connections with owners, drivers and a transport that carry out a list of operations, each held against a reference model |
 //! | [`heard`] | what one connection makes of bytes, however they are cut |
 //! | [`vectors`] | golden bytes that other implementations made |
+//! | `proxy` (a feature) | a proxy on plain blocking sockets, which does what a test tells it |
 
 pub mod heard;
 mod model;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod vectors;
 pub mod world;

@@ -1,5 +1,4 @@
 use super::Leaf;
-use crate::proxy::{FakeProxy, opened};
 use prometheus_rsocket_client::{
     BackoffConfig, Client, Config, ConnectError, PushFailure, PushMode,
 };
@@ -7,6 +6,7 @@ use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_testkit::proxy::{FakeProxy, opened};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;

@@ -1,7 +1,5 @@
-//! The client library and the relay program, against a proxy made of the protocol crate on plain blocking sockets.
+//! The client library, against a proxy made of the protocol crate on plain blocking sockets.
 
-mod program;
-mod proxy;
 #[cfg(feature = "tokio")]
 mod spawn;
 

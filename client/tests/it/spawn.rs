@@ -1,5 +1,5 @@
-use crate::proxy::FakeProxy;
 use prometheus_rsocket_client::{Client, Config, MetricsError, from_fn};
+use prometheus_rsocket_testkit::proxy::FakeProxy;
 use prometheus_rsocket_tokio::Tokio;
 use std::thread;
 

@@ -121,22 +121,31 @@ fn fragments(input: &mut Input<'_>) {
     sent.expect("room for one");
     let limit = config.mtu.map_or(usize::MAX, |mtu| mtu.max(64) - 3);
     let mut output = BytesMut::new();
+    let mut frames = 0;
     for at in 0.. {
         if !client.poll_transmit(now, &mut output) {
             break;
         }
         assert!(at == 0 || output.len() <= limit, "a fragment of {} bytes", output.len());
         server.handle_frame(now, output.split().freeze());
+        frames = at;
     }
     assert!(matches!(server.poll_event(), Some(Event::SetupReceived { .. })));
     let heard = match server.poll_event() {
         Some(Event::RequestResponse { payload, .. }) if kind == 0 => payload,
         Some(Event::FireAndForget { payload, .. }) if kind == 1 => payload,
         Some(Event::RequestStream { payload, .. }) if kind == 2 => payload,
-        Some(Event::RequestChannel { payload, complete: true, .. }) if kind == 3 => payload,
+        // The end of what goes in fragments comes behind them.
+        Some(Event::RequestChannel { payload, complete, .. }) if kind == 3 => {
+            assert_eq!(complete, frames == 1);
+            payload
+        }
         event => panic!("{event:?}"),
     };
     assert_eq!(heard, payload, "not what was cut");
+    if kind == 3 && frames > 1 {
+        assert!(matches!(server.poll_event(), Some(Event::Completed { .. })));
+    }
     assert_eq!(server.poll_event(), None);
 }
 

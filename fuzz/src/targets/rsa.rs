@@ -95,7 +95,7 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 fn unwrapping(input: &mut Input<'_>) {
     let limits = OpenLimits::default();
     let payload = Payload::new(Bytes::copy_from_slice(input.take(256)), input.owned());
-    if let Err(OpenError::Unwrap(error)) = envelope::open(keys(), &payload, &limits, [3; 32]) {
+    if let Err(OpenError::Unwrap(error)) = envelope::open(keys(), payload, &limits, [3; 32]) {
         let len = payload.metadata.as_ref().map_or(0, Bytes::len);
         assert_eq!(error, UnwrapError { len, expected: 256 });
     }
@@ -109,13 +109,13 @@ fn real(input: &mut Input<'_>) {
     let key = PeerKey::parse(&keys().public_key()).expect("our own key");
     let sealed = envelope::seal(&key, text.as_bytes(), size, [2; 32]).expect("a short text");
     let limits = OpenLimits::default();
-    let opened = envelope::open(keys(), &sealed, &limits, [3; 32]).expect("what was sealed");
+    let opened = envelope::open(keys(), sealed.clone(), &limits, [3; 32]).expect("what was sealed");
     assert_eq!(opened.text, text);
     if flip != 0 {
         let mut wrapped = sealed.metadata.expect("a wrapped key").to_vec();
         wrapped[at] ^= flip;
         let changed = Payload::new(wrapped, sealed.data);
-        let error = envelope::open(keys(), &changed, &limits, [3; 32]).expect_err("OAEP");
+        let error = envelope::open(keys(), changed, &limits, [3; 32]).expect_err("OAEP");
         assert_eq!(error, OpenError::Unwrap(UnwrapError { len: 256, expected: 256 }));
     }
 }

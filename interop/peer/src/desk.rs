@@ -145,6 +145,7 @@ fn stream_of(event: &Event) -> StreamId {
         | Event::RequestResponse { stream_id, .. }
         | Event::Response { stream_id, .. }
         | Event::RequestFailed { stream_id, .. }
+        | Event::RequestRefused { stream_id, .. }
         | Event::RequestStream { stream_id, .. }
         | Event::SendingCanceled { stream_id }
         | Event::StreamViolation { stream_id, .. } => *stream_id,

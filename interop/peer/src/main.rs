@@ -3,7 +3,6 @@
 mod call;
 mod checks;
 mod desk;
-#[path = "../../../protocol/examples/support/echo.rs"]
 mod echo;
 mod serve;
 mod sessions;

@@ -147,6 +147,7 @@ impl Host<'_> {
                 self.count(connection, now);
             }
             Event::StreamViolation { ref violation, .. } => println!("violation: {violation}"),
+            Event::RequestRefused { refusal, .. } => println!("refused: {refusal}"),
             Event::Closed { ref reason } => self.end = Some(reason.to_string()),
             _ => self.echo.handle(connection, event, now),
         }

@@ -1,41 +1,99 @@
-use super::{AppId, JobError};
-use crate::rsocket::connection::{CloseReason, StreamFailure, Violation};
+use super::{App, AppId, Peer, PushError, ScrapeFailure, Transport};
+use crate::Labels;
+use crate::hello::HelloError;
+use crate::report::Report;
+use crate::rsocket::connection::{CloseReason, Violation};
+use crate::rsocket::frame::ErrorCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// What happened among the applications, for logs and metrics. Nothing needs to be done about it.
+/// Which application a [`Notice`] or an outcome is about, as it was at that time. Clones are cheap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppRef {
+    /// Its id.
+    pub id: AppId,
+    /// Its path, unique among the applications of the registry.
+    pub path: Arc<str>,
+    /// Its identity; empty if nothing but its connection is known.
+    pub labels: Labels,
+    /// The other end of its connection.
+    pub peer: Arc<Peer>,
+}
+
+impl AppRef {
+    /// Stands for an application that is not known.
+    pub(super) fn unknown(id: AppId) -> Self {
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        Self { id, path: "".into(), labels: Labels::default(), peer: Arc::new(peer) }
+    }
+}
+
+impl From<&App> for AppRef {
+    fn from(app: &App) -> Self {
+        Self {
+            id: app.id,
+            path: Arc::clone(&app.path),
+            labels: app.labels.clone(),
+            peer: Arc::clone(&app.peer),
+        }
+    }
+}
+
+/// Something that happened among the applications, for logs and counters. Nothing needs to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
     /// An application is set up.
     Connected {
         /// Which.
-        app: AppId,
+        app: AppRef,
+        /// Whether it came back to an entry of its identity.
+        came_back: bool,
+        /// Whether another live application has its identity.
+        is_duplicate: bool,
     },
-    /// An application's connection is over.
+    /// A connection is over.
     Gone {
-        /// Which.
-        app: AppId,
+        /// Whose.
+        app: AppRef,
         /// Why; `None` if its session was dropped without a word.
         reason: Option<CloseReason>,
         /// Whether it had been set up.
         was_connected: bool,
     },
+    /// The hello in an application's SETUP cannot be read. The application is served as one that sent none.
+    HelloIgnored {
+        /// Whose.
+        app: AppRef,
+        /// What is wrong with it.
+        error: HelloError,
+    },
+    /// An application's identity was learnt from its text.
+    Identified {
+        /// Which, with its identity.
+        app: AppRef,
+        /// Whether it came back to an entry of its identity.
+        came_back: bool,
+        /// Whether another live application has its identity.
+        is_duplicate: bool,
+    },
     /// A push outlived its time without being scraped.
     PushExpired {
         /// Whose.
-        app: AppId,
+        app: AppRef,
     },
-    /// A push is stored.
+    /// A push is held.
     PushHeld {
         /// Whose.
-        app: AppId,
+        app: AppRef,
         /// Whether the application waited to hear so.
         acknowledged: bool,
     },
-    /// A push is not stored.
+    /// A push is not held.
     PushRejected {
         /// Whose.
-        app: AppId,
+        app: AppRef,
         /// Whether the application waited to hear so.
         acknowledged: bool,
         /// Why.
@@ -44,86 +102,62 @@ pub enum Notice {
     /// A push reached a scraper, and is forgotten.
     PushServed {
         /// Whose.
-        app: AppId,
+        app: AppRef,
     },
-    /// An application's part of a round is over.
+    /// A push is forgotten: the application made a later push, or answered a scrape that began after it.
+    PushSuperseded {
+        /// Whose.
+        app: AppRef,
+    },
+    /// An application can be scraped again, after [`ScrapeFailing`](Self::ScrapeFailing).
+    Recovered {
+        /// Which.
+        app: AppRef,
+    },
+    /// What an application's owner should know has changed. It was told so as well if its hello says that it reads reports.
+    Reported {
+        /// Which.
+        app: AppRef,
+        /// What.
+        report: Report,
+    },
+    /// An application's part in a scrape is settled. For counters: there is one for each scrape that asked it, but none
+    /// for an application that had gone before.
     Scraped {
         /// Which.
-        app: AppId,
-        /// Bytes of its text, or why there is none.
+        app: AppRef,
+        /// Bytes of its text, or why it has not answered.
         result: Result<usize, ScrapeFailure>,
-        /// Time since the round began.
+        /// Whether a push stands in for the answer. It does so without there being a failure if the application had gone.
+        is_push: bool,
+        /// Time since the scrape began.
         took: Duration,
+    },
+    /// Scrapes of an application have begun to fail, or fail for another reason than before. For logs: once until that changes.
+    ScrapeFailing {
+        /// Which.
+        app: AppRef,
+        /// Why.
+        failure: ScrapeFailure,
     },
     /// An application broke a rule on one stream; its connection goes on.
     Violation {
         /// Which.
-        app: AppId,
+        app: AppRef,
         /// Which rule.
         violation: Violation,
     },
 }
 
-/// Why a round has no metrics of an application.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScrapeFailure {
-    /// Its connection ended.
-    #[error("the connection ended")]
-    Closed,
-    /// It answered without metrics.
-    #[error("answered without metrics")]
-    Empty,
-    /// Its metrics cannot be opened or read.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// It could not be asked.
-    #[error("could not be asked: {0}")]
-    NotAsked(String),
-    /// It answered, but the proxy had no room or no time left to open that.
-    #[error("the proxy is overloaded")]
-    Overloaded,
-    /// It answered by an error, or broke the rules.
-    #[error("{0}")]
-    Refused(StreamFailure),
-    /// It did not answer by the deadline.
-    #[error("no answer by the deadline")]
-    TimedOut,
-}
-
-/// Why a push is not stored.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PushError {
-    /// It cannot be opened or read.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// As many are held as may be.
-    #[error("{limit} pushes are held already")]
-    TooMany {
-        /// The limit.
-        limit: usize,
-    },
-    /// Their bytes are as many as may be.
-    #[error("pushes of {limit} bytes are held already")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
-}
-
-/// Why no round can start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} scrapes are under way already")]
-pub struct TooManyRounds {
-    /// The limit.
-    pub limit: usize,
-}
-
-/// Why no application can be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} applications are connected already")]
-pub struct TooManyApps {
-    /// The limit.
-    pub limit: usize,
+/// Whether a connection that ends in this way was ended on purpose, by either side: an ordinary event, and no fault.
+///
+/// A Java client that is disposed of says `CONNECTION_ERROR` with the text `Disposed`.
+pub fn is_ordinary(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Local { .. } | CloseReason::Eof { unfinished: 0 } => true,
+        CloseReason::PeerError { code, message } => {
+            *code == ErrorCode::CONNECTION_CLOSE || message == "Disposed"
+        }
+        _ => false,
+    }
 }

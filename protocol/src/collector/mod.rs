@@ -1,50 +1,93 @@
-//! The proxy's side, without IO: who is connected, scrape rounds, and the last metrics of applications that are gone.
+//! The proxy's side, without IO: the registry of applications, scrapes, and the last metrics of applications that are gone.
 //!
 //! ```text
-//!   transport ── Session ── SessionEvent ──▶ Collector ── Progress ──▶ the scraper's answer
+//!   transport ── Session ── SessionEvent ──▶ Collector ── Outcome ──▶ the scraper's answer
 //!                    ▲                        │  │  ▲
 //!                    └──── SessionCommand ────┘  ▼  │ JobDone
-//!                                              Job (run elsewhere: RSA, AES, Snappy, checks)
+//!                                              Job (run elsewhere: RSA, AES, Snappy, reading the text)
 //! ```
 //!
-//! A scrape is a *round*: [`Collector::start_round`] has every connected application asked at once. What an application answers
-//! becomes a [`Job`], whose result is kept compressed until [`Collector::poll_round`] hands it out, in the order of the
-//! applications' ids. At the round's deadline whatever is missing is given up; the rest is the answer.
+//! # Applications
 //!
-//! A *push* is opened and checked like an answer, then held, and only then acknowledged. It is served by the next round that
-//! finds its application gone or failing, and forgotten once that round was delivered, or when its time is over.
+//! A *connection* is one transport; an *application* is an entry of the registry ([`App`]), from the moment that its
+//! connection is accepted to the end of its grace time after it has gone. Its *identity* is a set of labels: those of its
+//! [hello](crate::hello), else labels with one constant value in its text, which are learnt at its first scrape
+//! ([`Policy::identity_labels`](crate::exposition::Policy)), else nothing but the number of its connection.
+//!
+//! * An application that comes back with the identity of one that has gone takes over its entry: id, path, place in the order,
+//!   history and pushes.
+//! * Two live applications of one identity are both kept and both flagged. The path of the later one has a number at its end. As soon
+//!   as one of them goes, what is left is one entry, with the path and history of the older: an application whose
+//!   connection broke comes back, often over another transport, before the proxy has found out.
+//! * A connection that ends without SETUP leaves nothing.
+//!
+//! # Scrapes
+//!
+//! [`Collector::start_scrape`] asks one, some or all applications. [`Collector::poll_scrape`] then hands out exactly one
+//! [`Outcome`] for each, in the order of first connecting, whether it is served or not. On a connection, one request is under way
+//! at a time; scrapes that want its answer share it until the deadline of the scrape that had it sent. When nobody waits for a request any
+//! more it is cancelled, and its late answer is dropped.
+//!
+//! An application that has gone is in a scrape of all, as failed with the reason `gone`, until its grace time is over: an
+//! alert on `prometheus_proxy_app_up` sees it, and a restart within the grace time does not make two series of one application.
+//! One without identity cannot come back; it is there only if a scrape asked it before, so that a series that began with 1 ends with 0,
+//! and a client that reconnects in a loop makes no series at all. A scrape of some applications tells of all that it names.
+//!
+//! # Pushes
+//!
+//! A *push* is opened and read like an answer, then held, and only then acknowledged. It stands in for the answer wherever its
+//! application has gone, is half open, or fails; the outcome then says so. It is forgotten once a scrape that had it was
+//! delivered, when a scrape that began after it gets an answer (so that no scraper sees an older value after a newer one),
+//! when a later push takes its place, or when its time is over.
 
+mod app_events;
 mod config;
 mod event;
+mod failure;
+mod identity;
 mod job;
 mod push;
-mod round;
+mod pushing;
+mod registry;
+mod reports;
+mod request;
+mod requests;
+mod scrape;
 mod session;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::Config;
-pub use event::{Notice, PushError, ScrapeFailure, TooManyApps, TooManyRounds};
-pub use job::{Form, Job, JobDone, JobError, JobTicket, Section, Tools};
-pub use round::{Progress, Summary};
+pub use event::{AppRef, Notice, is_ordinary};
+pub use failure::{PushError, ScrapeFailure, TooManyApps, TooManyScrapes};
+pub use identity::IdentitySource;
+pub use job::{Job, JobDone, JobError, JobTicket, Tools};
+pub use registry::{App, AppState, LastScrape, Peer, Transport};
+pub use request::RequestId;
+pub use scrape::{Answer, Outcome, Progress, ScrapeId, Summary, Targets};
 pub use session::{Session, SessionCommand, SessionEvent};
 
-use crate::Payload;
-use crate::rsocket::connection::{CloseReason, StreamFailure};
-use crate::rsocket::frame::StreamId;
-use bytes::Bytes;
-use job::{Done, Task};
-use push::{PushId, Pushes};
-use round::{Round, Slot};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use job::Purpose;
+use push::Pushes;
+use registry::Registry;
+use request::Request;
+use scrape::Scrapes;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
-#[cfg(planted_faults)]
-use crate::planted::{Fault, is_planted};
+/// A connection. Numbers are given out in the order of accepting, and never again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
 
-/// An application, by its connection: ids are given out in the order of connecting, and never again.
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An application: an entry of the registry. Ids are in the order of first connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(u64);
 
@@ -54,27 +97,22 @@ impl fmt::Display for AppId {
     }
 }
 
-/// A scrape round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoundId(u64);
-
 /// All applications of one proxy. See the [module](self).
 #[derive(Debug)]
 pub struct Collector {
     config: Config,
-    /// Whether the application is set up.
-    apps: BTreeMap<AppId, bool>,
-    connected: usize,
-    rounds: BTreeMap<RoundId, Round>,
+    registry: Registry,
+    scrapes: Scrapes,
+    /// The request under way on each connection.
+    requests: BTreeMap<ConnectionId, Request>,
     pushes: Pushes,
     jobs: VecDeque<Job>,
-    commands: VecDeque<(AppId, SessionCommand)>,
+    /// Bytes that wait with jobs.
+    job_bytes: usize,
+    commands: VecDeque<(ConnectionId, SessionCommand)>,
     notices: VecDeque<Notice>,
-    /// Rounds whose [`poll_round`](Self::poll_round) has something new to say.
-    news: BTreeSet<RoundId>,
-    pending_bytes: usize,
-    next_app: u64,
-    next_round: u64,
+    /// Numbers requests and pushes, in one sequence.
+    next_number: u64,
 }
 
 impl Collector {
@@ -82,197 +120,183 @@ impl Collector {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            apps: BTreeMap::new(),
-            connected: 0,
-            rounds: BTreeMap::new(),
+            registry: Registry::default(),
+            scrapes: Scrapes::default(),
+            requests: BTreeMap::new(),
             pushes: Pushes::default(),
             jobs: VecDeque::new(),
+            job_bytes: 0,
             commands: VecDeque::new(),
             notices: VecDeque::new(),
-            news: BTreeSet::new(),
-            pending_bytes: 0,
-            next_app: 1,
-            next_round: 1,
+            next_number: 0,
         }
     }
 
-    /// A transport was accepted: gives its application an id, for a [`Session`].
-    pub fn add_app(&mut self) -> Result<AppId, TooManyApps> {
-        let limit = self.config.max_apps;
-        if self.apps.len() >= limit {
+    /// A transport was accepted: begins an entry for its application. Returns the connection's id, for a [`Session`].
+    pub fn accept(&mut self, now: Instant, peer: Peer) -> Result<ConnectionId, TooManyApps> {
+        let limit = self.config.max_connections;
+        if self.registry.connections() >= limit {
             return Err(TooManyApps { limit });
         }
-        let app = AppId(self.next_app);
-        self.next_app += 1;
-        self.apps.insert(app, false);
-        Ok(app)
+        Ok(self.registry.accept(now, peer))
     }
 
-    /// An application's session is gone without having said so. Does nothing if it has.
-    pub fn remove_app(&mut self, now: Instant, app: AppId) {
-        self.on_gone(now, app, None);
+    /// A session is over without having said so. Does nothing if it has.
+    pub fn remove(&mut self, now: Instant, connection: ConnectionId) {
+        self.on_gone(now, connection, None);
     }
 
     /// Takes what an application's session says.
-    pub fn handle_session(&mut self, now: Instant, app: AppId, event: SessionEvent) {
+    pub fn handle_session(&mut self, now: Instant, connection: ConnectionId, event: SessionEvent) {
         match event {
-            SessionEvent::Answered { round, payload } => {
-                self.on_answered(now, app, round, payload);
+            SessionEvent::Answered { request, payload } => {
+                self.on_answered(now, connection, request, payload);
             }
-            SessionEvent::Closed { reason } => self.on_gone(now, app, Some(reason)),
-            SessionEvent::Connected { .. } => {
-                if let Some(connected) = self.apps.get_mut(&app)
-                    && !std::mem::replace(connected, true)
-                {
-                    self.connected += 1;
-                    self.notices.push_back(Notice::Connected { app });
-                }
+            SessionEvent::Closed { reason } => self.on_gone(now, connection, Some(reason)),
+            SessionEvent::Connected { setup } => self.on_connected(connection, &setup),
+            SessionEvent::Failed { request, error } => {
+                self.on_request_failed(now, connection, request, error.into());
             }
-            SessionEvent::Failed { round, error: StreamFailure::Closed } => {
-                self.on_failed(now, app, round, ScrapeFailure::Closed);
-            }
-            SessionEvent::Failed { round, error } => {
-                self.on_failed(now, app, round, ScrapeFailure::Refused(error));
-            }
-            SessionEvent::NotAsked { round, error } => {
-                self.on_failed(now, app, round, ScrapeFailure::NotAsked(error));
+            SessionEvent::NotAsked { request, error } => {
+                let failure = ScrapeFailure::NotAsked(error);
+                self.on_request_failed(now, connection, request, failure);
             }
             SessionEvent::Pushed { stream_id, payload } => {
-                self.on_pushed(app, stream_id, payload);
+                self.on_pushed(connection, stream_id, payload);
             }
             SessionEvent::StreamViolation { violation } => {
-                self.notices.push_back(Notice::Violation { app, violation });
+                let app = self.registry.app_of(connection);
+                if let Some(app) = app.and_then(|app| self.registry.reference(app)) {
+                    self.notices.push_back(Notice::Violation { app, violation });
+                }
             }
         }
     }
 
-    /// Begins a scrape: all connected applications are asked, and pushes of those that are gone are fetched. Whatever is
-    /// missing at `deadline` is given up.
-    pub fn start_round(
+    /// Begins a scrape. Applications that are connected are asked; what is known of the others is told at once. Whatever is missing
+    /// at `deadline` is given up.
+    pub fn start_scrape(
         &mut self,
         now: Instant,
         deadline: Instant,
-        form: Form,
-    ) -> Result<RoundId, TooManyRounds> {
-        let limit = self.config.max_rounds;
-        if self.rounds.len() >= limit {
-            return Err(TooManyRounds { limit });
+        targets: Targets,
+    ) -> Result<ScrapeId, TooManyScrapes> {
+        let limit = self.config.max_scrapes;
+        if self.scrapes.len() >= limit {
+            return Err(TooManyScrapes { limit });
         }
-        let id = RoundId(self.next_round);
-        self.next_round += 1;
-        let mut round = Round::new(now, deadline, form);
-        for (app, _) in self.apps.iter().filter(|(_, connected)| **connected) {
-            round.insert(*app, Slot::Asked);
-            self.commands.push_back((*app, SessionCommand::Scrape { round: id }));
-        }
-        let gone: Vec<AppId> =
-            self.pushes.apps().filter(|app| !round.slots.contains_key(app)).collect();
-        for app in gone {
-            round.insert(app, Slot::Asked);
-            if let Some((push, block)) = self.pushes.get(app) {
-                fetch_push(&mut self.jobs, &mut round, id, app, push, block);
+        let scrape = self.scrapes.start(now, deadline);
+        let apps: Vec<AppId> = match targets {
+            Targets::All => {
+                self.registry.iter().filter(|app| self.is_target(app)).map(|app| app.id).collect()
             }
-        }
-        self.rounds.insert(id, round);
-        self.note_news(id);
-        Ok(id)
-    }
-
-    /// What a round has to hand out next. Of a round that is over, [`end_round`](Self::end_round) is to follow.
-    pub fn poll_round(&mut self, id: RoundId) -> Progress {
-        let Some(round) = self.rounds.get_mut(&id) else {
-            return Progress::Finished(Summary::default());
+            Targets::Some(mut apps) => {
+                apps.sort_unstable();
+                apps.dedup();
+                apps
+            }
         };
-        let progress = round.next();
-        if let Progress::Section(section) = &progress {
-            self.pending_bytes -= section.bytes.len();
+        for app in apps {
+            self.add_target(now, scrape, deadline, app);
         }
-        progress
+        Ok(scrape)
     }
 
-    /// Forgets a round. If all that it handed out reached the scraper, its pushes are forgotten as well; otherwise the next
-    /// round serves them again. Applications that are still being waited for are told not to bother.
-    pub fn end_round(&mut self, id: RoundId, delivered: bool) {
-        let Some(round) = self.rounds.remove(&id) else { return };
-        self.news.remove(&id);
-        for (app, slot) in &round.slots {
-            match slot {
-                Slot::Asked => {
-                    self.commands.push_back((*app, SessionCommand::Cancel { round: id }))
-                }
-                Slot::Ready(section, _) => self.pending_bytes -= section.bytes.len(),
-                Slot::AwaitingPush | Slot::Failed | Slot::Opening => {}
-            }
+    /// Returns what a scrape has to hand out next. Of a scrape that is finished, [`end_scrape`](Self::end_scrape) is to follow.
+    pub fn poll_scrape(&mut self, id: ScrapeId) -> Progress {
+        self.scrapes.poll(id)
+    }
+
+    /// Forgets a scrape. If all that it handed out reached the scraper, its pushes are forgotten as well; otherwise the next
+    /// scrape serves them again. Requests that nobody else waits for are cancelled.
+    pub fn end_scrape(&mut self, id: ScrapeId, delivered: bool) {
+        let Some((asked, pushes)) = self.scrapes.end(id) else { return };
+        for connection in asked {
+            self.leave_request(connection, id);
         }
         if delivered {
-            for (app, push) in round.pushes {
-                if self.pushes.remove_served(app, push) {
-                    self.notices.push_back(Notice::PushServed { app });
-                }
-            }
+            pushes.into_iter().for_each(|push| self.on_push_delivered(push));
         }
     }
 
     /// Takes a job's result.
     pub fn handle_job(&mut self, now: Instant, done: JobDone) {
-        self.pending_bytes -= done.held;
-        match done.done {
-            Done::Section { round, push, result } => {
-                self.on_section(now, done.app, round, push, result);
+        self.job_bytes -= done.held;
+        match done.purpose {
+            Purpose::Answer { connection, request } => {
+                self.on_opened(now, connection, request, done.result);
             }
-            Done::Push { stream_id, result } => {
-                self.on_push_opened(now, done.app, stream_id, result);
-            }
+            Purpose::Push { push } => self.on_push_opened(now, push, done.result),
         }
     }
 
-    /// Lets time pass: gives up what rounds at their deadline wait for, and forgets pushes that are too old.
+    /// Says how many series of an application were left out of an answer because an application before it has them too,
+    /// with one of them as an example. To be called for every application of an answer that looked for collisions, also with 0.
+    /// The application's owner hears of it.
+    pub fn report_collisions(&mut self, app: AppId, count: usize, example: &str) {
+        let Some(entry) = self.registry.get_mut(app) else { return };
+        entry.collisions = count;
+        entry.reports.on_collisions(count, example);
+        self.report(app);
+    }
+
+    /// Lets time pass: gives up what scrapes at their deadline wait for, and forgets pushes and entries that are too old.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let due: Vec<RoundId> = self
-            .rounds
-            .iter()
-            .filter(|(_, round)| !round.is_over && round.deadline <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            self.on_deadline(now, id);
-        }
+        self.on_deadlines(now);
         while let Some(app) = self.pushes.pop_expired(now) {
-            self.notices.push_back(Notice::PushExpired { app });
+            self.pin(app);
+            self.notices
+                .extend(self.registry.reference(app).map(|app| Notice::PushExpired { app }));
         }
+        self.registry.expire(now, self.config.grace, self.config.max_gone);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines =
-            self.rounds.values().filter(|round| !round.is_over).map(|round| round.deadline);
-        deadlines.chain(self.pushes.next_expiry()).min()
+        let pushes = self.pushes.next_expiry();
+        let gone = self.registry.next_expiry(self.config.grace);
+        [self.scrapes.next_deadline(), pushes, gone].into_iter().flatten().min()
     }
 
-    /// The next piece of CPU-heavy work. As many may be under way at once as there are cores to run them.
+    /// Returns the next piece of CPU-heavy work. As many may be under way at once as there are cores to run them.
     pub fn poll_job(&mut self) -> Option<Job> {
         while let Some(job) = self.jobs.pop_front() {
             if self.is_wanted(&job) {
                 return Some(job);
             }
-            self.pending_bytes -= job.held();
+            self.job_bytes -= job.held();
         }
         None
     }
 
-    /// The next command for a session. A session that is gone needs none.
-    pub fn poll_command(&mut self) -> Option<(AppId, SessionCommand)> {
+    /// Returns the next command for a session. A session that is gone needs none.
+    pub fn poll_command(&mut self) -> Option<(ConnectionId, SessionCommand)> {
         self.commands.pop_front()
     }
 
-    /// The next thing to log or count.
+    /// Returns the next thing to log or count.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
 
-    /// The next round whose [`poll_round`](Self::poll_round) has something new to say.
-    pub fn poll_news(&mut self) -> Option<RoundId> {
-        self.news.pop_first()
+    /// Returns the next scrape whose [`poll_scrape`](Self::poll_scrape) has something new.
+    pub fn poll_news(&mut self) -> Option<ScrapeId> {
+        self.scrapes.poll_news()
+    }
+
+    /// All applications, in the order of first connecting: those that are connecting, up, or gone within their grace time.
+    pub fn apps(&self) -> impl Iterator<Item = &App> {
+        self.registry.iter()
+    }
+
+    /// Finds an application by its id. One that was merged into another has the other's.
+    pub fn app(&self, id: AppId) -> Option<&App> {
+        self.registry.get(id)
+    }
+
+    /// Finds an application by its path.
+    pub fn app_at(&self, path: &str) -> Option<&App> {
+        self.registry.by_path(path)
     }
 
     /// Whether [`poll_job`](Self::poll_job) may have work.
@@ -282,12 +306,17 @@ impl Collector {
 
     /// Applications that are set up.
     pub fn connected(&self) -> usize {
-        self.connected
+        self.registry.connected()
     }
 
     /// Connections, set up or not.
     pub fn connections(&self) -> usize {
-        self.apps.len()
+        self.registry.connections()
+    }
+
+    /// Entries of the registry, those of applications that are gone included.
+    pub fn entries(&self) -> usize {
+        self.registry.len()
     }
 
     /// Pushes held.
@@ -295,208 +324,43 @@ impl Collector {
         self.pushes.held()
     }
 
-    /// Rounds under way.
-    pub fn rounds(&self) -> usize {
-        self.rounds.len()
+    /// Scrapes under way.
+    pub fn scrapes(&self) -> usize {
+        self.scrapes.len()
+    }
+
+    /// Requests under way: at most one for each connection.
+    pub fn requests(&self) -> usize {
+        self.requests.len()
     }
 
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub fn pending_bytes(&self) -> usize {
-        self.pending_bytes
+        self.job_bytes + self.scrapes.held_bytes()
     }
 
-    fn on_answered(&mut self, now: Instant, app: AppId, id: RoundId, payload: Option<Payload>) {
-        let Some(round) = self.rounds.get_mut(&id) else { return };
-        let Some(slot @ Slot::Asked) = round.slots.get_mut(&app) else { return };
-        let Some(payload) = payload else {
-            self.on_failed(now, app, id, ScrapeFailure::Empty);
-            return;
-        };
-        if self.pending_bytes + payload.encoded_len() > self.config.max_pending_bytes {
-            self.on_failed(now, app, id, ScrapeFailure::Overloaded);
-            return;
-        }
-        *slot = Slot::Opening;
-        let job = Job { app, task: Task::Answer { round: id, payload, form: round.form } };
-        self.pending_bytes += job.held();
-        self.jobs.push_back(job);
-    }
-
-    /// An application will not answer. What it pushed, or is just pushing, stands in.
-    fn on_failed(&mut self, now: Instant, app: AppId, id: RoundId, failure: ScrapeFailure) {
-        let Some(round) = self.rounds.get_mut(&id) else { return };
-        let Some(slot @ Slot::Asked) = round.slots.get_mut(&app) else { return };
-        if let Some((push, block)) = self.pushes.get(app) {
-            fetch_push(&mut self.jobs, round, id, app, push, block);
-        } else if self.pushes.is_opening(app) {
-            *slot = Slot::AwaitingPush;
-        } else {
-            *slot = Slot::Failed;
-            let took = now.saturating_duration_since(round.started);
-            self.notices.push_back(Notice::Scraped { app, result: Err(failure), took });
-        }
-        self.note_news(id);
-    }
-
-    fn on_pushed(&mut self, app: AppId, stream_id: Option<StreamId>, payload: Payload) {
-        let (limit, byte_limit) = (self.config.max_pushes, self.config.max_push_bytes);
-        let error = if self.pushes.len() >= limit {
-            PushError::TooMany { limit }
-        } else if self.pushes.bytes() + payload.encoded_len() > byte_limit
-            || self.pending_bytes + payload.encoded_len() > self.config.max_pending_bytes
-        {
-            PushError::TooLarge { limit: byte_limit }
-        } else {
-            let job = Job { app, task: Task::Push { stream_id, payload } };
-            self.pending_bytes += job.held();
-            self.pushes.on_opening(app);
-            self.jobs.push_back(job);
-            #[cfg(planted_faults)]
-            if is_planted(Fault::EarlyAcknowledgement) {
-                self.acknowledge_push(app, stream_id);
-            }
-            return;
-        };
-        self.reject_push(app, stream_id, error);
-    }
-
-    fn on_push_opened(
-        &mut self,
-        now: Instant,
-        app: AppId,
-        stream_id: Option<StreamId>,
-        result: Result<Bytes, JobError>,
-    ) {
-        self.pushes.on_opened(app);
-        match result {
-            Ok(block) => {
-                self.pushes.insert(app, block, now + self.config.push_ttl);
-                self.acknowledge_push(app, stream_id);
-                let acknowledged = stream_id.is_some();
-                self.notices.push_back(Notice::PushHeld { app, acknowledged });
-            }
-            Err(error) => self.reject_push(app, stream_id, error.into()),
-        }
-        let waiting: Vec<RoundId> = self
-            .rounds
-            .iter()
-            .filter(|(_, round)| matches!(round.slots.get(&app), Some(Slot::AwaitingPush)))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in waiting {
-            if let Some(slot) = self.rounds.get_mut(&id).and_then(|round| round.slots.get_mut(&app))
-            {
-                *slot = Slot::Asked;
-                self.on_failed(now, app, id, ScrapeFailure::Closed);
+    /// Whether an application is part of a scrape of all.
+    fn is_target(&self, app: &App) -> bool {
+        match app.state {
+            AppState::Connecting => false,
+            AppState::Up => true,
+            AppState::Gone { .. } => {
+                !app.labels.is_empty() || app.last_scrape.is_some() || app.is_pinned
             }
         }
-    }
-
-    fn acknowledge_push(&mut self, app: AppId, stream_id: Option<StreamId>) {
-        if let Some(stream_id) = stream_id {
-            self.commands.push_back((app, SessionCommand::AcknowledgePush { stream_id }));
-        }
-    }
-
-    fn reject_push(&mut self, app: AppId, stream_id: Option<StreamId>, error: PushError) {
-        if let Some(stream_id) = stream_id {
-            // Which step of opening failed is for our log alone: a peer that learned it could probe the key with it.
-            let message = match &error {
-                PushError::Job(_) => {
-                    "the push is not stored: it cannot be opened or read".to_owned()
-                }
-                PushError::TooLarge { .. } | PushError::TooMany { .. } => {
-                    format!("the push is not stored: {error}")
-                }
-            };
-            self.commands.push_back((app, SessionCommand::RejectPush { stream_id, message }));
-        }
-        let acknowledged = stream_id.is_some();
-        self.notices.push_back(Notice::PushRejected { app, acknowledged, error });
-    }
-
-    fn on_section(
-        &mut self,
-        now: Instant,
-        app: AppId,
-        id: RoundId,
-        push: Option<PushId>,
-        result: Result<Section, JobError>,
-    ) {
-        let Some(round) = self.rounds.get_mut(&id) else { return };
-        let Some(slot @ Slot::Opening) = round.slots.get_mut(&app) else { return };
-        let took = now.saturating_duration_since(round.started);
-        let result = match result {
-            Ok(section) => {
-                let text_len = section.text_len;
-                self.pending_bytes += section.bytes.len();
-                *slot = Slot::Ready(section, push);
-                Ok(text_len)
-            }
-            Err(error) => {
-                *slot = Slot::Failed;
-                Err(error.into())
-            }
-        };
-        self.notices.push_back(Notice::Scraped { app, result, took });
-        self.note_news(id);
-    }
-
-    fn on_deadline(&mut self, now: Instant, id: RoundId) {
-        let Some(round) = self.rounds.get_mut(&id) else { return };
-        round.is_over = true;
-        #[cfg(planted_faults)]
-        if is_planted(Fault::IgnoredDeadline) {
-            return;
-        }
-        let took = now.saturating_duration_since(round.started);
-        for (app, is_asked, failure) in round.unfinished() {
-            round.slots.insert(app, Slot::Failed);
-            if is_asked {
-                self.commands.push_back((app, SessionCommand::Cancel { round: id }));
-            }
-            self.notices.push_back(Notice::Scraped { app, result: Err(failure), took });
-        }
-        self.note_news(id);
-    }
-
-    fn on_gone(&mut self, now: Instant, app: AppId, reason: Option<CloseReason>) {
-        let Some(was_connected) = self.apps.remove(&app) else { return };
-        self.connected -= usize::from(was_connected);
-        // Scrapes that its session never heard of; it has answered for the others.
-        let asked: Vec<RoundId> = self.rounds.keys().copied().collect();
-        for id in asked {
-            self.on_failed(now, app, id, ScrapeFailure::Closed);
-        }
-        self.notices.push_back(Notice::Gone { app, reason, was_connected });
     }
 
     fn is_wanted(&self, job: &Job) -> bool {
-        match &job.task {
-            Task::Push { .. } => true,
-            Task::Answer { round, .. } | Task::Held { round, .. } => self
-                .rounds
-                .get(round)
-                .is_some_and(|round| matches!(round.slots.get(&job.app), Some(Slot::Opening))),
+        match job.purpose {
+            Purpose::Push { .. } => true,
+            Purpose::Answer { connection, request } => {
+                self.requests.get(&connection).is_some_and(|under_way| under_way.id == request)
+            }
         }
     }
 
-    fn note_news(&mut self, id: RoundId) {
-        if self.rounds.get(&id).is_some_and(Round::has_news) {
-            self.news.insert(id);
-        }
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
     }
-}
-
-/// Has a held push made ready for a round.
-fn fetch_push(
-    jobs: &mut VecDeque<Job>,
-    round: &mut Round,
-    id: RoundId,
-    app: AppId,
-    push: PushId,
-    block: Bytes,
-) {
-    round.slots.insert(app, Slot::Opening);
-    jobs.push_back(Job { app, task: Task::Held { round: id, push, block, form: round.form } });
 }

@@ -1,4 +1,5 @@
-use super::{AppId, RoundId};
+use super::{ConnectionId, RequestId};
+use crate::report::Report;
 use crate::rsocket::connection::{
     CloseReason, Config, Connection, Event, StreamFailure, Violation,
 };
@@ -15,11 +16,11 @@ use std::time::Instant;
 /// [`SessionEvent`]s one way and [`SessionCommand`]s the other; they need not be on the same thread.
 #[derive(Debug)]
 pub struct Session {
-    app: AppId,
+    connection_id: ConnectionId,
     key: Bytes,
     connection: Connection,
-    /// Scrapes under way, by stream.
-    scrapes: BTreeMap<StreamId, RoundId>,
+    /// Requests under way, by stream.
+    requests: BTreeMap<StreamId, RequestId>,
     events: VecDeque<SessionEvent>,
 }
 
@@ -32,10 +33,10 @@ pub enum SessionCommand {
         /// The application's stream.
         stream_id: StreamId,
     },
-    /// The round no longer waits for this application.
+    /// Nobody waits for the answer to a request any more.
     Cancel {
-        /// The round.
-        round: RoundId,
+        /// The request.
+        request: RequestId,
     },
     /// End the connection.
     Close {
@@ -51,10 +52,12 @@ pub enum SessionCommand {
         /// Why, for people.
         message: String,
     },
+    /// Tell the application what became of its metrics.
+    Report(Report),
     /// Ask the application for its metrics.
     Scrape {
-        /// For which round.
-        round: RoundId,
+        /// The request's id.
+        request: RequestId,
     },
 }
 
@@ -64,8 +67,8 @@ pub enum SessionCommand {
 pub enum SessionEvent {
     /// The application answered a scrape. Nothing of the payload was looked at yet.
     Answered {
-        /// The round that asked.
-        round: RoundId,
+        /// The request.
+        request: RequestId,
         /// The sealed metrics, or nothing.
         payload: Option<Payload>,
     },
@@ -81,15 +84,15 @@ pub enum SessionEvent {
     },
     /// A scrape failed.
     Failed {
-        /// The round that asked.
-        round: RoundId,
+        /// The request.
+        request: RequestId,
         /// Why.
         error: StreamFailure,
     },
     /// A scrape could not even be sent.
     NotAsked {
-        /// The round that asked.
-        round: RoundId,
+        /// The request.
+        request: RequestId,
         /// Why, for people.
         error: String,
     },
@@ -110,22 +113,22 @@ pub enum SessionEvent {
 impl Session {
     /// A session for an application whose transport was just accepted. `key` is the proxy's public key as SPKI DER,
     /// or `plaintext` (see [`envelope`](crate::envelope)).
-    pub fn new(app: AppId, mut config: Config, key: Bytes, now: Instant) -> Self {
+    pub fn new(connection_id: ConnectionId, mut config: Config, key: Bytes, now: Instant) -> Self {
         config.serve_streams = false;
         config.resume = None;
         config.serve_leases = false;
         Self {
-            app,
+            connection_id,
             key,
             connection: Connection::server(config, now),
-            scrapes: BTreeMap::new(),
+            requests: BTreeMap::new(),
             events: VecDeque::new(),
         }
     }
 
-    /// Whose it is.
-    pub fn app(&self) -> AppId {
-        self.app
+    /// Returns the id that the collector gave its connection.
+    pub fn id(&self) -> ConnectionId {
+        self.connection_id
     }
 
     /// Carries a command out. One for something that is over does nothing.
@@ -138,21 +141,25 @@ impl Session {
             SessionCommand::RejectPush { stream_id, message } => {
                 let _ = self.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, &message);
             }
-            SessionCommand::Cancel { round } => {
-                if let Some(stream_id) = self.stream_of(round) {
-                    self.scrapes.remove(&stream_id);
+            SessionCommand::Cancel { request } => {
+                if let Some(stream_id) = self.stream_of(request) {
+                    self.requests.remove(&stream_id);
                     let _ = self.connection.cancel(stream_id);
                 }
             }
             SessionCommand::Close { code, message } => self.connection.close(now, code, &message),
-            SessionCommand::Scrape { round } => {
+            // A connection that takes nothing more, or is over, needs no report.
+            SessionCommand::Report(report) => {
+                let _ = self.connection.metadata_push(report.encode());
+            }
+            SessionCommand::Scrape { request } => {
                 match self.connection.request_response(Payload::from_data(self.key.clone())) {
                     Ok(stream_id) => {
-                        self.scrapes.insert(stream_id, round);
+                        self.requests.insert(stream_id, request);
                     }
                     Err(error) => {
                         let error = error.to_string();
-                        self.events.push_back(SessionEvent::NotAsked { round, error });
+                        self.events.push_back(SessionEvent::NotAsked { request, error });
                     }
                 }
             }
@@ -171,8 +178,8 @@ impl Session {
         self.events.pop_front()
     }
 
-    fn stream_of(&self, round: RoundId) -> Option<StreamId> {
-        self.scrapes.iter().find(|(_, asked)| **asked == round).map(|(stream_id, _)| *stream_id)
+    fn stream_of(&self, request: RequestId) -> Option<StreamId> {
+        self.requests.iter().find(|(_, asked)| **asked == request).map(|(stream_id, _)| *stream_id)
     }
 
     /// Turns the connection's events into this session's.
@@ -192,12 +199,12 @@ impl Session {
                 SessionEvent::Connected { setup }
             }
             Event::Response { stream_id, payload } => {
-                let round = self.scrapes.remove(&stream_id)?;
-                SessionEvent::Answered { round, payload }
+                let request = self.requests.remove(&stream_id)?;
+                SessionEvent::Answered { request, payload }
             }
             Event::RequestFailed { stream_id, error } => {
-                let round = self.scrapes.remove(&stream_id)?;
-                SessionEvent::Failed { round, error }
+                let request = self.requests.remove(&stream_id)?;
+                SessionEvent::Failed { request, error }
             }
             Event::FireAndForget { payload, .. } => {
                 SessionEvent::Pushed { stream_id: None, payload }
@@ -216,6 +223,7 @@ impl Session {
             | Event::Payload { .. }
             | Event::PeerFailed { .. }
             | Event::RequestChannel { .. }
+            | Event::RequestRefused { .. }
             | Event::RequestStream { .. }
             | Event::ResumeReceived { .. }
             | Event::Resumed

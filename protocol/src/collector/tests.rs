@@ -1,31 +1,41 @@
-mod random;
+mod identity;
+mod pushes;
+mod reports;
+mod requests;
 mod session;
 
 use super::*;
 use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
-use crate::rsocket::connection::{self, Connection, Event};
-use crate::rsocket::frame::{ErrorCode, Setup};
-use crate::{Machine, Payload, exposition};
-use bytes::BytesMut;
+use crate::exposition::{Inject, Policy};
+use crate::hello::Hello;
+use crate::report::{Report, ReportKind};
+use crate::rsocket::connection::{self, CloseReason, Connection, Event};
+use crate::rsocket::frame::{ErrorCode, Setup, StreamId};
+use crate::{Labels, Machine, Payload};
+use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
 /// A collector with applications that are connected to it in memory, at a time that stands still until it is moved.
 struct World {
     now: Instant,
     collector: Collector,
-    peers: BTreeMap<AppId, Peer>,
+    peers: BTreeMap<ConnectionId, Other>,
     notices: Vec<Notice>,
 }
 
 /// One application: the proxy's session, and the application's own connection.
-struct Peer {
+struct Other {
     session: Session,
     app: Connection,
     key: Option<Bytes>,
     asked: VecDeque<StreamId>,
     cancelled: Vec<StreamId>,
+    reports: Vec<Report>,
     outcomes: Vec<Event>,
 }
+
+/// What a scrape handed out for one application: the end of its path, and its text or the reason of its failure.
+type Served = (String, Result<String, &'static str>);
 
 impl World {
     fn new(config: Config) -> Self {
@@ -35,17 +45,29 @@ impl World {
         Self { now, collector, peers: BTreeMap::new(), notices: Vec::new() }
     }
 
-    fn connect(&mut self) -> AppId {
-        let id = self.collector.add_app().unwrap();
+    /// Connects an application that says nothing of itself.
+    fn connect(&mut self) -> ConnectionId {
+        self.connect_with(Setup::default())
+    }
+
+    /// Connects an application with one label.
+    fn connect_as(&mut self, instance: &str) -> ConnectionId {
+        let hello = Hello::new(labels(&[("instance", instance)]), "test/1");
+        self.connect_with(setup(&hello))
+    }
+
+    fn connect_with(&mut self, setup: Setup) -> ConnectionId {
+        let id = self.collector.accept(self.now, peer()).unwrap();
         let config = connection::Config::default();
         let session = Session::new(id, config.clone(), Bytes::from_static(b"the key"), self.now);
-        let app = Connection::client(config, Setup::default(), self.now).unwrap();
-        let peer = Peer {
+        let app = Connection::client(config, setup, self.now).unwrap();
+        let peer = Other {
             session,
             app,
             key: None,
             asked: VecDeque::new(),
             cancelled: Vec::new(),
+            reports: Vec::new(),
             outcomes: Vec::new(),
         };
         self.peers.insert(id, peer);
@@ -56,8 +78,8 @@ impl World {
     /// Carries bytes, events and commands until nothing moves any more; jobs are left alone.
     fn run(&mut self) {
         for _ in 0..20 {
-            while let Some((app, command)) = self.collector.poll_command() {
-                if let Some(peer) = self.peers.get_mut(&app) {
+            while let Some((id, command)) = self.collector.poll_command() {
+                if let Some(peer) = self.peers.get_mut(&id) {
                     peer.session.handle_command(self.now, command);
                 }
             }
@@ -78,51 +100,71 @@ impl World {
         self.run();
     }
 
-    fn start(&mut self) -> RoundId {
-        let deadline = self.now + Duration::from_secs(10);
-        let round = self.collector.start_round(self.now, deadline, Form::Snappy).unwrap();
-        self.run();
-        round
+    /// Begins a scrape of all, with a deadline in 10 seconds.
+    fn start(&mut self) -> ScrapeId {
+        self.start_for(Targets::All)
     }
 
-    fn answer(&mut self, app: AppId, text: &'static str) {
-        let peer = self.peers.get_mut(&app).unwrap();
+    fn start_for(&mut self, targets: Targets) -> ScrapeId {
+        let deadline = self.now + Duration::from_secs(10);
+        let scrape = self.collector.start_scrape(self.now, deadline, targets).unwrap();
+        self.run();
+        scrape
+    }
+
+    fn answer(&mut self, id: ConnectionId, text: &'static str) {
+        let peer = self.peers.get_mut(&id).unwrap();
         let stream_id = peer.asked.pop_front().expect("the application was asked");
         peer.app.respond(stream_id, sealed(text)).unwrap();
         self.run();
     }
 
-    fn push(&mut self, app: AppId, text: &'static str) -> StreamId {
-        let stream_id = self.peer(app).app.request_response(sealed(text)).unwrap();
+    fn push(&mut self, id: ConnectionId, text: &'static str) -> StreamId {
+        let stream_id = self.peer(id).app.request_response(sealed(text)).unwrap();
         self.run();
         stream_id
     }
 
     /// The application's transport is gone, without a word.
-    fn cut(&mut self, app: AppId) {
+    fn cut(&mut self, id: ConnectionId) {
         let now = self.now;
-        self.peer(app).session.handle_eof(now);
+        self.peer(id).session.handle_eof(now);
         self.run();
-        self.peers.remove(&app);
+        self.peers.remove(&id);
     }
 
-    fn peer(&mut self, app: AppId) -> &mut Peer {
-        self.peers.get_mut(&app).unwrap()
+    fn peer(&mut self, id: ConnectionId) -> &mut Other {
+        self.peers.get_mut(&id).unwrap()
     }
 
-    /// All that a round hands out now, and whether it is over.
-    fn take(&mut self, round: RoundId) -> (Vec<String>, Option<Summary>) {
-        let mut texts = Vec::new();
+    /// The entry of a connection's application.
+    fn app(&self, id: ConnectionId) -> &App {
+        self.collector.apps().find(|app| app.connection == Some(id)).unwrap()
+    }
+
+    /// All that a scrape hands out now, and whether it is over.
+    fn take(&mut self, scrape: ScrapeId) -> (Vec<Served>, Option<Summary>) {
+        let mut served = Vec::new();
         loop {
-            match self.collector.poll_round(round) {
-                Progress::Section(section) => {
-                    let text = envelope::expand(&section.bytes, 1 << 20).unwrap();
-                    texts.push(String::from_utf8(text.to_vec()).unwrap());
+            match self.collector.poll_scrape(scrape) {
+                Progress::Outcome(outcome) => {
+                    let result = outcome.result.as_ref().map(text).map_err(ScrapeFailure::reason);
+                    served.push((outcome.app.path.to_string(), result));
                 }
-                Progress::Pending => return (texts, None),
-                Progress::Finished(summary) => return (texts, Some(summary)),
+                Progress::Pending => return (served, None),
+                Progress::Finished(summary) => return (served, Some(summary)),
             }
         }
+    }
+
+    /// One whole scrape in which nobody answers: what is there without asking.
+    fn scrape_in_vain(&mut self) -> Vec<Served> {
+        let scrape = self.start();
+        self.advance(Duration::from_secs(10));
+        let (served, _) = self.take(scrape);
+        self.collector.end_scrape(scrape, true);
+        self.run();
+        served
     }
 
     fn advance(&mut self, by: Duration) {
@@ -132,16 +174,21 @@ impl World {
         self.run();
     }
 
-    fn failures(&self) -> Vec<(AppId, ScrapeFailure)> {
+    /// The results of scrapes that were counted, and have failed.
+    fn failures(&self) -> Vec<ScrapeFailure> {
         let failure = |notice: &Notice| match notice {
-            Notice::Scraped { app, result: Err(error), .. } => Some((*app, error.clone())),
+            Notice::Scraped { result: Err(error), .. } => Some(error.clone()),
             _ => None,
         };
         self.notices.iter().filter_map(failure).collect()
     }
+
+    fn has_notice(&self, is: impl Fn(&Notice) -> bool) -> bool {
+        self.notices.iter().any(is)
+    }
 }
 
-impl Peer {
+impl Other {
     fn exchange(&mut self, now: Instant) {
         let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
         while self.app.poll_transmit(now, &mut up) {}
@@ -152,7 +199,13 @@ impl Peer {
             match event {
                 Event::FireAndForget { payload, .. } => self.key = Some(payload.data),
                 Event::RequestResponse { stream_id, .. } => self.asked.push_back(stream_id),
-                Event::Canceled { stream_id } => self.cancelled.push(stream_id),
+                Event::Canceled { stream_id } => {
+                    self.asked.retain(|asked| *asked != stream_id);
+                    self.cancelled.push(stream_id);
+                }
+                Event::MetadataPush { metadata } => {
+                    self.reports.push(Report::decode(metadata).unwrap());
+                }
                 event => self.outcomes.push(event),
             }
         }
@@ -174,92 +227,112 @@ impl KeyUnwrap for NoKeys {
 
 fn work_one(job: Job) -> JobDone {
     let open = OpenLimits { allow_plaintext: true, ..OpenLimits::default() };
-    let text = exposition::Limits::default();
-    let deflate = |text: &[u8]| (Bytes::copy_from_slice(text), 0);
-    job.run(&Tools { keys: &NoKeys, open: &open, text: &text, deflate: &deflate }, [7; 32])
+    let names = ["application".into(), "instance".into()];
+    let policy = Policy { identity_labels: names.into(), ..Policy::default() };
+    let tools =
+        Tools { keys: &NoKeys, open: &open, policy: &policy, inject: Inject::Missing, seed: 1 };
+    job.run(&tools, [7; 32])
+}
+
+fn peer() -> Peer {
+    Peer { address: "[::1]:4711".to_owned(), transport: Transport::Tcp, tls_subject: None }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::new(pairs.iter().copied()).unwrap()
+}
+
+fn setup(hello: &Hello) -> Setup {
+    let name = crate::rsocket::metadata::MimeId::COMPOSITE_METADATA.name().unwrap();
+    let payload = Payload::new(hello.encode(), Bytes::new());
+    Setup { metadata_mime: name.into(), payload, ..Setup::default() }
+}
+
+fn text(answer: &Answer) -> String {
+    let text = envelope::expand(&answer.block, 1 << 20).unwrap();
+    assert_eq!(text.len(), answer.text_len);
+    String::from_utf8(text.to_vec()).unwrap()
 }
 
 fn sealed(text: &'static str) -> Payload {
     Payload::new(&b"plaintext"[..], text)
 }
 
-#[test]
-fn the_key_is_pushed_at_once_on_stream_2() {
-    let mut world = World::new(Config::default());
-    let app = world.connect();
-    assert_eq!(world.peer(app).key.as_deref(), Some(&b"the key"[..]));
-    assert_eq!(world.collector.connected(), 1);
-    assert_eq!(world.notices, [Notice::Connected { app }]);
+fn served(path: &str, text: &str) -> Served {
+    (path.to_owned(), Ok(text.to_owned()))
+}
+
+fn failed(path: &str, reason: &'static str) -> Served {
+    (path.to_owned(), Err(reason))
+}
+
+fn summary(apps: usize, served: usize, pushes: usize) -> Summary {
+    Summary { apps, served, pushes }
 }
 
 #[test]
-fn a_round_hands_answers_out_in_the_order_of_connecting() {
+fn the_key_is_pushed_at_once_on_stream_2() {
     let mut world = World::new(Config::default());
-    let apps = [world.connect(), world.connect(), world.connect()];
-    let round = world.start();
-    world.answer(apps[2], "c 3\n");
-    world.answer(apps[0], "a 1\n");
+    let id = world.connect();
+    assert_eq!(world.peer(id).key.as_deref(), Some(&b"the key"[..]));
+    assert_eq!(world.collector.connected(), 1);
+    assert!(matches!(world.notices[..], [Notice::Connected { came_back: false, .. }]));
+}
+
+#[test]
+fn outcomes_come_in_the_order_of_connecting() {
+    let mut world = World::new(Config::default());
+    let apps = [world.connect_as("c"), world.connect_as("a"), world.connect_as("b")];
+    let scrape = world.start();
+    world.answer(apps[2], "b 3\n");
+    world.answer(apps[0], "c 1\n");
     world.work();
-    assert_eq!(world.take(round), (vec!["a 1\n".to_owned()], None));
-    world.answer(apps[1], "b 2\n");
+    assert_eq!(world.take(scrape), (vec![served("c", "c 1\n")], None));
+    world.answer(apps[1], "a 2\n");
     world.work();
-    let (texts, summary) = world.take(round);
-    assert_eq!(texts, ["b 2\n", "c 3\n"]);
-    assert_eq!(summary, Some(Summary { apps: 3, served: 3 }));
-    world.collector.end_round(round, true);
-    assert_eq!((world.collector.rounds(), world.collector.pending_bytes()), (0, 0));
+    let (outcomes, over) = world.take(scrape);
+    assert_eq!(outcomes, [served("a", "a 2\n"), served("b", "b 3\n")]);
+    assert_eq!(over, Some(summary(3, 3, 0)));
+    world.collector.end_scrape(scrape, true);
+    assert_eq!((world.collector.scrapes(), world.collector.pending_bytes()), (0, 0));
+    assert_eq!(world.collector.requests(), 0);
 }
 
 #[test]
 fn a_hung_application_costs_the_others_nothing_beyond_the_deadline() {
     let mut world = World::new(Config::default());
-    let (hung, live) = (world.connect(), world.connect());
-    let round = world.start();
+    let (hung, live) = (world.connect_as("hung"), world.connect_as("live"));
+    let scrape = world.start();
     world.answer(live, "live 1\n");
     world.work();
-    assert_eq!(world.take(round), (vec![], None));
+    assert_eq!(world.take(scrape), (vec![], None));
     world.advance(Duration::from_secs(10));
-    let (texts, summary) = world.take(round);
-    assert_eq!(texts, ["live 1\n"]);
-    assert_eq!(summary, Some(Summary { apps: 2, served: 1 }));
-    assert_eq!(world.failures(), [(hung, ScrapeFailure::TimedOut)]);
+    let (outcomes, over) = world.take(scrape);
+    assert_eq!(outcomes, [failed("hung", "timeout"), served("live", "live 1\n")]);
+    assert_eq!(over, Some(summary(2, 1, 0)));
+    assert_eq!(world.failures(), [ScrapeFailure::TimedOut]);
     assert_eq!(world.peer(hung).cancelled.len(), 1, "it is told not to bother");
-}
-
-#[test]
-fn an_answer_that_comes_too_late_is_dropped() {
-    let mut world = World::new(Config::default());
-    let app = world.connect();
-    let round = world.start();
-    let stream_id = world.peer(app).asked[0];
-    world.collector.handle_timeout(world.now + Duration::from_secs(10));
-    // It answers before it hears of the cancellation.
-    world.peer(app).app.respond(stream_id, sealed("late 1\n")).unwrap();
-    world.run();
-    world.work();
-    assert_eq!(world.take(round).0, Vec::<String>::new());
-    assert_eq!(world.collector.pending_bytes(), 0);
 }
 
 #[test]
 fn an_answer_still_unopened_at_the_deadline_is_not_worked_on() {
     let mut world = World::new(Config::default());
-    let app = world.connect();
-    let round = world.start();
+    let app = world.connect_as("a");
+    let scrape = world.start();
     world.answer(app, "a 1\n");
     world.advance(Duration::from_secs(10));
     assert!(world.collector.poll_job().is_none());
-    assert_eq!(world.failures(), [(app, ScrapeFailure::Overloaded)]);
-    assert_eq!(world.take(round).1, Some(Summary { apps: 1, served: 0 }));
-    assert_eq!(world.collector.pending_bytes(), 0);
+    assert_eq!(world.take(scrape), (vec![failed("a", "overloaded")], Some(summary(1, 0, 0))));
+    assert_eq!((world.collector.pending_bytes(), world.collector.requests()), (0, 0));
 }
 
 #[test]
 fn rubbish_and_errors_cost_only_their_sender() {
     let mut world = World::new(Config::default());
-    let (rubbish, failing, empty, live) =
-        (world.connect(), world.connect(), world.connect(), world.connect());
-    let round = world.start();
+    let rubbish = world.connect_as("rubbish");
+    let failing = world.connect_as("failing");
+    let (empty, live) = (world.connect_as("empty"), world.connect_as("live"));
+    let scrape = world.start();
     world.answer(rubbish, "this is { not metrics\n");
     let stream_id = world.peer(failing).asked.pop_front().unwrap();
     world.peer(failing).app.reject(stream_id, ErrorCode::APPLICATION_ERROR, "boom").unwrap();
@@ -267,162 +340,129 @@ fn rubbish_and_errors_cost_only_their_sender() {
     world.peer(empty).app.complete(stream_id).unwrap();
     world.answer(live, "live 1\n");
     world.work();
-    let (texts, summary) = world.take(round);
-    assert_eq!(texts, ["live 1\n"]);
-    assert_eq!(summary, Some(Summary { apps: 4, served: 1 }));
-    let mut failures = world.failures();
-    failures.sort_by_key(|(app, _)| *app);
-    assert!(
-        matches!(&failures[0], (app, ScrapeFailure::Job(JobError::Exposition(_))) if *app == rubbish)
-    );
-    assert!(matches!(&failures[1], (app, ScrapeFailure::Refused(_)) if *app == failing));
-    assert_eq!(failures[2], (empty, ScrapeFailure::Empty));
+    let (outcomes, over) = world.take(scrape);
+    let expected = [
+        failed("rubbish", "exposition"),
+        failed("failing", "refused"),
+        failed("empty", "empty"),
+        served("live", "live 1\n"),
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!(over, Some(summary(4, 1, 0)));
+    assert_eq!(world.failures().len(), 3);
 }
 
 #[test]
-fn a_push_is_acknowledged_once_it_is_stored_and_served_to_the_next_scrape_alone() {
+fn a_scrape_of_some_tells_of_each_that_it_names() {
     let mut world = World::new(Config::default());
-    let app = world.connect();
-    let stream_id = world.push(app, "last 9\n");
-    assert_eq!(world.peer(app).outcomes, [], "not opened yet, so not stored");
+    let (gone, live) = (world.connect_as("gone"), world.connect_as("live"));
+    let other = world.connect_as("other");
+    world.collector.accept(world.now, peer()).unwrap();
+    let ids: Vec<AppId> = world.collector.apps().map(|app| app.id).collect();
+    world.cut(gone);
+    let unknown = AppId(99);
+    let targets = Targets::Some(vec![unknown, ids[3], ids[1], ids[0], ids[1]]);
+    let scrape = world.start_for(targets);
+    assert_eq!(world.peer(other).asked.len(), 0);
+    world.answer(live, "live 1\n");
     world.work();
-    let acknowledged = Event::Response { stream_id, payload: Some(Payload::default()) };
-    assert_eq!(world.peer(app).outcomes, [acknowledged]);
-    world.cut(app);
-    assert_eq!(world.collector.held_pushes(), 1);
-
-    let round = world.start();
-    world.work();
-    assert_eq!(world.take(round).0, ["last 9\n"]);
-    world.collector.end_round(round, true);
-    let round = world.start();
-    assert_eq!(world.take(round), (vec![], Some(Summary::default())));
+    let (outcomes, over) = world.take(scrape);
+    let expected = [
+        failed("gone", "gone"),
+        served("live", "live 1\n"),
+        failed("connection-4", "connecting"),
+        failed("", "unknown"),
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!(over, Some(summary(4, 1, 0)));
 }
 
 #[test]
-fn a_push_that_did_not_reach_the_scraper_is_served_again() {
-    let mut world = World::new(Config::default());
-    let app = world.connect();
-    world.push(app, "last 9\n");
-    world.work();
-    world.cut(app);
-    for delivered in [false, true] {
-        let round = world.start();
-        world.work();
-        assert_eq!(world.take(round).0, ["last 9\n"]);
-        world.collector.end_round(round, delivered);
-    }
-    assert_eq!(world.collector.held_pushes(), 0);
-}
-
-#[test]
-fn a_push_stands_in_for_an_application_that_goes_while_it_is_asked() {
-    let mut world = World::new(Config::default());
-    let app = world.connect();
-    let round = world.start();
-    world.push(app, "last 9\n");
-    world.cut(app);
-    // Not opened yet: the round waits for it.
-    assert_eq!(world.take(round), (vec![], None));
-    world.work();
-    world.work();
-    assert_eq!(
-        world.take(round),
-        (vec!["last 9\n".to_owned()], Some(Summary { apps: 1, served: 1 }))
-    );
-    assert_eq!(world.failures(), []);
-}
-
-#[test]
-fn while_an_application_answers_its_push_waits() {
-    let mut world = World::new(Config::default());
-    let app = world.connect();
-    world.push(app, "last 9\n");
-    world.work();
-    let round = world.start();
-    world.answer(app, "live 1\n");
-    world.work();
-    assert_eq!(world.take(round).0, ["live 1\n"]);
-    world.collector.end_round(round, true);
-    assert_eq!(world.collector.held_pushes(), 1);
-}
-
-#[test]
-fn a_push_that_cannot_be_opened_is_refused_without_saying_at_which_step() {
-    let mut world = World::new(Config::default());
-    let app = world.connect();
-    world.push(app, "not { metrics\n");
-    world.work();
-    let [Event::RequestFailed { error, .. }] = &world.peer(app).outcomes[..] else {
-        panic!("the push is refused");
-    };
-    assert!(error.to_string().ends_with("the push is not stored: it cannot be opened or read"));
-    assert_eq!(world.collector.held_pushes(), 0);
-}
-
-#[test]
-fn pushes_have_a_time_and_a_number_to_live_by() {
-    let config = Config { max_pushes: 1, ..Config::default() };
-    let mut world = World::new(config.clone());
-    let (first, second) = (world.connect(), world.connect());
-    world.push(first, "first 1\n");
-    world.work();
-    world.push(second, "second 1\n");
-    assert!(matches!(&world.peer(second).outcomes[..], [Event::RequestFailed { .. }]));
-    world.cut(first);
-    world.advance(config.push_ttl);
-    assert_eq!(world.collector.held_pushes(), 0);
-    assert!(world.notices.contains(&Notice::PushExpired { app: first }));
-}
-
-#[test]
-fn limits_of_applications_rounds_and_bytes_hold() {
-    let config = Config { max_apps: 1, max_rounds: 1, max_pending_bytes: 16, ..Config::default() };
+fn limits_of_connections_scrapes_and_bytes_hold() {
+    let config =
+        Config { max_connections: 1, max_scrapes: 1, max_pending_bytes: 16, ..Config::default() };
     let mut world = World::new(config);
-    let app = world.connect();
-    assert_eq!(world.collector.add_app(), Err(TooManyApps { limit: 1 }));
-    let round = world.start();
-    let again = world.collector.start_round(world.now, world.now, Form::Snappy);
-    assert_eq!(again, Err(TooManyRounds { limit: 1 }));
+    let app = world.connect_as("a");
+    assert_eq!(world.collector.accept(world.now, peer()), Err(TooManyApps { limit: 1 }));
+    let scrape = world.start();
+    let again = world.collector.start_scrape(world.now, world.now, Targets::All);
+    assert_eq!(again, Err(TooManyScrapes { limit: 1 }));
     world.answer(app, "a_metric_with_a_long_name 1\n");
-    assert_eq!(world.failures(), [(app, ScrapeFailure::Overloaded)]);
-    world.collector.end_round(round, false);
+    assert_eq!(world.failures(), [ScrapeFailure::Overloaded]);
+    world.collector.end_scrape(scrape, false);
 }
 
 #[test]
 fn a_session_dropped_without_a_word_fails_its_scrapes() {
     let mut world = World::new(Config::default());
-    let app = world.connect();
-    let round = world.start();
-    world.collector.remove_app(world.now, app);
+    let app = world.connect_as("a");
+    let scrape = world.start();
+    world.collector.remove(world.now, app);
     world.run();
-    assert_eq!(world.take(round).1, Some(Summary { apps: 1, served: 0 }));
-    assert_eq!(world.failures(), [(app, ScrapeFailure::Closed)]);
-    world.collector.remove_app(world.now, app);
-    assert_eq!(world.collector.connections(), 0);
+    assert_eq!(world.take(scrape), (vec![failed("a", "closed")], Some(summary(1, 0, 0))));
+    world.collector.remove(world.now, app);
+    assert_eq!((world.collector.connections(), world.collector.entries()), (0, 1));
 }
 
 #[test]
 fn a_lost_worker_fails_one_application() {
     let mut world = World::new(Config::default());
-    let app = world.connect();
-    let round = world.start();
+    let app = world.connect_as("a");
+    let scrape = world.start();
     world.answer(app, "a 1\n");
     let lost = world.collector.poll_job().unwrap().ticket().lost();
     world.collector.handle_job(world.now, lost);
     world.run();
-    assert_eq!(world.failures(), [(app, ScrapeFailure::Job(JobError::Worker))]);
-    assert_eq!(world.take(round).1, Some(Summary { apps: 1, served: 0 }));
+    assert_eq!(world.take(scrape), (vec![failed("a", "worker")], Some(summary(1, 0, 0))));
     assert_eq!(world.collector.pending_bytes(), 0);
 }
 
 #[test]
-fn a_scraper_that_goes_has_the_applications_told() {
+fn a_failure_is_told_once_until_its_reason_changes_and_counted_each_time() {
     let mut world = World::new(Config::default());
-    let app = world.connect();
-    let round = world.start();
-    world.collector.end_round(round, false);
-    world.run();
-    assert_eq!(world.peer(app).cancelled.len(), 1);
-    assert_eq!(world.collector.poll_timeout(), None);
+    let app = world.connect_as("a");
+    for answer in [None, None, Some("no { metrics\n"), None, Some("a 1\n"), Some("a 2\n")] {
+        let scrape = world.start();
+        if let Some(text) = answer {
+            world.answer(app, text);
+            world.work();
+        }
+        world.advance(Duration::from_secs(10));
+        world.collector.end_scrape(scrape, true);
+        world.run();
+    }
+    let told = world.notices.iter().filter_map(|notice| match notice {
+        Notice::ScrapeFailing { failure, .. } => Some(failure.reason()),
+        Notice::Recovered { .. } => Some("recovered"),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["timeout", "exposition", "timeout", "recovered"]);
+    let is_scraped = |notice: &&Notice| matches!(notice, Notice::Scraped { .. });
+    assert_eq!(world.notices.iter().filter(is_scraped).count(), 6);
+    let last = world.app(app).last_scrape.clone().unwrap();
+    assert_eq!((last.bytes, last.samples, last.error), (4, 1, None));
+}
+
+#[test]
+fn every_reason_is_in_the_list() {
+    let mut sorted = ScrapeFailure::REASONS;
+    sorted.sort_unstable();
+    assert_eq!(sorted, ScrapeFailure::REASONS);
+    let failures = [
+        ScrapeFailure::Closed,
+        ScrapeFailure::Connecting,
+        ScrapeFailure::Empty,
+        ScrapeFailure::Gone,
+        ScrapeFailure::Job(JobError::Worker),
+        ScrapeFailure::Job(JobError::Open(envelope::OpenError::NoMetadata)),
+        ScrapeFailure::Job(JobError::Open(envelope::OpenError::TooLong { len: 2, limit: 1 })),
+        ScrapeFailure::NotAsked(String::new()),
+        ScrapeFailure::Overloaded,
+        ScrapeFailure::Refused(connection::StreamFailure::Closed),
+        ScrapeFailure::TimedOut,
+        ScrapeFailure::Unknown,
+    ];
+    for failure in failures {
+        assert!(ScrapeFailure::REASONS.contains(&failure.reason()), "{failure}");
+    }
 }

@@ -67,7 +67,7 @@ pub fn encrypt(key: &SecretKey, plain: &[u8]) -> Bytes {
     sealed.unwrap_or_default().into()
 }
 
-/// Decrypts what [`encrypt`] made, in place if nobody else holds the buffer.
+/// Decrypts what [`encrypt`] made: in place if nobody else holds the buffer that `sealed` is part of, else in a copy.
 pub fn decrypt(key: &SecretKey, sealed: Bytes) -> Result<Bytes, OpenError> {
     let len = sealed.len();
     let mut buffer = BytesMut::from(sealed);

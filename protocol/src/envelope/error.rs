@@ -1,5 +1,3 @@
-use std::str::Utf8Error;
-
 /// Bytes that are not a key to seal under or to open with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -100,7 +98,4 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The text is not UTF-8.
-    #[error("the text is not UTF-8: {0}")]
-    NotUtf8(#[from] Utf8Error),
 }

@@ -38,7 +38,7 @@
 //!
 //! * **No integrity.** ECB encrypts each 16 bytes on their own and nothing authenticates the whole: whoever can change the bytes
 //!   on the way can swap, repeat or drop blocks, and equal blocks are seen to be equal. Much of such damage is caught by the
-//!   padding, Snappy and UTF-8, but by chance, not by design. Who needs integrity puts TLS underneath.
+//!   padding and Snappy, but by chance, not by design. Who needs integrity puts TLS underneath.
 //! * **No authentication.** The key is accepted from whoever answers at the proxy's address, and anybody can seal for it.
 //! * **Which step failed is for our own log only.** Telling a peer whether padding was right is an oracle that decrypts for it
 //!   (Manger 2001 on OAEP, Vaudenay 2002 on CBC). All [`OpenError`]s must look alike to the peer.
@@ -63,7 +63,7 @@
 //! let answer = envelope::seal(&key, b"up 1\n", AesKeySize::Aes128, [2; 32])?;
 //!
 //! // The proxy opens them.
-//! let opened = envelope::open(&keys, &answer, &OpenLimits::default(), [3; 32])?;
+//! let opened = envelope::open(&keys, answer, &OpenLimits::default(), [3; 32])?;
 //! assert_eq!(opened.text, "up 1\n");
 //! # Ok(())
 //! # }

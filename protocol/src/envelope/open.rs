@@ -27,41 +27,45 @@ impl Default for OpenLimits {
     }
 }
 
-/// Metrics, opened.
+/// Metrics, opened. Whether the text is one that can be served, [`exposition::read`](crate::exposition::read) finds out; it
+/// may not even be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
-    /// The text; valid UTF-8.
+    /// The text.
     pub text: Bytes,
+    /// The raw Snappy block that the text was in. `None` in plaintext mode, which does not compress.
+    pub block: Option<Bytes>,
 }
 
-/// Opens what an application sealed: unwrap, decrypt, expand, check that it is text. Nothing is allocated that the limits do
-/// not allow.
+/// Opens what an application sealed: unwraps, decrypts, expands. Nothing is allocated that the limits do not allow, and the
+/// payload is decrypted in place if nobody else holds its buffer.
 pub fn open(
     keys: &dyn KeyUnwrap,
-    payload: &Payload,
+    payload: Payload,
     limits: &OpenLimits,
     seed: [u8; 32],
 ) -> Result<Opened, OpenError> {
-    let metadata = payload.metadata.as_ref().ok_or(OpenError::NoMetadata)?;
-    let text = if metadata == PLAINTEXT {
-        plaintext(payload, limits)?
-    } else {
-        let key = keys.unwrap_key(metadata, seed)?;
-        let block = aes::decrypt(&key, payload.data.clone())?;
-        snappy::expand(&block, limits.max_text_len)?
-    };
-    std::str::from_utf8(&text)?;
-    Ok(Opened { text })
+    let Payload { metadata, data } = payload;
+    let metadata = metadata.ok_or(OpenError::NoMetadata)?;
+    if metadata == PLAINTEXT {
+        return plaintext(data, limits);
+    }
+    let key = keys.unwrap_key(&metadata, seed)?;
+    // Mostly a slice of the same buffer as the data.
+    drop(metadata);
+    let block = aes::decrypt(&key, data)?;
+    let text = snappy::expand(&block, limits.max_text_len)?;
+    Ok(Opened { text, block: Some(block) })
 }
 
-fn plaintext(payload: &Payload, limits: &OpenLimits) -> Result<Bytes, OpenError> {
+fn plaintext(text: Bytes, limits: &OpenLimits) -> Result<Opened, OpenError> {
     if !limits.allow_plaintext {
         return Err(OpenError::PlaintextRefused);
     }
-    let (len, limit) = (payload.data.len(), limits.max_text_len);
+    let (len, limit) = (text.len(), limits.max_text_len);
     if len > limit {
         return Err(OpenError::TooLong { len: len as u64, limit });
     }
-    Ok(payload.data.clone())
+    Ok(Opened { text, block: None })
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::Payload;
 use ::rsa::pkcs8::EncodePublicKey;
 use ::rsa::{BigUint, Oaep, RsaPublicKey};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_testkit::vectors;
 use proptest::prelude::*;
 use rand_chacha::rand_core::SeedableRng;
@@ -44,7 +44,7 @@ fn scrape(name: &str) -> Bytes {
 }
 
 fn open_for_2048(payload: &Payload) -> Result<Opened, OpenError> {
-    open(&*RSA_2048, payload, &OpenLimits::default(), [9; 32])
+    open(&*RSA_2048, payload.clone(), &OpenLimits::default(), [9; 32])
 }
 
 /// A payload whose AES key is wrapped rightly, around any Snappy block.
@@ -78,7 +78,7 @@ fn the_frame_of_a_jdk_opens_whole() {
     let crate::rsocket::frame::Body::Payload { payload, .. } = frame.body else {
         panic!("{frame:?}")
     };
-    let opened = open(&pair(&scrape("PKCS8")), &payload, &OpenLimits::default(), [4; 32]).unwrap();
+    let opened = open(&pair(&scrape("PKCS8")), payload, &OpenLimits::default(), [4; 32]).unwrap();
     assert_eq!(opened.text, scrape("PLAIN_UTF8"));
 }
 
@@ -162,10 +162,10 @@ fn plaintext_is_sealed_as_it_is_and_opened_only_where_allowed() {
     assert_eq!(open_for_2048(&sealed), Err(OpenError::PlaintextRefused));
 
     let limits = OpenLimits { allow_plaintext: true, max_text_len: TEXT.len() };
-    assert_eq!(open(&*RSA_2048, &sealed, &limits, [0; 32]).unwrap().text, TEXT);
+    assert_eq!(open(&*RSA_2048, sealed.clone(), &limits, [0; 32]).unwrap().text, TEXT);
     let limits = OpenLimits { max_text_len: TEXT.len() - 1, ..limits };
     let error = OpenError::TooLong { len: TEXT.len() as u64, limit: TEXT.len() - 1 };
-    assert_eq!(open(&*RSA_2048, &sealed, &limits, [0; 32]), Err(error));
+    assert_eq!(open(&*RSA_2048, sealed.clone(), &limits, [0; 32]), Err(error));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn padding_of_every_length_is_right_and_any_other_is_refused() {
 fn a_block_is_believed_only_within_the_limit_and_its_own_size() {
     let opened = |block: &[u8], max_text_len| {
         let limits = OpenLimits { max_text_len, allow_plaintext: false };
-        open(&*RSA_2048, &around_block(block), &limits, [0; 32]).unwrap_err()
+        open(&*RSA_2048, around_block(block), &limits, [0; 32]).unwrap_err()
     };
     let four_gib = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00, b'x'];
     let error = OpenError::TooLong { len: 0xffff_ffff, limit: 64 << 20 };
@@ -296,13 +296,25 @@ fn what_is_no_snappy_block_fails_in_expanding() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_placed() {
+fn text_that_is_not_utf8_is_opened_all_the_same() {
     let sealed = seal(&peer(&RSA_2048), b"abc\xffdef", AesKeySize::Aes128, [1; 32]).unwrap();
-    let error = open_for_2048(&sealed).unwrap_err();
-    assert!(matches!(error, OpenError::NotUtf8(error) if error.valid_up_to() == 3), "{error}");
-    let limits = OpenLimits { allow_plaintext: true, ..OpenLimits::default() };
-    let error = open(&*RSA_2048, &Payload::new("plaintext", &b"\xc3"[..]), &limits, [0; 32]);
-    assert!(matches!(error, Err(OpenError::NotUtf8(error)) if error.valid_up_to() == 0));
+    assert_eq!(open_for_2048(&sealed).unwrap().text, &b"abc\xffdef"[..]);
+}
+
+#[test]
+fn a_payload_that_nobody_else_holds_is_decrypted_in_place() {
+    let sealed = seal(&peer(&RSA_2048), TEXT.as_bytes(), AesKeySize::Aes128, [1; 32]).unwrap();
+    let metadata = sealed.metadata.unwrap();
+    let mut frame = BytesMut::new();
+    frame.extend_from_slice(&metadata);
+    frame.extend_from_slice(&sealed.data);
+    let mut frame = frame.freeze();
+    let metadata = frame.split_to(metadata.len());
+    let at = frame.as_ptr();
+    let payload = Payload { metadata: Some(metadata), data: frame };
+    let opened = open(&*RSA_2048, payload, &OpenLimits::default(), [9; 32]).unwrap();
+    let block = opened.block.unwrap();
+    assert_eq!((block.as_ptr(), expand(&block, 1 << 20).unwrap()), (at, opened.text));
 }
 
 /// A well-formed public key whose modulus has this many bits.

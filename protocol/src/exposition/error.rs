@@ -1,10 +1,11 @@
 use memchr::memchr_iter;
+use std::fmt;
 
-/// The first line of a text that cannot be joined with others.
+/// The first fault of a text.
 ///
-/// Says where and what, but never quotes the text, so that it can be logged.
+/// Names the place and the single byte or character there, but never quotes more of the text, so that it can be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, byte {column}: {kind}")]
+#[error("line {line}, byte {column}: {kind}{found}")]
 #[non_exhaustive]
 pub struct ExpositionError {
     /// The line, counted from 1.
@@ -13,16 +14,84 @@ pub struct ExpositionError {
     pub column: usize,
     /// What is wrong there.
     pub kind: ExpositionErrorKind,
+    /// What stands there.
+    pub found: Found,
 }
 
 impl ExpositionError {
-    pub(super) fn at(text: &[u8], position: usize, kind: ExpositionErrorKind) -> Self {
+    pub(super) fn at(text: &[u8], fault: Fault) -> Self {
+        let Fault { mut position, mut kind } = fault;
+        let after = text.get(position..).unwrap_or_default();
+        let line_end = memchr::memchr(b'\n', after).unwrap_or(after.len());
+        let rest = after.get(..line_end).unwrap_or_default();
+        if kind.may_be_a_carriage_return() && rest.ends_with(b"\r") {
+            position += line_end - 1;
+            kind = ExpositionErrorKind::CarriageReturn;
+        }
         let before = text.get(..position).unwrap_or(text);
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        let found = match kind {
+            kind if kind.is_of_the_whole_line() => Found::Nothing,
+            _ => Found::at(text.get(position..).unwrap_or_default()),
+        };
         Self {
             line: memchr_iter(b'\n', before).count() + 1,
             column: before.len() - line_start + 1,
             kind,
+            found,
+        }
+    }
+}
+
+/// A fault at a position of the text, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) position: usize,
+    pub(super) kind: ExpositionErrorKind,
+}
+
+/// What stands where a text is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Found {
+    /// A byte that is part of no character.
+    Byte(u8),
+    /// A character.
+    Char(char),
+    /// The end of the line or of the text.
+    End,
+    /// Nothing that would explain the fault, which is of the line or the text as a whole.
+    Nothing,
+}
+
+impl Found {
+    fn at(text: &[u8]) -> Self {
+        let Some(&first) = text.first() else { return Self::End };
+        if first == b'\n' {
+            return Self::End;
+        }
+        let width = text.len().min(4);
+        let chunk = text.get(..width).unwrap_or_default();
+        let valid = chunk.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        valid.chars().next().map_or(Self::Byte(first), Self::Char)
+    }
+}
+
+/// Written behind the fault: `, there is 'x'`.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Byte(byte) => write!(f, ", there is the byte 0x{byte:02x}"),
+            Self::Char(' ') => f.write_str(", there is a blank"),
+            Self::Char('\t') => f.write_str(", there is a tab"),
+            Self::Char('\r') => f.write_str(", there is a carriage return"),
+            Self::Char('\u{feff}') => f.write_str(", there is a byte order mark"),
+            Self::Char(char) if char.is_control() || char.is_whitespace() => {
+                write!(f, ", there is the character U+{:04X}", u32::from(*char))
+            }
+            Self::Char(char) => write!(f, ", there is {char:?}"),
+            Self::End => f.write_str(", there the line ends"),
+            Self::Nothing => Ok(()),
         }
     }
 }
@@ -31,9 +100,9 @@ impl ExpositionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExpositionErrorKind {
-    /// An escape other than `\\`, `\"` and `\n` in quotes.
-    #[error("an escape other than \\\\, \\\" and \\n")]
-    Escape,
+    /// A line ends in a carriage return. The text formats know the line feed alone.
+    #[error("a carriage return ends the line, where a line feed alone may")]
+    CarriageReturn,
     /// An exemplar, or a comment, after the value. Exemplars are OpenMetrics.
     #[error("an exemplar or a comment after the value, which the text format 0.0.4 does not have")]
     Exemplar,
@@ -50,7 +119,7 @@ pub enum ExpositionErrorKind {
     #[error("a label that the series has already")]
     LabelTwice,
     /// A line is too long.
-    #[error("the line has {len} bytes, more than {limit}")]
+    #[error("the line has {len} bytes, more than the limit of {limit}")]
     LineTooLong {
         /// Its bytes.
         len: usize,
@@ -60,13 +129,16 @@ pub enum ExpositionErrorKind {
     /// A metric's name is empty or holds a character that it may not.
     #[error("not a metric name")]
     MetricName,
-    /// A series without a metric's name.
+    /// A sample without a metric's name.
     #[error("the series has no metric name")]
     MetricNameMissing,
-    /// A series with two metrics' names, one before and one inside the braces, or two inside.
+    /// A metric's name that is the proxy's own.
+    #[error("metric names that begin with prometheus_proxy_ are the proxy's own")]
+    MetricNameReserved,
+    /// A sample with two metrics' names, one before and one inside the braces, or two inside.
     #[error("the series has a metric name already")]
     MetricNameTwice,
-    /// The text is not UTF-8.
+    /// Not UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
     /// A NUL byte, which Prometheus can take for the end of the text.
@@ -75,17 +147,31 @@ pub enum ExpositionErrorKind {
     /// A `TYPE` that only OpenMetrics has.
     #[error("the type {0} of OpenMetrics, which the text format 0.0.4 does not have")]
     OpenMetricsType(&'static str),
-    /// A timestamp that is not a whole number of milliseconds from 0 to 2^63 - 1.
-    #[error("not a timestamp in whole milliseconds")]
+    /// The text is too long.
+    #[error("the text has {len} bytes, more than the limit of {limit}")]
+    TextTooLong {
+        /// Its bytes.
+        len: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A timestamp that is not a whole number of milliseconds from 0 to 2^63 - 1, or in OpenMetrics, not a number of seconds.
+    #[error("not a timestamp")]
     Timestamp,
+    /// The text has too many families.
+    #[error("there are more families than the limit of {limit}")]
+    TooManyFamilies {
+        /// Families allowed.
+        limit: usize,
+    },
     /// A series has too many labels.
-    #[error("the series has more than {limit} labels")]
+    #[error("the series has more labels than the limit of {limit}")]
     TooManyLabels {
         /// Labels allowed.
         limit: usize,
     },
     /// The text has too many series.
-    #[error("there are more than {limit} series")]
+    #[error("there are more series than the limit of {limit}")]
     TooManySeries {
         /// Series allowed.
         limit: usize,
@@ -93,11 +179,14 @@ pub enum ExpositionErrorKind {
     /// Something after the timestamp, or after what should be one.
     #[error("something after the timestamp")]
     Trailing,
-    /// A `TYPE` that is none, or is not right after one blank, or not at the end of the line.
+    /// An unknown `TYPE`, or one that is not right behind a single blank or not at the end of the line.
     #[error("not a metric type")]
     Type,
-    /// Quotes without an end in the same line.
-    #[error("quotes that do not end in this line")]
+    /// A `UNIT` that is not the end of its metric's name.
+    #[error("the unit is not the end of the metric name")]
+    Unit,
+    /// Quotes that are not closed.
+    #[error("quotes that are not closed")]
     Unterminated,
     /// A value that is not a number.
     #[error("not a number")]
@@ -105,4 +194,44 @@ pub enum ExpositionErrorKind {
     /// A value beyond what a double-precision number can hold.
     #[error("a number too large for double precision")]
     ValueRange,
+}
+
+impl ExpositionErrorKind {
+    /// Whether a carriage return at the end of the line would explain it better.
+    fn may_be_a_carriage_return(self) -> bool {
+        matches!(
+            self,
+            Self::MetricName | Self::Timestamp | Self::Trailing | Self::Type | Self::Value
+        )
+    }
+
+    /// Whether the byte at the fault's place says nothing about it.
+    fn is_of_the_whole_line(self) -> bool {
+        matches!(
+            self,
+            Self::CarriageReturn
+                | Self::LabelNameReserved
+                | Self::LabelTwice
+                | Self::LineTooLong { .. }
+                | Self::MetricNameMissing
+                | Self::MetricNameReserved
+                | Self::MetricNameTwice
+                | Self::Nul
+                | Self::OpenMetricsType(_)
+                | Self::TextTooLong { .. }
+                | Self::TooManyFamilies { .. }
+                | Self::TooManyLabels { .. }
+                | Self::TooManySeries { .. }
+                | Self::Unterminated
+                | Self::ValueRange
+        )
+    }
+
+    /// Whether it is about the text as a whole, so that leaving out a family does not help.
+    pub(super) fn is_of_the_text(self) -> bool {
+        matches!(
+            self,
+            Self::TextTooLong { .. } | Self::TooManyFamilies { .. } | Self::TooManySeries { .. }
+        )
+    }
 }

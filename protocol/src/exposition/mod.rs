@@ -1,148 +1,157 @@
-//! One application's metrics text, checked on its own before it is joined with others.
+//! Reads one application's metrics text, and renders it for a scraper.
 //!
-//! Prometheus takes back a whole scrape at the first line that it cannot read. A proxy that joins many applications' texts
-//! therefore has to find such lines itself, and leave out the one application. [`check`] reads a text in the Prometheus text format,
-//! version 0.0.4, once, and tells what is wrong and in which line, or hands it back fit to be joined.
+//! Prometheus drops a whole scrape at the first line that it cannot read. A proxy that joins the texts of many applications
+//! therefore has to find such lines itself. [`read`] reads a text once, without copying it, and returns the [`Facts`]: its format,
+//! its number of samples, a fingerprint of every series, and whether the text can be served as it came. [`render`] writes it in the format
+//! and with the names that a scraper accepts; [`group`] merges several texts family by family. All of them use one reader, so
+//! that they make the same decisions.
 //!
-//! # What is refused
+//! # Accepted input
 //!
-//! * What Prometheus 3 refuses: bad names, label sets and values, a number that does not fit, a negative or fractional timestamp, anything
-//!   after the timestamp, a `TYPE` other than `counter`, `gauge`, `histogram`, `summary` or `untyped` (or with more than
-//!   one blank before it, or anything after it), a label twice in a series, an empty name, bytes that are not UTF-8.
-//! * OpenMetrics where it differs: exemplars, its `TYPE`s, timestamps with fractions. The formats cannot be mixed in one answer.
-//! * NUL, anywhere. Prometheus takes it for the end of the text in some places, and loses all that follows *silently*.
-//! * In series, what Prometheus lets pass but the strict parser of other scrapers (promtool, Pushgateway, Telegraf) does not: labels that
-//!   are not separated by commas, raw line breaks and unknown escapes in quotes, a label called `__name__`. And values glued to the name, as
-//!   in `requests-1 5`, which both read as `requests` = -1 at the time 5.
-//! * More than the [`Limits`].
+//! * The Prometheus text format, version 0.0.4, as Prometheus itself reads it. Where strict parsers (promtool, Pushgateway, Telegraf)
+//!   would refuse a line that Prometheus reads, it is rewritten: stray backslashes and raw line feeds in label values are escaped,
+//!   missing commas between labels are inserted, blanks before a name are removed, and `HELP` lines whose name is cut short by a character
+//!   that no name may have are dropped, as are comments that are not UTF-8.
+//! * OpenMetrics 1.0, recognised by its final `# EOF` line. A text with such a line that is not OpenMetrics is read as 0.0.4.
 //!
-//! # What is accepted
+//! What Prometheus refuses is refused, as [`OnBadLine`] says. NUL bytes are refused everywhere, since Prometheus takes some of them for the
+//! end of the text and silently loses what follows. Metric names that begin with `prometheus_proxy_` belong to the proxy.
 //!
-//! Blank lines, leading and trailing blanks, commas after the last label, `HELP` and `TYPE` lines repeated or after their series, comments
-//! of any kind (`# UNIT`), no line break at the end, and names in quotes, `{"my.metric", region="eu"} 1`, which Prometheus reads since
-//! version 3 ([`Checked::quoted_series`] tells how many, for who is scraped by an older one). A `HELP` text may hold unknown escapes.
+//! # Fingerprints
 //!
-//! Not looked at: whether series are unique, whether a histogram is one, whether lines of a family are together.
-//!
-//! # What is changed
-//!
-//! `# EOF` lines are cut out, as after joining they would stand in the middle, and a missing line break at the end is
-//! added. The text is copied only if that cannot be done without.
+//! Two samples have the same fingerprint if and only if they are of the same series, whatever the order of their labels, up to
+//! collisions of a 64-bit hash. They are keyed by [`Source::seed`]: only fingerprints of the same seed can be compared.
 
-mod clean;
+mod convert;
+mod cursor;
 mod error;
+mod escape;
+mod facts;
 mod float;
-mod line;
+mod reader;
+mod render;
+mod series;
 #[cfg(test)]
 mod tests;
+mod time;
+mod write;
 
-pub use self::error::{ExpositionError, ExpositionErrorKind};
+pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
+pub use self::facts::{Facts, Reduced, SourceFormat, read};
+pub use self::render::render;
 
-use self::clean::Cleaner;
-use self::line::Line;
-use bytes::Bytes;
-use memchr::memchr;
+use crate::labels::Labels;
+use std::sync::Arc;
 
-/// What [`check`] accepts of one application.
+/// The decisions on every text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+pub struct Policy {
+    /// The limits of one text.
+    pub limits: Limits,
+    /// The consequence of a line that Prometheus refuses.
+    pub on_bad_line: OnBadLine,
+    /// Names of labels that identify an application, to be looked for in its text.
+    pub identity_labels: Arc<[Box<str>]>,
+    /// Refuses families whose names begin with `prometheus_proxy_`. Default: true.
+    pub reserved: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            on_bad_line: OnBadLine::default(),
+            identity_labels: Arc::default(),
+            reserved: true,
+        }
+    }
+}
+
+/// The consequence of a bad line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadLine {
+    /// The text is refused.
+    #[default]
+    DropApplication,
+    /// The family that the line belongs to is left out. A line whose family cannot be told takes the family before it along.
+    DropFamily,
+}
+
+/// The limits of one text. Prometheus has none by default, and so the defaults here are what the length of the text allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most series, counted as lines with a value. Default: 200,000.
-    pub max_series: usize,
-    /// The longest line, in bytes without its line break. Default: 64 KiB.
+    /// The longest text, in bytes.
+    pub max_text_len: usize,
+    /// The longest line, in bytes without its line feed.
     pub max_line_len: usize,
-    /// The most labels of one series. Default: 128. Finding one that is there twice takes time by the square of this.
+    /// The most labels of a series.
     pub max_labels: usize,
+    /// The most series, counted as samples.
+    pub max_series: usize,
+    /// The most families, counted as `TYPE` lines.
+    pub max_families: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_series: 200_000, max_line_len: 64 << 10, max_labels: 128 }
+        Self {
+            max_text_len: usize::MAX,
+            max_line_len: usize::MAX,
+            max_labels: usize::MAX,
+            max_series: usize::MAX,
+            max_families: usize::MAX,
+        }
     }
 }
 
-/// A text that can be joined with others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Checked {
-    /// The text: UTF-8, without `# EOF`, and unless empty, ending in a line break.
-    pub text: Bytes,
-    /// Series: lines with a value.
-    pub series: usize,
-    /// Metric families: `TYPE` lines.
-    pub families: usize,
-    /// Series whose metric's or labels' names are in quotes: only Prometheus 3 and later can read them.
-    pub quoted_series: usize,
-    /// Series with a timestamp of their own. They do not go stale when they are gone from the next scrape.
-    pub timestamped_series: usize,
+/// When the labels that an application said in its SETUP are added to its series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inject {
+    /// Where a series does not have a label of that name, or has it with an empty value.
+    #[default]
+    Missing,
+    /// Always. They replace labels of the same names.
+    Always,
+    /// Never.
+    Never,
 }
 
-/// Checks one application's text, and makes it fit to be joined.
-///
-/// # Errors
-///
-/// [`ExpositionError`] with the first line that is wrong.
-pub fn check(text: impl Into<Bytes>, limits: &Limits) -> Result<Checked, ExpositionError> {
-    check_bytes(text.into(), limits)
+/// What one application sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The text.
+    pub text: &'a [u8],
+    /// The labels that the application said in its SETUP.
+    pub identity: &'a Labels,
+    /// When these are added.
+    pub inject: Inject,
+    /// The key of the fingerprints, to be drawn at random.
+    pub seed: u64,
 }
 
-fn check_bytes(text: Bytes, limits: &Limits) -> Result<Checked, ExpositionError> {
-    if let Err(error) = std::str::from_utf8(&text) {
-        return Err(ExpositionError::at(&text, error.valid_up_to(), ExpositionErrorKind::NotUtf8));
-    }
-    let nul = memchr(0, &text).unwrap_or(text.len());
-    let mut cleaner = Cleaner::default();
-    let mut counts = Counts::default();
-    let mut rest: &[u8] = &text;
-    while !rest.is_empty() {
-        let start = text.len() - rest.len();
-        let len = memchr(b'\n', rest).unwrap_or(rest.len());
-        let (line, after) = rest.split_at(len);
-        rest = after.get(1..).unwrap_or_default();
-        if nul < start + len {
-            return Err(ExpositionError::at(&text, nul, ExpositionErrorKind::Nul));
-        }
-        match line::parse(line, limits) {
-            Ok(Line::Eof) => cleaner.cut(&text, start..text.len() - rest.len()),
-            Ok(line) => counts.add(line),
-            Err((column, kind)) => return Err(ExpositionError::at(&text, start + column, kind)),
-        }
-        if counts.series > limits.max_series {
-            let kind = ExpositionErrorKind::TooManySeries { limit: limits.max_series };
-            return Err(ExpositionError::at(&text, start, kind));
-        }
-    }
-    Ok(counts.into_checked(cleaner.finish(text)))
+/// What a scraper accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The format.
+    pub format: Format,
+    /// The names.
+    pub escaping: Escaping,
 }
 
-#[derive(Default)]
-struct Counts {
-    series: usize,
-    families: usize,
-    quoted: usize,
-    timestamped: usize,
+/// A format of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics1,
+    /// Prometheus text 0.0.4.
+    Text004,
 }
 
-impl Counts {
-    fn add(&mut self, line: Line) {
-        match line {
-            Line::Series { quoted, timestamped } => {
-                self.series += 1;
-                self.quoted += usize::from(quoted);
-                self.timestamped += usize::from(timestamped);
-            }
-            Line::Type => self.families += 1,
-            Line::Eof | Line::Other => {}
-        }
-    }
-
-    fn into_checked(self, text: Bytes) -> Checked {
-        Checked {
-            text,
-            series: self.series,
-            families: self.families,
-            quoted_series: self.quoted,
-            timestamped_series: self.timestamped,
-        }
-    }
+/// What becomes of names that the legacy character set does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escaping {
+    /// They stay, in quotes.
+    AllowUtf8,
+    /// Every character outside the legacy set becomes an underscore.
+    Underscores,
 }

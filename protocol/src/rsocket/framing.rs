@@ -18,6 +18,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod foreign;
+
+pub(crate) use foreign::is_undecided;
+pub use foreign::{Foreign, LOOKED_AT, looks_like};
+
 use crate::rsocket::frame::{EncodeError, Frame};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -72,12 +77,30 @@ pub fn split_frame(
 /// How many more bytes it takes until the frame at the front of `input` is whole, or, while its prefix is not, until
 /// that is; 0 if [`split_frame`] has something to take.
 ///
-/// Reserving this much before reading on makes a buffer grow once for a long frame. Never more than
-/// [`PREFIX_LEN`] + [`MAX_RECEIVED_FRAME`]; with a lower limit, ask [`split_frame`] first, so that what a prefix
-/// announces has been held against it.
+/// Never more than [`PREFIX_LEN`] + [`MAX_RECEIVED_FRAME`]; with a lower limit, ask [`split_frame`] first, so that what a prefix
+/// announces has been held against it. To reserve this much would let a peer claim memory by a prefix alone: see [`append`].
 pub fn missing(input: &[u8]) -> usize {
     let whole = PREFIX_LEN + announced(input).unwrap_or(0);
     whole.saturating_sub(input.len())
+}
+
+/// Appends bytes that were read to `input`, which grows as its first frame needs.
+///
+/// While a long frame comes in, its buffer doubles what has arrived, up to exactly the frame's length: a peer that announces
+/// 16 MB and sends little makes it hold little, and a frame that is whole keeps no memory beyond itself.
+pub fn append(input: &mut BytesMut, bytes: &[u8]) {
+    let have = input.len();
+    let len = have + bytes.len();
+    if len > input.capacity() {
+        let mut start = [0; PREFIX_LEN];
+        let arrived = input.iter().chain(bytes);
+        start.iter_mut().zip(arrived).for_each(|(to, from)| *to = *from);
+        let whole = PREFIX_LEN + announced(&start).unwrap_or(0);
+        let mut grown = BytesMut::with_capacity(whole.min(2 * len).max(len));
+        grown.extend_from_slice(input);
+        *input = grown;
+    }
+    input.extend_from_slice(bytes);
 }
 
 /// Appends a frame and, before it, its length.

@@ -2,8 +2,7 @@ use bytes::BytesMut;
 use std::time::Instant;
 
 /// The verbs that every connection-shaped machine of this crate shares, so that one driver serves them all:
-/// [`Connection`](crate::rsocket::Connection) itself, [`collector::Session`](crate::collector::Session) and
-/// [`agent::Agent`](crate::agent::Agent).
+/// [`Connection`](crate::rsocket::Connection) itself, and what the metrics half builds on it for either side.
 ///
 /// A driver calls the `handle_*` methods with what happened and then, in any order and at any time, the outputs.
 /// No method fails, blocks, or reads a clock; none needs another to have been called first.

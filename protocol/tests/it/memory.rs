@@ -8,7 +8,9 @@ use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Credit, Event, ResumeConfig};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup};
-use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
+use prometheus_rsocket_protocol::rsocket::framing::{
+    MAX_RECEIVED_FRAME, append, encode_prefixed, split_frame,
+};
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use prometheus_rsocket_testkit::world::{epoch, setup};
 use std::mem::size_of;
@@ -149,6 +151,40 @@ fn a_request_response_is_encoded_and_decoded_without_allocating() {
     assert_eq!(decoding.count_total, 0);
     assert_eq!(decoded.unwrap().unwrap(), frame);
     assert_eq!(whole.len(), frame.encoded_len());
+}
+
+/// What arrives is read into a buffer that is never larger than the frame, nor than twice what has arrived.
+#[test]
+fn a_long_frame_is_read_into_little_more_than_itself() {
+    const READ: usize = 64 * 1024;
+    let whole = 3 + 5_000_000;
+    let mut wire = vec![0x4c, 0x4b, 0x40];
+    wire.resize(whole, b'x');
+    let mut frame = None;
+    let reading = measure(|| {
+        let mut input = BytesMut::new();
+        wire.chunks(READ).for_each(|chunk| append(&mut input, chunk));
+        frame = split_frame(&mut input, MAX_RECEIVED_FRAME).unwrap();
+    });
+    assert_eq!(frame.as_ref().map(Bytes::len), Some(whole - 3));
+    // By doubling alone it would be 8 MiB that are kept. The slice has a counter.
+    let held = usize::try_from(reading.bytes_current).unwrap();
+    assert!(held <= whole + 100, "{held} bytes are kept");
+    let most = usize::try_from(reading.bytes_max).unwrap();
+    assert!(most <= 2 * whole, "{most} bytes at once");
+    assert!(reading.count_total <= 10, "{} allocations", reading.count_total);
+}
+
+#[test]
+fn a_frame_that_is_announced_and_does_not_come_takes_no_memory() {
+    for arrived in [3, 4, 1_000, 100_000] {
+        let mut wire = vec![0xff; 3];
+        wire.resize(arrived, b'x');
+        let mut input = BytesMut::new();
+        let reading = measure(|| wire.chunks(1_000).for_each(|chunk| append(&mut input, chunk)));
+        let held = usize::try_from(reading.bytes_current).unwrap();
+        assert!(held <= 2 * arrived, "{held} bytes are held for {arrived}");
+    }
 }
 
 /// What `Config` says of memory, as a number.

@@ -2,6 +2,7 @@ use crate::scratch::with_scratch;
 use bytes::{Buf, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_protocol::Machine;
+use prometheus_rsocket_protocol::rsocket::framing;
 use std::{
     io,
     pin::Pin,
@@ -85,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
             let (stream, input) = (Pin::new(&mut self.stream), &mut self.input);
             let read = with_scratch(len_max, |scratch| {
                 stream.poll_read(cx, scratch).map_ok(|len| {
-                    input.extend_from_slice(scratch.split_at(len).0);
+                    framing::append(input, scratch.split_at(len).0);
                     len
                 })
             });

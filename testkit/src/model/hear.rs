@@ -5,7 +5,9 @@ use super::table::{Ends, Interaction, Party};
 use super::{Model, Refusal, Signal};
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
-use prometheus_rsocket_protocol::rsocket::connection::{Credit, Event, StreamFailure, Violation};
+use prometheus_rsocket_protocol::rsocket::connection::{
+    Credit, Event, Refusal as Refused, StreamFailure, Violation,
+};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use std::time::{Duration, Instant};
 
@@ -63,9 +65,9 @@ impl Model {
         let limit = self.config.max_open_streams;
         let stays = follows || !matches!(request, Body::RequestFnf { .. });
         if !self.takes_request(now) {
-            self.refuse(id, Violation::NoLease);
+            self.refuse(id, Refused::NoLease);
         } else if stays && self.count(false) >= limit {
-            self.refuse(id, Violation::TooManyStreams { limit });
+            self.refuse(id, Refused::TooManyStreams { limit });
         } else if follows {
             self.streams.insert(id, Life::opening(request));
             self.on_fragment(id, true, false, &payload);
@@ -85,7 +87,9 @@ impl Model {
     }
 
     fn open(&mut self, stream_id: StreamId, request: Body, payload: Payload) {
-        if let Some(life) = Life::new(&request, false) {
+        if let Some(mut life) = Life::new(&request, false) {
+            // As `Config` says: beyond what is granted.
+            life.grant(Party::Requester, self.config.channel_tolerance);
             self.streams.insert(stream_id, life);
         }
         self.events.push_back(match request {
@@ -289,7 +293,7 @@ impl Model {
         if life.interaction.is_some() {
             self.events.push_back(Event::Canceled { stream_id });
         }
-        self.refuse(stream_id, violation);
+        self.rebuke(stream_id, violation);
     }
 }
 

@@ -14,8 +14,11 @@ pub(crate) use table::Signal;
 use crate::world::Who;
 use bytes::Bytes;
 use life::Life;
-use prometheus_rsocket_protocol::rsocket::connection::{Config, Event, StreamFailure, Violation};
-use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, StreamId};
+use prometheus_rsocket_protocol::Payload;
+use prometheus_rsocket_protocol::rsocket::connection::{
+    Config, Event, Refusal as Refused, StreamFailure, Violation,
+};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -211,8 +214,27 @@ impl Model {
         StreamId::new(first + 2 * self.opened)
     }
 
+    /// What will go in fragments, and is the last, is followed by a frame that says so: a fragment's flag C is not read by all.
     fn owe(&mut self, id: StreamId, body: Body) {
-        self.owed.entry(id).or_default().push_back(Frame::new(id, body));
+        let mut frame = Frame::new(id, body);
+        let is_long = frame.encoded_len() > self.longest_frame();
+        let owed = self.owed.entry(id).or_default();
+        match &mut frame.body {
+            Body::RequestChannel { complete, .. } | Body::Payload { complete, .. }
+                if is_long && *complete =>
+            {
+                *complete = false;
+                let payload = Payload::default();
+                let body = Body::Payload { follows: false, complete: true, next: false, payload };
+                owed.extend([frame, Frame::new(id, body)]);
+            }
+            _ => owed.push_back(frame),
+        }
+    }
+
+    /// The longest frame of a stream that is sent whole.
+    fn longest_frame(&self) -> usize {
+        self.config.mtu.map_or(usize::MAX, |mtu| mtu - 3)
     }
 
     /// Nothing more is sent on a stream of what waits.
@@ -239,8 +261,15 @@ impl Model {
         }
     }
 
+    /// Answers a request that breaks no rule.
+    fn refuse(&mut self, stream_id: StreamId, refusal: Refused) {
+        let data = refusal.to_string().into();
+        self.owe(stream_id, Body::Error { code: ErrorCode::REJECTED, data });
+        self.events.push_back(Event::RequestRefused { stream_id, refusal });
+    }
+
     /// Answers what the peer may not do on a stream that is not open, or not any more.
-    fn refuse(&mut self, stream_id: StreamId, violation: Violation) {
+    fn rebuke(&mut self, stream_id: StreamId, violation: Violation) {
         let data = violation.to_string().into();
         self.owe(stream_id, Body::Error { code: violation.code(), data });
         self.events.push_back(Event::StreamViolation { stream_id, violation });

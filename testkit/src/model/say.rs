@@ -105,7 +105,7 @@ impl Model {
         self.sent.push(bytes.clone());
         self.at += 1;
         let is_error = matches!(frame.body, Body::Error { .. });
-        let limit = self.config.mtu.filter(|_| !is_error).map_or(usize::MAX, |mtu| mtu - 3);
+        let limit = if is_error { usize::MAX } else { self.longest_frame() };
         assert!(bytes.len() <= limit, "a fragment of {} bytes", bytes.len());
         let id = frame.stream_id;
         let (whole, follows) = match self.begun.remove(&id) {
@@ -169,25 +169,20 @@ fn first_fragment(mut frame: Frame) -> (Frame, bool) {
     (frame, follows)
 }
 
-/// As rsocket-java wants them: all but the first are PAYLOAD with flag N, and flag C comes with the last.
+/// As rsocket-java wants them: all but the first are PAYLOAD with flag N. Flag C comes with none.
 fn next_fragment(mut begun: Frame, next: Frame) -> (Frame, bool) {
-    let Body::Payload { follows, complete: is_last, next: true, payload: part } = next.body else {
+    let Body::Payload { follows, complete: false, next: true, payload: part } = next.body else {
         panic!("no fragment: {next:?}");
     };
-    assert!(!(follows && is_last), "flag C before the last fragment");
     let payload: &mut Payload = match &mut begun.body {
         Body::RequestChannel { complete, payload, .. }
         | Body::Payload { complete, payload, .. } => {
-            assert!(!*complete, "flag C before the last fragment");
-            *complete = is_last;
+            assert!(!*complete, "flag C on a fragment");
             payload
         }
         Body::RequestResponse { payload, .. }
         | Body::RequestFnf { payload, .. }
-        | Body::RequestStream { payload, .. } => {
-            assert!(!is_last, "flag C on what cannot complete");
-            payload
-        }
+        | Body::RequestStream { payload, .. } => payload,
         body => panic!("{body:?} in fragments"),
     };
     let is_in_order = part.metadata.is_none() || payload.data.is_empty();

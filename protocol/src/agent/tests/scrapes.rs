@@ -47,7 +47,7 @@ fn each_answer_is_sealed_under_the_key_of_its_own_request() {
         panic!("{:?}", world.seen);
     };
     assert_eq!(*stream_id, secret);
-    let opened = open(&keys, payload, &OpenLimits::default(), [4; 32]).unwrap();
+    let opened = open(&keys, payload.clone(), &OpenLimits::default(), [4; 32]).unwrap();
     assert_eq!(&opened.text[..], b"secret 1\n");
     let payload = Some(sealed("plain 1\n"));
     assert_eq!(*answered, PeerEvent::Response { stream_id: plain, payload });

@@ -1,11 +1,11 @@
 use super::*;
-use crate::rsocket::connection::{Config, Credit, Framing, Violation};
-use crate::rsocket::frame::{Body, Frame, FrameType};
+use crate::rsocket::connection::{Config, Credit, Framing};
+use crate::rsocket::frame::{Body, Frame};
 
 fn session(framing: Framing) -> (Session, Instant) {
     let World { now, mut collector, .. } = World::new(super::Config::default());
     let config = Config { framing, ..Config::default() };
-    (Session::new(collector.add_app().unwrap(), config, "the key".into(), now), now)
+    (Session::new(collector.accept(now, peer()).unwrap(), config, "the key".into(), now), now)
 }
 
 fn message(body: Body) -> Bytes {
@@ -49,29 +49,29 @@ fn a_session_is_closed_by_command_and_then_cannot_be_asked() {
     says(&mut session, now);
     let (code, message) = (ErrorCode::CONNECTION_ERROR, "enough".to_owned());
     session.handle_command(now, SessionCommand::Close { code, message });
-    let round = RoundId(0);
-    session.handle_command(now, SessionCommand::Scrape { round });
-    let Some(SessionEvent::NotAsked { round: asked, error }) = session.poll_event() else {
+    let request = RequestId(0);
+    session.handle_command(now, SessionCommand::Scrape { request });
+    let Some(SessionEvent::NotAsked { request: asked, error }) = session.poll_event() else {
         panic!("it was asked")
     };
-    assert_eq!((asked, &*error), (round, "the connection is closed"));
+    assert_eq!((asked, &*error), (request, "the connection is closed"));
     let last = says(&mut session, now).unwrap();
     assert_eq!(last, Frame::error(StreamId::CONNECTION, code, "enough"));
     assert!(session.is_closed());
 }
 
 #[test]
-fn who_breaks_a_rule_on_one_stream_is_noticed_and_served_on() {
+fn who_asks_for_what_is_not_served_breaks_no_rule_and_is_served_on() {
     let mut world = World::new(super::Config::default());
-    let app = world.connect();
-    let peer = world.peers.get_mut(&app).unwrap();
+    let id = world.connect();
+    let peer = world.peers.get_mut(&id).unwrap();
     peer.app.request_stream(Payload::default(), Credit::UNBOUNDED).unwrap();
     world.run();
-    let violation = Violation::Unsupported(FrameType::RequestStream);
-    assert_eq!(world.notices.last(), Some(&Notice::Violation { app, violation }));
-    let round = world.start();
-    assert_eq!(world.peers[&app].asked.len(), 1);
-    // Of a round that is over, nothing is to come.
-    world.collector.end_round(round, true);
-    assert!(matches!(world.collector.poll_round(round), Progress::Finished(_)));
+    let blamed = |notice: &Notice| matches!(notice, Notice::Violation { .. });
+    assert!(!world.notices.iter().any(blamed), "{:?}", world.notices);
+    let scrape = world.start();
+    assert_eq!(world.peers[&id].asked.len(), 1);
+    // Of a scrape that is over, nothing is to come.
+    world.collector.end_scrape(scrape, true);
+    assert!(matches!(world.collector.poll_scrape(scrape), Progress::Finished(_)));
 }

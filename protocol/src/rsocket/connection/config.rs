@@ -57,6 +57,10 @@ pub struct Config {
     pub resume: Option<ResumeConfig>,
     /// Whether the owner serves REQUEST_STREAM and REQUEST_CHANNEL; it does by default. If not, they are answered by ERROR REJECTED.
     pub serve_streams: bool,
+    /// How many payloads the peer may send on its channel beyond what the owner [granted](super::Connection::request_n); 1 by default.
+    /// rsocket-go and rsocket_rust send one before they were granted any, often in one segment with the request. 0 is the
+    /// specification's word.
+    pub channel_tolerance: u32,
     /// How many requests either side may have open at once; 256 by default. One of the peer's above that is answered by
     /// ERROR REJECTED, one of ours fails. Fire-and-forget leaves nothing open and does not count.
     pub max_open_streams: usize,
@@ -141,6 +145,7 @@ impl Default for Config {
             serve_extensions: false,
             resume: None,
             serve_streams: true,
+            channel_tolerance: 1,
             max_open_streams: 256,
             max_queued_output: 16 * 1024 * 1024,
             max_queued_frames: 1024,

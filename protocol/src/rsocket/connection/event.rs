@@ -4,7 +4,7 @@ use crate::rsocket::Payload;
 use crate::rsocket::frame::{
     DecodeError, EncodeError, ErrorCode, FrameType, Setup, StreamId, Version,
 };
-use crate::rsocket::framing::FrameTooLong;
+use crate::rsocket::framing::{Foreign, FrameTooLong};
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
@@ -83,7 +83,8 @@ pub enum Event {
         /// Its text, as received.
         data: Bytes,
     },
-    /// The peer opens a channel. Its credit for us is `initial_n`; it may send once we [grant](super::Connection::request_n) it some.
+    /// The peer opens a channel. Its credit for us is `initial_n`; it may send once we [grant](super::Connection::request_n) it some, and
+    /// before that as much as [`channel_tolerance`](super::Config::channel_tolerance) says.
     RequestChannel {
         /// The peer's stream.
         stream_id: StreamId,
@@ -125,6 +126,13 @@ pub enum Event {
         payload: Payload,
         /// How many payloads it takes; `None`, against the specification, for none yet.
         initial_n: Option<Credit>,
+    },
+    /// A request of the peer's that breaks no rule was turned away by ERROR REJECTED. There is nothing to do.
+    RequestRefused {
+        /// The peer's stream; it was not opened.
+        stream_id: StreamId,
+        /// Why.
+        refusal: Refusal,
     },
     /// The connection goes on over a new transport.
     Resumed,
@@ -178,6 +186,7 @@ impl Event {
             | Self::Completed { .. }
             | Self::CreditReceived { .. }
             | Self::RequestFailed { .. }
+            | Self::RequestRefused { .. }
             | Self::Response { .. }
             | Self::Resumed
             | Self::SendingCanceled { .. }
@@ -210,6 +219,8 @@ pub enum CloseReason {
         /// Bytes of an unfinished frame that had arrived.
         unfinished: usize,
     },
+    /// The peer closed the transport, or it failed, and what came from it before was not a frame but this.
+    NotRsocket(Foreign),
     /// No whole SETUP came in time.
     SetupTimeout {
         /// The limit.
@@ -229,14 +240,54 @@ pub enum CloseReason {
     Violation(Violation),
 }
 
+impl CloseReason {
+    /// Whether the peer just went, or either side said that it would: nothing failed.
+    ///
+    /// rsocket-java says so by CONNECTION_ERROR with the text `Disposed`, which counts here as it means no more.
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Eof { unfinished } => *unfinished == 0,
+            Self::Local { code, message } | Self::PeerError { code, message } => {
+                *code == ErrorCode::CONNECTION_CLOSE || is_disposed(*code, message)
+            }
+            Self::KeepAliveTimeout { .. }
+            | Self::NotRsocket(_)
+            | Self::ResumeTimeout { .. }
+            | Self::SetupTimeout { .. }
+            | Self::Violation(_) => false,
+        }
+    }
+
+    /// What the peer speaks instead of RSocket, if that is known.
+    pub fn foreign(&self) -> Option<Foreign> {
+        match self {
+            Self::NotRsocket(foreign) | Self::Violation(Violation::NotRsocket(foreign)) => {
+                Some(*foreign)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What rsocket-java sends when it is closed by its own owner.
+fn is_disposed(code: ErrorCode, message: &str) -> bool {
+    code == ErrorCode::CONNECTION_ERROR && message == "Disposed"
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local { code, message } => write!(f, "closed by us with {code}: {message}"),
+            Self::PeerError { code, message } if is_disposed(*code, message) => {
+                f.write_str("the peer closed the connection")
+            }
             Self::PeerError { code, message } => write!(f, "the peer sent {code}: {message}"),
             Self::Eof { unfinished: 0 } => f.write_str("the peer closed the connection"),
             Self::Eof { unfinished } => {
                 write!(f, "the peer closed the connection {unfinished} bytes into a frame")
+            }
+            Self::NotRsocket(foreign) => {
+                write!(f, "the peer does not speak RSocket: it sent {foreign}")
             }
             Self::SetupTimeout { after } => write!(f, "no SETUP within {after:?}"),
             Self::KeepAliveTimeout { after } => write!(f, "no keep-alive acks for {after:?}"),
@@ -256,6 +307,9 @@ pub enum Violation {
     /// A first frame over the limit, or one that cannot be read: most likely not RSocket at all.
     #[error("not an RSocket SETUP: {0}")]
     NotSetup(String),
+    /// What came first is another protocol's.
+    #[error("not RSocket, but {0}")]
+    NotRsocket(Foreign),
     /// SETUP on another stream than 0.
     #[error("SETUP on stream {0}")]
     SetupOnStream(StreamId),
@@ -291,15 +345,12 @@ pub enum Violation {
         /// The stream.
         stream_id: StreamId,
     },
-    /// A request of a kind that is not served here.
+    /// A frame on a stream of ours that is not understood here, and may not be ignored.
     #[error("{0} is not supported")]
     Unsupported(FrameType),
     /// PAYLOAD with neither a payload nor the end of its stream.
     #[error("PAYLOAD that has neither flag N nor flag C")]
     EmptyPayload,
-    /// A request beyond the lease.
-    #[error("no lease for this request")]
-    NoLease,
     /// More payloads than were asked for.
     #[error("more payloads than were requested")]
     Overrun,
@@ -312,12 +363,6 @@ pub enum Violation {
     /// More bytes in payloads that are not whole than allowed for the connection.
     #[error("too many bytes in unfinished payloads")]
     TooMuchUnfinished,
-    /// More requests at once than allowed.
-    #[error("more than {limit} streams open at once")]
-    TooManyStreams {
-        /// The limit.
-        limit: usize,
-    },
 }
 
 impl Violation {
@@ -325,6 +370,7 @@ impl Violation {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::FirstFrame
+            | Self::NotRsocket(_)
             | Self::NotSetup(_)
             | Self::SetupOnStream(_)
             | Self::UnsupportedVersion(_) => ErrorCode::INVALID_SETUP,
@@ -340,12 +386,27 @@ impl Violation {
                 _ => ErrorCode::CONNECTION_ERROR,
             },
             Self::EmptyPayload | Self::Overrun | Self::PayloadTooLong { .. } => ErrorCode::INVALID,
-            Self::NoLease
-            | Self::TooManyStreams { .. }
-            | Self::TooMuchUnfinished
-            | Self::Unsupported(_) => ErrorCode::REJECTED,
+            Self::TooMuchUnfinished | Self::Unsupported(_) => ErrorCode::REJECTED,
         }
     }
+}
+
+/// Why a request of the peer's is not served, although it breaks no rule. Its text is what the ERROR frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It came without a lease, or after that was used up or over.
+    #[error("no lease for this request")]
+    NoLease,
+    /// Requests of this kind are not served here.
+    #[error("{0} is not supported")]
+    NotServed(FrameType),
+    /// As many requests are open as are allowed at once.
+    #[error("more than {limit} streams open at once")]
+    TooManyStreams {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 /// Why a request of ours failed.

@@ -1,7 +1,7 @@
 //! What a peer's frames do to a connection; those of streams are in `interaction`.
 
 use super::assembly::Head;
-use super::event::{CloseReason, Event, Violation};
+use super::event::{CloseReason, Event, Refusal, Violation};
 use super::interaction::PayloadFlags;
 use super::keepalive::KeepAlive;
 use super::lease::Leases;
@@ -18,6 +18,7 @@ use std::time::Instant;
 impl Connection {
     pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
         self.on_heard(now);
+        (self.has_heard, self.foreign) = (true, None);
         let len = bytes.len();
         let decoded = Frame::decode(bytes);
         let counted = match &decoded {
@@ -45,13 +46,12 @@ impl Connection {
     }
 
     pub(super) fn on_too_long(&mut self, now: Instant, error: FrameTooLong) {
-        self.on_violation(
-            now,
-            match self.phase {
-                Phase::AwaitingSetup { .. } => Violation::NotSetup(error.to_string()),
-                _ => error.into(),
-            },
-        );
+        let violation = match (self.foreign, &self.phase) {
+            (Some(foreign), _) => Violation::NotRsocket(foreign),
+            (None, Phase::AwaitingSetup { .. }) => Violation::NotSetup(error.to_string()),
+            (None, _) => error.into(),
+        };
+        self.on_violation(now, violation);
     }
 
     pub(super) fn on_keepalive_timer(&mut self, now: Instant) {
@@ -212,11 +212,10 @@ impl Connection {
         if can_ignore {
             return;
         }
-        let violation = Violation::Unsupported(FrameType::Ext);
         if self.streams.get(stream_id).is_some_and(|stream| stream.side == Side::Requested) {
-            self.on_stream_violation(stream_id, violation);
+            self.on_stream_violation(stream_id, Violation::Unsupported(FrameType::Ext));
         } else {
-            self.on_unserved(stream_id, violation);
+            self.refuse(stream_id, Refusal::NotServed(FrameType::Ext));
         }
     }
 
@@ -239,7 +238,7 @@ impl Connection {
             _ if is_past => {}
             _ if self.ids.is_ours(stream_id) => self.on_violation(now, violation),
             _ if error.frame_type.is_some_and(opens_stream) => {
-                self.on_unserved(stream_id, violation);
+                self.on_bad_request(stream_id, violation);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use super::Connection;
 use super::assembly::{Assembly, Head, Limits};
 use super::credit::{Balance, Credit};
-use super::event::{Event, StreamFailure, Violation};
+use super::event::{Event, Refusal, StreamFailure, Violation};
 use super::streams::{Half, Kind, Side, Stream};
 use crate::rsocket::Payload;
 use crate::rsocket::frame::{ErrorCode, FrameType, StreamId};
@@ -36,11 +36,11 @@ impl Connection {
         let stays = follows || frame_type != FrameType::RequestFnf;
         let is_stream = matches!(frame_type, FrameType::RequestStream | FrameType::RequestChannel);
         if is_stream && !self.config.serve_streams {
-            self.on_unserved(stream_id, Violation::Unsupported(frame_type));
+            self.refuse(stream_id, Refusal::NotServed(frame_type));
         } else if !self.takes_request(now) {
-            self.on_unserved(stream_id, Violation::NoLease);
+            self.refuse(stream_id, Refusal::NoLease);
         } else if stays && self.streams.count(Side::Received) >= limit {
-            self.on_unserved(stream_id, Violation::TooManyStreams { limit });
+            self.refuse(stream_id, Refusal::TooManyStreams { limit });
         } else if follows {
             let opening = Stream::new(Side::Received, Kind::Opening, Half::Closed, Half::Closed);
             self.streams.insert(stream_id, opening);
@@ -65,8 +65,9 @@ impl Connection {
                 Event::RequestStream { stream_id, payload, initial_n },
             ),
             FrameType::RequestChannel => {
+                let tolerated = Credit::new(self.config.channel_tolerance);
                 let receiving =
-                    if complete { Half::Closed } else { Half::Open(Balance::default()) };
+                    if complete { Half::Closed } else { Half::Open(Balance::new(tolerated)) };
                 (
                     Stream::new(Side::Received, Kind::Channel, sending(initial_n), receiving),
                     Event::RequestChannel { stream_id, payload, initial_n, complete },
@@ -88,8 +89,16 @@ impl Connection {
             && self.streams.get(stream_id).is_none()
     }
 
-    /// Turns a request of the peer's away by an ERROR on its stream.
-    pub(super) fn on_unserved(&mut self, stream_id: StreamId, violation: Violation) {
+    /// Turns away what is a request as it should be, by an ERROR on its stream.
+    pub(super) fn refuse(&mut self, stream_id: StreamId, refusal: Refusal) {
+        if self.may_open(stream_id) {
+            self.push_stream_error(stream_id, ErrorCode::REJECTED, &refusal.to_string());
+            self.push_event(Event::RequestRefused { stream_id, refusal });
+        }
+    }
+
+    /// Answers what breaks the rules on a stream that is not open, or not any more, by an ERROR on it.
+    pub(super) fn on_bad_request(&mut self, stream_id: StreamId, violation: Violation) {
         if self.may_open(stream_id) {
             self.push_stream_error(stream_id, violation.code(), &violation.to_string());
             self.push_event(Event::StreamViolation { stream_id, violation });
@@ -273,6 +282,6 @@ impl Connection {
         if is_known {
             self.push_event(Event::Canceled { stream_id });
         }
-        self.on_unserved(stream_id, violation);
+        self.on_bad_request(stream_id, violation);
     }
 }

@@ -1,7 +1,7 @@
 //! The verbs that a driver uses.
 
 use super::config::Framing;
-use super::event::CloseReason;
+use super::event::{CloseReason, Violation};
 use super::resume::has_position;
 use super::{Connection, Phase};
 use crate::rsocket::Machine;
@@ -16,6 +16,9 @@ impl Machine for Connection {
             // A part of a long frame is a sign of life, too: no KEEPALIVE can come until it is through.
             self.on_heard(now);
         }
+        if !self.has_heard && self.is_receiving() {
+            self.foreign = framing::looks_like(input);
+        }
         while self.wants_input() {
             match split_frame(input, self.max_received()) {
                 Ok(Some(frame)) => {
@@ -27,6 +30,8 @@ impl Machine for Connection {
                     }
                 }
                 Ok(None) => break,
+                // What it is instead is known soon, and is the same however the input was cut.
+                Err(_) if !self.has_heard && framing::is_undecided(input) => break,
                 Err(error) => self.on_too_long(now, error),
             }
         }
@@ -42,7 +47,10 @@ impl Machine for Connection {
             Phase::Closed => {}
             Phase::Closing { ending, .. } => self.finish(ending.reason),
             _ => {
-                let eof = CloseReason::Eof { unfinished: self.unfinished };
+                let eof = match self.foreign {
+                    Some(foreign) => CloseReason::NotRsocket(foreign),
+                    None => CloseReason::Eof { unfinished: self.unfinished },
+                };
                 let reason = self.draining.take().unwrap_or(eof);
                 self.finish(reason);
             }
@@ -53,6 +61,10 @@ impl Machine for Connection {
         match &self.phase {
             Phase::Closed => {}
             Phase::AwaitingSetup { deadline } if is_due(*deadline, now) => {
+                if let Some(foreign) = self.foreign {
+                    self.on_violation(now, Violation::NotRsocket(foreign));
+                    return;
+                }
                 let reason = CloseReason::SetupTimeout { after: self.config.setup_timeout };
                 let message = reason.to_string();
                 self.begin_close(now, reason, ErrorCode::INVALID_SETUP, &message);

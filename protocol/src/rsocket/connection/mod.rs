@@ -20,11 +20,11 @@ mod tests;
 
 pub use config::{Config, Framing};
 pub use credit::Credit;
-pub use event::{CloseReason, Event, RequestError, StreamError, StreamFailure, Violation};
+pub use event::{CloseReason, Event, Refusal, RequestError, StreamError, StreamFailure, Violation};
 pub use resume::{ResumeConfig, ResumeError, ResumeRequest};
 
 use crate::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
-use crate::rsocket::framing;
+use crate::rsocket::framing::{self, Foreign};
 use bytes::Bytes;
 use keepalive::KeepAlive;
 use lease::Leases;
@@ -77,6 +77,10 @@ pub struct Connection {
     event_bytes: usize,
     /// Bytes of an unfinished frame that the last input ended with.
     unfinished: usize,
+    /// A whole frame has come.
+    has_heard: bool,
+    /// What the peer's first bytes look like, until then.
+    foreign: Option<Foreign>,
     /// The peer's CONNECTION_CLOSE: the connection ends with its last stream.
     draining: Option<CloseReason>,
 }
@@ -181,6 +185,8 @@ impl Connection {
             events: VecDeque::new(),
             event_bytes: 0,
             unfinished: 0,
+            has_heard: false,
+            foreign: None,
             draining: None,
         }
     }

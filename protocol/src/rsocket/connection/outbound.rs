@@ -43,7 +43,16 @@ impl Outbound {
         self.control.push_back(frame);
     }
 
-    pub(super) fn push_stream(&mut self, frame: Frame) {
+    /// A payload that will go in fragments, and is the last, becomes two frames.
+    pub(super) fn push_stream(&mut self, mut frame: Frame) {
+        let completion = frame.take_completion(self.fragment_len);
+        self.push_stream_frame(frame);
+        if let Some(completion) = completion {
+            self.push_stream_frame(completion);
+        }
+    }
+
+    fn push_stream_frame(&mut self, frame: Frame) {
         self.bytes += frame.encoded_len();
         self.stream_frames += 1;
         match self.streams.entry(frame.stream_id) {

@@ -14,9 +14,9 @@ mod setup;
 mod stream_requests;
 mod texts;
 
-use super::{CloseReason, Config, Connection, Credit, Event, StreamFailure, Violation};
+use super::{CloseReason, Config, Connection, Credit, Event, Refusal, StreamFailure, Violation};
 use crate::rsocket::frame::{Body, ErrorCode, Frame, FrameType, Setup, StreamId};
-use crate::rsocket::framing::{self, MAX_RECEIVED_FRAME, split_frame};
+use crate::rsocket::framing::{self, Foreign, MAX_RECEIVED_FRAME, split_frame};
 use crate::rsocket::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
 use std::time::{Duration, Instant};
@@ -270,6 +270,10 @@ fn allowed(stream_id: u32, payloads: u32) -> Event {
 
 fn violated(stream_id: u32, violation: Violation) -> Event {
     Event::StreamViolation { stream_id: id(stream_id), violation }
+}
+
+fn refused(stream_id: u32, refusal: Refusal) -> Event {
+    Event::RequestRefused { stream_id: id(stream_id), refusal }
 }
 
 fn failed(stream_id: u32, error: StreamFailure) -> Event {

@@ -7,29 +7,44 @@ impl Frame {
     /// if the frame is short enough, or of a type that cannot be fragmented.
     ///
     /// Metadata goes before data; absent and empty stay apart. As rsocket-java demands, what follows the first fragment
-    /// has flag N, and flag C moves to the last one. `max_len` is at least 61, so that something goes with each.
+    /// has flag N. None has flag C: [`take_completion`](Self::take_completion) goes first. `max_len` is at least 61, so that something
+    /// goes with each.
     pub(crate) fn split_first(&mut self, max_len: usize) -> Option<Self> {
         let len = self.encoded_len();
         if len <= max_len {
             return None;
         }
-        let (payload, follows, complete) = match &mut self.body {
-            Body::RequestResponse { follows, payload }
-            | Body::RequestFnf { follows, payload }
-            | Body::RequestStream { follows, payload, .. } => (payload, follows, None),
-            Body::RequestChannel { follows, complete, payload, .. }
-            | Body::Payload { follows, complete, payload, .. } => {
-                (payload, follows, Some(complete))
-            }
-            _ => return None,
+        let (Body::RequestResponse { follows, payload }
+        | Body::RequestFnf { follows, payload }
+        | Body::RequestStream { follows, payload, .. }
+        | Body::RequestChannel { follows, payload, .. }
+        | Body::Payload { follows, payload, .. }) = &mut self.body
+        else {
+            return None;
         };
         let room = max_len.saturating_sub(len - payload.encoded_len());
         let first = payload.split_first(room)?;
         let rest = std::mem::replace(payload, first);
         *follows = true;
-        let complete = complete.is_some_and(std::mem::take);
-        let rest = Body::Payload { follows: false, complete, next: true, payload: rest };
+        let rest = Body::Payload { follows: false, complete: false, next: true, payload: rest };
         Some(std::mem::replace(self, Self::new(self.stream_id, rest)))
+    }
+
+    /// Takes flag C off a frame that is longer than `max_len` bytes, so that it will go in fragments, and makes a frame of its own
+    /// of it, to be sent after them. Several peers look at the flags of a payload's first fragment alone, and others at
+    /// those of its last; all of them understand this.
+    pub(crate) fn take_completion(&mut self, max_len: usize) -> Option<Self> {
+        if self.encoded_len() <= max_len {
+            return None;
+        }
+        let (Body::RequestChannel { complete, .. } | Body::Payload { complete, .. }) =
+            &mut self.body
+        else {
+            return None;
+        };
+        let payload = Payload::default();
+        let body = Body::Payload { follows: false, complete: true, next: false, payload };
+        std::mem::take(complete).then(|| Self::new(self.stream_id, body))
     }
 }
 

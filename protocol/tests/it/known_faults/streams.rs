@@ -140,7 +140,7 @@ fn end_streams_in_every_way(ours: &mut Talk, theirs: &mut Talk) {
                 theirs.connection.cancel(id).unwrap();
                 theirs.connection.complete(id).unwrap();
             }
-            _ => theirs.hears([next(id.get(), ""), fragment(id.get(), "")]),
+            _ => theirs.hears([next(id.get(), ""), next(id.get(), ""), fragment(id.get(), "")]),
         }
         settle(ours, theirs);
     }

@@ -7,6 +7,11 @@ use crate::{
     Runtime,
     testing::{Runnable, Task, Virtual, duplex, run},
 };
+use bytes::BytesMut;
+use prometheus_rsocket_protocol::Payload;
+use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use proptest::prelude::*;
 use std::{
     sync::{Arc, Mutex},
@@ -293,6 +298,39 @@ fn idle_buffers_hold_no_memory_and_frames_share_none_with_what_follows() {
     assert_eq!(pipe.write(&mut cx).unwrap(), Written::All);
     pipe.release();
     assert_eq!(pipe.output.capacity(), 0);
+}
+
+/// A frame's buffer holds the frame, and while that comes no more than twice what has come.
+#[test]
+fn a_long_frame_is_read_into_a_buffer_that_grows_with_it() {
+    const LEN: usize = 5_000_000;
+    let (near, far) = duplex(LEN + 3);
+    let now = Virtual::new().now();
+    let mut machine = Connection::client(Config::default(), Setup::default(), now).unwrap();
+    let mut pipe = Pipe::new(near);
+    let mut cx = Context::from_waker(Waker::noop());
+    let payload = Payload::from_data(vec![b'x'; LEN - 6]);
+    let body = Body::Payload { follows: false, complete: true, next: true, payload };
+    machine.request_response(Payload::default()).unwrap();
+    let mut wire = BytesMut::new();
+    encode_prefixed(&Frame::new(StreamId::new(1), body), &mut wire).unwrap();
+    far.outgoing.push(&wire);
+    let mut buffers = Vec::new();
+    for read in 1.. {
+        let result = pipe.read(&mut cx, now, &mut machine, 65_536);
+        assert!(matches!(result, Poll::Ready(Ok(Input::Some))));
+        let capacity = pipe.input.capacity();
+        assert!(capacity <= (2 * read * 65_536).min(wire.len()));
+        if pipe.input.is_empty() {
+            break;
+        }
+        buffers.push(capacity);
+    }
+    buffers.dedup();
+    assert!(buffers.len() <= 8, "it grew {} times: {buffers:?}", buffers.len());
+    assert_eq!(buffers.last(), Some(&wire.len()));
+    let answer = machine.poll_event();
+    assert!(matches!(answer, Some(Event::Response { payload: Some(_), .. })), "{answer:?}");
 }
 
 #[test]

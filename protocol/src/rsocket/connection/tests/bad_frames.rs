@@ -68,8 +68,7 @@ fn what_is_not_served_is_rejected_on_its_stream() {
         talk.hears_hex([frame]);
         let text = format!("{frame_type} is not supported");
         talk.says([error(1, ErrorCode::REJECTED, &text)]);
-        let violation = Violation::Unsupported(frame_type);
-        talk.tells([Event::StreamViolation { stream_id: id(1), violation }]);
+        talk.tells([refused(1, Refusal::NotServed(frame_type))]);
         assert_eq!(talk.connection.open_streams(), 0);
         if let Some(frame) = followed {
             talk.hears_hex([frame]);

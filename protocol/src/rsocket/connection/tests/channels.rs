@@ -12,6 +12,14 @@ fn serving() -> Talk {
     talk
 }
 
+/// Such a server that tolerates nothing.
+fn strict() -> Talk {
+    let mut talk = Talk::server_with(Config { channel_tolerance: 0, ..Config::default() });
+    talk.hears([channel(1, 2, false, "a")]);
+    talk.events();
+    talk
+}
+
 /// A client with channel 1 open, credit for 2 given and none received.
 fn asking() -> Talk {
     let mut talk = Talk::client();
@@ -38,15 +46,69 @@ fn a_requester_waits_for_credit_before_its_second_payload() {
 
 #[test]
 fn a_responder_gets_no_more_than_it_asked_for() {
-    let mut talk = serving();
+    let mut talk = strict();
     talk.connection.request_n(id(1), credit(1)).unwrap();
     talk.says([request_n(1, 1)]);
     talk.hears([next(1, "b"), next(1, "c"), next(1, "late")]);
     talk.tells([got(1, "b"), canceled(1), violated(1, Violation::Overrun)]);
+    ends_by_overrun(&mut talk);
+}
+
+fn ends_by_overrun(talk: &mut Talk) {
     let text = Violation::Overrun.to_string();
     talk.says([error(1, ErrorCode::INVALID, &text)]);
     assert_eq!(talk.connection.open_streams(), 0);
     talk.is_calm();
+}
+
+/// rsocket-go and rsocket_rust send one payload before they are granted any, in the same segment as the request.
+#[test]
+fn a_payload_that_comes_with_its_channel_is_taken() {
+    let mut talk = Talk::server();
+    talk.hears([channel(1, 2, false, "a"), next(1, "b")]);
+    let (payload, initial_n) = (Payload::from_data("a"), Credit::new(2));
+    let opened = Event::RequestChannel { stream_id: id(1), payload, initial_n, complete: false };
+    talk.tells([opened, got(1, "b")]);
+    // What is granted comes on top.
+    talk.connection.request_n(id(1), credit(2)).unwrap();
+    talk.says([request_n(1, 2)]);
+    talk.hears([next(1, "c"), next(1, "d")]);
+    talk.tells([got(1, "c"), got(1, "d")]);
+    talk.hears([next(1, "too many")]);
+    talk.tells([canceled(1), violated(1, Violation::Overrun)]);
+    ends_by_overrun(&mut talk);
+}
+
+#[test]
+fn no_more_is_tolerated_than_is_said() {
+    for tolerance in 0..3 {
+        let config = Config { channel_tolerance: tolerance, ..Config::default() };
+        let mut talk = Talk::server_with(config);
+        talk.hears([channel(1, 2, false, "a")]);
+        talk.events();
+        for _ in 0..tolerance {
+            talk.hears([next(1, "b")]);
+            talk.tells([got(1, "b")]);
+        }
+        talk.hears([next(1, "too many")]);
+        talk.tells([canceled(1), violated(1, Violation::Overrun)]);
+        ends_by_overrun(&mut talk);
+    }
+    // A responder is granted its credit by the request, and nothing beyond.
+    let mut talk = asking();
+    talk.hears([next(1, "b"), next(1, "c"), next(1, "too many")]);
+    let overrun = failed(1, StreamFailure::Violation(Violation::Overrun));
+    talk.tells([got(1, "b"), got(1, "c"), overrun]);
+}
+
+#[test]
+fn a_payload_in_fragments_is_tolerated_as_one() {
+    let mut talk = Talk::server();
+    talk.hears([channel(1, 2, false, "a")]);
+    talk.hears_hex(["00000001 28a0 62", "00000001 2820 63"]);
+    assert_eq!(talk.events().last(), Some(&got(1, "bc")));
+    talk.hears_hex(["00000001 28a0 64"]);
+    talk.tells([canceled(1), violated(1, Violation::Overrun)]);
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn shape(frame: &Frame) -> (FrameType, &'static str, Option<usize>, usize) {
         (true, false, true) => "FN",
         (false, false, true) => "N",
         (false, true, true) => "CN",
+        (false, true, false) => "C",
         other => panic!("no such flags: {other:?}"),
     };
     let metadata = payload.metadata.as_ref().map(Bytes::len);
@@ -56,7 +57,7 @@ fn long_requests_go_in_fragments_and_come_out_whole() {
         [(None, 200), (Some(0), 200), (Some(10), 100), (Some(200), 0), (Some(200), 150)]
     {
         let payload = Payload { metadata: metadata.map(text), data: text(data) };
-        let (stream_id, initial_n, complete) = (id(1), Credit::new(7), true);
+        let (stream_id, initial_n) = (id(1), Credit::new(7));
         let mut talk = small();
         talk.connection.request_response(payload.clone()).unwrap();
         let event = Event::RequestResponse { stream_id, payload: payload.clone() };
@@ -73,11 +74,12 @@ fn long_requests_go_in_fragments_and_come_out_whole() {
         talk.connection.request_channel(payload.clone(), credit(7), true).unwrap();
         let frames = talk.output();
         assert!(frames.len() > 2 && frames.iter().all(|frame| frame.encoded_len() <= 61));
-        let event = Event::RequestChannel { stream_id, payload, initial_n, complete };
-        assert_eq!(joined(frames), [event]);
+        let event = Event::RequestChannel { stream_id, payload, initial_n, complete: false };
+        assert_eq!(joined(frames), [event, completed(1)]);
     }
 }
 
+/// Flag C has a frame of its own behind fragments: some peers read the first one's flags alone.
 #[test]
 fn fragments_are_as_java_wants_them() {
     let mut talk = small();
@@ -87,7 +89,8 @@ fn fragments_are_as_java_wants_them() {
     let expected = [
         (FrameType::RequestChannel, "F", Some(48), 0),
         (FrameType::Payload, "FN", Some(12), 40),
-        (FrameType::Payload, "CN", None, 10),
+        (FrameType::Payload, "N", None, 10),
+        (FrameType::Payload, "C", None, 0),
     ];
     assert_eq!(frames.iter().map(shape).collect::<Vec<_>>(), expected);
 
@@ -96,7 +99,11 @@ fn fragments_are_as_java_wants_them() {
     talk.events();
     talk.connection.respond(id(1), Payload::from_data(text(56))).unwrap();
     let frames = talk.output();
-    let expected = [(FrameType::Payload, "FN", None, 55), (FrameType::Payload, "CN", None, 1)];
+    let expected = [
+        (FrameType::Payload, "FN", None, 55),
+        (FrameType::Payload, "N", None, 1),
+        (FrameType::Payload, "C", None, 0),
+    ];
     assert_eq!(frames.iter().map(shape).collect::<Vec<_>>(), expected);
 }
 
@@ -107,6 +114,31 @@ fn a_payload_that_fits_is_not_cut() {
     assert_eq!(talk.output().len(), 1);
 }
 
+/// In one frame, flags N and C stay together.
+#[test]
+fn an_answer_in_one_frame_says_in_it_that_it_is_the_last() {
+    let mut talk = Talk::server_with(small_config());
+    talk.hears([request(1, "a")]);
+    talk.events();
+    talk.connection.respond(id(1), Payload::from_data(text(55))).unwrap();
+    assert_eq!(
+        talk.output().iter().map(shape).collect::<Vec<_>>(),
+        [(FrameType::Payload, "CN", None, 55)]
+    );
+}
+
+#[test]
+fn the_end_after_fragments_goes_with_them_if_they_are_not_wanted_any_more() {
+    let mut talk = Talk::server_with(small_config());
+    talk.hears([request(1, "a")]);
+    talk.events();
+    talk.connection.respond(id(1), Payload::from_data(text(200))).unwrap();
+    assert!(talk.connection.poll_transmit(talk.now, &mut BytesMut::new()));
+    talk.hears([cancel(1)]);
+    talk.is_calm();
+    assert_eq!((talk.connection.outbound.bytes(), talk.connection.outbound.frames()), (0, 0));
+}
+
 #[test]
 fn a_payload_too_long_for_a_frame_goes_in_two() {
     let data = Bytes::from(vec![7; framing::MAX_SENT_FRAME - 6 + 1]);
@@ -115,7 +147,7 @@ fn a_payload_too_long_for_a_frame_goes_in_two() {
     talk.events();
     talk.connection.respond(id(1), Payload::from_data(data.clone())).unwrap();
     let frames = talk.output();
-    assert_eq!(frames.iter().map(Frame::encoded_len).collect::<Vec<_>>(), [16_777_212, 7]);
+    assert_eq!(frames.iter().map(Frame::encoded_len).collect::<Vec<_>>(), [16_777_212, 7, 6]);
     let mut talk = Talk::client();
     talk.requests("a");
     talk.output();
@@ -134,7 +166,7 @@ fn a_long_payload_leaves_every_second_turn_to_a_short_one() {
     talk.connection.respond(id(1), Payload::from_data(text(1000))).unwrap();
     talk.connection.respond(id(3), Payload::from_data(text(60))).unwrap();
     let order: Vec<u32> = talk.output().iter().map(|frame| frame.stream_id.get()).collect();
-    assert_eq!(order[..6], [1, 3, 1, 3, 1, 1]);
+    assert_eq!(order[..8], [1, 3, 1, 3, 1, 3, 1, 1]);
 }
 
 #[test]

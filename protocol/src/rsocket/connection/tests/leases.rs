@@ -72,22 +72,22 @@ fn a_server_rejects_what_it_has_not_allowed() {
     talk.connection.grant_lease(talk.now, seconds(5), 2, None).unwrap();
     talk.says([lease(5000, 2)]);
     talk.hears([fnf(1, "a"), request(3, "b"), request(5, "c")]);
-    talk.tells([told(1, "a"), asked(3, "b"), violated(5, Violation::NoLease)]);
-    let text = Violation::NoLease.to_string();
+    talk.tells([told(1, "a"), asked(3, "b"), refused(5, Refusal::NoLease)]);
+    let text = Refusal::NoLease.to_string();
     talk.says([error(5, ErrorCode::REJECTED, &text)]);
     assert_eq!(talk.connection.open_streams(), 1);
 
     talk.connection.grant_lease(talk.now, seconds(5), 2, None).unwrap();
     talk.now += seconds(5);
     talk.hears([request(7, "d")]);
-    talk.tells([violated(7, Violation::NoLease)]);
+    talk.tells([refused(7, Refusal::NoLease)]);
 }
 
 #[test]
 fn before_its_first_lease_a_server_takes_nothing() {
     let mut talk = server();
     talk.hears([request(1, "a"), stream(3, 1, "b"), channel(5, 1, true, "c"), fnf(7, "d")]);
-    talk.tells([1, 3, 5, 7].map(|stream_id| violated(stream_id, Violation::NoLease)));
+    talk.tells([1, 3, 5, 7].map(|stream_id| refused(stream_id, Refusal::NoLease)));
 }
 
 #[test]

@@ -24,8 +24,7 @@ fn requests_of_ours_are_counted() {
 fn requests_of_the_peers_are_counted() {
     let mut talk = Talk::server_with(Config { max_open_streams: 2, ..Config::default() });
     talk.hears([request(1, "a"), request(3, "b"), request(5, "c"), fnf(7, "d")]);
-    let violation = Violation::TooManyStreams { limit: 2 };
-    let refused = Event::StreamViolation { stream_id: id(5), violation };
+    let refused = refused(5, Refusal::TooManyStreams { limit: 2 });
     talk.tells([asked(1, "a"), asked(3, "b"), refused, told(7, "d")]);
     talk.says([error(5, ErrorCode::REJECTED, "more than 2 streams open at once")]);
     talk.connection.complete(id(1)).unwrap();

@@ -400,7 +400,7 @@ fn requests_that_were_lost_are_within_the_lease_that_was_lost_with_them() {
         talk.output();
     }
     talk.hears([fnf(11, "d")]);
-    talk.tells([violated(11, Violation::NoLease)]);
+    talk.tells([refused(11, Refusal::NoLease)]);
 }
 
 #[test]

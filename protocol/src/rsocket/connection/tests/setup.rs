@@ -97,15 +97,77 @@ fn what_cannot_be_read_is_no_setup() {
 
 #[test]
 fn other_protocols_are_refused_on_sight() {
-    for start in [&b"GET / HTTP/1.1\r\n"[..], b"GET", b"\x16\x03\x01\x02\x00", b"SSH-2.0"] {
-        let mut talk = Talk::listening(Config::default());
-        talk.hears_bytes(&start[..2]);
-        talk.is_calm();
-        talk.hears_bytes(&start[2..]);
-        let announced = u32::from_be_bytes([0, start[0], start[1], start[2]]);
-        let text = format!("frame of {announced} bytes is over the limit of 65536");
-        talk.ends_by(Violation::NotSetup(text), ErrorCode::INVALID_SETUP);
+    for (start, foreign) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], Foreign::HttpRequest),
+        (b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", Foreign::WebSocketUpgrade),
+        (b"HTTP/1.1 200 OK\r\n", Foreign::HttpResponse),
+        (b"\x16\x03\x01\x02\x00\x01", Foreign::TlsClientHello),
+        (b"\x15\x03\x01\x00\x02\x02\x46", Foreign::TlsAlert),
+        (b"SSH-2.0", Foreign::Ssh),
+        (b"PROXY TCP4 ", Foreign::ProxyHeader),
+    ] {
+        for cut in 0..4 {
+            let mut talk = Talk::listening(Config::default());
+            talk.hears_bytes(&start[..cut]);
+            talk.is_calm();
+            talk.hears_bytes(&start[cut..]);
+            let ended = talk.ends_by(Violation::NotRsocket(foreign), ErrorCode::INVALID_SETUP);
+            assert_eq!(ended, []);
+        }
     }
+    let mut talk = Talk::listening(Config::default());
+    talk.hears_bytes(b"what?");
+    let text = "frame of 7825505 bytes is over the limit of 65536".to_owned();
+    talk.ends_by(Violation::NotSetup(text), ErrorCode::INVALID_SETUP);
+}
+
+/// Which it is waits for no more than it takes, and the clock still ends it.
+#[test]
+fn another_protocol_that_stops_short_is_told_at_the_end() {
+    let mut talk = Talk::listening(Config::default());
+    talk.hears_bytes(b"GET / HTTP/1.1\r\nHo");
+    talk.is_calm();
+    talk.connection.handle_eof(talk.now);
+    let reason = CloseReason::NotRsocket(Foreign::HttpRequest);
+    let text = "the peer does not speak RSocket: it sent an HTTP request";
+    assert_eq!((reason.to_string().as_str(), reason.is_ordinary()), (text, false));
+    talk.tells([closed(reason)]);
+
+    let mut talk = Talk::listening(Config::default());
+    talk.hears_bytes(b"GET / HTTP/1.1\r\nHo");
+    talk.passes(Duration::from_secs(60));
+    let violation = Violation::NotRsocket(Foreign::HttpRequest);
+    assert_eq!(violation.to_string(), "not RSocket, but an HTTP request");
+    talk.ends_by(violation, ErrorCode::INVALID_SETUP);
+}
+
+/// A client takes longer frames: it hears of it when the server closes, or at its own limit.
+#[test]
+fn a_client_says_what_its_server_speaks() {
+    for (bytes, foreign) in [
+        (&b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"[..], Foreign::HttpResponse),
+        (b"\x15\x03\x03\x00\x02\x02\x0a", Foreign::TlsAlert),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Foreign::Ssh),
+    ] {
+        let mut talk = Talk::client();
+        talk.hears_bytes(bytes);
+        talk.is_calm();
+        talk.connection.handle_eof(talk.now);
+        let reason = CloseReason::NotRsocket(foreign);
+        assert_eq!(reason.foreign(), Some(foreign));
+        talk.tells([closed(reason)]);
+
+        let config = Config { max_frame_len: 100_000, ..Config::default() };
+        let mut talk = Talk::client_with(config, Setup::default());
+        talk.hears_bytes(bytes);
+        talk.ends_by(Violation::NotRsocket(foreign), ErrorCode::INVALID_SETUP);
+    }
+    // Behind a frame the same bytes are a part of one.
+    let mut talk = Talk::client();
+    talk.hears([keepalive(false, "")]);
+    talk.hears_bytes(b"HTTP/1.1 ");
+    talk.connection.handle_eof(talk.now);
+    talk.tells([closed(CloseReason::Eof { unfinished: 9 })]);
 }
 
 #[test]

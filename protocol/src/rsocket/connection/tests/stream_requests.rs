@@ -180,10 +180,10 @@ fn streams_count_as_requests_do() {
     assert_eq!(refused, Err(RequestError::TooManyStreams { limit: 1 }));
     talk.output();
     talk.hears([stream(2, 1, "c"), channel(4, 1, false, "d")]);
-    let violation = Violation::TooManyStreams { limit: 1 };
-    let text = violation.to_string();
+    let refusal = Refusal::TooManyStreams { limit: 1 };
+    let text = refusal.to_string();
     talk.says([error(4, ErrorCode::REJECTED, &text)]);
-    assert_eq!(talk.events().last(), Some(&violated(4, violation)));
+    assert_eq!(talk.events().last(), Some(&super::refused(4, refusal)));
 }
 
 #[test]

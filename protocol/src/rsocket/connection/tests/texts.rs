@@ -9,6 +9,17 @@ fn every_end_says_what_happened() {
     let reasons = [
         (CloseReason::Local { code, message: "bye".into() }, "closed by us with REJECTED: bye"),
         (CloseReason::PeerError { code, message: "no".into() }, "the peer sent REJECTED: no"),
+        (
+            CloseReason::PeerError {
+                code: ErrorCode::CONNECTION_ERROR,
+                message: "Disposed".into(),
+            },
+            "the peer closed the connection",
+        ),
+        (
+            CloseReason::NotRsocket(Foreign::TlsAlert),
+            "the peer does not speak RSocket: it sent a TLS alert",
+        ),
         (CloseReason::Eof { unfinished: 0 }, "the peer closed the connection"),
         (CloseReason::Eof { unfinished: 7 }, "the peer closed the connection 7 bytes into a frame"),
         (CloseReason::SetupTimeout { after }, "no SETUP within 90s"),
@@ -33,5 +44,14 @@ fn every_end_says_what_happened() {
     for (failure, text) in failures {
         assert_eq!(failure.to_string(), text);
     }
+    let ordinary = |code, message: &str| {
+        CloseReason::PeerError { code, message: message.to_owned() }.is_ordinary()
+    };
+    assert!(ordinary(ErrorCode::CONNECTION_ERROR, "Disposed"));
+    assert!(ordinary(ErrorCode::CONNECTION_CLOSE, "going down"));
+    assert!(!ordinary(ErrorCode::CONNECTION_ERROR, "No keep-alive acks for 90000 ms"));
+    assert!(!ordinary(ErrorCode::REJECTED_SETUP, "Disposed"));
+    assert!(CloseReason::Eof { unfinished: 0 }.is_ordinary());
+    assert!(!CloseReason::Eof { unfinished: 1 }.is_ordinary());
     assert_eq!(Credit::UNBOUNDED.to_string(), "2147483647");
 }

@@ -1,3 +1,5 @@
+//! A proxy on plain blocking sockets, which does what a test tells it. It panics where a client does something else.
+
 use bytes::BytesMut;
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, RsaKeyPair};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
@@ -10,26 +12,31 @@ use std::time::{Duration, Instant};
 
 static KEYS: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(2048, [4; 32]).unwrap());
 
-/// A proxy that does what a test tells it.
-pub(crate) struct FakeProxy {
+/// A proxy that listens on a free port of the loopback address.
+#[derive(Debug)]
+pub struct FakeProxy {
     listener: TcpListener,
 }
 
 impl FakeProxy {
-    pub(crate) fn new() -> Self {
+    /// Listens.
+    #[expect(clippy::new_without_default, reason = "it opens a socket")]
+    pub fn new() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap()
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The URL to give to a client.
+    pub fn url(&self) -> String {
         format!("tcp://{}", self.address())
     }
 
     /// Accepts a client, and takes its SETUP.
-    pub(crate) fn accept(&self) -> Peer {
+    pub fn accept(&self) -> Peer {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let connection = Connection::server(Config::default(), Instant::now());
@@ -39,7 +46,7 @@ impl FakeProxy {
     }
 
     /// Accepts a client, takes its SETUP, and pushes the key.
-    pub(crate) fn accept_with_key(&self) -> Peer {
+    pub fn accept_with_key(&self) -> Peer {
         let mut peer = self.accept();
         peer.connection.fire_and_forget(Payload::from_data(KEYS.public_key())).unwrap();
         peer.flush();
@@ -48,14 +55,18 @@ impl FakeProxy {
 }
 
 /// One client, as the proxy sees it.
-pub(crate) struct Peer {
+#[derive(Debug)]
+pub struct Peer {
     stream: TcpStream,
-    pub(crate) connection: Connection,
+    /// The proxy's side of the connection.
+    pub connection: Connection,
     input: BytesMut,
 }
 
 impl Peer {
-    pub(crate) fn next(&mut self) -> Event {
+    /// Waits for the next event.
+    #[expect(clippy::should_implement_trait, reason = "a connection is no iterator")]
+    pub fn next(&mut self) -> Event {
         loop {
             self.flush();
             if let Some(event) = self.connection.poll_event() {
@@ -72,20 +83,21 @@ impl Peer {
         }
     }
 
-    pub(crate) fn flush(&mut self) {
+    /// Sends what is to be sent.
+    pub fn flush(&mut self) {
         let mut output = BytesMut::new();
         while self.connection.poll_transmit(Instant::now(), &mut output) {}
         self.stream.write_all(&output).unwrap();
     }
 
-    /// Asks for the metrics, and gives what comes.
-    pub(crate) fn scrape(&mut self) -> Event {
+    /// Asks for the metrics, and returns what comes.
+    pub fn scrape(&mut self) -> Event {
         self.connection.request_response(Payload::from_data(KEYS.public_key())).unwrap();
         self.next()
     }
 
     /// Asks for the metrics, and opens them.
-    pub(crate) fn scraped(&mut self) -> String {
+    pub fn scraped(&mut self) -> String {
         match self.scrape() {
             Event::Response { payload: Some(payload), .. } => opened(&payload),
             other => panic!("metrics were expected, not {other:?}"),
@@ -93,7 +105,7 @@ impl Peer {
     }
 
     /// Waits for a push that wants an answer.
-    pub(crate) fn pushed(&mut self) -> (StreamId, String) {
+    pub fn pushed(&mut self) -> (StreamId, String) {
         match self.next() {
             Event::RequestResponse { stream_id, payload } => (stream_id, opened(&payload)),
             other => panic!("a push was expected, not {other:?}"),
@@ -101,7 +113,9 @@ impl Peer {
     }
 }
 
-pub(crate) fn opened(payload: &Payload) -> String {
-    let text = envelope::open(&*KEYS, payload, &OpenLimits::default(), [5; 32]).unwrap().text;
+/// Opens metrics that are sealed under the key of this proxy.
+pub fn opened(payload: &Payload) -> String {
+    let text =
+        envelope::open(&*KEYS, payload.clone(), &OpenLimits::default(), [5; 32]).unwrap().text;
     String::from_utf8(text.to_vec()).unwrap()
 }

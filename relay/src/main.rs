@@ -1,13 +1,13 @@
 //! The program `prometheus-rsocket-client`: relays the `/metrics` endpoint of any program to a proxy.
 
 mod cli;
-mod relay;
+mod fetch;
 
 use clap::Parser;
 use cli::{Args, RuntimeKind};
+use fetch::Relay;
 use prometheus_rsocket_client::{Client, ClientTls, Config};
 use prometheus_rsocket_runtime::Runtime;
-use relay::Relay;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-use crate::proxy::FakeProxy;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{Event, StreamFailure};
+use prometheus_rsocket_testkit::proxy::FakeProxy;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-use crate::relay::ScrapeUrl;
+use crate::fetch::ScrapeUrl;
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use prometheus_rsocket_client::{
     AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, ProxyUrl, PushMode, TlsError,

@@ -1,0 +1,93 @@
+//! What applications do with their connections: come, go, and are told what became of their metrics.
+
+use super::identity::IdentitySource;
+use super::registry::Merged;
+use super::{AppId, AppRef, Collector, ConnectionId, Notice, ScrapeFailure, SessionCommand};
+use crate::Labels;
+use crate::hello::Hello;
+use crate::rsocket::connection::CloseReason;
+use crate::rsocket::frame::Setup;
+use std::time::Instant;
+
+impl Collector {
+    pub(super) fn on_connected(&mut self, connection: ConnectionId, setup: &Setup) {
+        let (hello, error) = match Hello::of_setup(setup) {
+            Ok(hello) => (hello, None),
+            Err(error) => (Hello::default(), Some(error)),
+        };
+        let Some(merged) = self.registry.set_up(connection, hello) else { return };
+        self.on_merged(merged);
+        let Some(entry) = self.registry.get(merged.kept) else { return };
+        let app = AppRef::from(entry);
+        let (came_back, is_duplicate) = (merged.absorbed.is_some(), entry.is_duplicate);
+        if let Some(error) = error {
+            self.notices.push_back(Notice::HelloIgnored { app: app.clone(), error });
+        }
+        self.notices.push_back(Notice::Connected { app, came_back, is_duplicate });
+    }
+
+    pub(super) fn on_gone(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        reason: Option<CloseReason>,
+    ) {
+        let Some(id) = self.registry.app_of(connection) else { return };
+        // Scrapes that its session never heard of; it has answered for the others. Pushes stand in, so this comes first.
+        if let Some(request) = self.requests.remove(&connection) {
+            let failure = ScrapeFailure::Closed;
+            self.fail_waiters(now, connection, &request.waiters, &failure);
+        }
+        let Some(entry) = self.registry.get(id) else { return };
+        let (app, was_connected) = (AppRef::from(entry), entry.is_up());
+        let notice = Notice::Gone { app, reason: reason.clone(), was_connected };
+        self.notices.push_back(notice);
+        if let Some(merged) = self.registry.leave(now, connection, reason) {
+            self.on_merged(merged);
+            self.pin(merged.kept);
+        }
+        self.registry.expire(now, self.config.grace, self.config.max_gone);
+    }
+
+    /// A text brought an application's identity. Returns what is left of its entry.
+    pub(super) fn learn_identity(&mut self, id: AppId, labels: &Labels) -> Option<AppRef> {
+        let is_known = self.registry.get(id).is_none_or(|app| !app.labels.is_empty());
+        if is_known || labels.is_empty() {
+            return None;
+        }
+        let merged = self.registry.identify(id, labels.clone(), IdentitySource::Text);
+        self.on_merged(merged);
+        let entry = self.registry.get(merged.kept)?;
+        let app = AppRef::from(entry);
+        let (came_back, is_duplicate) = (merged.absorbed.is_some(), entry.is_duplicate);
+        self.notices.push_back(Notice::Identified { app: app.clone(), came_back, is_duplicate });
+        Some(app)
+    }
+
+    /// Has an application told, and the log, what became of its metrics, if that has changed.
+    pub(super) fn report(&mut self, id: AppId) {
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        let Some(connection) = entry.connection else { return };
+        let Some(report) = entry.reports.next() else { return };
+        if entry.hello.reads_reports {
+            self.commands.push_back((connection, SessionCommand::Report(report.clone())));
+        }
+        let app = AppRef::from(&*entry);
+        self.notices.push_back(Notice::Reported { app, report });
+    }
+
+    /// Keeps an entry for as long as pushes are there.
+    pub(super) fn pin(&mut self, id: AppId) {
+        self.registry.set_pinned(id, self.pushes.is_held(id), self.pushes.has_any(id));
+    }
+
+    /// Pushes follow their application's entry.
+    fn on_merged(&mut self, merged: Merged) {
+        let Some(absorbed) = merged.absorbed else { return };
+        if self.pushes.rename(absorbed, merged.kept) {
+            let app = self.registry.reference(merged.kept);
+            self.notices.extend(app.map(|app| Notice::PushSuperseded { app }));
+        }
+        self.pin(merged.kept);
+    }
+}

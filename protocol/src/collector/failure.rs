@@ -1,0 +1,156 @@
+use super::JobError;
+use crate::envelope::OpenError;
+use crate::exposition::ExpositionErrorKind;
+use crate::rsocket::connection::StreamFailure;
+
+/// Why a scrape has no answer of an application.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScrapeFailure {
+    /// Its connection ended while it was being asked.
+    #[error("the connection ended")]
+    Closed,
+    /// It is connected, but has sent no SETUP yet.
+    #[error("not set up yet")]
+    Connecting,
+    /// It answered without metrics.
+    #[error("answered without metrics")]
+    Empty,
+    /// It had gone before the scrape began.
+    #[error("gone")]
+    Gone,
+    /// Its metrics cannot be opened or read.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// It could not be asked.
+    #[error("could not be asked: {0}")]
+    NotAsked(String),
+    /// It answered, but the proxy had no room or no time left to open the answer.
+    #[error("the proxy is overloaded")]
+    Overloaded,
+    /// It answered by an error, or broke the rules.
+    #[error("{0}")]
+    Refused(StreamFailure),
+    /// It did not answer by the deadline.
+    #[error("no answer by the deadline")]
+    TimedOut,
+    /// No application of this id is known, or no longer.
+    #[error("unknown application")]
+    Unknown,
+}
+
+impl ScrapeFailure {
+    /// All values of [`reason`](Self::reason).
+    pub const REASONS: [&str; 13] = [
+        "closed",
+        "connecting",
+        "decrypt",
+        "empty",
+        "exposition",
+        "gone",
+        "not_asked",
+        "overloaded",
+        "refused",
+        "timeout",
+        "too_large",
+        "unknown",
+        "worker",
+    ];
+
+    /// Returns the reason as the value of a label, one of [`REASONS`](Self::REASONS).
+    ///
+    /// | reason | meaning |
+    /// |---|---|
+    /// | `closed` | the connection ended during the scrape |
+    /// | `connecting` | connected, but no SETUP yet |
+    /// | `decrypt` | the answer cannot be decrypted or decompressed |
+    /// | `empty` | an answer without metrics |
+    /// | `exposition` | Prometheus could not read the text |
+    /// | `gone` | the application had gone before, and its grace time is not over |
+    /// | `not_asked` | the connection takes no more requests |
+    /// | `overloaded` | the proxy had no room or time to open the answer |
+    /// | `refused` | the application answered by an error |
+    /// | `timeout` | no answer by the deadline |
+    /// | `too_large` | the text is over a limit |
+    /// | `unknown` | no such application |
+    /// | `worker` | the proxy failed while it opened the answer |
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Connecting => "connecting",
+            Self::Empty => "empty",
+            Self::Gone => "gone",
+            Self::Job(error) => error.reason(),
+            Self::NotAsked(_) => "not_asked",
+            Self::Overloaded => "overloaded",
+            Self::Refused(_) => "refused",
+            Self::TimedOut => "timeout",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<StreamFailure> for ScrapeFailure {
+    fn from(failure: StreamFailure) -> Self {
+        match failure {
+            StreamFailure::Closed => Self::Closed,
+            StreamFailure::Error { .. } | StreamFailure::Violation(_) => Self::Refused(failure),
+        }
+    }
+}
+
+impl JobError {
+    /// Returns the reason as the value of a label, one of [`ScrapeFailure::REASONS`].
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Open(OpenError::TooLong { .. }) => "too_large",
+            Self::Open(_) => "decrypt",
+            Self::Exposition(error) => match error.kind {
+                ExpositionErrorKind::LineTooLong { .. }
+                | ExpositionErrorKind::TextTooLong { .. }
+                | ExpositionErrorKind::TooManyFamilies { .. }
+                | ExpositionErrorKind::TooManyLabels { .. }
+                | ExpositionErrorKind::TooManySeries { .. } => "too_large",
+                _ => "exposition",
+            },
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// Why a push is not held.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// It cannot be opened or read.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// As many pushes are held as allowed.
+    #[error("{limit} pushes are held already")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// Its bytes do not fit in beside those that are held.
+    #[error("no room for it beside other pushes, with a limit of {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Why no scrape can start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} scrapes are under way already")]
+pub struct TooManyScrapes {
+    /// The limit.
+    pub limit: usize,
+}
+
+/// Why no connection can be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} applications are connected already")]
+pub struct TooManyApps {
+    /// The limit.
+    pub limit: usize,
+}

@@ -1,0 +1,75 @@
+use super::JobError;
+use crate::exposition::Facts;
+use crate::report::{Report, ReportKind};
+
+/// What the owner of one application should know, and what he was told already.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reports {
+    /// About its text.
+    text: Option<Report>,
+    /// About its series.
+    collision: Option<Report>,
+    /// The topic of the last report; `None` if all is well.
+    told: Option<Topic>,
+}
+
+/// What makes two reports the same: numbers in their messages, as those of lines, change with each scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Topic {
+    kind: ReportKind,
+    message: String,
+}
+
+impl Reports {
+    /// The text was read, or refused.
+    pub(super) fn on_text(&mut self, result: Result<&Facts, &JobError>) {
+        self.text = match result {
+            Ok(facts) => facts.reduced.as_ref().map(|reduced| {
+                let (lines, families, first) = (reduced.lines, reduced.families, &reduced.first);
+                let message = format!("{lines} lines of {families} families left out: {first}");
+                Report::new(ReportKind::Reduced, message)
+            }),
+            Err(JobError::Exposition(error)) => {
+                Some(Report::new(ReportKind::Refused, error.to_string()))
+            }
+            // At which step opening failed is for the log alone: a peer that learned it could probe the key with it.
+            Err(JobError::Open(_)) => {
+                Some(Report::new(ReportKind::Refused, "the metrics cannot be opened"))
+            }
+            Err(JobError::Worker) => return,
+        };
+    }
+
+    /// So many series were left out of an answer, as another application has them too.
+    pub(super) fn on_collisions(&mut self, count: usize, example: &str) {
+        self.collision = (count > 0).then(|| {
+            let message = format!("{count} series collide with another application's: {example}");
+            Report::new(ReportKind::Collided, message)
+        });
+    }
+
+    /// A new connection is told anew.
+    pub(super) fn on_gone(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The report that is to be made, if something changed since the last one.
+    pub(super) fn next(&mut self) -> Option<Report> {
+        let report = self.text.as_ref().or(self.collision.as_ref());
+        let topic = report.map(Topic::of);
+        if topic == self.told {
+            return None;
+        }
+        let well = || Report::new(ReportKind::Served, "all metrics are served");
+        let report = report.cloned().unwrap_or_else(well);
+        self.told = topic;
+        Some(report)
+    }
+}
+
+impl Topic {
+    fn of(report: &Report) -> Self {
+        let message = report.message.chars().filter(|char| !char.is_ascii_digit()).collect();
+        Self { kind: report.kind, message }
+    }
+}

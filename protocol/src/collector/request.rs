@@ -1,0 +1,28 @@
+use super::{AppId, ScrapeId};
+use std::time::Instant;
+
+/// A request for metrics on one connection. Ids are never given out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// The request that is under way on a connection, for all scrapes that wait for its application.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) id: RequestId,
+    /// The deadline of the scrape that had it sent. Until then other scrapes join; after that, the next one asks again.
+    pub(super) deadline: Instant,
+    /// Whether the answer is there, and being opened.
+    pub(super) is_answered: bool,
+    /// Scrapes that wait, and for which of their slots.
+    pub(super) waiters: Vec<(ScrapeId, AppId)>,
+}
+
+impl Request {
+    pub(super) fn is_joinable(&self, now: Instant) -> bool {
+        now < self.deadline
+    }
+
+    pub(super) fn remove_waiter(&mut self, scrape: ScrapeId) {
+        self.waiters.retain(|(waiter, _)| *waiter != scrape);
+    }
+}

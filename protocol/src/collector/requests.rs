@@ -1,0 +1,331 @@
+//! Requests for metrics, on their way to applications and back: one under way on each connection, for all scrapes that wait.
+
+use super::job::{Job, Purpose};
+use super::registry::LastScrape;
+use super::request::{Request, RequestId};
+use super::scrape::{Open, Origin, ScrapeId, Settled};
+use super::{
+    Answer, AppId, AppRef, AppState, Collector, ConnectionId, JobError, Notice, ScrapeFailure,
+    SessionCommand,
+};
+use crate::Payload;
+use std::time::{Duration, Instant};
+
+#[cfg(planted_faults)]
+use crate::planted::{Fault, is_planted};
+
+/// A slot of a scrape, and the entry that its application has now: the two differ once entries were merged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlotOf {
+    pub(super) scrape: ScrapeId,
+    pub(super) slot: AppId,
+    pub(super) app: AppId,
+}
+
+impl Collector {
+    /// Adds an application to a scrape that begins.
+    pub(super) fn add_target(
+        &mut self,
+        now: Instant,
+        scrape: ScrapeId,
+        deadline: Instant,
+        id: AppId,
+    ) {
+        let Some(entry) = self.registry.get(id) else {
+            self.scrapes.add_settled(scrape, AppRef::unknown(id), failed(ScrapeFailure::Unknown));
+            return;
+        };
+        let app = AppRef::from(entry);
+        match (&entry.state, entry.connection) {
+            (AppState::Up, Some(connection)) => {
+                self.scrapes.add_asked(scrape, app, connection);
+                self.ask(now, deadline, connection, (scrape, id));
+            }
+            (AppState::Connecting, _) => {
+                self.scrapes.add_settled(scrape, app, failed(ScrapeFailure::Connecting));
+            }
+            (AppState::Up | AppState::Gone { .. }, _) => self.add_gone(scrape, app),
+        }
+    }
+
+    fn add_gone(&mut self, scrape: ScrapeId, app: AppRef) {
+        if let Some((push, answer)) = self.pushes.get(app.id) {
+            let result = Ok(answer.text_len);
+            let took = Duration::ZERO;
+            let notice = Notice::Scraped { app: app.clone(), result, is_push: true, took };
+            self.notices.push_back(notice);
+            let settled = Settled {
+                result: Ok(answer),
+                instead_of: Some(ScrapeFailure::Gone),
+                took,
+                origin: Origin::Push(push),
+            };
+            self.scrapes.add_settled(scrape, app, settled);
+        } else if let Some(push) = self.pushes.opening(app.id) {
+            self.scrapes.add_awaiting(scrape, app, push, ScrapeFailure::Gone);
+        } else {
+            self.scrapes.add_settled(scrape, app, failed(ScrapeFailure::Gone));
+        }
+    }
+
+    /// Asks an application, or joins the request that is under way.
+    fn ask(
+        &mut self,
+        now: Instant,
+        deadline: Instant,
+        connection: ConnectionId,
+        waiter: (ScrapeId, AppId),
+    ) {
+        let mut waiters = Vec::new();
+        if let Some(request) = self.requests.get_mut(&connection) {
+            if request.is_joinable(now) {
+                request.waiters.push(waiter);
+                return;
+            }
+            // It missed the deadline of whoever asked. Those who still wait get the answer of the next request.
+            waiters = std::mem::take(&mut request.waiters);
+            let (request, is_answered) = (request.id, request.is_answered);
+            if !is_answered {
+                self.commands.push_back((connection, SessionCommand::Cancel { request }));
+            }
+        }
+        waiters.push(waiter);
+        let id = RequestId(self.number());
+        self.requests.insert(connection, Request { id, deadline, is_answered: false, waiters });
+        self.commands.push_back((connection, SessionCommand::Scrape { request: id }));
+    }
+
+    /// A scrape no longer waits for the request on a connection.
+    pub(super) fn leave_request(&mut self, connection: ConnectionId, scrape: ScrapeId) {
+        let Some(request) = self.requests.get_mut(&connection) else { return };
+        request.remove_waiter(scrape);
+        if !request.waiters.is_empty() {
+            return;
+        }
+        if !request.is_answered {
+            let request = request.id;
+            self.commands.push_back((connection, SessionCommand::Cancel { request }));
+        }
+        self.requests.remove(&connection);
+    }
+
+    pub(super) fn on_answered(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        id: RequestId,
+        payload: Option<Payload>,
+    ) {
+        let is_full = payload.as_ref().is_some_and(|payload| {
+            self.pending_bytes() + payload.encoded_len() > self.config.max_pending_bytes
+        });
+        let app = self.registry.app_of(connection).and_then(|app| self.registry.get(app));
+        let labels = app.map(|app| app.hello.labels.clone()).unwrap_or_default();
+        let Some(request) = self.requests.get_mut(&connection) else { return };
+        if request.id != id || request.is_answered {
+            return;
+        }
+        let failure = match payload {
+            None => ScrapeFailure::Empty,
+            Some(_) if is_full => ScrapeFailure::Overloaded,
+            Some(payload) => {
+                request.is_answered = true;
+                let purpose = Purpose::Answer { connection, request: id };
+                let job = Job { purpose, payload, labels };
+                self.job_bytes += job.held();
+                self.jobs.push_back(job);
+                return;
+            }
+        };
+        self.on_request_failed(now, connection, id, failure);
+    }
+
+    pub(super) fn on_request_failed(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        id: RequestId,
+        failure: ScrapeFailure,
+    ) {
+        if let Some(request) = self.take_request(connection, id) {
+            self.fail_waiters(now, connection, &request.waiters, &failure);
+        }
+    }
+
+    /// An answer was opened and read, or cannot be.
+    pub(super) fn on_opened(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        id: RequestId,
+        result: Result<Answer, JobError>,
+    ) {
+        let Some(request) = self.take_request(connection, id) else { return };
+        let Some(app) = self.registry.app_of(connection) else { return };
+        if let Some(entry) = self.registry.get_mut(app) {
+            entry.reports.on_text(result.as_ref().map(|answer| &*answer.facts));
+        }
+        match result {
+            Ok(answer) => self.on_read(now, app, id, &request.waiters, &answer),
+            Err(error) => {
+                self.fail_waiters(now, connection, &request.waiters, &error.into());
+            }
+        }
+        if let Some(app) = self.registry.app_of(connection) {
+            self.report(app);
+        }
+    }
+
+    fn on_read(
+        &mut self,
+        now: Instant,
+        app: AppId,
+        request: RequestId,
+        waiters: &[(ScrapeId, AppId)],
+        answer: &Answer,
+    ) {
+        let identified = self.learn_identity(app, &answer.facts.identity);
+        let owner = identified.as_ref().map_or(app, |app| app.id);
+        if self.pushes.remove_before(owner, request.0) {
+            let app = self.registry.reference(owner);
+            self.notices.extend(app.map(|app| Notice::PushSuperseded { app }));
+            self.pin(owner);
+        }
+        for (scrape, slot) in waiters {
+            let slot = match &identified {
+                Some(app) => self.scrapes.identify(*scrape, *slot, app),
+                None => *slot,
+            };
+            let Some((app, took)) = self.scrapes.open_slot(now, *scrape, slot) else { continue };
+            let settled = Settled {
+                result: Ok(answer.clone()),
+                instead_of: None,
+                took,
+                origin: Origin::Answer(request),
+            };
+            self.scrapes.settle(*scrape, slot, settled);
+            self.note_scraped(now, owner, app, took, Ok(answer));
+        }
+    }
+
+    pub(super) fn fail_waiters(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        waiters: &[(ScrapeId, AppId)],
+        failure: &ScrapeFailure,
+    ) {
+        let app = self.registry.app_of(connection);
+        for &(scrape, slot) in waiters {
+            let slot = SlotOf { scrape, slot, app: app.unwrap_or(slot) };
+            self.fail_slot(now, slot, failure.clone(), true);
+        }
+    }
+
+    /// An application will not answer a scrape. What it pushed stands in, or what it is just pushing if that may be waited for.
+    pub(super) fn fail_slot(
+        &mut self,
+        now: Instant,
+        SlotOf { scrape, slot, app: owner }: SlotOf,
+        failure: ScrapeFailure,
+        may_wait: bool,
+    ) {
+        let Some((app, took)) = self.scrapes.open_slot(now, scrape, slot) else { return };
+        if let Some((push, answer)) = self.pushes.get(owner) {
+            let result = Ok(answer.text_len);
+            self.notices.push_back(Notice::Scraped { app, result, is_push: true, took });
+            let instead_of = Some(failure.clone());
+            let origin = Origin::Push(push);
+            let settled = Settled { result: Ok(answer), instead_of, took, origin };
+            self.scrapes.settle(scrape, slot, settled);
+            self.note_failing(now, owner, took, failure);
+        } else if let Some(push) = self.pushes.opening(owner).filter(|_| may_wait) {
+            self.scrapes.await_push(scrape, slot, push, failure);
+        } else {
+            self.scrapes.settle(scrape, slot, Settled { took, ..failed(failure.clone()) });
+            if failure != ScrapeFailure::Gone {
+                self.note_scraped(now, owner, app, took, Err(failure));
+            }
+        }
+    }
+
+    pub(super) fn on_deadlines(&mut self, now: Instant) {
+        let open = self.scrapes.expire(now);
+        #[cfg(planted_faults)]
+        if is_planted(Fault::IgnoredDeadline) {
+            return;
+        }
+        for (scrape, slot, state) in open {
+            let mut app = slot;
+            let failure = match state {
+                Open::AwaitingPush(failure) => failure,
+                Open::Asked(connection) => {
+                    app = self.registry.app_of(connection).unwrap_or(slot);
+                    let request = self.requests.get(&connection);
+                    let is_answered = request.is_some_and(|request| request.is_answered);
+                    self.leave_request(connection, scrape);
+                    match is_answered {
+                        true => ScrapeFailure::Overloaded,
+                        false => ScrapeFailure::TimedOut,
+                    }
+                }
+            };
+            self.fail_slot(now, SlotOf { scrape, slot, app }, failure, false);
+        }
+    }
+
+    /// Counts how a scrape of an application went, and keeps it as the entry's last.
+    fn note_scraped(
+        &mut self,
+        now: Instant,
+        id: AppId,
+        app: AppRef,
+        took: Duration,
+        result: Result<&Answer, ScrapeFailure>,
+    ) {
+        let counted = result.as_ref().map(|answer| answer.text_len).map_err(ScrapeFailure::clone);
+        self.notices.push_back(Notice::Scraped { app, result: counted, is_push: false, took });
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(failure) => return self.note_failing(now, id, took, failure),
+        };
+        let Some(entry) = self.registry.get_mut(id) else { return };
+        let (bytes, samples) = (answer.text_len, answer.facts.samples);
+        entry.last_scrape = Some(LastScrape { at: now, took, bytes, samples, error: None });
+        if entry.failing.take().is_some() {
+            let app = AppRef::from(&*entry);
+            self.notices.push_back(Notice::Recovered { app });
+        }
+    }
+
+    /// Keeps a failure as the entry's last scrape, and tells of it once.
+    fn note_failing(&mut self, now: Instant, id: AppId, took: Duration, failure: ScrapeFailure) {
+        let Some(entry) = self.registry.get_mut(id).filter(|_| failure != ScrapeFailure::Gone)
+        else {
+            return;
+        };
+        let error = Some(failure.clone());
+        entry.last_scrape = Some(LastScrape { at: now, took, bytes: 0, samples: 0, error });
+        // That its connection ended has a notice of its own.
+        if failure == ScrapeFailure::Closed || entry.failing == Some(failure.reason()) {
+            return;
+        }
+        entry.failing = Some(failure.reason());
+        let app = AppRef::from(&*entry);
+        self.notices.push_back(Notice::ScrapeFailing { app, failure });
+    }
+
+    fn take_request(&mut self, connection: ConnectionId, id: RequestId) -> Option<Request> {
+        let is_current = self.requests.get(&connection).is_some_and(|request| request.id == id);
+        if is_current { self.requests.remove(&connection) } else { None }
+    }
+}
+
+fn failed(failure: ScrapeFailure) -> Settled {
+    Settled {
+        result: Err(failure),
+        instead_of: None,
+        took: Duration::ZERO,
+        origin: Origin::Failure,
+    }
+}

@@ -1,0 +1,397 @@
+use super::push::PushId;
+use super::request::RequestId;
+use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
+use crate::Labels;
+use crate::exposition::Facts;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScrapeId(u64);
+
+/// Which applications a scrape asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// All that there are, in the order of their first connecting.
+    All,
+    /// These, in the same order. One that is unknown has an outcome as well.
+    Some(Vec<AppId>),
+}
+
+/// One application's metrics, opened and read. Clones share them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The text as a Snappy block, the application's own where it sent one: see [`envelope::expand`](crate::envelope::expand).
+    pub block: Bytes,
+    /// Bytes of the text.
+    pub text_len: usize,
+    /// What was found in the text.
+    pub facts: Arc<Facts>,
+    /// The labels that the text was read with, to be rendered with the same: what the application said of itself in SETUP.
+    pub injected: Labels,
+    /// Whether this is a push that stands in for an answer.
+    pub is_push: bool,
+}
+
+impl Answer {
+    /// Bytes that are held with an answer.
+    fn weight(&self) -> usize {
+        self.block.len() + self.facts.fingerprints.len() * size_of::<u64>()
+    }
+}
+
+/// What a scrape has come to for one application.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The application.
+    pub app: AppRef,
+    /// Time since the scrape began.
+    pub took: Duration,
+    /// Its metrics, or why there are none.
+    pub result: Result<Answer, ScrapeFailure>,
+    /// Why the application has not answered itself, where a push stands in for its answer.
+    pub instead_of: Option<ScrapeFailure>,
+}
+
+impl Outcome {
+    /// Why the application did not answer this scrape itself: it is down. `None` if it is up.
+    pub fn failure(&self) -> Option<&ScrapeFailure> {
+        self.instead_of.as_ref().or(self.result.as_ref().err())
+    }
+}
+
+/// What a scrape has to hand out next.
+#[derive(Debug)]
+pub enum Progress {
+    /// The scrape is over, or never was.
+    Finished(Summary),
+    /// The next application's outcome.
+    Outcome(Box<Outcome>),
+    /// Nothing yet.
+    Pending,
+}
+
+/// How a scrape went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Applications of the scrape: as many outcomes are handed out.
+    pub apps: usize,
+    /// Of these, those whose metrics were handed out, pushes included.
+    pub served: usize,
+    /// Of those, pushes.
+    pub pushes: usize,
+}
+
+/// All scrapes under way. Each owns its slots: what goes on outside reaches them through the methods here alone.
+#[derive(Debug, Default)]
+pub(super) struct Scrapes {
+    table: BTreeMap<ScrapeId, Scrape>,
+    /// Scrapes that have something new to hand out.
+    news: BTreeSet<ScrapeId>,
+    /// Answers that wait in slots: their weight, and in how many.
+    held: BTreeMap<RequestId, (usize, usize)>,
+    held_bytes: usize,
+    /// Slots that wait for a push, or did.
+    awaited: BTreeMap<PushId, Vec<(ScrapeId, AppId)>>,
+    next: u64,
+}
+
+/// One scrape: what every application of it has come to.
+///
+/// A slot leaves the table once its outcome has been handed out, in the order of ids, so that the order is the same each
+/// time and what has been sent is not held.
+#[derive(Debug)]
+struct Scrape {
+    started: Instant,
+    deadline: Instant,
+    slots: BTreeMap<AppId, Slot>,
+    /// The paths of all applications of the scrape.
+    paths: BTreeSet<Arc<str>>,
+    /// Pushes that were handed out.
+    pushes: Vec<PushId>,
+    /// Whether the deadline has passed, so that nothing is waited for any more.
+    is_over: bool,
+    summary: Summary,
+}
+
+#[derive(Debug)]
+struct Slot {
+    app: AppRef,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Waits for the request under way on this connection.
+    Asked(ConnectionId),
+    /// Has failed, and waits for a push that is being opened to stand in.
+    AwaitingPush(PushId, ScrapeFailure),
+    /// To be handed out.
+    Settled(Box<Settled>),
+}
+
+/// How a slot is settled.
+#[derive(Clone, Debug)]
+pub(super) struct Settled {
+    pub(super) result: Result<Answer, ScrapeFailure>,
+    pub(super) instead_of: Option<ScrapeFailure>,
+    pub(super) took: Duration,
+    pub(super) origin: Origin,
+}
+
+/// Where a slot's outcome comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Answer(RequestId),
+    Failure,
+    Push(PushId),
+}
+
+/// What is still open in a scrape that ends.
+#[derive(Debug)]
+pub(super) enum Open {
+    Asked(ConnectionId),
+    AwaitingPush(ScrapeFailure),
+}
+
+impl Scrapes {
+    pub(super) fn start(&mut self, now: Instant, deadline: Instant) -> ScrapeId {
+        let id = ScrapeId(self.next);
+        self.next += 1;
+        let scrape = Scrape {
+            started: now,
+            deadline,
+            slots: BTreeMap::new(),
+            paths: BTreeSet::new(),
+            pushes: Vec::new(),
+            is_over: false,
+            summary: Summary::default(),
+        };
+        self.table.insert(id, scrape);
+        // Without applications it is over already.
+        self.news.insert(id);
+        id
+    }
+
+    /// Adds an application that was asked.
+    pub(super) fn add_asked(&mut self, id: ScrapeId, app: AppRef, connection: ConnectionId) {
+        self.add(id, app, State::Asked(connection));
+    }
+
+    /// Adds an application that has failed already, unless a push that is being opened stands in.
+    pub(super) fn add_awaiting(
+        &mut self,
+        id: ScrapeId,
+        app: AppRef,
+        push: PushId,
+        failure: ScrapeFailure,
+    ) {
+        self.awaited.entry(push).or_default().push((id, app.id));
+        self.add(id, app, State::AwaitingPush(push, failure));
+    }
+
+    /// Adds an application whose outcome is known.
+    pub(super) fn add_settled(&mut self, id: ScrapeId, app: AppRef, settled: Settled) {
+        self.add(id, app, State::Settled(Box::new(settled)));
+    }
+
+    fn add(&mut self, id: ScrapeId, app: AppRef, state: State) {
+        let Some(scrape) = self.table.get_mut(&id) else { return };
+        scrape.paths.insert(Arc::clone(&app.path));
+        scrape.slots.insert(app.id, Slot { app, state });
+        scrape.summary.apps += 1;
+    }
+
+    /// The application of an open slot, and the time since its scrape began.
+    pub(super) fn open_slot(
+        &self,
+        now: Instant,
+        id: ScrapeId,
+        app: AppId,
+    ) -> Option<(AppRef, Duration)> {
+        let scrape = self.table.get(&id)?;
+        let slot = scrape.slots.get(&app).filter(|slot| slot.is_open())?;
+        Some((slot.app.clone(), now.saturating_duration_since(scrape.started)))
+    }
+
+    /// Settles an open slot.
+    pub(super) fn settle(&mut self, id: ScrapeId, app: AppId, settled: Settled) {
+        let Some(scrape) = self.table.get_mut(&id) else { return };
+        let Some(slot) = scrape.slots.get_mut(&app).filter(|slot| slot.is_open()) else { return };
+        if let (Origin::Answer(request), Ok(answer)) = (settled.origin, &settled.result) {
+            let weight = answer.weight();
+            let held = self.held.entry(request).or_insert((weight, 0));
+            self.held_bytes += if held.1 == 0 { weight } else { 0 };
+            held.1 += 1;
+        }
+        slot.state = State::Settled(Box::new(settled));
+        self.note_news(id);
+    }
+
+    /// Has an open slot wait for a push.
+    pub(super) fn await_push(
+        &mut self,
+        id: ScrapeId,
+        app: AppId,
+        push: PushId,
+        failure: ScrapeFailure,
+    ) {
+        let slot = self.table.get_mut(&id).and_then(|scrape| scrape.slots.get_mut(&app));
+        if let Some(slot) = slot.filter(|slot| slot.is_open()) {
+            slot.state = State::AwaitingPush(push, failure);
+            self.awaited.entry(push).or_default().push((id, app));
+        }
+    }
+
+    /// A push is no longer being opened. Returns the slots that wait for it, and why they have failed.
+    pub(super) fn on_push_opened(&mut self, push: PushId) -> Vec<(ScrapeId, AppId, ScrapeFailure)> {
+        let waited = self.awaited.remove(&push).unwrap_or_default();
+        let failure_of = |(id, app): (ScrapeId, AppId)| {
+            let slot = self.table.get(&id)?.slots.get(&app)?;
+            match &slot.state {
+                State::AwaitingPush(awaited, failure) if *awaited == push => {
+                    Some((id, app, failure.clone()))
+                }
+                State::Asked(_) | State::AwaitingPush(..) | State::Settled(_) => None,
+            }
+        };
+        waited.into_iter().filter_map(failure_of).collect()
+    }
+
+    /// An application's identity was learnt while its answer was opened: its outcome says so. If that brought an entry back
+    /// which this scrape has as gone, its outcome is that one's, and takes its place in the order. Returns the id of the slot.
+    ///
+    /// Where the other's outcome has been handed out already, this one stays what it was: no two outcomes of a scrape have
+    /// one path.
+    pub(super) fn identify(&mut self, id: ScrapeId, slot_id: AppId, app: &AppRef) -> AppId {
+        let Some(scrape) = self.table.get_mut(&id) else { return slot_id };
+        let is_taken = scrape.paths.contains(&app.path);
+        if is_taken && !scrape.slots.contains_key(&app.id) {
+            return slot_id;
+        }
+        let Some(mut slot) = scrape.slots.remove(&slot_id) else { return slot_id };
+        slot.app = app.clone();
+        scrape.paths.insert(Arc::clone(&app.path));
+        if let Some(replaced) = scrape.slots.insert(app.id, slot) {
+            scrape.summary.apps -= 1;
+            self.drop_slot(replaced);
+        }
+        app.id
+    }
+
+    pub(super) fn poll(&mut self, id: ScrapeId) -> Progress {
+        let Some(scrape) = self.table.get_mut(&id) else {
+            return Progress::Finished(Summary::default());
+        };
+        let Some(first) = scrape.slots.first_entry() else {
+            return Progress::Finished(scrape.summary);
+        };
+        if first.get().is_open() {
+            return Progress::Pending;
+        }
+        let slot = first.remove();
+        let State::Settled(settled) = slot.state else { return Progress::Pending };
+        scrape.summary.served += usize::from(settled.result.is_ok());
+        match settled.origin {
+            Origin::Push(push) => {
+                scrape.summary.pushes += 1;
+                scrape.pushes.push(push);
+            }
+            Origin::Answer(request) => self.release(request),
+            Origin::Failure => {}
+        }
+        let Settled { result, instead_of, took, .. } = *settled;
+        Progress::Outcome(Box::new(Outcome { app: slot.app, took, result, instead_of }))
+    }
+
+    /// Forgets a scrape. Returns the connections that it still waits for, and the pushes that it handed out.
+    pub(super) fn end(&mut self, id: ScrapeId) -> Option<(Vec<ConnectionId>, Vec<PushId>)> {
+        let scrape = self.table.remove(&id)?;
+        self.news.remove(&id);
+        let mut asked = Vec::new();
+        for slot in scrape.slots.into_values() {
+            if let State::Asked(connection) = slot.state {
+                asked.push(connection);
+            }
+            self.drop_slot(slot);
+        }
+        Some((asked, scrape.pushes))
+    }
+
+    /// Ends what scrapes at their deadline wait for. Returns their open slots, which are to be settled now.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(ScrapeId, AppId, Open)> {
+        let mut open = Vec::new();
+        for (id, scrape) in &mut self.table {
+            if scrape.is_over || scrape.deadline > now {
+                continue;
+            }
+            scrape.is_over = true;
+            for (app, slot) in &scrape.slots {
+                let state = match &slot.state {
+                    State::Asked(connection) => Open::Asked(*connection),
+                    State::AwaitingPush(_, failure) => Open::AwaitingPush(failure.clone()),
+                    State::Settled(_) => continue,
+                };
+                open.push((*id, *app, state));
+            }
+        }
+        open
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let open = self.table.values().filter(|scrape| !scrape.is_over);
+        open.map(|scrape| scrape.deadline).min()
+    }
+
+    pub(super) fn poll_news(&mut self) -> Option<ScrapeId> {
+        self.news.pop_first()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Bytes of answers that wait to be handed out. An answer that several scrapes share counts once.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn drop_slot(&mut self, slot: Slot) {
+        if let State::Settled(settled) = slot.state
+            && let Origin::Answer(request) = settled.origin
+        {
+            self.release(request);
+        }
+    }
+
+    fn release(&mut self, request: RequestId) {
+        let Some((weight, count)) = self.held.get_mut(&request) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.held_bytes -= *weight;
+            self.held.remove(&request);
+        }
+    }
+
+    fn note_news(&mut self, id: ScrapeId) {
+        let Some(scrape) = self.table.get(&id) else { return };
+        if scrape.slots.first_key_value().is_none_or(|(_, slot)| !slot.is_open()) {
+            self.news.insert(id);
+        }
+    }
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        match self.state {
+            State::Asked(_) | State::AwaitingPush(..) => true,
+            State::Settled(_) => false,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Scrapes that share requests.
+
+use super::*;
+
+#[test]
+fn scrapes_at_once_ask_an_application_once() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let (first, second) = (world.start(), world.start());
+    assert_eq!((world.peer(app).asked.len(), world.collector.requests()), (1, 1));
+    world.answer(app, "a 1\n");
+    // It joins while the answer is being opened, too.
+    let third = world.start();
+    assert_eq!(world.peer(app).asked.len(), 0);
+    world.work();
+    let held = world.collector.pending_bytes();
+    for scrape in [first, second, third] {
+        assert_eq!(world.collector.pending_bytes(), held, "shared, and counted once");
+        assert_eq!(world.take(scrape).0, [served("a", "a 1\n")]);
+    }
+    assert_eq!((world.collector.pending_bytes(), world.collector.requests()), (0, 0));
+    assert_eq!(world.failures(), []);
+}
+
+#[test]
+fn a_request_is_cancelled_once_nobody_waits_for_it() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let (first, second) = (world.start(), world.start());
+    world.collector.end_scrape(first, false);
+    world.run();
+    assert_eq!(world.peer(app).cancelled.len(), 0);
+    world.collector.end_scrape(second, false);
+    world.run();
+    assert_eq!(world.peer(app).cancelled.len(), 1);
+    assert_eq!((world.collector.requests(), world.collector.poll_timeout()), (0, None));
+}
+
+#[test]
+fn who_missed_a_deadline_is_asked_again_by_the_next_scrape() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let first = world.start();
+    world.advance(Duration::from_secs(5));
+    let second = world.start();
+    world.advance(Duration::from_secs(5));
+    assert_eq!(world.take(first).0, [failed("a", "timeout")]);
+    assert_eq!(world.peer(app).asked.len(), 1, "the second still waits for the one request");
+    let third = world.start();
+    assert_eq!(world.peer(app).cancelled.len(), 1);
+    assert_eq!(world.peer(app).asked.len(), 1, "asked anew, for the second and the third");
+    world.answer(app, "a 1\n");
+    world.work();
+    assert_eq!(world.take(second).0, [served("a", "a 1\n")]);
+    assert_eq!(world.take(third).0, [served("a", "a 1\n")]);
+}
+
+#[test]
+fn a_late_answer_is_dropped_and_never_served_as_fresh() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let first = world.start();
+    let stream_id = world.peer(app).asked[0];
+    world.now += Duration::from_secs(10);
+    world.collector.handle_timeout(world.now);
+    // It answers before it hears of the cancellation.
+    world.peer(app).app.respond(stream_id, sealed("late 1\n")).unwrap();
+    let second = world.start();
+    world.work();
+    assert_eq!(world.take(first).0, [failed("a", "timeout")]);
+    assert_eq!(world.take(second), (vec![], None));
+    world.peer(app).asked.retain(|asked| *asked != stream_id);
+    world.answer(app, "fresh 2\n");
+    world.work();
+    assert_eq!(world.take(second).0, [served("a", "fresh 2\n")]);
+    assert_eq!(world.collector.pending_bytes(), 0);
+}
+
+#[test]
+fn a_plaintext_answer_is_compressed_once_and_a_sealed_one_is_kept_as_it_came() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let scrape = world.start();
+    world.answer(app, "a 1\n");
+    world.work();
+    let Progress::Outcome(outcome) = world.collector.poll_scrape(scrape) else { panic!() };
+    assert_eq!(outcome.result.unwrap().block, envelope::compress(b"a 1\n"));
+}

@@ -1,0 +1,148 @@
+use super::ExpositionErrorKind as Kind;
+use memchr::{memchr, memchr3};
+
+/// The rest of a text. Where something is wrong, it is left standing there.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor<'a> {
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// Passes over blanks and tabs, and returns whether there were any.
+    #[inline]
+    pub(super) fn skip_blanks(&mut self) -> bool {
+        let len = self.find(|byte| !matches!(byte, b' ' | b'\t'));
+        self.advance(len);
+        len > 0
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn take_word(&mut self, word: &[u8]) -> bool {
+        let Some(rest) = self.rest.strip_prefix(word) else { return false };
+        self.rest = rest;
+        true
+    }
+
+    pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Kind> {
+        if self.take(byte) { Ok(()) } else { Err(Kind::Expected(what)) }
+    }
+
+    /// A name outside quotes, if there is one.
+    #[inline]
+    pub(super) fn name(&mut self, is_part: fn(u8) -> bool) -> Option<&'a [u8]> {
+        let first = self.peek()?;
+        if first.is_ascii_digit() || !is_part(first) {
+            return None;
+        }
+        Some(self.advance(self.find(|byte| !is_part(byte))))
+    }
+
+    /// Takes text in quotes.
+    #[inline]
+    pub(super) fn quoted(&mut self, what: &'static str) -> Result<Quoted<'a>, Kind> {
+        let start = *self;
+        self.expect(b'"', what)?;
+        let inside = self.rest;
+        let mut is_escaped = false;
+        let mut is_strange = false;
+        loop {
+            let Some(len) = memchr3(b'"', b'\\', b'\n', self.rest) else {
+                *self = start;
+                return Err(Kind::Unterminated);
+            };
+            self.advance(len);
+            match self.rest {
+                [b'"', ..] => {
+                    let raw = inside.get(..inside.len() - self.rest.len()).unwrap_or_default();
+                    self.advance(1);
+                    return Ok(Quoted { raw, is_escaped, is_strange });
+                }
+                [b'\n', ..] => {
+                    is_strange = true;
+                    self.advance(1);
+                }
+                // Prometheus takes any character behind a backslash, but not a line feed.
+                [b'\\', b'\n', ..] | [b'\\'] => {
+                    *self = start;
+                    return Err(Kind::Unterminated);
+                }
+                [_, escape, ..] => {
+                    is_escaped = true;
+                    is_strange |= !matches!(escape, b'\\' | b'"' | b'n');
+                    self.advance(2);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What is left of the line, without its line feed, which stays.
+    #[inline]
+    pub(super) fn line(&mut self) -> &'a [u8] {
+        self.advance(memchr(b'\n', self.rest).unwrap_or(self.rest.len()))
+    }
+
+    /// Takes what stands before the next blank, tab or line feed.
+    #[inline]
+    pub(super) fn token(&mut self) -> &'a [u8] {
+        self.advance(self.find(|byte| matches!(byte, b' ' | b'\t' | b'\n')))
+    }
+
+    /// Takes this many bytes, or all that are left.
+    #[inline]
+    pub(super) fn advance(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        taken
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    #[inline]
+    pub(super) fn is_at_line_end(&self) -> bool {
+        self.peek().is_none_or(|byte| byte == b'\n')
+    }
+
+    /// The number of bytes before the first one that is wanted, or all.
+    #[inline]
+    fn find(&self, is_wanted: impl Fn(u8) -> bool) -> usize {
+        self.rest.iter().position(|&byte| is_wanted(byte)).unwrap_or(self.rest.len())
+    }
+}
+
+/// Text in quotes, as it stands there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quoted<'a> {
+    pub(super) raw: &'a [u8],
+    /// Has a backslash.
+    pub(super) is_escaped: bool,
+    /// Has a raw line feed or an escape other than `\\`, `\"` and `\n`.
+    pub(super) is_strange: bool,
+}
+
+pub(super) fn is_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+pub(super) fn is_metric(byte: u8) -> bool {
+    is_label(byte) || byte == b':'
+}
+
+/// Whether the name may stand outside quotes.
+pub(super) fn is_plain(name: &[u8], is_part: fn(u8) -> bool) -> bool {
+    name.first().is_some_and(|first| !first.is_ascii_digit())
+        && name.iter().all(|&byte| is_part(byte))
+}

@@ -1,0 +1,371 @@
+use super::error::Fault;
+use super::reader::{Dialect, Entry, Label, Line, MetricKind, Name, Reader, Sample};
+use super::series::Series;
+use super::{
+    Escaping, ExpositionError, ExpositionErrorKind as Kind, Format, OnBadLine, Policy, Source,
+    Target,
+};
+use crate::labels::Labels;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+/// What is known of a text after it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The format of the text.
+    pub format: SourceFormat,
+    /// Samples that are served, each with an index that counts from 0.
+    pub samples: usize,
+    /// Families that are served, counted as `TYPE` lines.
+    pub families: usize,
+    /// Samples with a timestamp of their own. Their series do not go stale when a scrape lacks them.
+    pub timestamped: usize,
+    /// A scraper of text 0.0.4 that accepts UTF-8 names can get the text as it came, but for a line feed at its end.
+    pub is_verbatim: bool,
+    /// A metric or label has a name in quotes, which only a scraper that accepts UTF-8 names can read.
+    pub has_utf8_names: bool,
+    /// The labels named in [`Policy::identity_labels`] that every sample has with the same value.
+    pub identity: Labels,
+    /// The fingerprint of each sample's series, after identity labels were added.
+    pub fingerprints: Vec<u64>,
+    /// What was left out, if anything.
+    pub reduced: Option<Reduced>,
+    /// Plain names of families that were left out.
+    pub(super) dropped: BTreeSet<Box<[u8]>>,
+    pub(super) is_utf8: bool,
+}
+
+impl Facts {
+    /// Whether [`render`](super::render) would write the text as it came, but for a line feed at its end.
+    pub fn is_verbatim_for(&self, target: Target, omit: &[u32]) -> bool {
+        self.is_verbatim
+            && omit.is_empty()
+            && target.format == Format::Text004
+            && (target.escaping == Escaping::AllowUtf8 || !self.has_utf8_names)
+    }
+
+    /// Reads again what [`read`] has read.
+    pub(super) fn reader<'a>(&self, text: &'a [u8], policy: &Policy) -> Reader<'a> {
+        Reader::new(text, self.dialect(), self.is_utf8, &policy.limits)
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.format {
+            SourceFormat::OpenMetrics => Dialect::OpenMetrics,
+            SourceFormat::Text004 => Dialect::Text,
+        }
+    }
+}
+
+/// The format of an application's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceFormat {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus text 0.0.4.
+    #[default]
+    Text004,
+}
+
+/// What was left out of a text under [`OnBadLine::DropFamily`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reduced {
+    /// Lines that were left out: bad ones, and those of their families.
+    pub lines: usize,
+    /// Families that were left out.
+    pub families: usize,
+    /// The first bad line.
+    pub first: ExpositionError,
+}
+
+/// Reads a text once.
+///
+/// # Errors
+///
+/// The first fault, if [`Policy::on_bad_line`] is [`OnBadLine::DropApplication`]; in any case, the first limit of the whole text that is
+/// exceeded.
+pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionError> {
+    let text = source.text;
+    let fail = |fault| ExpositionError::at(text, fault);
+    if text.len() > policy.limits.max_text_len {
+        let kind = Kind::TextTooLong { len: text.len(), limit: policy.limits.max_text_len };
+        return Err(fail(Fault { position: 0, kind }));
+    }
+    let is_utf8 = std::str::from_utf8(text).is_ok();
+    let open_metrics = if ends_in_eof(text) {
+        match Scan::run(source, policy, Dialect::OpenMetrics, is_utf8) {
+            Ok(facts) => return Ok(facts),
+            Err(fault) => Some(fault),
+        }
+    } else {
+        None
+    };
+    let fault = match Scan::run(source, policy, Dialect::Text, is_utf8) {
+        Ok(facts) => return Ok(facts),
+        Err(fault) => fault,
+    };
+    // The format of which more could be read is the likelier one.
+    let open_metrics = open_metrics.filter(|other| other.position > fault.position);
+    let fault = open_metrics.unwrap_or(fault);
+    if policy.on_bad_line == OnBadLine::DropApplication || fault.kind.is_of_the_text() {
+        return Err(fail(fault));
+    }
+    let dialect = if open_metrics.is_some() { Dialect::OpenMetrics } else { Dialect::Text };
+    Reduction::run(source, policy, dialect, is_utf8, fault).map_err(fail)
+}
+
+/// Whether `# EOF` is the last line.
+fn ends_in_eof(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"# EOF").is_some_and(|before| before.is_empty() || before.ends_with(b"\n"))
+}
+
+/// Reads a text and gathers its facts.
+struct Scan<'a, 'p> {
+    policy: &'p Policy,
+    series: Series<'a>,
+    facts: Facts,
+    identity: Vec<Constant<'a, 'p>>,
+    /// Where `# EOF` ended an OpenMetrics text.
+    eof: Option<usize>,
+}
+
+impl<'a, 'p> Scan<'a, 'p> {
+    fn new(source: &Source<'a>, policy: &'p Policy, dialect: Dialect) -> Self {
+        let format = match dialect {
+            Dialect::OpenMetrics => SourceFormat::OpenMetrics,
+            Dialect::Text => SourceFormat::Text004,
+        };
+        Self {
+            policy,
+            series: Series::new(source),
+            facts: Facts { format, is_verbatim: dialect == Dialect::Text, ..Facts::default() },
+            identity: policy.identity_labels.iter().map(|name| Constant::new(name)).collect(),
+            eof: None,
+        }
+    }
+
+    /// Reads a text to its first fault.
+    fn run(
+        source: &Source<'a>,
+        policy: &'p Policy,
+        dialect: Dialect,
+        is_utf8: bool,
+    ) -> Result<Facts, Fault> {
+        let mut scan = Self::new(source, policy, dialect);
+        scan.facts.is_utf8 = is_utf8;
+        let mut reader = Reader::new(source.text, dialect, is_utf8, &policy.limits);
+        while let Some(line) = reader.next() {
+            scan.add(&line?, reader.labels())?;
+        }
+        Ok(scan.finish())
+    }
+
+    fn add(&mut self, line: &Line<'a>, labels: &[Label<'a>]) -> Result<(), Fault> {
+        let fault = |kind| Fault { position: line.start, kind };
+        if let Some(position) = self.eof.filter(|_| self.facts.format == SourceFormat::OpenMetrics)
+        {
+            return Err(Fault {
+                position,
+                kind: Kind::Expected("the end of the text behind # EOF"),
+            });
+        }
+        self.facts.is_verbatim &= line.is_clean;
+        if let Some(name) = line.entry.name() {
+            self.facts.has_utf8_names |= name.is_quoted;
+            if self.policy.reserved && name.text.raw.starts_with(RESERVED) {
+                return Err(fault(Kind::MetricNameReserved));
+            }
+        }
+        match line.entry {
+            Entry::Comment | Entry::Help { .. } | Entry::Unit { .. } => {}
+            Entry::Eof => self.eof = Some(line.end),
+            Entry::Sample(sample) => {
+                if self.facts.samples == self.policy.limits.max_series {
+                    return Err(fault(Kind::TooManySeries { limit: self.facts.samples }));
+                }
+                self.add_sample(&sample, labels);
+            }
+            Entry::Type { .. } => {
+                if self.facts.families == self.policy.limits.max_families {
+                    return Err(fault(Kind::TooManyFamilies { limit: self.facts.families }));
+                }
+                self.facts.families += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_sample(&mut self, sample: &Sample<'a>, labels: &[Label<'a>]) {
+        let facts = &mut self.facts;
+        facts.samples += 1;
+        facts.timestamped += usize::from(sample.timestamp.is_some());
+        facts.has_utf8_names |= labels.iter().any(|label| label.name.is_quoted);
+        facts.fingerprints.push(self.series.fingerprint(&sample.name, labels));
+        facts.is_verbatim &= !self.series.changes(labels);
+        for constant in &mut self.identity {
+            constant.see(labels);
+        }
+    }
+
+    fn finish(mut self) -> Facts {
+        let found = self.identity.iter().filter_map(Constant::found);
+        let labels = found.filter(|(name, value)| Labels::new([(*name, &**value)]).is_ok());
+        self.facts.identity = Labels::new(labels).unwrap_or_default();
+        self.facts
+    }
+}
+
+/// Names of the proxy's own metrics.
+const RESERVED: &[u8] = b"prometheus_proxy_";
+
+impl<'a> Entry<'a> {
+    pub(super) fn name(&self) -> Option<Name<'a>> {
+        match self {
+            Entry::Comment | Entry::Eof => None,
+            Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => {
+                Some(*name)
+            }
+            Entry::Sample(sample) => Some(sample.name),
+        }
+    }
+}
+
+/// A label that may have the same value in all samples.
+struct Constant<'a, 'p> {
+    name: &'p str,
+    value: Option<Cow<'a, [u8]>>,
+    is_refuted: bool,
+}
+
+impl<'a, 'p> Constant<'a, 'p> {
+    fn new(name: &'p str) -> Self {
+        Self { name, value: None, is_refuted: false }
+    }
+
+    fn see(&mut self, labels: &[Label<'a>]) {
+        if self.is_refuted {
+            return;
+        }
+        let is_it = |label: &&Label<'a>| label.name.text.raw == self.name.as_bytes();
+        let value = labels.iter().find(is_it).map(|label| super::escape::unescape(&label.value));
+        match (&self.value, value) {
+            (None, Some(value)) => self.value = Some(value),
+            (Some(one), Some(other)) if *one == other => {}
+            (_, _) => self.is_refuted = true,
+        }
+    }
+
+    fn found(&self) -> Option<(&'p str, Box<str>)> {
+        let value = self.value.as_ref().filter(|_| !self.is_refuted)?;
+        Some((self.name, std::str::from_utf8(value).ok()?.into()))
+    }
+}
+
+/// Reads a text that has bad lines, and leaves out their families.
+struct Reduction<'a> {
+    kinds: HashMap<Box<[u8]>, MetricKind>,
+    dropped: BTreeSet<Box<[u8]>>,
+    last: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Reduction<'a> {
+    fn run(
+        source: &Source<'a>,
+        policy: &Policy,
+        dialect: Dialect,
+        is_utf8: bool,
+        first: Fault,
+    ) -> Result<Facts, Fault> {
+        let mut reduction = Self { kinds: HashMap::new(), dropped: BTreeSet::new(), last: None };
+        reduction.find(source, policy, dialect, is_utf8);
+        reduction.read(source, policy, dialect, is_utf8, first)
+    }
+
+    /// Finds the families of bad lines. Names are resolved at the end, when all types are known.
+    fn find(&mut self, source: &Source<'a>, policy: &Policy, dialect: Dialect, is_utf8: bool) {
+        let mut reader = Reader::new(source.text, dialect, is_utf8, &policy.limits);
+        let mut bad: Vec<Cow<'a, [u8]>> = Vec::new();
+        while let Some(line) = reader.next() {
+            let name = reader.name().map(|name| name.plain());
+            let is_reserved =
+                policy.reserved && name.as_ref().is_some_and(|name| name.starts_with(RESERVED));
+            match line {
+                Ok(line) if !is_reserved => {
+                    if let (Entry::Type { kind, .. }, Some(name)) = (line.entry, &name) {
+                        self.kinds.entry(name.as_ref().into()).or_insert(kind);
+                    }
+                    self.last = name.or(self.last.take());
+                }
+                _ => bad.extend(name.or_else(|| self.last.clone())),
+            }
+        }
+        for name in bad {
+            let family = self.family(&name).into();
+            self.dropped.insert(family);
+        }
+    }
+
+    fn family<'n>(&self, name: &'n [u8]) -> &'n [u8] {
+        family_of(name, |name| self.kinds.get(name).copied())
+    }
+
+    fn read(
+        self,
+        source: &Source<'a>,
+        policy: &Policy,
+        dialect: Dialect,
+        is_utf8: bool,
+        first: Fault,
+    ) -> Result<Facts, Fault> {
+        let mut scan = Scan::new(source, policy, dialect);
+        scan.facts.is_utf8 = is_utf8;
+        let mut reader = Reader::new(source.text, dialect, is_utf8, &policy.limits);
+        let mut lines = 0;
+        while let Some(line) = reader.next() {
+            let Ok(line) = line else {
+                lines += 1;
+                continue;
+            };
+            let name = line.entry.name().map(|name| name.plain());
+            if name.is_some_and(|name| self.dropped.contains(self.family(&name))) {
+                lines += 1;
+                continue;
+            }
+            scan.add(&line, reader.labels())?;
+        }
+        let mut facts = scan.finish();
+        facts.is_verbatim = false;
+        let first = ExpositionError::at(source.text, first);
+        facts.reduced = Some(Reduced { lines, families: self.dropped.len(), first });
+        facts.dropped = self.dropped;
+        Ok(facts)
+    }
+}
+
+/// The family of a sample: its own name, or that without a suffix if there is such a family of the right type.
+pub(super) fn family_of<'n>(
+    name: &'n [u8],
+    kind: impl Fn(&[u8]) -> Option<MetricKind>,
+) -> &'n [u8] {
+    let owner = SUFFIXES.iter().find_map(|(suffix, kinds)| {
+        let stem = name.strip_suffix(*suffix)?;
+        kind(stem).filter(|kind| kinds.contains(kind)).map(|_| stem)
+    });
+    owner.unwrap_or(name)
+}
+
+/// The suffixes of the samples of a family, and the types that have them.
+const SUFFIXES: &[(&[u8], &[MetricKind])] = &[
+    (b"_bucket", &[MetricKind::Histogram, MetricKind::GaugeHistogram]),
+    (b"_count", &[MetricKind::Histogram, MetricKind::Summary]),
+    (b"_sum", &[MetricKind::Histogram, MetricKind::Summary]),
+    (b"_total", &[MetricKind::Counter]),
+    (b"_created", &[MetricKind::Counter, MetricKind::Histogram, MetricKind::Summary]),
+    (b"_info", &[MetricKind::Info]),
+    (b"_gcount", &[MetricKind::GaugeHistogram]),
+    (b"_gsum", &[MetricKind::GaugeHistogram]),
+];

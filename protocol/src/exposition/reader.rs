@@ -1,0 +1,523 @@
+//! Reads a text line by line into spans of it.
+
+use super::cursor::{Cursor, Quoted, is_label, is_metric};
+use super::error::Fault;
+use super::escape::unescape;
+use super::{ExpositionErrorKind as Kind, Limits, float};
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// The format that a text is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    OpenMetrics,
+    Text,
+}
+
+/// A line, or several if quotes hold raw line feeds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    pub(super) entry: Entry<'a>,
+    /// Where it begins in the text.
+    pub(super) start: usize,
+    /// Where it ends, behind its line feed if it has one.
+    pub(super) end: usize,
+    /// Strict parsers of text 0.0.4 read it as Prometheus does, so that it can be handed on as it is.
+    pub(super) is_clean: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry<'a> {
+    /// Blank, or a comment that says nothing.
+    Comment,
+    /// `# EOF`.
+    Eof,
+    Help {
+        name: Name<'a>,
+        text: &'a [u8],
+    },
+    Sample(Sample<'a>),
+    Type {
+        name: Name<'a>,
+        kind: MetricKind,
+    },
+    Unit {
+        name: Name<'a>,
+        unit: &'a [u8],
+    },
+}
+
+/// A name, in quotes or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Name<'a> {
+    pub(super) text: Quoted<'a>,
+    pub(super) is_quoted: bool,
+}
+
+impl<'a> Name<'a> {
+    fn bare(raw: &'a [u8]) -> Self {
+        Self { text: Quoted { raw, is_escaped: false, is_strange: false }, is_quoted: false }
+    }
+
+    pub(super) fn plain(&self) -> Cow<'a, [u8]> {
+        unescape(&self.text)
+    }
+}
+
+/// A label of a sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label<'a> {
+    pub(super) name: Name<'a>,
+    pub(super) value: Quoted<'a>,
+}
+
+impl<'a> Label<'a> {
+    pub(super) fn plain_value(&self) -> Cow<'a, [u8]> {
+        unescape(&self.value)
+    }
+}
+
+/// A sample. Its labels are in [`Reader::labels`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample<'a> {
+    pub(super) name: Name<'a>,
+    pub(super) value: &'a [u8],
+    pub(super) timestamp: Option<&'a [u8]>,
+    /// What stands behind the ` # `: labels, value, perhaps a timestamp.
+    pub(super) exemplar: Option<&'a [u8]>,
+}
+
+/// What a `TYPE` line says. Those of the text format and those of OpenMetrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum MetricKind {
+    Counter,
+    Gauge,
+    GaugeHistogram,
+    Histogram,
+    Info,
+    StateSet,
+    Summary,
+    /// `untyped` or `unknown`.
+    #[default]
+    Unknown,
+}
+
+pub(super) struct Reader<'a> {
+    text: &'a [u8],
+    cursor: Cursor<'a>,
+    dialect: Dialect,
+    labels: Vec<Label<'a>>,
+    /// The whole text is, so that no part of it needs to be looked at.
+    is_utf8: bool,
+    /// Where the next NUL is.
+    nul: usize,
+    max_line_len: usize,
+    max_labels: usize,
+    /// The metric name of the line that is being read, as soon as it is known.
+    name: Option<Name<'a>>,
+    is_clean: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a [u8], dialect: Dialect, is_utf8: bool, limits: &Limits) -> Self {
+        Self {
+            text,
+            cursor: Cursor { rest: text },
+            dialect,
+            labels: Vec::new(),
+            is_utf8,
+            nul: memchr(0, text).unwrap_or(text.len()),
+            max_line_len: limits.max_line_len,
+            max_labels: limits.max_labels,
+            name: None,
+            is_clean: true,
+        }
+    }
+
+    /// The labels of the sample that was read last.
+    pub(super) fn labels(&self) -> &[Label<'a>] {
+        &self.labels
+    }
+
+    /// The metric name of the line that was read last, as far as it came before the fault.
+    pub(super) fn name(&self) -> Option<Name<'a>> {
+        self.name
+    }
+
+    /// Reads the next line. After a fault, continues with the line behind the one where the faulty entry begins.
+    pub(super) fn next(&mut self) -> Option<Result<Line<'a>, Fault>> {
+        if self.cursor.rest.is_empty() {
+            return None;
+        }
+        let start = self.position();
+        self.name = None;
+        self.is_clean = true;
+        let read = self.entry().map_err(|kind| Fault { position: self.position(), kind });
+        let end = self.position();
+        let read = read.and_then(|entry| {
+            let len = end - start;
+            if self.nul < end {
+                return Err(Fault { position: self.nul, kind: Kind::Nul });
+            }
+            if len > self.max_line_len {
+                let kind = Kind::LineTooLong { len, limit: self.max_line_len };
+                return Err(Fault { position: start + self.max_line_len, kind });
+            }
+            Ok(entry)
+        });
+        match read {
+            Ok(entry) => {
+                self.cursor.take(b'\n');
+                Some(Ok(Line { entry, start, end: self.position(), is_clean: self.is_clean }))
+            }
+            Err(fault) => {
+                let nul = self.nul;
+                self.resume_behind(start);
+                let is_nul = nul < self.position();
+                Some(Err(if is_nul { Fault { position: nul, kind: Kind::Nul } } else { fault }))
+            }
+        }
+    }
+
+    fn resume_behind(&mut self, start: usize) {
+        self.cursor.rest = self.text.get(start..).unwrap_or_default();
+        self.cursor.line();
+        self.cursor.take(b'\n');
+        let position = self.position();
+        if self.nul < position {
+            self.nul = memchr(0, self.cursor.rest).map_or(self.text.len(), |len| position + len);
+        }
+    }
+
+    fn position(&self) -> usize {
+        self.text.len() - self.cursor.rest.len()
+    }
+
+    fn entry(&mut self) -> Result<Entry<'a>, Kind> {
+        let entry = match self.dialect {
+            Dialect::OpenMetrics => self.open_metrics_entry(),
+            Dialect::Text => self.text_entry(),
+        }?;
+        debug_assert!(self.cursor.is_at_line_end());
+        Ok(entry)
+    }
+
+    fn text_entry(&mut self) -> Result<Entry<'a>, Kind> {
+        // Prometheus takes blanks before a name for a part of it.
+        let is_indented = self.cursor.skip_blanks();
+        match self.cursor.peek() {
+            None | Some(b'\n') => Ok(Entry::Comment),
+            Some(b'#') => self.comment(),
+            Some(_) => {
+                self.is_clean = !is_indented;
+                self.sample()
+            }
+        }
+    }
+
+    fn comment(&mut self) -> Result<Entry<'a>, Kind> {
+        let start = self.cursor;
+        self.cursor.take(b'#');
+        if self.cursor.skip_blanks() {
+            let mut after = self.cursor;
+            for (word, is_help) in [(b"HELP", true), (b"TYPE", false)] {
+                if after.take_word(word) && after.skip_blanks() {
+                    self.cursor = after;
+                    return if is_help { self.help() } else { self.metric_type() };
+                }
+                after = self.cursor;
+            }
+            if after.line().trim_ascii_end() == b"EOF" {
+                self.cursor.line();
+                self.is_clean = false;
+                return Ok(Entry::Eof);
+            }
+        }
+        self.cursor = start;
+        let line = self.cursor.line();
+        self.is_clean = self.is_utf8_part(line);
+        Ok(Entry::Comment)
+    }
+
+    /// The rest of a `HELP` line. Prometheus takes the text to begin one byte behind the name, whatever that byte is.
+    fn help(&mut self) -> Result<Entry<'a>, Kind> {
+        let name = self.metadata_name()?;
+        let before = self.cursor;
+        let rest = self.cursor.line();
+        let text = rest.get(1..).unwrap_or_default();
+        if !self.is_utf8_part(text) {
+            self.cursor = before;
+            return Err(Kind::NotUtf8);
+        }
+        if !matches!(rest.first(), None | Some(b' ' | b'\t')) || !self.is_served(name) {
+            self.is_clean = false;
+            return Ok(Entry::Comment);
+        }
+        self.is_clean = !name.text.is_strange && !has_strange_escape(text);
+        Ok(Entry::Help { name, text })
+    }
+
+    /// The rest of a `TYPE` line. Prometheus takes one byte off the text behind the name, and compares what is left.
+    fn metric_type(&mut self) -> Result<Entry<'a>, Kind> {
+        let name = self.metadata_name()?;
+        let separator = self.cursor.advance(usize::from(!self.cursor.is_at_line_end()));
+        let is_separated = matches!(separator, b" " | b"\t");
+        let before = self.cursor;
+        let kind = MetricKind::read(self.cursor.line(), self.dialect);
+        let kind = kind.inspect_err(|_| self.cursor = before)?;
+        if !is_separated || !self.is_served(name) {
+            self.is_clean = false;
+            return Ok(Entry::Comment);
+        }
+        self.is_clean = !name.text.is_strange;
+        Ok(Entry::Type { name, kind })
+    }
+
+    /// Whether Prometheus does anything with what is said of a metric of this name.
+    fn is_served(&self, name: Name<'_>) -> bool {
+        !name.text.raw.is_empty() && self.is_utf8_part(name.text.raw)
+    }
+
+    fn metadata_name(&mut self) -> Result<Name<'a>, Kind> {
+        let name = match self.cursor.peek() {
+            Some(b'"') => Name { text: self.cursor.quoted("the name")?, is_quoted: true },
+            _ => Name::bare(self.cursor.name(is_metric).ok_or(Kind::MetricName)?),
+        };
+        self.name = Some(name);
+        Ok(name)
+    }
+
+    fn sample(&mut self) -> Result<Entry<'a>, Kind> {
+        self.labels.clear();
+        let bare = self.cursor.name(is_metric).map(Name::bare);
+        if bare.is_none() && self.cursor.peek() != Some(b'{') {
+            return Err(Kind::MetricName);
+        }
+        self.name = bare;
+        let is_separated = self.skip_blanks();
+        let glued = self.cursor;
+        let has_braces = self.cursor.take(b'{');
+        let name = match (has_braces, bare) {
+            (true, _) => self.label_set(bare)?,
+            (false, Some(bare)) => bare,
+            (false, None) => return Err(Kind::MetricName),
+        };
+        match self.dialect {
+            Dialect::Text => self.cursor.skip_blanks(),
+            Dialect::OpenMetrics => self.cursor.take(b' '),
+        };
+        let value = self.value();
+        if !is_separated && !has_braces && !glued.is_at_line_end() && self.dialect == Dialect::Text
+        {
+            // Read as a value by Prometheus, if it is one: `a-1` is -1.
+            self.is_clean = false;
+            if value.is_err() {
+                self.cursor = glued;
+                return Err(Kind::MetricName);
+            }
+        }
+        let value = value?;
+        let (timestamp, exemplar) = match self.dialect {
+            Dialect::OpenMetrics => self.open_metrics_tail()?,
+            Dialect::Text => (self.text_tail()?, None),
+        };
+        Ok(Entry::Sample(Sample { name, value, timestamp, exemplar }))
+    }
+
+    /// What is inside the braces, and the closing one. Returns the metric's name.
+    fn label_set(&mut self, mut metric: Option<Name<'a>>) -> Result<Name<'a>, Kind> {
+        loop {
+            self.skip_blanks();
+            if self.cursor.take(b'}') {
+                break;
+            }
+            let before = self.cursor;
+            let name = self.label_name()?;
+            self.skip_blanks();
+            if name.is_quoted && matches!(self.cursor.peek(), Some(b',' | b'}')) {
+                if let Err(kind) = self.set_metric(&mut metric, name) {
+                    self.cursor = before;
+                    return Err(kind);
+                }
+            } else {
+                self.label(name, before)?;
+            }
+            self.skip_blanks();
+            if !self.cursor.take(b',') && self.cursor.peek() != Some(b'}') {
+                if self.dialect == Dialect::OpenMetrics || self.cursor.is_at_line_end() {
+                    return Err(Kind::Expected("the comma or closing brace after a label"));
+                }
+                self.is_clean = false;
+            }
+        }
+        self.refuse_twice()?;
+        metric.ok_or(Kind::MetricNameMissing)
+    }
+
+    fn set_metric(&mut self, metric: &mut Option<Name<'a>>, name: Name<'a>) -> Result<(), Kind> {
+        if metric.is_some() {
+            return Err(Kind::MetricNameTwice);
+        }
+        if name.text.raw.is_empty() {
+            return Err(Kind::MetricName);
+        }
+        if !self.is_utf8_part(name.text.raw) {
+            return Err(Kind::NotUtf8);
+        }
+        self.name = Some(name);
+        self.is_clean &= !name.text.is_strange;
+        *metric = Some(name);
+        Ok(())
+    }
+
+    /// A label's name, or a metric's if in quotes.
+    fn label_name(&mut self) -> Result<Name<'a>, Kind> {
+        match self.cursor.peek() {
+            Some(b'"') => Ok(Name { text: self.cursor.quoted("the label name")?, is_quoted: true }),
+            None | Some(b'\n') => Err(Kind::Expected("the closing brace of the labels")),
+            Some(_) => self.cursor.name(is_label).map(Name::bare).ok_or(Kind::LabelName),
+        }
+    }
+
+    /// The label behind its name.
+    fn label(&mut self, name: Name<'a>, before: Cursor<'a>) -> Result<(), Kind> {
+        let kind = match name.text.raw {
+            b"" => Some(Kind::LabelName),
+            b"__name__" => Some(Kind::LabelNameReserved),
+            raw if name.is_quoted && !self.is_utf8_part(raw) => Some(Kind::NotUtf8),
+            _ if self.labels.len() >= self.max_labels => {
+                Some(Kind::TooManyLabels { limit: self.max_labels })
+            }
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            self.cursor = before;
+            return Err(kind);
+        }
+        self.cursor.expect(b'=', "the = after a label name")?;
+        self.skip_blanks();
+        let at_value = self.cursor;
+        let value = self.cursor.quoted("the opening quote of a label value")?;
+        if !self.is_utf8_part(value.raw) {
+            let valid = value.raw.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+            self.cursor = at_value;
+            self.cursor.advance(1 + valid);
+            return Err(Kind::NotUtf8);
+        }
+        if self.dialect == Dialect::OpenMetrics && memchr(b'\n', value.raw).is_some() {
+            self.cursor = at_value;
+            return Err(Kind::Unterminated);
+        }
+        self.is_clean &= !value.is_strange && !name.text.is_strange;
+        self.labels.push(Label { name, value });
+        Ok(())
+    }
+
+    /// Refuses a series with two labels of one name, standing at the second of them.
+    fn refuse_twice(&mut self) -> Result<(), Kind> {
+        let Some(name) = find_twice(&self.labels) else { return Ok(()) };
+        let offset = (name.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        self.cursor.rest = self.text.get(offset..).unwrap_or_default();
+        Err(Kind::LabelTwice)
+    }
+
+    fn value(&mut self) -> Result<&'a [u8], Kind> {
+        let before = self.cursor;
+        let token = self.cursor.token();
+        if token.is_empty() {
+            return Err(Kind::Expected("the value"));
+        }
+        float::check(token).inspect_err(|_| self.cursor = before)?;
+        Ok(token)
+    }
+
+    /// The timestamp of text 0.0.4, if there is one, and the end of the line.
+    fn text_tail(&mut self) -> Result<Option<&'a [u8]>, Kind> {
+        self.cursor.skip_blanks();
+        match self.cursor.peek() {
+            None | Some(b'\n') => return Ok(None),
+            Some(b'#') => return Err(Kind::Exemplar),
+            Some(_) => {}
+        }
+        let before = self.cursor;
+        let token = self.cursor.token();
+        if !is_timestamp(token) {
+            self.cursor = before;
+            return Err(Kind::Timestamp);
+        }
+        self.cursor.skip_blanks();
+        match self.cursor.peek() {
+            None | Some(b'\n') => Ok(Some(token)),
+            Some(b'#') => Err(Kind::Exemplar),
+            Some(_) => Err(Kind::Trailing),
+        }
+    }
+
+    /// Passes over blanks where text 0.0.4 allows them. OpenMetrics does not.
+    fn skip_blanks(&mut self) -> bool {
+        self.dialect == Dialect::Text && self.cursor.skip_blanks()
+    }
+
+    fn is_utf8_part(&self, part: &[u8]) -> bool {
+        self.is_utf8 || std::str::from_utf8(part).is_ok()
+    }
+}
+
+mod open_metrics;
+
+impl MetricKind {
+    fn read(word: &[u8], dialect: Dialect) -> Result<Self, Kind> {
+        let is_text = dialect == Dialect::Text;
+        let (kind, name) = match word {
+            b"counter" => return Ok(Self::Counter),
+            b"gauge" => return Ok(Self::Gauge),
+            b"histogram" => return Ok(Self::Histogram),
+            b"summary" => return Ok(Self::Summary),
+            b"untyped" if is_text => return Ok(Self::Unknown),
+            b"gaugehistogram" => (Self::GaugeHistogram, "gaugehistogram"),
+            b"info" => (Self::Info, "info"),
+            b"stateset" => (Self::StateSet, "stateset"),
+            b"unknown" => (Self::Unknown, "unknown"),
+            _ => return Err(Kind::Type),
+        };
+        if is_text { Err(Kind::OpenMetricsType(name)) } else { Ok(kind) }
+    }
+}
+
+/// Digits that make no more than 2^63 - 1. Prometheus takes no sign.
+fn is_timestamp(token: &[u8]) -> bool {
+    token.iter().all(u8::is_ascii_digit)
+        && (token.len() <= 18
+            || std::str::from_utf8(token).is_ok_and(|token| token.parse::<i64>().is_ok()))
+}
+
+/// Whether a help text has a backslash that is not part of `\\` or `\n`.
+fn has_strange_escape(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(len) = memchr(b'\\', rest) {
+        match rest.get(len + 1) {
+            Some(b'\\' | b'n') => rest = rest.get(len + 2..).unwrap_or_default(),
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// The second of two labels of one name. Takes n log n time where there are many.
+fn find_twice<'a>(labels: &[Label<'a>]) -> Option<&'a [u8]> {
+    let is_escaped = labels.iter().any(|label| label.name.text.is_escaped);
+    if labels.len() <= 16 && !is_escaped {
+        let is_twice = |(position, label): &(usize, &Label<'a>)| {
+            labels.iter().take(*position).any(|other| other.name.text.raw == label.name.text.raw)
+        };
+        return labels.iter().enumerate().find(is_twice).map(|(_, label)| label.name.text.raw);
+    }
+    let mut names: Vec<_> =
+        labels.iter().map(|label| (label.name.plain(), label.name.text.raw)).collect();
+    names.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.as_ptr().cmp(&other.1.as_ptr())));
+    let pairs = names.windows(2).filter_map(|pair| match pair {
+        [one, other] if one.0 == other.0 => Some(other.1),
+        _ => None,
+    });
+    pairs.min_by_key(|raw| raw.as_ptr())
+}

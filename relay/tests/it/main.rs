@@ -1,0 +1,3 @@
+//! The program, against a proxy made of the protocol crate and endpoints on plain blocking sockets.
+
+mod program;
