@@ -60,6 +60,10 @@ class Tools:
     def our_peer(self):
         return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
 
+    def sets(self):
+        """The generator of sets of applications."""
+        return os.environ.get("SETS_BIN") or cargo_program("prometheus-rsocket-interop-sets", "--bins")
+
     def echo_std(self):
         return cargo_program("prometheus-rsocket-protocol", "--example=echo_std")
 

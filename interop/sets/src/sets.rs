@@ -44,9 +44,15 @@ fn bulk(dice: &mut Dice, name: &str) -> Vec<u8> {
     let shelves = 1 + dice.below(300);
     for number in 0..shelves {
         if number == 0 || shelves > 200 {
-            text.push_str(&format!("# TYPE bulk{} gauge\n", if shelves > 200 { number } else { 0 }));
+            text.push_str(&format!(
+                "# TYPE bulk{} gauge\n",
+                if shelves > 200 { number } else { 0 }
+            ));
         }
-        text.push_str(&format!("bulk{}{{app=\"{name}\",shelf=\"{number}\"}} {number}\n", if shelves > 200 { number } else { 0 }));
+        text.push_str(&format!(
+            "bulk{}{{app=\"{name}\",shelf=\"{number}\"}} {number}\n",
+            if shelves > 200 { number } else { 0 }
+        ));
     }
     text.into_bytes()
 }

@@ -28,7 +28,11 @@ pub(crate) fn text(dice: &mut Dice, style: Style, identity: &str) -> Vec<u8> {
 
 fn family_name(dice: &mut Dice) -> &'static str {
     if dice.odd() {
-        return if dice.once_in(4) { dice.pick(words::BAD_QUOTED_NAMES) } else { dice.pick(words::ODD_NAMES) };
+        return if dice.once_in(4) {
+            dice.pick(words::BAD_QUOTED_NAMES)
+        } else {
+            dice.pick(words::ODD_NAMES)
+        };
     }
     if dice.once_in(8) { dice.pick(words::QUOTED_NAMES) } else { dice.pick(words::NAMES) }
 }
@@ -45,14 +49,16 @@ impl Writer {
         let kind = dice.pick_or_odd(usual, words::ODD_KINDS);
         let start = self.lines.len();
         if !dice.once_in(4) {
-            self.lines.push(format!("# HELP {name} {}", dice.pick_or_odd(words::HELP, words::ODD_HELP)));
+            self.lines
+                .push(format!("# HELP {name} {}", dice.pick_or_odd(words::HELP, words::ODD_HELP)));
         }
         let typed = !dice.once_in(5);
         if typed {
             self.lines.push(format!("# TYPE {name} {kind}"));
         }
         if self.style == Style::Open && dice.once_in(6) {
-            self.lines.push(format!("# UNIT {name} {}", name.rsplit('_').next().unwrap_or_default()));
+            self.lines
+                .push(format!("# UNIT {name} {}", name.rsplit('_').next().unwrap_or_default()));
         }
         if dice.once_in(3) && start + 1 < self.lines.len() {
             self.lines.swap(start, start + 1);
@@ -69,14 +75,22 @@ impl Writer {
         let labels = self.labels(dice);
         match kind {
             "counter" => {
-                let suffix = if self.style == Style::Open && !dice.odd() || dice.once_in(3) { "_total" } else { "" };
+                let suffix = if self.style == Style::Open && !dice.odd() || dice.once_in(3) {
+                    "_total"
+                } else {
+                    ""
+                };
                 self.sample(dice, name, suffix, &labels, "");
                 if self.style == Style::Open && dice.once_in(4) {
                     self.sample(dice, name, "_created", &labels, "");
                 }
             }
             "histogram" | "gaugehistogram" => {
-                let (sum, count) = if kind == "histogram" || dice.odd() { ("_sum", "_count") } else { ("_gsum", "_gcount") };
+                let (sum, count) = if kind == "histogram" || dice.odd() {
+                    ("_sum", "_count")
+                } else {
+                    ("_gsum", "_gcount")
+                };
                 for bound in ["0.1", "1", "+Inf"] {
                     if !dice.odd() {
                         self.sample(dice, name, "_bucket", &labels, &format!("le=\"{bound}\""));
@@ -112,13 +126,24 @@ impl Writer {
                 continue;
             }
             used.push(name);
-            let value = if dice.odd() && dice.once_in(30) { "long".repeat(1 + dice.below(20_000)) } else { dice.pick_or_odd(words::VALUES, words::ODD_VALUES).to_owned() };
+            let value = if dice.odd() && dice.once_in(30) {
+                "long".repeat(1 + dice.below(20_000))
+            } else {
+                dice.pick_or_odd(words::VALUES, words::ODD_VALUES).to_owned()
+            };
             labels.push(format!("{name}=\"{value}\""));
         }
         labels
     }
 
-    fn sample(&mut self, dice: &mut Dice, name: &str, suffix: &str, labels: &[String], extra: &str) {
+    fn sample(
+        &mut self,
+        dice: &mut Dice,
+        name: &str,
+        suffix: &str,
+        labels: &[String],
+        extra: &str,
+    ) {
         let mut inside: Vec<String> = labels.to_vec();
         if !extra.is_empty() {
             inside.insert(dice.below(inside.len() + 1), extra.to_owned());
@@ -143,7 +168,16 @@ impl Writer {
         if (self.style == Style::Open && dice.once_in(6)) || dice.odd() {
             line.push_str(dice.pick_or_odd(
                 &[" # {trace_id=\"x\"} 1", " # {} 1 1700000000.5", " # {a=\"ä\",b=\"\\n\"} 0.5"],
-                &[" # {", " # 1", " #", " # {} ", " # {x=\"\\d\"} 1", "# {} 1", " # {} 1 2 3", " # {\"x.y\"=\"1\"} 1"],
+                &[
+                    " # {",
+                    " # 1",
+                    " #",
+                    " # {} ",
+                    " # {x=\"\\d\"} 1",
+                    "# {} 1",
+                    " # {} 1 2 3",
+                    " # {\"x.y\"=\"1\"} 1",
+                ],
             ));
         }
         if dice.odd() {
@@ -165,10 +199,12 @@ impl Writer {
     /// Lines out of place, twice, or such that are none.
     fn disturb(&mut self, dice: &mut Dice) {
         if self.style == Style::Text && dice.once_in(6) {
-            self.lines.insert(dice.below(self.lines.len() + 1), dice.pick(words::COMMENTS).to_owned());
+            self.lines
+                .insert(dice.below(self.lines.len() + 1), dice.pick(words::COMMENTS).to_owned());
         }
         while dice.odd() {
-            self.lines.insert(dice.below(self.lines.len() + 1), dice.pick(words::ODD_LINES).to_owned());
+            self.lines
+                .insert(dice.below(self.lines.len() + 1), dice.pick(words::ODD_LINES).to_owned());
         }
         if dice.odd() && !self.lines.is_empty() {
             let (from, to) = (dice.below(self.lines.len()), dice.below(self.lines.len()));
