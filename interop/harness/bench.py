@@ -8,6 +8,7 @@ from peers.endpoint import Endpoint
 from peers.java import JavaClient, JavaProxy
 from peers.ours import OurClient, OurProxy
 from peers.prometheus import Prometheus
+from peers.raw import RawEndpoint
 from process import Process, check, log_path
 from wire import Wire
 
@@ -83,6 +84,12 @@ class Bench:
 
     def endpoint(self, app, count):
         endpoint = Endpoint(app, count)
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def raw_endpoint(self, name):
+        """An endpoint that answers with a file of `inputs`."""
+        endpoint = RawEndpoint(name)
         self.endpoints.append(endpoint)
         return endpoint
 

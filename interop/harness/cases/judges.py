@@ -1,8 +1,11 @@
-"""The judges themselves: an answer of theirs counts only if they tell good from bad."""
+"""The judges: that they tell good from bad, and what they say of generated applications and of the answers made of them."""
+
+from itertools import groupby
 
 from case import case
 from judges import NAMES, OPENMETRICS, TEXT, Judges
 from process import check
+from sets import Sets
 from variant import TCP
 
 GOOD = '# HELP a_total Some.\n# TYPE a_total counter\na_total{x="1"} 1\na_total{x="2"} 2\n'
@@ -39,3 +42,17 @@ def known(bench):
         # Prometheus takes the first of two samples of a series, and says so.
         twice = judges.judge(TEXT, "a 1\na 2\n")
         check(twice["textparse"].repeated == 1, "repeated series are counted")
+
+
+@case("judges/sets", ("judges", "sets"), java_passes=False, transports=TCP)
+def sets(bench):
+    """What Prometheus reads is served, and every answer is accepted."""
+    judged = Sets(bench.tools, 0, bench.tools.set_count).run()
+    check(judged.counts["joined"] == bench.tools.set_count, f"all sets are judged: {judged.counts}")
+    found = [(kind, list(faults)) for kind, faults in groupby(sorted(judged.faults, key=lambda fault: fault.kind), lambda fault: fault.kind)]
+    found.sort(key=lambda kind: -len(kind[1]))
+    lines = []
+    for kind, faults in found[:20]:
+        least = min(faults, key=lambda fault: len(fault.body))
+        lines.append(f"{len(faults)} times {kind}, such as set {least.set}: {least.why}: {least.body[:500]!r}")
+    check(not lines, "\n  ".join(["disagreements", *lines]))

@@ -7,6 +7,8 @@ from variant import LISTENERS
 
 
 class OurProxy(Proxy):
+    knows_labels = True
+
     def __init__(self, bench, flags=(), server=None, https=None):
         """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS."""
         self.bench = bench
