@@ -1,19 +1,19 @@
-use crate::bind::{Bound, StartError};
 use crate::config::{Config, Envelope};
 use crate::demo::{self, Demo};
 use crate::http::{
     Backend, Limits, Readiness, ScrapeBody, ScrapeRefused, ScrapeRequest, ScrapeTimeouts, Status,
 };
-use crate::hub::Hub;
-use crate::keys;
-use crate::listener::{Acceptor, Logs, Shared};
+use crate::ingress::bind::{Bound, StartError};
+use crate::ingress::rsocket::{Acceptor, Logs, Shared};
+use crate::ingress::slots::Slots;
+use crate::ingress::websocket::UpgradeConfig;
+use crate::observe::telemetry::{RoundOutcome, Telemetry};
 use crate::proxy::{HTTP, WEBSOCKET};
-use crate::scrape::{Outcome, Scrape};
+use crate::service::hub::Hub;
+use crate::service::scrape::{Outcome, Scrape};
+use crate::service::workers::{self, Toolbox};
 use crate::shutdown::Shutdown;
-use crate::slots::Slots;
-use crate::telemetry::{RoundOutcome, Telemetry};
-use crate::websocket::UpgradeConfig;
-use crate::workers::{self, Toolbox};
+use crate::store::keys;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{self, Collector, Form};
 use prometheus_rsocket_protocol::envelope::OpenLimits;

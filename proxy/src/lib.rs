@@ -24,26 +24,19 @@
 //! What happens inside is told by ARCHITECTURE.md: the sans-IO [`collector`](prometheus_rsocket_protocol::collector) behind the
 //! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
 
-mod bind;
 pub mod config;
 mod core;
 mod demo;
 pub mod gzip;
 pub mod http;
-mod hub;
-mod keys;
-mod listener;
-mod notices;
+mod ingress;
+mod observe;
 mod proxy;
-mod scrape;
-mod session;
+mod service;
 pub mod shutdown;
-mod slots;
-pub mod telemetry;
-mod throttle;
-mod websocket;
-mod workers;
+mod store;
 
-pub use bind::StartError;
-pub use hub::Tables;
+pub use ingress::StartError;
+pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};
+pub use service::Tables;

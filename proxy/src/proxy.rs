@@ -1,8 +1,8 @@
-use crate::bind::{Bound, StartError};
 use crate::config::Config;
 use crate::core::Core;
 use crate::http::{self, Router};
-use crate::hub::{Hub, Tables};
+use crate::ingress::bind::{Bound, StartError};
+use crate::service::hub::{Hub, Tables};
 use crate::shutdown::{self, Shutdown};
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::{Runtime, timeout};

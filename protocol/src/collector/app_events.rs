@@ -46,7 +46,7 @@ impl Collector {
             self.on_merged(merged);
             self.pin(merged.kept);
         }
-        self.registry.expire(now, self.config.grace, self.config.max_gone);
+        self.registry.trim(self.config.max_gone);
     }
 
     /// A text brought an application's identity. Returns what is left of its entry.
@@ -76,9 +76,10 @@ impl Collector {
         self.notices.push_back(Notice::Reported { app, report });
     }
 
-    /// Keeps an entry for as long as pushes are there.
+    /// Keeps an entry for as long as pushes are there. An entry that is no longer kept may be forgotten by this.
     pub(super) fn pin(&mut self, id: AppId) {
         self.registry.set_pinned(id, self.pushes.is_held(id), self.pushes.has_any(id));
+        self.registry.trim(self.config.max_gone);
     }
 
     /// Pushes follow their application's entry.

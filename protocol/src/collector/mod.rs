@@ -244,11 +244,11 @@ impl Collector {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.on_deadlines(now);
         while let Some(app) = self.pushes.pop_expired(now) {
+            let expired = self.registry.reference(app).map(|app| Notice::PushExpired { app });
+            self.notices.extend(expired);
             self.pin(app);
-            self.notices
-                .extend(self.registry.reference(app).map(|app| Notice::PushExpired { app }));
         }
-        self.registry.expire(now, self.config.grace, self.config.max_gone);
+        self.registry.expire(now, self.config.grace);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.

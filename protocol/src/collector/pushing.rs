@@ -59,8 +59,8 @@ impl Collector {
 
     pub(super) fn on_push_delivered(&mut self, push: PushId) {
         let Some(app) = self.pushes.remove_served(push) else { return };
-        self.pin(app);
         self.notices.extend(self.registry.reference(app).map(|app| Notice::PushServed { app }));
+        self.pin(app);
     }
 
     /// Whether there is room for a push that has come.

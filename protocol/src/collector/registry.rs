@@ -265,10 +265,19 @@ impl Registry {
         Some(merged)
     }
 
-    /// Forgets entries whose grace time is over, or that are too many.
-    pub(super) fn expire(&mut self, now: Instant, grace: Duration, max_gone: usize) {
+    /// Forgets entries whose grace time is over.
+    pub(super) fn expire(&mut self, now: Instant, grace: Duration) {
         while let Some((at, id)) = self.gone.first().copied()
-            && (at + grace <= now || self.gone.len() > max_gone)
+            && at + grace <= now
+        {
+            self.forget(id);
+        }
+    }
+
+    /// Forgets entries that are too many, those first whose applications went first.
+    pub(super) fn trim(&mut self, max_gone: usize) {
+        while self.gone.len() > max_gone
+            && let Some((_, id)) = self.gone.first().copied()
         {
             self.forget(id);
         }

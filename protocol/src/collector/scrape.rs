@@ -271,8 +271,9 @@ impl Scrapes {
     /// one path.
     pub(super) fn identify(&mut self, id: ScrapeId, slot_id: AppId, app: &AppRef) -> AppId {
         let Some(scrape) = self.table.get_mut(&id) else { return slot_id };
-        let is_taken = scrape.paths.contains(&app.path);
-        if is_taken && !scrape.slots.contains_key(&app.id) {
+        let is_waiting = |slot: &Slot| app.id != slot_id && slot.app.path == app.path;
+        let replaces = scrape.slots.get(&app.id).is_some_and(is_waiting);
+        if !replaces && (app.id != slot_id || scrape.paths.contains(&app.path)) {
             return slot_id;
         }
         let Some(mut slot) = scrape.slots.remove(&slot_id) else { return slot_id };

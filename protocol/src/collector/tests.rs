@@ -1,5 +1,6 @@
 mod identity;
 mod pushes;
+mod random;
 mod reports;
 mod requests;
 mod session;

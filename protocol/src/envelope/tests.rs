@@ -90,7 +90,7 @@ fn payloads_of_openssl_open() {
         let [rsa, aes, mgf1, metadata, data] = row[..] else { panic!("{row:?}") };
         let (_, keys) = pairs().into_iter().find(|keys| keys.0.to_string() == rsa).unwrap();
         let payload = Payload::new(hex(metadata), hex(data));
-        let result = open(keys, &payload, &OpenLimits::default(), [5; 32]);
+        let result = open(keys, payload.clone(), &OpenLimits::default(), [5; 32]);
         opened += 1;
         if mgf1 == "sha256" {
             let error = OpenError::Unwrap(UnwrapError { len: 256, expected: 256 });
@@ -124,7 +124,7 @@ fn every_pair_of_sizes_opens_what_it_sealed() {
                 let sealed = seal(&peer(keys), text.as_bytes(), size, [7; 32]).unwrap();
                 assert_eq!(sealed.metadata.as_ref().unwrap().len(), bits / 8);
                 assert!(sealed.data.len().is_multiple_of(16));
-                let opened = open(keys, &sealed, &OpenLimits::default(), [8; 32]).unwrap();
+                let opened = open(keys, sealed.clone(), &OpenLimits::default(), [8; 32]).unwrap();
                 assert_eq!(opened.text, text);
             }
         }
@@ -143,7 +143,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     assert_ne!(generated(1).public_key(), generated(2).public_key());
     let opened = open(
         &generated(1),
-        &seal(&peer(&generated(1)), b"x", AesKeySize::Aes128, [3; 32]).unwrap(),
+        seal(&peer(&generated(1)), b"x", AesKeySize::Aes128, [3; 32]).unwrap(),
         &OpenLimits::default(),
         [0; 32],
     );

@@ -267,6 +267,7 @@ impl<'a, 'p> Constant<'a, 'p> {
 
 /// Reads a text that has bad lines, and leaves out their families.
 struct Reduction<'a> {
+    dialect: Dialect,
     kinds: HashMap<Box<[u8]>, MetricKind>,
     dropped: BTreeSet<Box<[u8]>>,
     last: Option<Cow<'a, [u8]>>,
@@ -280,7 +281,8 @@ impl<'a> Reduction<'a> {
         is_utf8: bool,
         first: Fault,
     ) -> Result<Facts, Fault> {
-        let mut reduction = Self { kinds: HashMap::new(), dropped: BTreeSet::new(), last: None };
+        let mut reduction =
+            Self { dialect, kinds: HashMap::new(), dropped: BTreeSet::new(), last: None };
         reduction.find(source, policy, dialect, is_utf8);
         reduction.read(source, policy, dialect, is_utf8, first)
     }
@@ -310,7 +312,7 @@ impl<'a> Reduction<'a> {
     }
 
     fn family<'n>(&self, name: &'n [u8]) -> &'n [u8] {
-        family_of(name, |name| self.kinds.get(name).copied())
+        family_of(name, self.dialect, |name| self.kinds.get(name).copied())
     }
 
     fn read(
@@ -349,16 +351,21 @@ impl<'a> Reduction<'a> {
 /// The family of a sample: its own name, or that without a suffix if there is such a family of the right type.
 pub(super) fn family_of<'n>(
     name: &'n [u8],
+    dialect: Dialect,
     kind: impl Fn(&[u8]) -> Option<MetricKind>,
 ) -> &'n [u8] {
-    let owner = SUFFIXES.iter().find_map(|(suffix, kinds)| {
+    let suffixes = match dialect {
+        Dialect::OpenMetrics => SUFFIXES,
+        Dialect::Text => SUFFIXES.get(..3).unwrap_or_default(),
+    };
+    let owner = suffixes.iter().find_map(|(suffix, kinds)| {
         let stem = name.strip_suffix(*suffix)?;
         kind(stem).filter(|kind| kinds.contains(kind)).map(|_| stem)
     });
     owner.unwrap_or(name)
 }
 
-/// The suffixes of the samples of a family, and the types that have them.
+/// The suffixes of the samples of a family, and the types that have them. Text 0.0.4 has the first three.
 const SUFFIXES: &[(&[u8], &[MetricKind])] = &[
     (b"_bucket", &[MetricKind::Histogram, MetricKind::GaugeHistogram]),
     (b"_count", &[MetricKind::Histogram, MetricKind::Summary]),

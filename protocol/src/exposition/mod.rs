@@ -22,12 +22,12 @@
 //! Two samples have the same fingerprint if and only if they are of the same series, whatever the order of their labels, up to
 //! collisions of a 64-bit hash. They are keyed by [`Source::seed`]: only fingerprints of the same seed can be compared.
 
-mod convert;
 mod cursor;
 mod error;
 mod escape;
 mod facts;
 mod float;
+pub mod group;
 mod reader;
 mod render;
 mod series;

@@ -31,7 +31,7 @@ pub fn render(
         TextToText::new(source, policy, facts, target).run(source.text, omit, out);
         return;
     }
-    super::convert::convert(source, policy, facts, target, omit, out);
+    super::group::render_one(source, policy, facts, target, omit, out);
 }
 
 struct TextToText<'a, 'p> {
@@ -95,7 +95,9 @@ impl<'a, 'p> TextToText<'a, 'p> {
         }
         let Some(name) = line.entry.name() else { return false };
         let name = name.plain();
-        self.facts.dropped.contains(family_of(&name, |name| self.kinds.get(name).copied()))
+        self.facts
+            .dropped
+            .contains(family_of(&name, self.facts.dialect(), |name| self.kinds.get(name).copied()))
     }
 
     /// Whether the target does not accept the line as it is.

@@ -52,6 +52,24 @@ impl<'a> Series<'a> {
         sum
     }
 
+    /// A hash of the labels, with those that are added and without the one of this name.
+    pub(super) fn group(&self, labels: &[Label<'_>], without: &[u8]) -> u64 {
+        let mut sum = 0_u64;
+        for label in labels.iter().filter(|label| !label.value.raw.is_empty()) {
+            if label.name.text.raw != without && !self.is_replaced(label) {
+                sum = sum.wrapping_add(self.hash_label(label));
+            }
+        }
+        for (name, value) in self.added(labels) {
+            sum = sum.wrapping_add(hash(&self.hasher, name.as_bytes(), value.as_bytes()));
+        }
+        sum
+    }
+
+    pub(super) fn hash(&self, bytes: &[u8]) -> u64 {
+        hash(&self.hasher, b"", bytes)
+    }
+
     /// Whether labels are added to the series or replaced.
     pub(super) fn changes(&self, labels: &[Label<'_>]) -> bool {
         let mut lacking = self.all();
@@ -69,7 +87,7 @@ impl<'a> Series<'a> {
     /// The labels that are added to the series.
     pub(super) fn added(&self, labels: &[Label<'_>]) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut added = self.all();
-        if self.inject == Inject::Missing {
+        if self.inject == Inject::Missing && added != 0 {
             for label in labels.iter().filter(|label| !label.value.raw.is_empty()) {
                 added &= !self.bit_of(&label.name);
             }

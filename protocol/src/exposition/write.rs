@@ -97,7 +97,14 @@ impl Writer<'_> {
         if !name.is_quoted {
             return Written { text: Cow::Borrowed(name.text.raw), ..Written::default() };
         }
-        let text = name.plain();
+        self.written_plain(name.plain(), is_part)
+    }
+
+    pub(super) fn written_plain<'n>(
+        &self,
+        text: Cow<'n, [u8]>,
+        is_part: fn(u8) -> bool,
+    ) -> Written<'n> {
         if is_plain(&text, is_part) {
             return Written { text, ..Written::default() };
         }

@@ -57,7 +57,7 @@ fn parse_coding(item: &str) -> (&str, u16) {
     (coding.trim(), weight.unwrap_or(1000))
 }
 
-fn parse_weight(text: &str) -> u16 {
+pub(super) fn parse_weight(text: &str) -> u16 {
     match text.parse::<f32>() {
         Ok(weight) if (0.0..=1.0).contains(&weight) => (weight * 1000.0) as u16,
         _ => 0,

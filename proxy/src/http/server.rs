@@ -2,9 +2,9 @@ use super::{
     AnswerBody, Backend, BodyAborted, Router,
     guard::{Answering, Guarded, Phase},
 };
+use crate::ingress::slots::{Slot, Slots};
+use crate::ingress::throttle::Throttle;
 use crate::shutdown::{self, Shutdown};
-use crate::slots::{Slot, Slots};
-use crate::throttle::Throttle;
 use bytes::Bytes;
 use futures_lite::future::or;
 use http::{Request, Response, StatusCode};

@@ -1,4 +1,4 @@
-//! Random runs of a collector: nothing is left over, nobody's data is lost, doubled, or out of order.
+//! Random runs of a collector: each scrape yields one outcome for every application, in order, and nothing is left over.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 enum Op {
     Advance(u64),
     Answer(usize, Reply),
-    Connect,
+    /// With one of a few identities, said in SETUP or not at all.
+    Connect(Option<usize>),
     Cut(usize),
-    EndRound(usize, bool),
+    EndScrape(usize, bool),
     /// Finishes a job that was begun before; its worker may be lost.
     FinishJob(usize, bool),
-    Push(usize, bool),
-    Start,
+    Push(usize, bool, Text),
+    /// Of all, or of those whose bits are set.
+    Start(Option<u8>),
     Take(usize),
     /// Takes a job to be finished later.
     TakeJob,
@@ -23,76 +25,118 @@ enum Op {
 #[derive(Clone, Copy, Debug)]
 enum Reply {
     Empty,
-    Good,
     Error,
+    Text(Text),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Text {
+    Good,
+    /// With labels from which an identity is learnt.
+    Labelled,
     Rubbish,
+}
+
+impl Text {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Good => "good 1\n",
+            Self::Labelled => "good{instance=\"a\"} 1\n",
+            Self::Rubbish => "} rubbish\n",
+        }
+    }
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c d"];
+
+fn text_of_any_kind() -> impl Strategy<Value = Text> {
+    prop_oneof![3 => Just(Text::Good), 2 => Just(Text::Labelled), 1 => Just(Text::Rubbish)]
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let reply = prop_oneof![
-        4 => Just(Reply::Good),
+        6 => text_of_any_kind().prop_map(Reply::Text),
         1 => Just(Reply::Empty),
         1 => Just(Reply::Error),
-        1 => Just(Reply::Rubbish),
     ];
     let index = 0_usize..8;
     prop_oneof![
-        3 => Just(Op::Connect),
-        1 => index.clone().prop_map(Op::Cut),
-        2 => Just(Op::Start),
+        4 => prop::option::of(0_usize..3).prop_map(Op::Connect),
+        2 => index.clone().prop_map(Op::Cut),
+        3 => prop::option::weighted(0.3, any::<u8>()).prop_map(Op::Start),
         8 => (index.clone(), reply).prop_map(|(app, reply)| Op::Answer(app, reply)),
-        2 => (index.clone(), any::<bool>()).prop_map(|(app, waits)| Op::Push(app, waits)),
+        3 => (index.clone(), any::<bool>(), text_of_any_kind())
+            .prop_map(|(app, waits, text)| Op::Push(app, waits, text)),
         8 => Just(Op::TakeJob),
         8 => (index.clone(), prop::bool::weighted(0.1)).prop_map(|(job, lost)| Op::FinishJob(job, lost)),
         4 => index.clone().prop_map(Op::Take),
-        1 => (index, any::<bool>()).prop_map(|(round, delivered)| Op::EndRound(round, delivered)),
-        1 => (0_u64..15).prop_map(Op::Advance),
+        2 => (index, any::<bool>()).prop_map(|(scrape, delivered)| Op::EndScrape(scrape, delivered)),
+        2 => (0_u64..15).prop_map(Op::Advance),
     ]
 }
 
-/// A round under way, and what it has handed out.
-struct Open {
-    id: RoundId,
-    served: Vec<AppId>,
+/// A scrape under way: whom it must tell of, and whom it has told of.
+struct Under {
+    id: ScrapeId,
+    deadline: Instant,
+    /// Connections, gone applications and unknown ones that it has to tell of.
+    expected: usize,
+    told: Vec<AppId>,
+    paths: BTreeSet<String>,
     is_over: bool,
 }
 
 struct Run {
+    config: Config,
     world: World,
-    apps: Vec<AppId>,
-    rounds: Vec<Open>,
+    live: Vec<ConnectionId>,
+    scrapes: Vec<Under>,
     jobs: Vec<Job>,
 }
 
 impl Run {
     fn new() -> Self {
-        let config = Config { max_rounds: 3, max_pushes: 3, ..Config::default() };
-        Self { world: World::new(config), apps: Vec::new(), rounds: Vec::new(), jobs: Vec::new() }
+        let config = Config {
+            max_scrapes: 3,
+            max_pushes: 3,
+            max_gone: 3,
+            max_push_bytes: 60,
+            grace: Duration::from_secs(20),
+            push_ttl: Duration::from_secs(60),
+            ..Config::default()
+        };
+        let world = World::new(config.clone());
+        Self { config, world, live: Vec::new(), scrapes: Vec::new(), jobs: Vec::new() }
     }
 
-    fn app(&self, index: usize) -> Option<AppId> {
-        self.apps.get(index % self.apps.len().max(1)).copied()
+    fn connection(&self, index: usize) -> Option<ConnectionId> {
+        self.live.get(index % self.live.len().max(1)).copied()
     }
 
     fn apply(&mut self, op: Op) {
         match op {
-            Op::Connect if self.apps.len() < 6 => self.apps.push(self.world.connect()),
-            Op::Connect => {}
+            Op::Connect(name) if self.live.len() < 6 => {
+                let id = match name {
+                    Some(name) => self.world.connect_as(NAMES[name]),
+                    None => self.world.connect(),
+                };
+                self.live.push(id);
+            }
+            Op::Connect(_) => {}
             Op::Cut(index) => {
-                if let Some(app) = self.app(index) {
-                    self.apps.retain(|kept| *kept != app);
-                    self.world.cut(app);
+                if let Some(id) = self.connection(index) {
+                    self.live.retain(|kept| *kept != id);
+                    self.world.cut(id);
                 }
             }
-            Op::Start => self.start(),
+            Op::Start(some) => self.start(some),
             Op::Answer(index, reply) => self.answer(index, reply),
-            Op::Push(index, waits) => {
-                if let Some(app) = self.app(index) {
-                    let connection = &mut self.world.peer(app).app;
-                    let sent = if waits {
-                        connection.request_response(sealed("push 1\n"))
-                    } else {
-                        connection.fire_and_forget(sealed("push 1\n"))
+            Op::Push(index, waits, text) => {
+                if let Some(id) = self.connection(index) {
+                    let connection = &mut self.world.peer(id).app;
+                    let sent = match waits {
+                        true => connection.request_response(sealed(text.text())).map(|_| ()),
+                        false => connection.fire_and_forget(sealed(text.text())).map(|_| ()),
                     };
                     sent.unwrap();
                 }
@@ -100,31 +144,53 @@ impl Run {
             Op::TakeJob => self.jobs.extend(self.world.collector.poll_job()),
             Op::FinishJob(index, lost) => self.finish_job(index, lost),
             Op::Take(index) => self.take(index),
-            Op::EndRound(index, delivered) => self.end_round(index, delivered),
+            Op::EndScrape(index, delivered) => self.end_scrape(index, delivered),
             Op::Advance(seconds) => self.world.advance(Duration::from_secs(seconds)),
         }
         self.world.run();
+        self.check();
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, some: Option<u8>) {
+        let collector = &self.world.collector;
+        let all: Vec<AppId> = collector.apps().map(|app| app.id).collect();
+        let (targets, expected) = match some {
+            None => {
+                let is_target = |app: &&App| {
+                    app.is_up()
+                        || !app.labels.is_empty()
+                        || app.last_scrape.is_some()
+                        || app.is_pinned
+                };
+                (Targets::All, collector.apps().filter(is_target).count())
+            }
+            Some(bits) => {
+                let chosen = all.iter().enumerate().filter(|(nth, _)| bits >> (nth % 8) & 1 == 1);
+                let mut chosen: Vec<AppId> = chosen.map(|(_, id)| *id).collect();
+                chosen.push(AppId(1_000_000));
+                let expected = chosen.len();
+                (Targets::Some(chosen), expected)
+            }
+        };
         let deadline = self.world.now + Duration::from_secs(10);
-        let started = self.world.collector.start_round(self.world.now, deadline, Form::Snappy);
-        assert_eq!(started.is_ok(), self.rounds.len() < 3);
+        let started = self.world.collector.start_scrape(self.world.now, deadline, targets);
+        assert_eq!(started.is_ok(), self.scrapes.len() < 3);
         if let Ok(id) = started {
-            self.rounds.push(Open { id, served: Vec::new(), is_over: false });
+            let (told, paths) = (Vec::new(), BTreeSet::new());
+            let under = Under { id, deadline, expected, told, paths, is_over: false };
+            self.scrapes.push(under);
         }
     }
 
     fn answer(&mut self, index: usize, reply: Reply) {
-        let Some(app) = self.app(index) else { return };
-        let peer = self.world.peer(app);
+        let Some(id) = self.connection(index) else { return };
+        let peer = self.world.peer(id);
         let Some(stream_id) = peer.asked.pop_front() else { return };
         // It may have been cancelled, which fails the answer.
         let _ = match reply {
             Reply::Empty => peer.app.complete(stream_id),
             Reply::Error => peer.app.reject(stream_id, ErrorCode::APPLICATION_ERROR, "no"),
-            Reply::Good => peer.app.respond(stream_id, sealed("good 1\n")),
-            Reply::Rubbish => peer.app.respond(stream_id, sealed("} rubbish\n")),
+            Reply::Text(text) => peer.app.respond(stream_id, sealed(text.text())),
         };
     }
 
@@ -138,67 +204,101 @@ impl Run {
     }
 
     fn take(&mut self, index: usize) {
-        let count = self.rounds.len().max(1);
-        let Some(round) = self.rounds.get_mut(index % count) else { return };
+        let count = self.scrapes.len().max(1);
+        let Some(scrape) = self.scrapes.get_mut(index % count) else { return };
+        let now = self.world.now;
+        let is_learnt =
+            |notice: &&Notice| matches!(notice, Notice::Identified { came_back: true, .. });
+        let learnt = self.world.notices.iter().filter(is_learnt).count();
         loop {
-            match self.world.collector.poll_round(round.id) {
-                Progress::Section(section) => {
-                    assert!(!round.is_over, "nothing follows the end");
-                    round.served.push(section.app);
+            match self.world.collector.poll_scrape(scrape.id) {
+                Progress::Outcome(outcome) => {
+                    assert!(!scrape.is_over, "nothing follows the end");
+                    assert!(scrape.told.last().is_none_or(|last| *last < outcome.app.id));
+                    assert!(scrape.paths.insert(outcome.app.path.to_string()), "a path twice");
+                    scrape.told.push(outcome.app.id);
+                    let is_push = outcome.result.as_ref().is_ok_and(|answer| answer.is_push);
+                    assert_eq!(outcome.instead_of.is_some(), is_push);
+                    let _ = outcome.result.as_ref().map(text);
                 }
-                Progress::Pending => return,
+                Progress::Pending => {
+                    assert!(now < scrape.deadline, "beyond its deadline");
+                    return;
+                }
                 Progress::Finished(summary) => {
-                    assert_eq!(summary.served, round.served.len());
-                    assert!(summary.served <= summary.apps);
-                    round.is_over = true;
-                    break;
+                    assert_eq!(summary.apps, scrape.told.len(), "one outcome for each");
+                    // Two entries of which one was merged into the other during the scrape count as one.
+                    let merged = scrape.expected - summary.apps;
+                    assert!(merged <= learnt, "{merged} are missing");
+                    assert!(summary.pushes <= summary.served && summary.served <= summary.apps);
+                    scrape.is_over = true;
+                    return;
                 }
             }
         }
-        assert!(round.served.is_sorted(), "in the order of ids");
-        let unique: BTreeSet<AppId> = round.served.iter().copied().collect();
-        assert_eq!(unique.len(), round.served.len(), "nobody twice");
     }
 
-    fn end_round(&mut self, index: usize, delivered: bool) {
-        if !self.rounds.is_empty() {
-            let round = self.rounds.swap_remove(index % self.rounds.len());
-            self.world.collector.end_round(round.id, delivered && round.is_over);
+    fn end_scrape(&mut self, index: usize, delivered: bool) {
+        if !self.scrapes.is_empty() {
+            let scrape = self.scrapes.swap_remove(index % self.scrapes.len());
+            self.world.collector.end_scrape(scrape.id, delivered && scrape.is_over);
+        }
+    }
+
+    fn check(&self) {
+        let collector = &self.world.collector;
+        let apps: Vec<&App> = collector.apps().collect();
+        assert!(apps.is_sorted_by_key(|app| app.id));
+        let paths: BTreeSet<&str> = apps.iter().map(|app| &*app.path).collect();
+        assert_eq!(paths.len(), apps.len(), "a path of its own for each");
+        assert!(apps.iter().all(|app| collector.app_at(&app.path).unwrap().id == app.id));
+        let of_gone = apps.iter().filter(|app| app.is_gone() && !app.is_pinned).count();
+        assert!(of_gone <= self.config.max_gone);
+        assert_eq!(apps.iter().filter(|app| app.has_push).count(), collector.held_pushes());
+        assert!(collector.pushes.len() <= self.config.max_pushes);
+        assert!(collector.pushes.bytes() <= self.config.max_push_bytes);
+        assert!(collector.requests() <= collector.connections());
+        assert_eq!(
+            (collector.connections(), collector.connected()),
+            (self.live.len(), self.live.len())
+        );
+        for app in apps.iter().filter(|app| app.is_up() && !app.labels.is_empty()) {
+            let same = apps.iter().filter(|other| other.is_up() && other.labels == app.labels);
+            assert_eq!(app.is_duplicate, same.count() > 1);
         }
     }
 
     /// Ends everything, and looks whether anything is left.
     fn finish(mut self) {
         self.world.advance(Duration::from_secs(10));
-        for index in 0..self.rounds.len() {
+        for index in 0..self.scrapes.len() {
             self.take(index);
-            assert!(self.rounds[index].is_over, "a round ends by its deadline");
+            assert!(self.scrapes[index].is_over, "a scrape ends by its deadline");
         }
-        while !self.rounds.is_empty() {
-            self.end_round(0, true);
+        assert_eq!(self.world.collector.requests(), 0);
+        while !self.scrapes.is_empty() {
+            self.end_scrape(0, true);
         }
-        for app in std::mem::take(&mut self.apps) {
-            self.world.cut(app);
+        for id in std::mem::take(&mut self.live) {
+            self.world.cut(id);
         }
-        while let Some(job) = self.world.collector.poll_job() {
-            self.jobs.push(job);
-        }
+        self.jobs.extend(std::iter::from_fn(|| self.world.collector.poll_job()));
         while !self.jobs.is_empty() {
             self.finish_job(0, false);
         }
-        self.world.advance(Config::default().push_ttl);
+        self.world.advance(self.config.push_ttl + self.config.grace);
         let collector = &self.world.collector;
-        assert_eq!(collector.pending_bytes(), 0);
-        assert_eq!((collector.rounds(), collector.connections()), (0, 0));
+        assert_eq!((collector.pending_bytes(), collector.pushes.bytes()), (0, 0));
+        assert_eq!((collector.scrapes(), collector.connections()), (0, 0));
         assert_eq!((collector.connected(), collector.held_pushes()), (0, 0));
-        assert_eq!(collector.poll_timeout(), None);
+        assert_eq!((collector.entries(), collector.poll_timeout()), (0, None));
         assert!(!collector.has_jobs());
     }
 }
 
 proptest! {
     #[test]
-    fn nothing_is_left_over_and_nobody_comes_twice(ops in prop::collection::vec(op(), 0..200)) {
+    fn each_scrape_tells_of_everybody_once_and_nothing_is_left(ops in prop::collection::vec(op(), 0..200)) {
         let mut run = Run::new();
         for op in ops {
             run.apply(op);
@@ -206,27 +306,32 @@ proptest! {
         run.finish();
     }
 
-    /// Whoever answers well before the deadline, and is opened, is in the round, whatever the others do.
+    /// Whoever answers well before the deadline, and is opened, is served, whatever the others do.
     #[test]
-    fn who_answers_in_time_is_in(replies in prop::collection::vec(prop::option::of(any::<bool>()), 1..8)) {
+    fn who_answers_in_time_is_served(replies in prop::collection::vec(prop::option::of(any::<bool>()), 1..8)) {
         let mut world = World::new(Config::default());
-        let apps: Vec<AppId> = replies.iter().map(|_| world.connect()).collect();
-        let round = world.start();
+        let apps: Vec<ConnectionId> = replies.iter().map(|_| world.connect()).collect();
+        let scrape = world.start();
         let mut expected = Vec::new();
         for (app, reply) in apps.iter().zip(&replies).rev() {
+            let path = format!("connection-{app}");
             match reply {
                 Some(true) => {
                     world.answer(*app, "good 1\n");
-                    expected.push("good 1\n".to_owned());
+                    expected.insert(0, served(&path, "good 1\n"));
                 }
-                Some(false) => world.answer(*app, "} rubbish\n"),
-                None => {}
+                Some(false) => {
+                    world.answer(*app, "} rubbish\n");
+                    expected.insert(0, failed(&path, "exposition"));
+                }
+                None => expected.insert(0, failed(&path, "timeout")),
             }
         }
         world.work();
         world.advance(Duration::from_secs(10));
-        let (texts, summary) = world.take(round);
-        prop_assert_eq!(&texts, &expected);
-        prop_assert_eq!(summary, Some(Summary { apps: apps.len(), served: expected.len() }));
+        let count = replies.iter().filter(|reply| **reply == Some(true)).count();
+        let (outcomes, over) = world.take(scrape);
+        prop_assert_eq!(&outcomes, &expected);
+        prop_assert_eq!(over, Some(summary(apps.len(), count, 0)));
     }
 }

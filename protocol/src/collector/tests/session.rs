@@ -68,7 +68,7 @@ fn who_asks_for_what_is_not_served_breaks_no_rule_and_is_served_on() {
     peer.app.request_stream(Payload::default(), Credit::UNBOUNDED).unwrap();
     world.run();
     let blamed = |notice: &Notice| matches!(notice, Notice::Violation { .. });
-    assert!(!world.notices.iter().any(blamed), "{:?}", world.notices);
+    assert!(!world.has_notice(blamed), "{:?}", world.notices);
     let scrape = world.start();
     assert_eq!(world.peers[&id].asked.len(), 1);
     // Of a scrape that is over, nothing is to come.

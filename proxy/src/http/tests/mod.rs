@@ -20,7 +20,7 @@ mod tokio {
 }
 
 use super::*;
-use crate::telemetry::Telemetry;
+use crate::observe::telemetry::Telemetry;
 use async_channel::{Receiver, Sender};
 use std::{
     sync::{Arc, Mutex},

@@ -1,4 +1,4 @@
-use crate::telemetry::Telemetry;
+use crate::observe::telemetry::Telemetry;
 use async_channel::{Receiver, Sender, TrySendError};
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
@@ -213,7 +213,7 @@ impl Hub {
         }
         // Under the lock: whoever has the end of a scrape finds all that happened in it among the proxy's own metrics.
         for notice in &notices {
-            crate::notices::count(&self.telemetry, now, notice);
+            crate::observe::notices::count(&self.telemetry, now, notice);
         }
         drop(state);
         if has_jobs {
@@ -222,7 +222,7 @@ impl Hub {
         if timer_changed {
             self.timer.notify(usize::MAX);
         }
-        notices.iter().for_each(crate::notices::log);
+        notices.iter().for_each(crate::observe::notices::log);
         result
     }
 

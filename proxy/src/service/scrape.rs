@@ -2,7 +2,7 @@
 
 use crate::gzip::{Member, Part};
 use crate::http::BodySender;
-use crate::hub::Hub;
+use crate::service::hub::Hub;
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;

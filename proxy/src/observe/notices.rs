@@ -1,6 +1,6 @@
 //! What happens among the applications, as counts and log lines: one line each, however it went wrong.
 
-use crate::telemetry::{
+use crate::observe::telemetry::{
     ApplicationErrorCause, ConnectionErrorCause, PushDropCause, PushKind, PushOutcome,
     ScrapeOutcome, SignalType, Telemetry,
 };

@@ -1,4 +1,4 @@
-use crate::hub::Hub;
+use crate::service::hub::Hub;
 use async_channel::Receiver;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::Stream;

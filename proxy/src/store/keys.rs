@@ -1,5 +1,5 @@
-use crate::bind::StartError;
 use crate::config::{Config, Envelope};
+use crate::ingress::bind::StartError;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::envelope::{
     KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,

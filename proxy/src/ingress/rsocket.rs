@@ -1,10 +1,10 @@
-use crate::hub::Hub;
-use crate::session;
+use crate::ingress::slots::Slots;
+use crate::ingress::throttle::Throttle;
+use crate::ingress::websocket::{UpgradeConfig, UpgradeError, upgrade};
+use crate::observe::telemetry::{ConnectionErrorCause, Telemetry};
+use crate::service::hub::Hub;
+use crate::service::session;
 use crate::shutdown::Shutdown;
-use crate::slots::Slots;
-use crate::telemetry::{ConnectionErrorCause, Telemetry};
-use crate::throttle::Throttle;
-use crate::websocket::{UpgradeConfig, UpgradeError, upgrade};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;

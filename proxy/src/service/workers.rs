@@ -1,5 +1,5 @@
 use crate::gzip;
-use crate::hub::Hub;
+use crate::service::hub::Hub;
 use prometheus_rsocket_protocol::collector::Tools;
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits};
 use prometheus_rsocket_protocol::exposition;

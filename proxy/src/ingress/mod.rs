@@ -1,0 +1,9 @@
+//! The way in: listeners, and what every connection passes before it is served.
+
+pub(crate) mod bind;
+pub(crate) mod rsocket;
+pub(crate) mod slots;
+pub(crate) mod throttle;
+pub(crate) mod websocket;
+
+pub use bind::StartError;

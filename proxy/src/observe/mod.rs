@@ -1,0 +1,4 @@
+//! What the proxy tells of itself: its own metrics, and log lines.
+
+pub(crate) mod notices;
+pub mod telemetry;

@@ -1,0 +1,8 @@
+//! What happens: the collector behind the hub's lock, the workers that do its jobs, and scrapes on their way to a scraper.
+
+pub(crate) mod hub;
+pub(crate) mod scrape;
+pub(crate) mod session;
+pub(crate) mod workers;
+
+pub use hub::Tables;

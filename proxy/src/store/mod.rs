@@ -1,0 +1,3 @@
+//! What outlives a connection: the proxy's key.
+
+pub(crate) mod keys;
