@@ -68,8 +68,7 @@ func checkSample(parser textparse.Parser, seen map[string]struct{}, opinion *str
 	if !set.IsValid(model.LegacyValidation) {
 		opinion.Quoted++
 	}
-	// Prometheus has no labels without a value.
-	key := string(set.WithoutEmpty().Bytes(nil))
+	key := string(plain(set).Bytes(nil))
 	if timestamp != nil {
 		key += fmt.Sprint(" ", *timestamp)
 	}
@@ -81,6 +80,18 @@ func checkSample(parser textparse.Parser, seen map[string]struct{}, opinion *str
 		value = math.NaN()
 	}
 	return xxhash.Sum64String(fmt.Sprint(key, "\xff", math.Float64bits(value))), ""
+}
+
+// plain gives labels as they are compared: Prometheus has none without a value, and writes bounds of buckets and quantiles in one way, but
+// only if it knows the type of the family.
+func plain(set labels.Labels) labels.Labels {
+	builder := labels.NewBuilder(set.WithoutEmpty())
+	for _, name := range []string{"le", "quantile"} {
+		if bound, err := strconv.ParseFloat(set.Get(name), 64); err == nil {
+			builder.Set(name, strconv.FormatFloat(bound, 'g', -1, 64))
+		}
+	}
+	return builder.Labels()
 }
 
 // expfmtOpinion reads a body as promtool, the Pushgateway and many others do.

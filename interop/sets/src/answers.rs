@@ -2,9 +2,10 @@
 
 use crate::sets::Application;
 use prometheus_rsocket_protocol::Labels;
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, outline, split};
 use prometheus_rsocket_protocol::exposition::{
-    Escaping, ExpositionError, Facts, Format, Inject, OnBadLine, Policy, Source, Target, read,
-    render,
+    Escaping, ExpositionError, Facts, Format, Inject, OnBadLine, Policy, Source, SourceFormat,
+    Target, read, render,
 };
 use std::collections::HashSet;
 
@@ -58,6 +59,8 @@ pub(crate) struct Answer {
     pub(crate) samples: usize,
     /// How many of them are of a series that the same application has before, which the proxy leaves alone.
     pub(crate) repeated: usize,
+    /// Whether names have become the same that were not.
+    pub(crate) may_merge: bool,
     /// Whether these are the samples that the applications sent, with nothing added, left out or renamed.
     pub(crate) is_exact: bool,
 }
@@ -91,14 +94,61 @@ fn source<'a>(text: &'a [u8], identity: &'a Labels, choices: Choices) -> Source<
 /// All texts one after the other.
 pub(crate) fn joined(readings: &[Reading<'_>], choices: Choices) -> Answer {
     let target = Target { format: Format::Text004, escaping: choices.escaping };
-    let mut answer = Answer { body: Vec::new(), samples: 0, repeated: 0, is_exact: true };
-    for reading in readings {
-        let Ok(facts) = &reading.facts else { continue };
+    let mut answer = expected(readings, choices, target);
+    for (reading, facts) in served(readings) {
         let source = source(reading.text, &reading.identity, choices);
         render(&source, &choices.policy(), facts, target, &reading.omit, &mut answer.body);
+    }
+    answer
+}
+
+/// All texts, family by family.
+pub(crate) fn grouped(readings: &[Reading<'_>], choices: Choices, format: Format) -> Answer {
+    let target = Target { format, escaping: choices.escaping };
+    let policy = choices.policy();
+    let mut answer = expected(readings, choices, target);
+    // A series that comes twice is written once.
+    answer.samples -= answer.repeated;
+    answer.is_exact &= answer.repeated == 0;
+    answer.repeated = 0;
+    let sources = || {
+        served(readings).map(|(reading, facts)| {
+            (source(reading.text, &reading.identity, choices), facts, &reading.omit)
+        })
+    };
+    let outlines: Vec<_> = sources()
+        .map(|(source, facts, omit)| outline(&source, &policy, facts, target, omit))
+        .collect();
+    let plan = Plan::new(&outlines);
+    let splits =
+        sources().map(|(source, facts, omit)| split(&source, &policy, facts, target, omit, &plan));
+    let mut merge = Merge::new(target, splits);
+    while merge.write(&mut answer.body) {}
+    if format == Format::OpenMetrics1 {
+        answer.body.extend_from_slice(b"# EOF\n");
+    }
+    answer
+}
+
+/// The applications that are served.
+fn served<'r, 'a>(
+    readings: &'r [Reading<'a>],
+) -> impl Iterator<Item = (&'r Reading<'a>, &'r Facts)> {
+    readings.iter().filter_map(|reading| reading.facts.as_ref().ok().map(|facts| (reading, facts)))
+}
+
+/// An answer without its body.
+fn expected(readings: &[Reading<'_>], choices: Choices, target: Target) -> Answer {
+    let mut answer =
+        Answer { body: Vec::new(), samples: 0, repeated: 0, may_merge: false, is_exact: true };
+    for (reading, facts) in served(readings) {
         answer.samples += facts.samples - reading.omit.len();
         answer.repeated += repeated(facts, &reading.omit);
-        answer.is_exact &= is_exact(reading, facts, choices);
+        answer.may_merge |= facts.has_utf8_names && choices.escaping == Escaping::Underscores;
+        // Counters of the text format get another name.
+        let keeps_format =
+            target.format == Format::Text004 || facts.format == SourceFormat::OpenMetrics;
+        answer.is_exact &= keeps_format && is_exact(reading, facts, choices);
     }
     answer
 }

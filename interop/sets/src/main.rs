@@ -12,7 +12,9 @@ mod words;
 
 use answers::{Answer, Choices, Reading};
 use clap::Parser;
-use prometheus_rsocket_protocol::exposition::{Escaping, ExpositionErrorKind, Facts, SourceFormat};
+use prometheus_rsocket_protocol::exposition::{
+    Escaping, ExpositionErrorKind, Facts, Format, SourceFormat,
+};
 use std::io::{self, BufWriter, Write};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -45,7 +47,15 @@ fn write_set(out: &mut impl Write, seed: u64) -> io::Result<()> {
     for reading in &readings {
         write_reading(out, seed, reading)?;
     }
-    write_answer(out, seed, "joined", choices, TEXT, &answers::joined(&readings, choices))
+    let answers = [
+        ("joined", TEXT, answers::joined(&readings, choices)),
+        ("grouped", TEXT, answers::grouped(&readings, choices, Format::Text004)),
+        ("openmetrics", OPEN_METRICS, answers::grouped(&readings, choices, Format::OpenMetrics1)),
+    ];
+    for (what, content_type, answer) in answers {
+        write_answer(out, seed, what, choices, content_type, &answer)?;
+    }
+    Ok(())
 }
 
 /// A text as it was sent, and whether it is served.
@@ -104,14 +114,14 @@ fn write_answer(
     content_type: &str,
     answer: &Answer,
 ) -> io::Result<()> {
-    let Answer { body, samples, repeated, is_exact } = answer;
+    let Answer { body, samples, repeated, may_merge, is_exact } = answer;
     let legacy = choices.escaping == Escaping::Underscores;
     write_body(
         out,
         content_type,
         body,
         &format!(
-            "\"set\":{seed},\"what\":\"{what}\",\"samples\":{samples},\"repeated\":{repeated},\"exact\":{is_exact},\"legacy\":{legacy}"
+            "\"set\":{seed},\"what\":\"{what}\",\"samples\":{samples},\"repeated\":{repeated},\"merged\":{may_merge},\"exact\":{is_exact},\"legacy\":{legacy}"
         ),
     )
 }

@@ -12,7 +12,8 @@ pub(crate) enum Style {
 
 /// The text of one application. `identity` is a label that most of its samples have.
 pub(crate) fn text(dice: &mut Dice, style: Style, identity: &str) -> Vec<u8> {
-    let mut writer = Writer { style, identity: identity.to_owned(), lines: Vec::new() };
+    let mut writer =
+        Writer { style, identity: identity.to_owned(), lines: Vec::new(), value: None };
     let mut used: Vec<&str> = Vec::new();
     for _ in 0..dice.below(5) {
         let name = family_name(dice);
@@ -41,6 +42,8 @@ struct Writer {
     style: Style,
     identity: String,
     lines: Vec<String>,
+    /// The value of the next sample, if it shall make sense with those of others.
+    value: Option<usize>,
 }
 
 impl Writer {
@@ -73,26 +76,24 @@ impl Writer {
     /// All samples with one set of labels.
     fn metric(&mut self, dice: &mut Dice, name: &str, kind: &str) {
         let labels = self.labels(dice);
+        // Mostly values that make sense together.
+        let first = (!dice.once_in(4)).then(|| dice.below(4));
+        self.value = first;
         match kind {
             "counter" => {
-                let suffix = if self.style == Style::Open && !dice.odd() || dice.once_in(3) {
-                    "_total"
-                } else {
-                    ""
-                };
+                let is_usual = self.style == Style::Open && !dice.odd();
+                let suffix = if is_usual || dice.once_in(3) { "_total" } else { "" };
                 self.sample(dice, name, suffix, &labels, "");
                 if self.style == Style::Open && dice.once_in(4) {
                     self.sample(dice, name, "_created", &labels, "");
                 }
             }
             "histogram" | "gaugehistogram" => {
-                let (sum, count) = if kind == "histogram" || dice.odd() {
-                    ("_sum", "_count")
-                } else {
-                    ("_gsum", "_gcount")
-                };
-                for bound in ["0.1", "1", "+Inf"] {
+                let is_usual = kind == "histogram" || dice.odd();
+                let (sum, count) = if is_usual { ("_sum", "_count") } else { ("_gsum", "_gcount") };
+                for (number, bound) in ["0.1", "1", "+Inf"].into_iter().enumerate() {
                     if !dice.odd() {
+                        self.value = first.map(|first| first + number);
                         self.sample(dice, name, "_bucket", &labels, &format!("le=\"{bound}\""));
                     }
                 }
@@ -104,11 +105,16 @@ impl Writer {
                 self.sample(dice, name, "_sum", &labels, "");
                 self.sample(dice, name, "_count", &labels, "");
             }
-            "info" => self.sample(dice, name, "_info", &labels, ""),
+            "info" => {
+                self.value = first.map(|_| 1);
+                self.sample(dice, name, "_info", &labels, "");
+            }
             "stateset" => {
                 let label = name.trim_matches('"').to_owned();
-                self.sample(dice, name, "", &labels, &format!("{label}=\"on\""));
-                self.sample(dice, name, "", &labels, &format!("{label}=\"off\""));
+                for (number, state) in ["on", "off"].into_iter().enumerate() {
+                    self.value = first.map(|_| number);
+                    self.sample(dice, name, "", &labels, &format!("{label}=\"{state}\""));
+                }
             }
             _ => self.sample(dice, name, "", &labels, ""),
         }
@@ -163,9 +169,13 @@ impl Writer {
             line.push_str(&format!("{{{}{end}}}", inside.join(comma)));
         }
         line.push_str(dice.pick_or_odd(&[" "], &["", "  ", "\t", " \t", "\u{a0}", "\r"]));
-        line.push_str(dice.pick_or_odd(words::NUMBERS, words::ODD_NUMBERS));
+        match self.value.filter(|_| !dice.odd()) {
+            Some(value) => line.push_str(&value.to_string()),
+            None => line.push_str(dice.pick_or_odd(words::NUMBERS, words::ODD_NUMBERS)),
+        }
         self.time(dice, &mut line);
-        if (self.style == Style::Open && dice.once_in(6)) || dice.odd() {
+        let may_have_exemplar = self.value.is_none() || matches!(suffix, "_total" | "_bucket");
+        if (self.style == Style::Open && may_have_exemplar && dice.once_in(6)) || dice.odd() {
             line.push_str(dice.pick_or_odd(
                 &[" # {trace_id=\"x\"} 1", " # {} 1 1700000000.5", " # {a=\"ä\",b=\"\\n\"} 0.5"],
                 &[
