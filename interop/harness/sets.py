@@ -116,7 +116,7 @@ class Sets:
     def answer(self, head, verdict, _):
         self.start_set(head)
         for name in JOINED if head["what"] == "joined" else STRICT:
-            if name in verdict and not verdict[name].accepted:
+            if name in verdict and not verdict[name].accepted and not is_known(name, verdict[name].error):
                 yield f"{name}: {verdict[name].error}"
         if head["legacy"] and not verdict["prometheus2"].accepted:
             yield f"prometheus2: {verdict['prometheus2'].error}"
@@ -126,12 +126,18 @@ class Sets:
             least = 0 if head["merged"] else head["samples"] - head["repeated"]
             if not least <= opinion.samples <= head["samples"]:
                 yield f"should have {head['samples']} samples, and to Prometheus has {opinion.samples}"
-            elif head["exact"] and self.exact and not head["repeated"] and int(opinion.digest) != self.digest:
+            elif head["what"] != "single" and head["exact"] and self.exact and not head["repeated"] and int(opinion.digest) != self.digest:
                 yield "has other samples than the applications sent"
             if opinion.repeated > head["repeated"] and not head["merged"]:
                 yield f"{opinion.repeated} series come twice, and {head['repeated']} of one application"
             if head["legacy"] and opinion.quoted:
                 yield f"{opinion.quoted} samples have names that Prometheus 2 cannot read"
+
+
+def is_known(name, error):
+    """Whether a refusal is one that nothing can be done about: what Prometheus reads may not be renamed."""
+    # Names that begin with two underscores are Prometheus' own, says the Python client; Prometheus reads them.
+    return name == "prometheus_client" and re.search(r"Invalid labels: (.*,)?__", error) is not None
 
 
 def concerns(name, head):

@@ -102,6 +102,19 @@ pub(crate) fn joined(readings: &[Reading<'_>], choices: Choices) -> Answer {
     answer
 }
 
+/// The first text alone, in OpenMetrics.
+pub(crate) fn single(readings: &[Reading<'_>], choices: Choices) -> Answer {
+    let target = Target { format: Format::OpenMetrics1, escaping: choices.escaping };
+    let first = readings.get(..1).unwrap_or_default();
+    let mut answer = expected(first, choices, target);
+    for (reading, facts) in served(first) {
+        let source = source(reading.text, &reading.identity, choices);
+        render(&source, &choices.policy(), facts, target, &reading.omit, &mut answer.body);
+    }
+    answer.body.extend_from_slice(b"# EOF\n");
+    answer
+}
+
 /// All texts, family by family.
 pub(crate) fn grouped(readings: &[Reading<'_>], choices: Choices, format: Format) -> Answer {
     let target = Target { format, escaping: choices.escaping };

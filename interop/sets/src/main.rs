@@ -49,6 +49,7 @@ fn write_set(out: &mut impl Write, seed: u64) -> io::Result<()> {
     }
     let answers = [
         ("joined", TEXT, answers::joined(&readings, choices)),
+        ("single", OPEN_METRICS, answers::single(&readings, choices)),
         ("grouped", TEXT, answers::grouped(&readings, choices, Format::Text004)),
         ("openmetrics", OPEN_METRICS, answers::grouped(&readings, choices, Format::OpenMetrics1)),
     ];
