@@ -3,7 +3,6 @@ use crate::Labels;
 use crate::hello::HelloError;
 use crate::report::Report;
 use crate::rsocket::connection::{CloseReason, Violation};
-use crate::rsocket::frame::ErrorCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,14 +149,6 @@ pub enum Notice {
 }
 
 /// Whether a connection that ends in this way was ended on purpose, by either side: an ordinary event, and no fault.
-///
-/// A Java client that is disposed of says `CONNECTION_ERROR` with the text `Disposed`.
 pub fn is_ordinary(reason: &CloseReason) -> bool {
-    match reason {
-        CloseReason::Local { .. } | CloseReason::Eof { unfinished: 0 } => true,
-        CloseReason::PeerError { code, message } => {
-            *code == ErrorCode::CONNECTION_CLOSE || message == "Disposed"
-        }
-        _ => false,
-    }
+    reason.is_ordinary()
 }

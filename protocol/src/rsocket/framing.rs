@@ -96,9 +96,10 @@ pub fn append(input: &mut BytesMut, bytes: &[u8]) {
         let arrived = input.iter().chain(bytes);
         start.iter_mut().zip(arrived).for_each(|(to, from)| *to = *from);
         let whole = PREFIX_LEN + announced(&start).unwrap_or(0);
-        let mut grown = BytesMut::with_capacity(whole.min(2 * len).max(len));
-        grown.extend_from_slice(input);
-        *input = grown;
+        // A `BytesMut` has no way to reserve exactly, and so goes through a `Vec`, which the allocator can grow in place.
+        let mut grown = Vec::from(std::mem::take(input));
+        grown.reserve_exact(whole.min(2 * len).max(len) - have);
+        *input = BytesMut::from(Bytes::from(grown));
     }
     input.extend_from_slice(bytes);
 }

@@ -172,7 +172,7 @@ fn a_long_frame_is_read_into_little_more_than_itself() {
     assert!(held <= whole + 100, "{held} bytes are kept");
     let most = usize::try_from(reading.bytes_max).unwrap();
     assert!(most <= 2 * whole, "{most} bytes at once");
-    assert!(reading.count_total <= 10, "{} allocations", reading.count_total);
+    assert!(reading.count_total <= 20, "{} allocations", reading.count_total);
 }
 
 #[test]

@@ -1,21 +1,27 @@
+use crate::observe::notices;
 use crate::observe::telemetry::Telemetry;
-use async_channel::{Receiver, Sender, TrySendError};
+use crate::service::inbox::Inbox;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
-    AppId, Collector, Form, Job, JobDone, Notice, Progress, RoundId, SessionCommand, SessionEvent,
-    TooManyApps, TooManyRounds,
+    App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
+    SessionCommand, SessionEvent, Targets, TooManyApps, TooManyScrapes,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 /// The one place where connections, workers, scrapes and timers meet: the [`Collector`] behind a lock, and who is to be woken
 /// by what it says.
 ///
-/// The lock is held for table look-ups only, never while something is computed, written, or awaited.
+/// The lock is held for changes of tables alone. Counting, waking and logging follow in this order, outside it, and before
+/// whoever made the change goes on.
 pub(crate) struct Hub {
     state: Mutex<State>,
+    /// Held while notices are counted. It is taken before the state is let go, so that counts come in the order of
+    /// changes, and whoever then takes it finds all earlier ones counted.
+    counting: Mutex<()>,
     /// There are jobs to do.
     jobs: Event,
     /// The next timeout may have changed.
@@ -27,9 +33,19 @@ pub(crate) struct Hub {
 
 struct State {
     collector: Collector,
-    inboxes: BTreeMap<AppId, Sender<SessionCommand>>,
-    rounds: BTreeMap<RoundId, Arc<Event>>,
+    inboxes: BTreeMap<ConnectionId, Arc<Inbox>>,
+    scrapes: BTreeMap<ScrapeId, Arc<Event>>,
     draining: bool,
+}
+
+/// What is to be done once the lock is let go.
+#[derive(Default)]
+struct Effects {
+    notices: Vec<Notice>,
+    tasks: Vec<Waker>,
+    news: Vec<Arc<Event>>,
+    has_jobs: bool,
+    timer_changed: bool,
 }
 
 /// What is in a proxy's tables, [now](crate::Watch::tables). All of it is bounded by the configuration, and nothing of it is left when
@@ -41,10 +57,14 @@ pub struct Tables {
     pub connections: usize,
     /// Connections whose task runs.
     pub inboxes: usize,
-    /// Rounds under way.
-    pub rounds: usize,
-    /// Scrapes that are being answered.
+    /// Entries of applications: those that are connected, and those that have gone within their grace time.
+    pub entries: usize,
+    /// Requests for metrics under way.
+    pub requests: usize,
+    /// Scrapes under way.
     pub scrapes: usize,
+    /// Scrapes that are being answered.
+    pub answers: usize,
     /// Pushes held.
     pub held_pushes: usize,
     /// Bytes of answers and pushes that wait to be opened or handed out.
@@ -53,17 +73,13 @@ pub struct Tables {
     pub has_jobs: bool,
 }
 
-/// Commands that may wait for one connection: two for each round, and the answers to pushes. The room for them is
-/// taken at once, for every connection.
-const INBOX: usize = 64;
-
 impl Hub {
     /// A hub around a collector.
     pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>) -> Self {
-        let state =
-            State { collector, inboxes: BTreeMap::new(), rounds: BTreeMap::new(), draining: false };
+        let (inboxes, scrapes) = (BTreeMap::new(), BTreeMap::new());
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State { collector, inboxes, scrapes, draining: false }),
+            counting: Mutex::new(()),
             jobs: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
@@ -71,66 +87,95 @@ impl Hub {
         }
     }
 
-    /// A new connection: its application's id, and where its commands come from.
-    pub(crate) fn add_app(
+    /// A transport was accepted: returns the connection's id, and where its commands come from.
+    pub(crate) fn accept(
         &self,
         now: Instant,
-    ) -> Result<(AppId, Receiver<SessionCommand>), TooManyApps> {
+        peer: Peer,
+    ) -> Result<(ConnectionId, Arc<Inbox>), TooManyApps> {
         self.with(now, |state| {
-            let app = state.collector.add_app()?;
-            let (sender, receiver) = async_channel::bounded(INBOX);
+            let connection = state.collector.accept(now, peer)?;
+            let inbox = Arc::new(Inbox::default());
             if state.draining {
-                // Accepted at the last moment; its inbox is empty still.
-                let _ = sender.try_send(goodbye());
+                // Accepted at the last moment. Its inbox is empty still, and nobody waits at it.
+                let _ = inbox.put(goodbye());
             }
-            state.inboxes.insert(app, sender);
-            Ok((app, receiver))
+            state.inboxes.insert(connection, Arc::clone(&inbox));
+            Ok((connection, inbox))
         })
     }
 
     /// Hands on what a session says.
-    pub(crate) fn handle_session(&self, now: Instant, app: AppId, event: SessionEvent) {
-        self.with(now, |state| state.collector.handle_session(now, app, event));
+    pub(crate) fn handle_session(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+        event: SessionEvent,
+    ) {
+        self.with(now, |state| state.collector.handle_session(now, connection, event));
     }
 
     /// A connection's task is over, however it ended.
-    pub(crate) fn remove_app(&self, now: Instant, app: AppId) {
+    pub(crate) fn remove(&self, now: Instant, connection: ConnectionId) {
         self.with(now, |state| {
-            state.inboxes.remove(&app);
-            state.collector.remove_app(now, app);
+            state.inboxes.remove(&connection);
+            state.collector.remove(now, connection);
         });
         self.gone.notify(usize::MAX);
     }
 
-    /// Begins a round; the event is notified whenever [`poll_round`](Self::poll_round) has something new.
-    pub(crate) fn start_round(
+    /// Begins a scrape. The event is notified whenever [`poll_scrape`](Self::poll_scrape) has something new.
+    pub(crate) fn start_scrape(
         &self,
         now: Instant,
         deadline: Instant,
-        form: Form,
-    ) -> Result<(RoundId, Arc<Event>), TooManyRounds> {
+        targets: Targets,
+    ) -> Result<(ScrapeId, Arc<Event>), TooManyScrapes> {
         self.with(now, |state| {
-            let round = state.collector.start_round(now, deadline, form)?;
+            let scrape = state.collector.start_scrape(now, deadline, targets)?;
             let news = Arc::new(Event::new());
-            state.rounds.insert(round, Arc::clone(&news));
-            Ok((round, news))
+            state.scrapes.insert(scrape, Arc::clone(&news));
+            Ok((scrape, news))
         })
     }
 
-    /// What a round has to hand out next.
-    pub(crate) fn poll_round(&self, now: Instant, round: RoundId) -> Progress {
-        self.with(now, |state| state.collector.poll_round(round))
+    /// Returns what a scrape has to hand out next. Whoever sees its end finds all that happened in it counted.
+    pub(crate) fn poll_scrape(&self, now: Instant, scrape: ScrapeId) -> Progress {
+        let progress = self.with(now, |state| state.collector.poll_scrape(scrape));
+        if matches!(progress, Progress::Finished(_)) {
+            drop(self.lock_counting());
+        }
+        progress
     }
 
-    /// Forgets a round.
-    pub(crate) fn end_round(&self, now: Instant, round: RoundId, delivered: bool) {
+    /// Forgets a scrape.
+    pub(crate) fn end_scrape(&self, now: Instant, scrape: ScrapeId, delivered: bool) {
         self.with(now, |state| {
-            state.rounds.remove(&round);
-            state.collector.end_round(round, delivered);
+            state.scrapes.remove(&scrape);
+            state.collector.end_scrape(scrape, delivered);
         });
     }
 
-    /// The next job, or what to wait for.
+    /// Says how many series were left out of an answer, application by application, each with an example.
+    pub(crate) fn report_collisions(&self, now: Instant, counts: &[(AppId, usize, String)]) {
+        self.with(now, |state| {
+            for (app, count, example) in counts {
+                state.collector.report_collisions(*app, *count, example);
+            }
+        });
+    }
+
+    /// Reads the registry: all applications, in the order of first connecting. The lock is held meanwhile.
+    pub(crate) fn apps<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
+        self.lock().collector.apps().map(read).collect()
+    }
+
+    /// Reads one application's entry, by its path.
+    pub(crate) fn app_at<T>(&self, path: &str, read: impl FnOnce(&App) -> T) -> Option<T> {
+        self.lock().collector.app_at(path).map(read)
+    }
+
+    /// Returns the next job, or what to wait for.
     pub(crate) fn next_job(&self, now: Instant) -> Result<Job, EventListener> {
         if let Some(job) = self.with(now, |state| state.collector.poll_job()) {
             return Ok(job);
@@ -145,21 +190,25 @@ impl Hub {
         self.with(now, |state| state.collector.handle_job(now, done));
     }
 
-    /// Lets time pass; gives the next timeout, and what says that it may have changed.
+    /// Lets time pass. Returns the next timeout, and what says that it may have changed.
     pub(crate) fn handle_timeout(&self, now: Instant) -> (Option<Instant>, EventListener) {
         let listener = self.timer.listen();
-        self.with(now, |state| state.collector.handle_timeout(now));
-        (self.lock().collector.poll_timeout(), listener)
+        let next = self.with(now, |state| {
+            state.collector.handle_timeout(now);
+            state.collector.poll_timeout()
+        });
+        (next, listener)
     }
 
     /// Ends every connection by an ERROR frame, and takes no more.
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
-        for inbox in state.inboxes.values() {
-            // A full inbox belongs to a connection that is stuck; it ends with the process.
-            let _ = inbox.try_send(goodbye());
-        }
+        // A full inbox belongs to a connection that is stuck; it ends with the process.
+        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()).ok().flatten());
+        let wakers: Vec<Waker> = wakers.collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Whether [`drain`](Self::drain) was called.
@@ -189,72 +238,88 @@ impl Hub {
         Tables {
             connections: state.collector.connections(),
             inboxes: state.inboxes.len(),
-            rounds: state.collector.rounds(),
-            scrapes: state.rounds.len(),
+            entries: state.collector.entries(),
+            requests: state.collector.requests(),
+            scrapes: state.collector.scrapes(),
+            answers: state.scrapes.len(),
             held_pushes: state.collector.held_pushes(),
             pending_bytes: state.collector.pending_bytes(),
             has_jobs: state.collector.has_jobs(),
         }
     }
 
+    /// Changes the state, and then has everybody know.
     fn with<T>(&self, now: Instant, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let timeout = state.collector.poll_timeout();
         let result = act(&mut state);
-        state.dispatch(now);
-        let timer_changed = state.collector.poll_timeout() != timeout;
-        let has_jobs = state.collector.has_jobs();
+        let mut effects = state.dispatch(now);
+        effects.timer_changed = state.collector.poll_timeout() != timeout;
+        if effects.notices.is_empty() {
+            drop(state);
+        } else {
+            let (connected, held) = (state.collector.connected(), state.collector.held_pushes());
+            let counting = self.lock_counting();
+            drop(state);
+            self.telemetry.active_connections(connected);
+            self.telemetry.pushes_held(held);
+            effects.notices.iter().for_each(|notice| notices::count(&self.telemetry, now, notice));
+            drop(counting);
+        }
+        self.wake(effects.tasks, &effects.news, effects.has_jobs, effects.timer_changed);
+        effects.notices.iter().for_each(notices::log);
+        result
+    }
+
+    fn wake(&self, tasks: Vec<Waker>, news: &[Arc<Event>], has_jobs: bool, timer_changed: bool) {
+        tasks.into_iter().for_each(Waker::wake);
+        news.iter().for_each(|news| drop(news.notify(usize::MAX)));
         #[cfg(planted_faults)]
         let has_jobs = has_jobs && !prometheus_rsocket_protocol::planted::loses_wake_up();
-        let notices: Vec<Notice> = std::iter::from_fn(|| state.collector.poll_notice()).collect();
-        if !notices.is_empty() {
-            self.telemetry.active_connections(state.collector.connected());
-            self.telemetry.pushes_held(state.collector.held_pushes());
-        }
-        // Under the lock: whoever has the end of a scrape finds all that happened in it among the proxy's own metrics.
-        for notice in &notices {
-            crate::observe::notices::count(&self.telemetry, now, notice);
-        }
-        drop(state);
         if has_jobs {
             self.jobs.notify_additional(1);
         }
         if timer_changed {
             self.timer.notify(usize::MAX);
         }
-        notices.iter().for_each(crate::observe::notices::log);
-        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // The collector has no step that could be left half done by a panic elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn lock_counting(&self) -> MutexGuard<'_, ()> {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl State {
-    /// Carries the collector's commands to the connections, and wakes the rounds that have news.
-    fn dispatch(&mut self, now: Instant) {
-        while let Some((app, command)) = self.collector.poll_command() {
-            let Some(inbox) = self.inboxes.get(&app) else { continue };
-            if let Err(TrySendError::Full(command)) = inbox.try_send(command) {
-                self.on_inbox_full(now, app, command);
+    /// Carries the collector's commands to the connections, and gathers who is to be told of what.
+    fn dispatch(&mut self, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        while let Some((connection, command)) = self.collector.poll_command() {
+            let Some(inbox) = self.inboxes.get(&connection) else { continue };
+            // A connection that takes no commands has failed its scrape; the rest it does not need to know.
+            let request = match &command {
+                SessionCommand::Scrape { request } => Some(*request),
+                _ => None,
+            };
+            match (inbox.put(command), request) {
+                (Ok(waker), _) => effects.tasks.extend(waker),
+                (Err(_), Some(request)) => {
+                    let error = "its connection is busy".to_owned();
+                    let event = SessionEvent::NotAsked { request, error };
+                    self.collector.handle_session(now, connection, event);
+                }
+                (Err(_), None) => {}
             }
         }
-        while let Some(round) = self.collector.poll_news() {
-            if let Some(news) = self.rounds.get(&round) {
-                news.notify(usize::MAX);
-            }
-        }
-    }
-
-    /// A connection that takes no commands has failed its scrape; the rest it does not need to know.
-    fn on_inbox_full(&mut self, now: Instant, app: AppId, command: SessionCommand) {
-        if let SessionCommand::Scrape { round } = command {
-            let error = "its connection is busy".to_owned();
-            let event = SessionEvent::NotAsked { round, error };
-            self.collector.handle_session(now, app, event);
-        }
+        let news = std::iter::from_fn(|| self.collector.poll_news());
+        effects.news = news.filter_map(|scrape| self.scrapes.get(&scrape).cloned()).collect();
+        effects.notices = std::iter::from_fn(|| self.collector.poll_notice()).collect();
+        effects.has_jobs = self.collector.has_jobs();
+        effects
     }
 }
 

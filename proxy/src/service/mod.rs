@@ -1,6 +1,11 @@
 //! What happens: the collector behind the hub's lock, the workers that do its jobs, and scrapes on their way to a scraper.
 
+pub(crate) mod admission;
+pub(crate) mod app_metrics;
+pub(crate) mod collisions;
 pub(crate) mod hub;
+pub(crate) mod inbox;
+pub(crate) mod render;
 pub(crate) mod scrape;
 pub(crate) mod session;
 pub(crate) mod workers;

@@ -1,110 +1,300 @@
-//! One scrape: from the collector's round to the chunks of the answer.
+//! One scrape: from the collector's outcomes to the chunks of the HTTP body.
 
-use crate::gzip::{Member, Part};
 use crate::http::BodySender;
+use crate::service::admission::Place;
+use crate::service::app_metrics::AppMetrics;
+use crate::service::collisions::Collisions;
 use crate::service::hub::Hub;
+use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Form, Progress, RoundId, Section, Summary};
-use prometheus_rsocket_protocol::envelope;
-use prometheus_rsocket_runtime::{Runtime, timeout};
+use prometheus_rsocket_protocol::collector::{Outcome, Progress, ScrapeId, Summary};
+use prometheus_rsocket_protocol::envelope::OpenError;
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Split};
+use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long after the round's deadline the scraper may take to read the answer.
+/// How long after the deadline the scraper may take to read the answer.
 const READ_GRACE: Duration = Duration::from_secs(30);
 
-/// A round under way, on its way to one scraper.
+/// A scrape under way, on its way to one scraper.
 pub(crate) struct Scrape<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) round: RoundId,
+    pub(crate) id: ScrapeId,
+    /// Notified when the collector has something new.
     pub(crate) news: Arc<Event>,
-    pub(crate) form: Form,
     pub(crate) deadline: Instant,
-    pub(crate) max_text_len: usize,
+    pub(crate) renderer: Renderer,
+    pub(crate) form: Form,
+    /// Its place among the scrapes under way.
+    pub(crate) place: Place,
     /// Whether everything reached the scraper.
     pub(crate) delivered: bool,
 }
 
-/// However a scrape ends, also by a panic, its round ends with it; rounds are few.
+/// The form of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Whether families are grouped over all applications.
+    pub(crate) grouped: bool,
+    /// Whether the applications' states follow their metrics.
+    pub(crate) app_metrics: bool,
+    /// Whether the body is OpenMetrics, and so ends with `# EOF`.
+    pub(crate) open_metrics: bool,
+}
+
+/// However a scrape ends, also by a panic, it leaves the collector.
 impl<R: Runtime> Drop for Scrape<R> {
     fn drop(&mut self) {
-        self.hub.end_round(self.runtime.now(), self.round, self.delivered);
+        self.hub.end_scrape(self.runtime.now(), self.id, self.delivered);
     }
 }
 
-/// How a scrape went.
+/// How a scrape ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Everything that came was sent; of how many applications.
+pub(crate) enum Ended {
+    /// Everything that arrived was sent.
     Sent(Summary),
-    /// The scraper went away, or did not read.
+    /// The scraper went away, did not read, or lost its place to another.
     Aborted,
 }
 
+/// The body cannot be finished.
+struct Broken;
+
 impl<R: Runtime> Scrape<R> {
-    /// Sends the answer chunk by chunk. Only what is being sent is ever there as text.
-    pub(crate) async fn send(mut self, chunks: BodySender) -> Outcome {
+    /// Sends the body chunk by chunk. Only what is being rendered and sent exists as text.
+    pub(crate) async fn send(mut self, chunks: BodySender) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let sent = timeout(&self.runtime, give_up, self.send_sections(chunks)).await;
-        let outcome = sent.unwrap_or(None).map_or(Outcome::Aborted, Outcome::Sent);
-        self.delivered = matches!(outcome, Outcome::Sent(_));
-        outcome
+        let sending = or(self.run(chunks), async {
+            self.place.evicted().await;
+            Err(Broken)
+        });
+        let sent = timeout(&self.runtime, give_up, sending).await;
+        let Ok(Ok(summary)) = sent else { return Ended::Aborted };
+        self.delivered = true;
+        Ended::Sent(summary)
     }
 
-    async fn send_sections(&self, chunks: BodySender) -> Option<Summary> {
-        let mut member = Member::new();
-        if self.form == Form::Deflate {
-            chunks.send(Member::header()).await.ok()?;
+    async fn run(&self, chunks: BodySender) -> Result<Summary, Broken> {
+        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+        out.send(out.body.head()).await?;
+        let mut metrics = AppMetrics::default();
+        let summary = if self.form.grouped {
+            self.grouped(&mut out, &mut metrics).await?
+        } else {
+            self.joined(&mut out, &mut metrics).await?
+        };
+        let mut last = if self.form.app_metrics { metrics.render() } else { String::new() };
+        if self.form.open_metrics {
+            last.push_str("# EOF\n");
         }
+        let renderer = self.renderer.clone();
+        let last = self.work(move || Ok(renderer.pack(last.into()))).await?;
+        out.append(last).await?;
+        out.finish().await?;
+        Ok(summary)
+    }
+
+    /// One application after the other, each rendered while those before it are sent.
+    async fn joined(
+        &self,
+        out: &mut Output<'_, R>,
+        metrics: &mut AppMetrics,
+    ) -> Result<Summary, Broken> {
+        let mut collisions = Collisions::default();
+        let mut rendering = VecDeque::new();
+        let mut summary = None;
         loop {
             let listener = self.news.listen();
-            match self.hub.poll_round(self.runtime.now(), self.round) {
-                Progress::Section(section) => {
-                    let chunk = self.chunk(section, &mut member).await?;
-                    chunks.send(chunk).await.ok()?;
-                }
-                Progress::Pending => {
-                    or(listener, chunks.gone()).await;
-                    if chunks.is_gone() {
-                        return None;
+            while summary.is_none() && rendering.len() < self.look_ahead() {
+                match self.hub.poll_scrape(self.runtime.now(), self.id) {
+                    Progress::Pending => break,
+                    Progress::Finished(finished) => summary = Some(finished),
+                    Progress::Outcome(outcome) => {
+                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics) else {
+                            continue;
+                        };
+                        let renderer = self.renderer.clone();
+                        rendering.push_back(self.work(move || renderer.text(&served)));
                     }
                 }
-                Progress::Finished(summary) => {
-                    if self.form == Form::Deflate {
-                        chunks.send(member.finish()).await.ok()?;
-                    }
-                    chunks.finish().await.ok()?;
-                    return Some(summary);
-                }
+            }
+            match (rendering.pop_front(), summary) {
+                (Some(piece), _) => out.append(piece.await?).await?,
+                (None, Some(summary)) => return Ok(summary),
+                (None, None) => out.wait(listener).await?,
             }
         }
     }
 
-    async fn chunk(&self, section: Section, member: &mut Member) -> Option<Bytes> {
-        match section.form {
-            Form::Deflate => {
-                let text_len = section.text_len as u64;
-                Some(member.append(&Part::from_deflated(section.bytes, section.crc32, text_len)))
-            }
-            Form::Snappy => {
-                let (block, max_text_len) = (section.bytes, self.max_text_len);
-                let expanded =
-                    self.runtime.unblock(move || envelope::expand(&block, max_text_len)).await;
-                match expanded {
-                    Ok(Ok(text)) => Some(text),
-                    Ok(Err(error)) => {
-                        tracing::error!(app = %section.app, %error, "our own Snappy block is broken");
-                        None
-                    }
-                    Err(error) => {
-                        tracing::error!(app = %section.app, %error, "a worker was lost");
-                        None
-                    }
+    /// All applications family by family. Until the last outcome is there, answers are held as they came, compressed.
+    async fn grouped(
+        &self,
+        out: &mut Output<'_, R>,
+        metrics: &mut AppMetrics,
+    ) -> Result<Summary, Broken> {
+        let mut collisions = Collisions::default();
+        let mut all = Vec::new();
+        let summary = loop {
+            let listener = self.news.listen();
+            match self.hub.poll_scrape(self.runtime.now(), self.id) {
+                Progress::Pending => out.wait(listener).await?,
+                Progress::Finished(summary) => break summary,
+                Progress::Outcome(outcome) => {
+                    all.extend(self.on_outcome(*outcome, &mut collisions, metrics));
                 }
+            }
+        };
+        drop(collisions);
+        let renderer = self.renderer.clone();
+        let outlines = self.each(&all, move |served| renderer.outline(served)).await?;
+        let plan = self.work(move || Ok(Plan::new(&outlines))).await?;
+        let (renderer, plan) = (self.renderer.clone(), Arc::new(plan));
+        self.hub.count_type_conflicts(plan.conflicts().iter().map(|count| u64::from(*count)).sum());
+        let splits: Vec<Split> =
+            self.each(&all, move |served| renderer.split(served, &plan)).await?;
+        drop(all);
+        let mut merge = Merge::new(self.renderer.target, splits);
+        loop {
+            let renderer = self.renderer.clone();
+            let (rest, piece, is_more) = self
+                .work(move || {
+                    let mut text = Vec::with_capacity(GROUPED_CHUNK + GROUPED_CHUNK / 2);
+                    let mut is_more = true;
+                    while is_more && text.len() < GROUPED_CHUNK {
+                        is_more = merge.write(&mut text);
+                    }
+                    let piece = renderer.pack(text.into());
+                    Ok((merge, piece, is_more))
+                })
+                .await?;
+            merge = rest;
+            out.append(piece).await?;
+            if !is_more {
+                return Ok(summary);
             }
         }
     }
+
+    /// Notes what has come of an application. Returns what is to be rendered of it.
+    fn on_outcome(
+        &self,
+        outcome: Outcome,
+        collisions: &mut Collisions,
+        metrics: &mut AppMetrics,
+    ) -> Option<Served> {
+        let served = outcome.result.as_ref().ok().map(|answer| {
+            let omit = collisions.add(&answer.facts.fingerprints);
+            self.hub.report_collisions(self.runtime.now(), outcome.app.id, omit.len());
+            Served { answer: answer.clone(), omit: omit.into() }
+        });
+        if self.form.app_metrics {
+            metrics.add(&outcome, served.as_ref().map_or(0, Served::samples));
+        }
+        served
+    }
+
+    /// Does work for each answer on as many cores as there are.
+    async fn each<T: Send + 'static>(
+        &self,
+        all: &[Served],
+        work: impl Fn(&Served) -> Result<T, OpenError> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, Broken> {
+        let mut done = Vec::with_capacity(all.len());
+        let mut under_way = VecDeque::new();
+        for served in all {
+            if under_way.len() >= self.look_ahead()
+                && let Some(first) = under_way.pop_front()
+            {
+                done.push(first.await?);
+            }
+            let (served, work) = (served.clone(), work.clone());
+            under_way.push_back(self.work(move || work(&served)));
+        }
+        for rest in under_way {
+            done.push(rest.await?);
+        }
+        Ok(done)
+    }
+
+    /// How many applications are worked on at once.
+    fn look_ahead(&self) -> usize {
+        self.runtime.parallelism() * 2
+    }
+
+    /// Begins work away from the event loop.
+    fn work<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+    ) -> Working<T> {
+        let working = self.runtime.unblock(job);
+        Box::pin(async move {
+            match working.await {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a Snappy block that was read before is broken");
+                    Err(Broken)
+                }
+                Err(JobLost) => {
+                    tracing::error!("a worker was lost");
+                    Err(Broken)
+                }
+            }
+        })
+    }
 }
+
+type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
+
+/// The way to the scraper.
+struct Output<'a, R: Runtime> {
+    scrape: &'a Scrape<R>,
+    chunks: BodySender,
+    body: Body,
+}
+
+impl<R: Runtime> Output<'_, R> {
+    async fn append(&mut self, piece: Piece) -> Result<(), Broken> {
+        let bytes = self.body.append(piece);
+        self.send(bytes).await
+    }
+
+    async fn send(&self, bytes: Bytes) -> Result<(), Broken> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let Scrape { runtime, place, .. } = self.scrape;
+        place.begin_send(runtime.now());
+        let sent = self.chunks.send(bytes).await;
+        place.end_send();
+        sent.map_err(|_| Broken)
+    }
+
+    /// Waits for news, or until nobody reads any more.
+    async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
+        or(news, self.chunks.gone()).await;
+        if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
+    }
+
+    /// Sends what comes last, and waits until the transport has taken everything.
+    async fn finish(self) -> Result<(), Broken> {
+        let Self { scrape, chunks, body } = self;
+        let Scrape { runtime, place, .. } = scrape;
+        let tail = body.tail();
+        place.begin_send(runtime.now());
+        if !tail.is_empty() {
+            chunks.send(tail).await.map_err(|_| Broken)?;
+        }
+        chunks.finish().await.map_err(|_| Broken)
+    }
+}
+
+/// Bytes of text that are grouped, deflated and sent at a time.
+const GROUPED_CHUNK: usize = 64 * 1024;

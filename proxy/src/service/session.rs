@@ -1,11 +1,9 @@
 use crate::service::hub::Hub;
-use async_channel::Receiver;
+use crate::service::inbox::Inbox;
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_lite::Stream;
-use prometheus_rsocket_protocol::collector::{AppId, Session, SessionCommand};
+use prometheus_rsocket_protocol::collector::{ConnectionId, Session};
 use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -16,19 +14,19 @@ pub(crate) async fn run<R, S>(
     hub: Arc<Hub>,
     stream: S,
     mut session: Session,
-    inbox: Receiver<SessionCommand>,
+    inbox: Arc<Inbox>,
 ) -> io::Result<()>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let app = session.app();
-    let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), app };
-    let mut owner = SessionOwner { hub, inbox: Box::pin(inbox) };
+    let connection = session.id();
+    let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), connection };
+    let mut owner = SessionOwner { hub, inbox };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
-    let end = end.inspect_err(|error| tracing::debug!(%app, %error, "transport failed"))?;
-    tracing::trace!(%app, ?end, "connection ended");
+    let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
+    tracing::trace!(%connection, ?end, "connection ended");
     Ok(())
 }
 
@@ -36,27 +34,27 @@ where
 struct Leave<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
-    app: AppId,
+    connection: ConnectionId,
 }
 
 impl<R: Runtime> Drop for Leave<R> {
     fn drop(&mut self) {
-        self.hub.remove_app(self.runtime.now(), self.app);
+        self.hub.remove(self.runtime.now(), self.connection);
     }
 }
 
 struct SessionOwner {
     hub: Arc<Hub>,
-    inbox: Pin<Box<Receiver<SessionCommand>>>,
+    inbox: Arc<Inbox>,
 }
 
 impl Owner<Session> for SessionOwner {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
-        while let Poll::Ready(Some(command)) = self.inbox.as_mut().poll_next(cx) {
+        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
             session.handle_command(now, command);
         }
         while let Some(event) = session.poll_event() {
-            self.hub.handle_session(now, session.app(), event);
+            self.hub.handle_session(now, session.id(), event);
         }
     }
 }

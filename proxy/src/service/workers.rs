@@ -1,8 +1,7 @@
-use crate::gzip;
 use crate::service::hub::Hub;
 use prometheus_rsocket_protocol::collector::Tools;
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits};
-use prometheus_rsocket_protocol::exposition;
+use prometheus_rsocket_protocol::exposition::{Inject, Policy};
 use prometheus_rsocket_runtime::Runtime;
 use std::sync::Arc;
 
@@ -12,8 +11,12 @@ pub(crate) struct Toolbox {
     pub(crate) keys: Box<dyn KeyUnwrap>,
     /// Limits of opening.
     pub(crate) open: OpenLimits,
-    /// Limits of the text.
-    pub(crate) text: exposition::Limits,
+    /// What is accepted of a text.
+    pub(crate) policy: Policy,
+    /// Whether a text gets the labels that its application said.
+    pub(crate) inject: Inject,
+    /// The key of the series' fingerprints, drawn at start.
+    pub(crate) seed: u64,
 }
 
 /// Does the collector's jobs, one after the other, away from the event loop. As many of these run as there are cores, which
@@ -31,19 +34,8 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Too
         let toolbox = Arc::clone(&toolbox);
         let source = runtime.clone();
         let done = runtime.unblock(move || {
-            let mut seed = [0; 32];
-            source.fill_random(&mut seed).map(|()| {
-                let tools = Tools {
-                    keys: toolbox.keys.as_ref(),
-                    open: &toolbox.open,
-                    text: &toolbox.text,
-                    deflate: &|text| {
-                        let part = gzip::deflate_part(text);
-                        (part.bytes().clone(), part.crc())
-                    },
-                };
-                job.run(&tools, seed)
-            })
+            let mut blinding = [0; 32];
+            source.fill_random(&mut blinding).map(|()| job.run(&toolbox.tools(), blinding))
         });
         let done = match done.await {
             Ok(Ok(done)) => done,
@@ -57,5 +49,17 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Too
             }
         };
         hub.handle_job(runtime.now(), done);
+    }
+}
+
+impl Toolbox {
+    fn tools(&self) -> Tools<'_> {
+        Tools {
+            keys: self.keys.as_ref(),
+            open: &self.open,
+            policy: &self.policy,
+            inject: self.inject,
+            seed: self.seed,
+        }
     }
 }

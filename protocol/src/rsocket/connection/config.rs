@@ -67,7 +67,8 @@ pub struct Config {
     /// Bytes of frames that wait for [`poll_transmit`](crate::rsocket::Machine::poll_transmit); 16 MiB by default. Above it no more input is
     /// wanted, and commands with a payload fail. A single frame above it passes where nothing else waits.
     pub max_queued_output: usize,
-    /// Frames that may wait likewise; 1,024 by default. Errors and cancellations are queued beyond it, at most one a stream.
+    /// Frames that may wait likewise; 1,024 by default. Errors and cancellations are queued beyond it, at most one a stream, and so is
+    /// the end of a payload in fragments.
     pub max_queued_frames: usize,
     /// Events that wait for [`poll_event`](super::Connection::poll_event) before no more input is wanted; 64 by default. Ending a
     /// connection adds one for each of its streams.

@@ -241,13 +241,14 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether the peer just went, or either side said that it would: nothing failed.
+    /// Whether the connection was ended on purpose, by either side: an ordinary event, and no fault.
     ///
-    /// rsocket-java says so by CONNECTION_ERROR with the text `Disposed`, which counts here as it means no more.
+    /// rsocket-java says so by CONNECTION_ERROR with the text `Disposed`.
     pub fn is_ordinary(&self) -> bool {
         match self {
             Self::Eof { unfinished } => *unfinished == 0,
-            Self::Local { code, message } | Self::PeerError { code, message } => {
+            Self::Local { .. } => true,
+            Self::PeerError { code, message } => {
                 *code == ErrorCode::CONNECTION_CLOSE || is_disposed(*code, message)
             }
             Self::KeepAliveTimeout { .. }

@@ -114,6 +114,9 @@ fn other_protocols_are_refused_on_sight() {
             let ended = talk.ends_by(Violation::NotRsocket(foreign), ErrorCode::INVALID_SETUP);
             assert_eq!(ended, []);
         }
+        let mut talk = Talk::listening(Config::default());
+        start.iter().for_each(|byte| talk.hears_bytes(&[*byte]));
+        talk.ends_by(Violation::NotRsocket(foreign), ErrorCode::INVALID_SETUP);
     }
     let mut talk = Talk::listening(Config::default());
     talk.hears_bytes(b"what?");

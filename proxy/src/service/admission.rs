@@ -1,0 +1,181 @@
+//! Which scrapes may be under way at once.
+
+use event_listener::Event;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A bounded number of scrapes, shared fairly.
+///
+/// * One address has at most half of the places, so that it cannot use up those of the others.
+/// * A scraper that does not read its answer loses its place to a newcomer once it has kept the proxy waiting for [`STALL`]; the one that has done
+///   so longest goes first. As long as there is room nobody is evicted.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    max: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    scrapes: BTreeMap<u64, Entry>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: IpAddr,
+    /// Since when the scraper has not taken the next chunk.
+    stalled_since: Option<Instant>,
+    evicted: Arc<Event>,
+}
+
+/// Why a scrape is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// All places are taken by scrapers that read.
+    Full,
+    /// This address has its share already.
+    Share,
+}
+
+impl Admission {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, table: Mutex::default() })
+    }
+
+    /// Gives a scrape a place until what is returned is dropped.
+    pub(crate) fn admit(self: &Arc<Self>, now: Instant, peer: IpAddr) -> Result<Place, Refused> {
+        let mut table = self.lock();
+        let of_peer = table.scrapes.values().filter(|entry| entry.peer == peer).count();
+        if of_peer >= self.max.div_ceil(2) {
+            // Its own stalled scrape is the first to go.
+            table.evict(now, Some(peer)).ok_or(Refused::Share)?;
+        } else if table.scrapes.len() >= self.max {
+            table.evict(now, None).ok_or(Refused::Full)?;
+        }
+        let id = table.next;
+        table.next += 1;
+        let evicted = Arc::new(Event::new());
+        let entry = Entry { peer, stalled_since: None, evicted: Arc::clone(&evicted) };
+        table.scrapes.insert(id, entry);
+        Ok(Place { admission: Arc::clone(self), id, evicted })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Evicts the scrape that has kept the proxy waiting longest, of one address or of all.
+    fn evict(&mut self, now: Instant, peer: Option<IpAddr>) -> Option<()> {
+        let is_candidate = |entry: &Entry| peer.is_none_or(|peer| entry.peer == peer);
+        let stalled = self.scrapes.iter().filter(|(_, entry)| is_candidate(entry));
+        let since = stalled.filter_map(|(id, entry)| Some((entry.stalled_since?, *id)));
+        let (since, id) = since.min()?;
+        if now.saturating_duration_since(since) < STALL {
+            return None;
+        }
+        self.scrapes.remove(&id)?.evicted.notify(usize::MAX);
+        Some(())
+    }
+}
+
+/// The place of one scrape.
+#[derive(Debug)]
+pub(crate) struct Place {
+    admission: Arc<Admission>,
+    id: u64,
+    evicted: Arc<Event>,
+}
+
+impl Place {
+    /// The scraper is to take a chunk from now on.
+    pub(crate) fn begin_send(&self, now: Instant) {
+        self.set(Some(now));
+    }
+
+    /// The scraper has taken it.
+    pub(crate) fn end_send(&self) {
+        self.set(None);
+    }
+
+    /// Resolves once the place was given to another scrape.
+    pub(crate) async fn evicted(&self) {
+        loop {
+            let listener = self.evicted.listen();
+            if !self.admission.lock().scrapes.contains_key(&self.id) {
+                return;
+            }
+            listener.await;
+        }
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
+            entry.stalled_since = since;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.lock().scrapes.remove(&self.id);
+    }
+}
+
+/// How long a scraper may keep the proxy waiting before it can lose its place.
+pub(crate) const STALL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::{Admission, Refused, STALL};
+    use futures_lite::future::{block_on, poll_once};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::{Duration, Instant};
+
+    fn peer(number: u8) -> IpAddr {
+        Ipv4Addr::new(127, 0, 0, number).into()
+    }
+
+    #[test]
+    fn an_address_has_half_of_the_places_at_most() {
+        let (admission, now) = (Admission::new(4), Instant::now());
+        let first = admission.admit(now, peer(1)).unwrap();
+        let _second = admission.admit(now, peer(1)).unwrap();
+        assert_eq!(admission.admit(now, peer(1)).unwrap_err(), Refused::Share);
+        drop(first);
+        assert!(admission.admit(now, peer(1)).is_ok());
+        assert!(Admission::new(1).admit(now, peer(1)).is_ok(), "the only place is for anybody");
+    }
+
+    #[test]
+    fn the_scraper_that_stalls_longest_loses_its_place() {
+        let (admission, now) = (Admission::new(2), Instant::now());
+        let places = [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
+        places[1].begin_send(now);
+        places[0].begin_send(now + Duration::from_millis(1));
+        let early = now + STALL - Duration::from_millis(1);
+        assert_eq!(admission.admit(early, peer(3)).unwrap_err(), Refused::Full);
+        let newcomer = admission.admit(now + STALL, peer(3)).unwrap();
+        block_on(places[1].evicted());
+        assert!(block_on(poll_once(places[0].evicted())).is_none());
+        drop(newcomer);
+        // An evicted one does not take a place along when it goes.
+        let _third = admission.admit(now + STALL, peer(4)).unwrap();
+        drop(places);
+        assert_eq!(admission.lock().scrapes.len(), 1);
+    }
+
+    #[test]
+    fn who_reads_is_not_evicted() {
+        let (admission, now) = (Admission::new(2), Instant::now());
+        let places = [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
+        places[0].begin_send(now);
+        places[0].end_send();
+        let later = now + STALL * 60;
+        assert_eq!(admission.admit(later, peer(3)).unwrap_err(), Refused::Full);
+    }
+}

@@ -1,0 +1,116 @@
+//! The state of every application of a scrape, as series at the end of the answer.
+
+use prometheus_rsocket_protocol::collector::{AppRef, Outcome};
+use prometheus_rsocket_protocol::labels::Escaped;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// What the outcomes of one scrape are to be told as. Some hundred bytes for each application.
+#[derive(Debug, Default)]
+pub(crate) struct AppMetrics {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    app: AppRef,
+    /// Why the application is down.
+    reason: Option<&'static str>,
+    took: Duration,
+    samples: usize,
+}
+
+impl AppMetrics {
+    /// Takes the outcome of one application, of which `samples` samples are in the answer.
+    pub(crate) fn add(&mut self, outcome: &Outcome, samples: usize) {
+        self.rows.push(Row {
+            app: outcome.app.clone(),
+            reason: outcome.failure().map(|failure| failure.reason()),
+            took: outcome.took,
+            samples,
+        });
+    }
+
+    /// Writes three families, which are the same in the text format 0.0.4 and in OpenMetrics.
+    ///
+    /// The labels are those of the application's identity. Without an identity, or where two applications of the scrape have the same one,
+    /// there is a label `app` (or `app_path`, if the identity has an `app`) with its path in `/metrics/app/`.
+    pub(crate) fn render(&self) -> String {
+        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+        for row in &self.rows {
+            *counts.entry(&row.app.labels).or_default() += 1;
+        }
+        let mut out = String::with_capacity(256 * (self.rows.len() + 1));
+        for family in [&UP, &DURATION, &SAMPLES] {
+            // Writing to a String does not fail.
+            let _ = write!(out, "# HELP {0} {1}\n# TYPE {0} gauge\n", family.name, family.help);
+            for row in &self.rows {
+                let labels = &row.app.labels;
+                let is_unique = !labels.is_empty() && counts.get(labels) == Some(&1);
+                let labels = RowLabels { row, is_unique, with_reason: family.with_reason };
+                let _ = write!(out, "{}{labels} ", family.name);
+                (family.value)(row, &mut out);
+                out.push('\n');
+            }
+        }
+        out
+    }
+}
+
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    with_reason: bool,
+    value: fn(&Row, &mut String),
+}
+
+const UP: Family = Family {
+    name: "prometheus_proxy_app_up",
+    help: "Whether the application answered this scrape.",
+    with_reason: true,
+    value: |row, out| out.push(if row.reason.is_none() { '1' } else { '0' }),
+};
+
+const DURATION: Family = Family {
+    name: "prometheus_proxy_app_scrape_duration_seconds",
+    help: "Time from the beginning of the scrape to the application's answer or failure.",
+    with_reason: false,
+    value: |row, out| {
+        let _ = write!(out, "{}", row.took.as_secs_f64());
+    },
+};
+
+const SAMPLES: Family = Family {
+    name: "prometheus_proxy_app_scrape_samples",
+    help: "Samples of the application in this answer.",
+    with_reason: false,
+    value: |row, out| {
+        let _ = write!(out, "{}", row.samples);
+    },
+};
+
+/// The label set of a row, in braces.
+struct RowLabels<'a> {
+    row: &'a Row,
+    is_unique: bool,
+    with_reason: bool,
+}
+
+impl fmt::Display for RowLabels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { app, reason, .. } = self.row;
+        let reason = reason.filter(|_| self.with_reason);
+        let path_label = if app.labels.get("app").is_some() { "app_path" } else { "app" };
+        let path = (!self.is_unique).then_some((path_label, &*app.path));
+        let own = [path, reason.map(|reason| ("reason", reason))];
+        let is_own = |name: &str| own.iter().flatten().any(|(other, _)| *other == name);
+        let labels = app.labels.iter().filter(|(name, _)| !is_own(name));
+        f.write_str("{")?;
+        for (position, (name, value)) in labels.chain(own.iter().flatten().copied()).enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(f, "{comma}{name}=\"{}\"", Escaped(value))?;
+        }
+        f.write_str("}")
+    }
+}

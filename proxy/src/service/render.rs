@@ -1,0 +1,113 @@
+//! From an application's answer to bytes of the HTTP body: work for a core, away from the event loop.
+
+use crate::gzip::{self, Member, Part};
+use crate::service::workers::Toolbox;
+use bytes::Bytes;
+use prometheus_rsocket_protocol::collector::Answer;
+use prometheus_rsocket_protocol::envelope::{self, OpenError};
+use prometheus_rsocket_protocol::exposition::group::{self, Outline, Plan, Split};
+use prometheus_rsocket_protocol::exposition::{self, Source, Target};
+use std::sync::Arc;
+
+/// Renders answers for one scraper.
+#[derive(Clone)]
+pub(crate) struct Renderer {
+    pub(crate) toolbox: Arc<Toolbox>,
+    pub(crate) target: Target,
+    pub(crate) gzip: bool,
+}
+
+/// A piece of the body, as it is sent.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Deflated(Part),
+    Plain(Bytes),
+}
+
+/// An application's answer on its way into the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) answer: Answer,
+    /// Indexes of samples that are left out.
+    pub(crate) omit: Arc<[u32]>,
+}
+
+impl Served {
+    /// How many samples are in the body.
+    pub(crate) fn samples(&self) -> usize {
+        self.answer.facts.samples.saturating_sub(self.omit.len())
+    }
+}
+
+impl Renderer {
+    /// The application's text by itself.
+    pub(crate) fn text(&self, served: &Served) -> Result<Piece, OpenError> {
+        let text = self.expand(&served.answer)?;
+        let facts = &served.answer.facts;
+        if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
+            return Ok(self.pack(text));
+        }
+        let mut out = Vec::new();
+        let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
+        exposition::render(&source, policy, facts, self.target, &served.omit, &mut out);
+        Ok(self.pack(out.into()))
+    }
+
+    /// The families of the application's text, for the plan of a grouped body.
+    pub(crate) fn outline(&self, served: &Served) -> Result<Outline, OpenError> {
+        let text = self.expand(&served.answer)?;
+        let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
+        Ok(group::outline(&source, policy, &served.answer.facts, self.target, &served.omit))
+    }
+
+    /// The application's part of a grouped body.
+    pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
+        let text = self.expand(&served.answer)?;
+        let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
+        Ok(group::split(&source, policy, &served.answer.facts, self.target, &served.omit, plan))
+    }
+
+    /// Deflates a text, if the scraper reads gzip.
+    pub(crate) fn pack(&self, text: Bytes) -> Piece {
+        if self.gzip { Piece::Deflated(gzip::deflate_part(&text)) } else { Piece::Plain(text) }
+    }
+
+    fn expand(&self, answer: &Answer) -> Result<Bytes, OpenError> {
+        envelope::expand(&answer.block, self.toolbox.open.max_text_len)
+    }
+
+    fn source<'a>(&self, answer: &'a Answer, text: &'a [u8]) -> Source<'a> {
+        let Toolbox { inject, seed, .. } = *self.toolbox;
+        Source { text, identity: &answer.injected, inject, seed }
+    }
+}
+
+/// The body as a sequence of bytes: as it is, or one gzip member.
+pub(crate) struct Body {
+    member: Option<Member>,
+}
+
+impl Body {
+    pub(crate) fn new(gzip: bool) -> Self {
+        Self { member: gzip.then(Member::new) }
+    }
+
+    /// What comes first; empty where nothing does.
+    pub(crate) fn head(&self) -> Bytes {
+        self.member.as_ref().map_or_else(Bytes::new, |_| Member::header())
+    }
+
+    pub(crate) fn append(&mut self, piece: Piece) -> Bytes {
+        match (&mut self.member, piece) {
+            (Some(member), Piece::Deflated(part)) => member.append(&part),
+            (Some(member), Piece::Plain(text)) => member.append(&gzip::deflate_part(&text)),
+            (None, Piece::Plain(text)) => text,
+            (None, Piece::Deflated(_)) => unreachable!("the renderer and its body agree on gzip"),
+        }
+    }
+
+    /// What comes last; empty where nothing does.
+    pub(crate) fn tail(self) -> Bytes {
+        self.member.map_or_else(Bytes::new, Member::finish)
+    }
+}
