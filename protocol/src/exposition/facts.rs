@@ -7,7 +7,7 @@ use super::{
 };
 use crate::labels::Labels;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a text after it was read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,7 +108,7 @@ pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionErr
         Err(fault) => fault,
     };
     // The format of which more could be read is the likelier one.
-    let open_metrics = open_metrics.filter(|other| other.position > fault.position);
+    let open_metrics = open_metrics.filter(|other| other.position >= fault.position);
     let fault = open_metrics.unwrap_or(fault);
     if policy.on_bad_line == OnBadLine::DropApplication || fault.kind.is_of_the_text() {
         return Err(fail(fault));
@@ -268,7 +268,7 @@ impl<'a, 'p> Constant<'a, 'p> {
 /// Reads a text that has bad lines, and leaves out their families.
 struct Reduction<'a> {
     dialect: Dialect,
-    kinds: HashMap<Box<[u8]>, MetricKind>,
+    kinds: BTreeMap<Box<[u8]>, MetricKind>,
     dropped: BTreeSet<Box<[u8]>>,
     last: Option<Cow<'a, [u8]>>,
 }
@@ -282,7 +282,7 @@ impl<'a> Reduction<'a> {
         first: Fault,
     ) -> Result<Facts, Fault> {
         let mut reduction =
-            Self { dialect, kinds: HashMap::new(), dropped: BTreeSet::new(), last: None };
+            Self { dialect, kinds: BTreeMap::new(), dropped: BTreeSet::new(), last: None };
         reduction.find(source, policy, dialect, is_utf8);
         reduction.read(source, policy, dialect, is_utf8, first)
     }
@@ -300,7 +300,9 @@ impl<'a> Reduction<'a> {
                     if let (Entry::Type { kind, .. }, Some(name)) = (line.entry, &name) {
                         self.kinds.entry(name.as_ref().into()).or_insert(kind);
                     }
-                    self.last = name.or(self.last.take());
+                    if name.is_some() {
+                        self.last = name;
+                    }
                 }
                 _ => bad.extend(name.or_else(|| self.last.clone())),
             }
@@ -349,11 +351,11 @@ impl<'a> Reduction<'a> {
 }
 
 /// The family of a sample: its own name, or that without a suffix if there is such a family of the right type.
-pub(super) fn family_of<'n>(
-    name: &'n [u8],
+pub(super) fn family_of(
+    name: &[u8],
     dialect: Dialect,
     kind: impl Fn(&[u8]) -> Option<MetricKind>,
-) -> &'n [u8] {
+) -> &[u8] {
     let suffixes = match dialect {
         Dialect::OpenMetrics => SUFFIXES,
         Dialect::Text => SUFFIXES.get(..3).unwrap_or_default(),

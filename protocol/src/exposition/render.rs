@@ -5,7 +5,7 @@ use super::series::Series;
 use super::write::{Shape, Writer};
 use super::{Escaping, Facts, Format, Policy, Source, SourceFormat, Target};
 use memchr::memchr;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Appends a text as a scraper accepts it, with identity labels and without the samples in `omit`, whose indexes are in ascending order.
 ///
@@ -38,7 +38,7 @@ struct TextToText<'a, 'p> {
     writer: Writer<'a>,
     facts: &'p Facts,
     policy: &'p Policy,
-    kinds: HashMap<Box<[u8]>, MetricKind>,
+    kinds: BTreeMap<Box<[u8]>, MetricKind>,
 }
 
 impl<'a, 'p> TextToText<'a, 'p> {
@@ -47,7 +47,7 @@ impl<'a, 'p> TextToText<'a, 'p> {
             writer: Writer { target, source: facts.dialect(), series: Series::new(source) },
             facts,
             policy,
-            kinds: HashMap::new(),
+            kinds: BTreeMap::new(),
         };
         if !facts.dropped.is_empty() {
             this.kinds = kinds(source.text, facts, policy);
@@ -155,8 +155,12 @@ impl MetricKind {
 }
 
 /// The types of a text's families, the first one where there are several.
-pub(super) fn kinds(text: &[u8], facts: &Facts, policy: &Policy) -> HashMap<Box<[u8]>, MetricKind> {
-    let mut kinds = HashMap::new();
+pub(super) fn kinds(
+    text: &[u8],
+    facts: &Facts,
+    policy: &Policy,
+) -> BTreeMap<Box<[u8]>, MetricKind> {
+    let mut kinds = BTreeMap::new();
     let mut reader = facts.reader(text, policy);
     while let Some(line) = reader.next() {
         if let Ok(Line { entry: Entry::Type { name, kind }, .. }) = line {

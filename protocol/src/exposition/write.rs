@@ -35,7 +35,10 @@ impl Writer<'_> {
                 _ => out.extend_from_slice(timestamp),
             }
         }
-        if let Some(exemplar) = sample.exemplar.filter(|_| shape.may_have_exemplar) {
+        if let Some(exemplar) = sample
+            .exemplar
+            .filter(|it| shape.may_have_exemplar && is_plain_exemplar(it, &sample.name))
+        {
             out.extend_from_slice(b" # ");
             out.extend_from_slice(exemplar);
         }
@@ -143,6 +146,17 @@ impl Written<'_> {
         write_plain(&self.text, out);
         out.push(b'"');
     }
+}
+
+/// Whether strict parsers read the exemplar at a sample of this name: 128 characters of labels at most, no escapes, no names in
+/// quotes.
+fn is_plain_exemplar(exemplar: &[u8], name: &Name<'_>) -> bool {
+    let labels_len = memchr::memrchr(b'}', exemplar).unwrap_or_default();
+    let is_apart = |pair: &[u8]| pair == b"{\"" || pair == b",\"";
+    (name.text.raw.ends_with(b"_total") || name.text.raw.ends_with(b"_bucket"))
+        && labels_len <= 128
+        && !exemplar.contains(&b'\\')
+        && !exemplar.windows(2).any(is_apart)
 }
 
 fn separate(is_open: &mut bool, out: &mut Vec<u8>) {

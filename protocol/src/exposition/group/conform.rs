@@ -17,24 +17,25 @@ pub(super) fn conforms(family: &Family<'_>, pieces: &[Piece], format: Format) ->
     let Some(parts) = parts else { return false };
     match (format, family.kind) {
         (Format::Text004, MetricKind::Histogram | MetricKind::Summary) => {
-            parts.iter().all(|(_, piece)| !piece.is_bound_wrong)
+            parts.iter().all(|(suffix, piece)| {
+                let is_population = *suffix == b"_count" || !piece.bound.is_nan();
+                !(piece.is_bound_wrong || is_population && piece.value < 0.0)
+            })
         }
         (Format::Text004, _) => true,
         (Format::OpenMetrics1, kind) => {
             let groups = || parts.chunk_by(|one, other| one.1.group == other.1.group);
             has_one_time(groups())
                 && match kind {
-                    MetricKind::Counter => parts.iter().all(|part| is_counter(part)),
+                    MetricKind::Counter => parts.iter().all(is_counter),
                     MetricKind::Histogram => {
                         groups().all(|group| is_histogram(group, [b"_count", b"_sum"]))
                     }
                     MetricKind::GaugeHistogram => {
                         groups().all(|group| is_histogram(group, [b"_gcount", b"_gsum"]))
                     }
-                    MetricKind::Summary => parts.iter().all(|part| is_summary(part)),
-                    MetricKind::Info => parts
-                        .iter()
-                        .all(|(suffix, piece)| *suffix == b"_info" && piece.value == 1.0),
+                    MetricKind::Summary => parts.iter().all(is_summary),
+                    MetricKind::Info => parts.iter().all(is_info),
                     MetricKind::StateSet => parts.iter().all(|(suffix, piece)| {
                         suffix.is_empty() && piece.bound == 1.0 && matches!(piece.value, 0.0 | 1.0)
                     }),
@@ -77,10 +78,21 @@ fn is_counter((suffix, piece): &Part<'_, '_>) -> bool {
     }
 }
 
+/// All infos of a family are one group, which must not have timestamps at some places only.
+fn is_info((suffix, piece): &Part<'_, '_>) -> bool {
+    *suffix == b"_info" && piece.value == 1.0 && !piece.has_time
+}
+
+/// Strict parsers count in whole numbers.
+fn is_count(value: f64) -> bool {
+    value >= 0.0 && value.is_finite() && value.fract() == 0.0
+}
+
 fn is_summary((suffix, piece): &Part<'_, '_>) -> bool {
     match *suffix {
-        b"" => (0.0..=1.0).contains(&piece.bound) && !(piece.value < 0.0),
-        b"_count" | b"_sum" => piece.value >= 0.0 && piece.bound.is_nan(),
+        b"" => (0.0..=1.0).contains(&piece.bound) && (piece.value.is_nan() || piece.value >= 0.0),
+        b"_count" => is_count(piece.value) && piece.bound.is_nan(),
+        b"_sum" => piece.value >= 0.0 && piece.bound.is_nan(),
         b"_created" => piece.bound.is_nan(),
         _ => false,
     }
@@ -93,10 +105,10 @@ fn is_histogram(group: &[Part<'_, '_>], [count_suffix, sum_suffix]: [&[u8]; 2]) 
         match *suffix {
             b"_bucket" => {
                 let is_ordered = match last {
-                    None => piece.value >= 0.0 && !piece.bound.is_nan(),
+                    None => !piece.bound.is_nan(),
                     Some((bound, value)) => piece.bound > bound && piece.value >= value,
                 };
-                if !is_ordered {
+                if !is_ordered || !is_count(piece.value) {
                     return false;
                 }
                 has_negative |= piece.bound < 0.0;

@@ -1,5 +1,5 @@
 use crate::exposition::reader::MetricKind;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The families that a text is rendered into, known by hashes of their names.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +26,8 @@ pub(super) struct Item {
 /// The type of every family over all applications.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    kinds: HashMap<u64, MetricKind>,
-    degraded: HashSet<u64>,
+    kinds: BTreeMap<u64, MetricKind>,
+    degraded: BTreeSet<u64>,
     conflicts: Vec<u32>,
 }
 
@@ -63,7 +63,7 @@ impl Plan {
     fn settle(&mut self, outlines: &[&Outline]) -> bool {
         self.kinds.clear();
         let before = self.degraded.len();
-        let mut structured = HashSet::new();
+        let mut structured = BTreeSet::new();
         for item in outlines.iter().flat_map(|outline| &outline.families) {
             if item.is_structured && !self.degraded.contains(&item.name) {
                 match self.kinds.get(&item.name) {
@@ -110,9 +110,9 @@ impl Plan {
 }
 
 /// Families with a structure of which two applications have samples of one group.
-fn shared_groups(outlines: &[&Outline]) -> HashSet<u64> {
-    let mut seen: HashSet<(u64, u64)> = HashSet::new();
-    let mut shared = HashSet::new();
+fn shared_groups(outlines: &[&Outline]) -> BTreeSet<u64> {
+    let mut seen: BTreeSet<(u64, u64)> = BTreeSet::new();
+    let mut shared = BTreeSet::new();
     for item in outlines.iter().flat_map(|outline| &outline.families) {
         for group in &item.groups {
             if !seen.insert((item.name, *group)) {

@@ -202,7 +202,10 @@ fn outline_of(table: &Table<'_>) -> Outline {
                 groups: Vec::new(),
             };
             if part.is_structured {
+                // Text 0.0.4 has a family of its own for the times of creation.
+                let is_text = format == Format::Text004;
                 let suffixes = suffixes(family.kind).iter();
+                let suffixes = suffixes.filter(|suffix| !is_text || **suffix != b"_created");
                 let stem = stem(family, format);
                 let claim = |suffix: &&[u8]| {
                     let name = [stem, suffix].concat();
@@ -283,10 +286,10 @@ fn key(name: &Written<'_>) -> Vec<u8> {
 fn write_line(table: &Table<'_>, text: &[u8], piece: &Piece, shape: Shape, out: &mut Vec<u8>) {
     let line = text.get(piece.start..piece.end).unwrap_or_default();
     let mut reader = Reader::new(line, table.writer.source, true, &Limits::default());
-    if let Some(Ok(line)) = reader.next() {
-        if let Entry::Sample(sample) = line.entry {
-            table.writer.sample(&sample, reader.labels(), shape, out);
-        }
+    if let Some(Ok(line)) = reader.next()
+        && let Entry::Sample(sample) = line.entry
+    {
+        table.writer.sample(&sample, reader.labels(), shape, out);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::exposition::series::Series;
 use crate::exposition::write::Writer;
 use crate::exposition::{Escaping, Facts, Format, Policy, Source, Target};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A text's families and samples.
 pub(super) struct Table<'a> {
@@ -47,6 +47,7 @@ pub(super) struct Piece {
     pub(super) is_bound_wrong: bool,
     /// A hash of the timestamp.
     pub(super) time: u64,
+    pub(super) has_time: bool,
 }
 
 /// What a text says of a name.
@@ -57,14 +58,14 @@ struct Said<'a> {
     unit: Option<&'a [u8]>,
 }
 
-type SaidOf<'a> = HashMap<Cow<'a, [u8]>, Said<'a>>;
+type SaidOf<'a> = BTreeMap<Cow<'a, [u8]>, Said<'a>>;
 
 struct Builder<'a, 'p> {
     facts: &'p Facts,
     said: SaidOf<'a>,
     table: Table<'a>,
-    by_name: HashMap<Cow<'a, [u8]>, u32>,
-    seen: HashSet<u64>,
+    by_name: BTreeMap<Cow<'a, [u8]>, u32>,
+    seen: BTreeSet<u64>,
 }
 
 impl<'a> Table<'a> {
@@ -80,8 +81,8 @@ impl<'a> Table<'a> {
             facts,
             said: said(facts.reader(source.text, policy)),
             table: Self { families: Vec::new(), pieces: Vec::new(), writer },
-            by_name: HashMap::new(),
-            seen: HashSet::new(),
+            by_name: BTreeMap::new(),
+            seen: BTreeSet::new(),
         };
         builder.read(facts.reader(source.text, policy), omit);
         let mut table = builder.table;
@@ -92,7 +93,7 @@ impl<'a> Table<'a> {
     /// Brings each family's samples together, and in a family with a structure, each group's.
     fn sort(&mut self) {
         let is_open_metrics = self.writer.target.format == Format::OpenMetrics1;
-        let mut order: HashMap<(u32, u64), u32> = HashMap::new();
+        let mut order: BTreeMap<(u32, u64), u32> = BTreeMap::new();
         let mut keyed: Vec<_> = Vec::with_capacity(self.pieces.len());
         for (position, piece) in self.pieces.iter().enumerate() {
             let kind = self.families.get(piece.family as usize).map(|family| family.kind);
@@ -121,7 +122,7 @@ impl<'a> Table<'a> {
 
 /// What the text says of its families. The first time counts.
 fn said<'a>(mut reader: Reader<'a>) -> SaidOf<'a> {
-    let mut said: SaidOf<'a> = HashMap::new();
+    let mut said: SaidOf<'a> = BTreeMap::new();
     while let Some(line) = reader.next() {
         let Ok(line) = line else { continue };
         match line.entry {
@@ -214,6 +215,7 @@ impl<'a> Builder<'a, '_> {
             bound: bound.unwrap_or(f64::NAN),
             is_bound_wrong,
             time: series.hash(sample.timestamp.unwrap_or_default()),
+            has_time: sample.timestamp.is_some(),
         });
     }
 
@@ -240,10 +242,11 @@ impl<'a> Builder<'a, '_> {
     fn owner(&self, name: &[u8]) -> Cow<'a, [u8]> {
         let writer = &self.table.writer;
         let is_text = writer.source == Dialect::Text;
-        if is_text && writer.target.format == Format::OpenMetrics1 {
-            if let Some(owner) = self.owner_of_created(name) {
-                return owner.into();
-            }
+        if is_text
+            && writer.target.format == Format::OpenMetrics1
+            && let Some(owner) = self.owner_of_created(name)
+        {
+            return owner.into();
         }
         family_of(name, writer.source, |name| self.kind(name)).to_vec().into()
     }

@@ -55,22 +55,22 @@ fn numbers_are_those_of_go() {
         "00000000000000000000000000000000000000000000000001",
         "9007199254740993",
     ] {
-        accept(&format!("a {number}\n"));
+        accept(format!("a {number}\n"));
     }
     let digits = "9".repeat(308);
-    accept(&format!("a {digits}\n"));
-    accept(&format!("a 0.{digits}{digits}\n"));
+    accept(format!("a {digits}\n"));
+    accept(format!("a 0.{digits}{digits}\n"));
     for number in [
         "x", "-", "+", ".", "e5", "1e", "1e+", "1.2.3", "--1", "+-1", "+NaN", "-nan", "nano", "in",
         "infi", "infinit", "1,5", "0x10", "0x1p4", "1p4", "1_000", "0b1", "1e5x", "µ", "१",
         "1e0x1", "1e5.5",
     ] {
-        refuse(&format!("a {number}\n"), 1, 3, Kind::Value);
+        refuse(format!("a {number}\n"), 1, 3, Kind::Value);
     }
     for number in ["1e309", "-1e309", "1.7976931348623159e308", "1e99999999999999999999"] {
-        refuse(&format!("a {number}\n"), 1, 3, Kind::ValueRange);
+        refuse(format!("a {number}\n"), 1, 3, Kind::ValueRange);
     }
-    refuse(&format!("a 9{digits}\n"), 1, 3, Kind::ValueRange);
+    refuse(format!("a 9{digits}\n"), 1, 3, Kind::ValueRange);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn names_are_checked() {
         ("a.b 1", 2),
         ("a} 1", 2),
     ] {
-        refuse(&format!("ok 1\n{line}\n"), 2, column, Kind::MetricName);
+        refuse(format!("ok 1\n{line}\n"), 2, column, Kind::MetricName);
     }
     refuse("{\"\"} 1", 1, 2, Kind::MetricName);
     refuse("{} 1", 1, 3, Kind::MetricNameMissing);
@@ -108,9 +108,9 @@ fn a_label_is_found_twice_wherever_it_is() {
     for count in [2, 16, 17, 18, 40] {
         let label = |at: usize| format!("l{at}=\"\"");
         let labels = (0..count).map(label).collect::<Vec<_>>().join(",");
-        accept(&format!("a{{{labels}}} 1\n"));
+        accept(format!("a{{{labels}}} 1\n"));
         for again in [0, count / 2, count - 1] {
-            let error = facts(&format!("a{{{labels},{}}} 1\n", label(again))).unwrap_err();
+            let error = facts(format!("a{{{labels},{}}} 1\n", label(again))).unwrap_err();
             assert_eq!(error.kind, Kind::LabelTwice, "{again} of {count}");
         }
     }
@@ -138,7 +138,7 @@ fn what_follows_the_series_is_checked() {
         refuse(line, 1, column, Kind::Expected("the value"));
     }
     for timestamp in ["-5", "+5", "1.5", "1e3", "x", "9223372036854775808", "NaN"] {
-        refuse(&format!("a 1 {timestamp}\n"), 1, 5, Kind::Timestamp);
+        refuse(format!("a 1 {timestamp}\n"), 1, 5, Kind::Timestamp);
     }
     refuse("a 1 2 3\n", 1, 7, Kind::Trailing);
     refuse("a{} 1 # {trace_id=\"x\"} 0.5 1700000000.0\n", 1, 7, Kind::Exemplar);
@@ -151,13 +151,13 @@ fn what_follows_the_series_is_checked() {
 #[test]
 fn types_are_those_of_the_text_format() {
     for kind in ["counter", "gauge", "histogram", "summary", "untyped"] {
-        assert_eq!(accept(&format!("# TYPE a {kind}\n#\tTYPE \t \"a.b\"\t{kind}\n")).families, 2);
+        assert_eq!(accept(format!("# TYPE a {kind}\n#\tTYPE \t \"a.b\"\t{kind}\n")).families, 2);
     }
     for kind in ["gaugehistogram", "info", "stateset", "unknown"] {
-        refuse(&format!("# TYPE a {kind}\n"), 1, 10, Kind::OpenMetricsType(kind));
+        refuse(format!("# TYPE a {kind}\n"), 1, 10, Kind::OpenMetricsType(kind));
     }
     for kind in ["", "Counter", "counters", " counter", "counter ", "counter 1"] {
-        refuse(&format!("# TYPE a {kind}\n"), 1, 10, Kind::Type);
+        refuse(format!("# TYPE a {kind}\n"), 1, 10, Kind::Type);
     }
     refuse("# TYPE a\n", 1, 9, Kind::Type);
     for (line, column) in [("# TYPE 1a counter", 8), ("# TYPE ", 8)] {
@@ -202,8 +202,9 @@ fn comments_are_left_alone() {
 #[test]
 fn the_end_is_marked_by_a_line_break_and_nothing_else() {
     becomes("a 1", JOINED, "a 1\n");
-    becomes("a 1\n# EOF", JOINED, "a 1\n");
-    becomes("a 1\n# EOF\n", JOINED, "a 1\n");
+    // OpenMetrics.
+    becomes("a 1\n# EOF", JOINED, "# TYPE a untyped\na 1\n");
+    becomes("a 1\n# EOF\n", JOINED, "# TYPE a untyped\na 1\n");
     becomes("a 1\n# EOF\n# EOF\n", JOINED, "a 1\n");
     becomes("# EOF\n", JOINED, "");
     becomes("# EOF", JOINED, "");
@@ -242,6 +243,8 @@ fn what_prometheus_reads_and_strict_parsers_do_not_is_rewritten() {
     becomes(b"# caf\xe9\nother 1\n", JOINED, "other 1\n");
     becomes(b"# HELP \"\xff\" h\nother 1\n", JOINED, "other 1\n");
     refuse(b"# HELP a \xff\n", 1, 9, Kind::NotUtf8);
+    // Prometheus takes the first byte behind the name off, here half a character.
+    refuse("# HELP aµ\n", 1, 9, Kind::NotUtf8);
     refuse(b"a 1\nb{c=\"d\xff\"} 1\n", 2, 7, Kind::NotUtf8);
     refuse(b"{\"\xff\"} 1\n", 1, 2, Kind::NotUtf8);
     refuse(b"a{\"\xff\"=\"\"} 1\n", 1, 3, Kind::NotUtf8);
