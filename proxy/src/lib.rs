@@ -25,7 +25,6 @@
 //! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
 
 pub mod config;
-mod core;
 mod demo;
 pub mod gzip;
 pub mod http;

@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn the_first_application_with_a_series_wins() {
         let mut collisions = Collisions::default();
-        assert!(collisions.add(&[1, 2, 2, 3]).is_empty(), "an application does not collide with itself");
+        assert!(
+            collisions.add(&[1, 2, 2, 3]).is_empty(),
+            "an application does not collide with itself"
+        );
         assert_eq!(collisions.add(&[9, 2, 4, 3, 2]), [1, 3, 4]);
         assert_eq!(collisions.add(&[4, 5]), [0]);
     }

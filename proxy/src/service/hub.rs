@@ -170,6 +170,11 @@ impl Hub {
         self.lock().collector.apps().map(read).collect()
     }
 
+    /// Reads the entries of those applications that a scrape of all has, in the same order.
+    pub(crate) fn targets<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
+        self.lock().collector.targets().map(read).collect()
+    }
+
     /// Reads one application's entry, by its path.
     pub(crate) fn app_at<T>(&self, path: &str, read: impl FnOnce(&App) -> T) -> Option<T> {
         self.lock().collector.app_at(path).map(read)
@@ -273,7 +278,9 @@ impl Hub {
 
     fn wake(&self, tasks: Vec<Waker>, news: &[Arc<Event>], has_jobs: bool, timer_changed: bool) {
         tasks.into_iter().for_each(Waker::wake);
-        news.iter().for_each(|news| drop(news.notify(usize::MAX)));
+        for news in news {
+            news.notify(usize::MAX);
+        }
         #[cfg(planted_faults)]
         let has_jobs = has_jobs && !prometheus_rsocket_protocol::planted::loses_wake_up();
         if has_jobs {

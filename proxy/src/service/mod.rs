@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod app_metrics;
+pub(crate) mod backend;
 pub(crate) mod collisions;
 pub(crate) mod hub;
 pub(crate) mod inbox;

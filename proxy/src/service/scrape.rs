@@ -82,6 +82,35 @@ impl<R: Runtime> Scrape<R> {
         Ended::Sent(summary)
     }
 
+    /// Sends the body of a single application, whose outcome is there.
+    pub(crate) async fn send_one(mut self, outcome: Outcome, chunks: BodySender) -> Ended {
+        let give_up = self.deadline + READ_GRACE;
+        let sending = or(self.run_one(outcome, chunks), async {
+            self.place.evicted().await;
+            Err(Broken)
+        });
+        let sent = timeout(&self.runtime, give_up, sending).await;
+        let Ok(Ok(summary)) = sent else { return Ended::Aborted };
+        self.delivered = true;
+        Ended::Sent(summary)
+    }
+
+    async fn run_one(&self, outcome: Outcome, chunks: BodySender) -> Result<Summary, Broken> {
+        let Ok(answer) = outcome.result else { return Err(Broken) };
+        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+        out.send(out.body.head()).await?;
+        let (renderer, served) = (self.renderer.clone(), Served { answer, omit: Arc::default() });
+        out.append(self.work(move || renderer.text(&served)).await?).await?;
+        if self.form.open_metrics {
+            out.append(self.renderer.pack(EOF.into())).await?;
+        }
+        out.finish().await?;
+        let Progress::Finished(summary) = self.hub.poll_scrape(self.runtime.now(), self.id) else {
+            return Err(Broken);
+        };
+        Ok(summary)
+    }
+
     async fn run(&self, chunks: BodySender) -> Result<Summary, Broken> {
         let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
@@ -93,7 +122,7 @@ impl<R: Runtime> Scrape<R> {
         };
         let mut last = if self.form.app_metrics { metrics.render() } else { String::new() };
         if self.form.open_metrics {
-            last.push_str("# EOF\n");
+            last.push_str(EOF);
         }
         let renderer = self.renderer.clone();
         let last = self.work(move || Ok(renderer.pack(last.into()))).await?;
@@ -118,7 +147,8 @@ impl<R: Runtime> Scrape<R> {
                     Progress::Pending => break,
                     Progress::Finished(finished) => summary = Some(finished),
                     Progress::Outcome(outcome) => {
-                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics) else {
+                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics)
+                        else {
                             continue;
                         };
                         let renderer = self.renderer.clone();
@@ -295,6 +325,9 @@ impl<R: Runtime> Output<'_, R> {
         chunks.finish().await.map_err(|_| Broken)
     }
 }
+
+/// What ends an OpenMetrics body.
+const EOF: &str = "# EOF\n";
 
 /// Bytes of text that are grouped, deflated and sent at a time.
 const GROUPED_CHUNK: usize = 64 * 1024;
