@@ -12,7 +12,7 @@ fn pem(name: &str) -> String {
 
 #[test]
 fn tls_needs_no_default_provider_and_installs_none() {
-    let defaulting = std::panic::catch_unwind(|| rustls::ClientConfig::builder());
+    let defaulting = std::panic::catch_unwind(rustls::ClientConfig::builder);
     assert!(defaulting.is_err(), "with two providers, whoever relies on the default panics");
     Tokio::block_on(Some(1), |runtime| async move {
         let files = ServerTlsFiles::new(pem("server.pem"), pem("server.key"));
