@@ -1,4 +1,4 @@
-//! Sealing and opening 1,000 series, step by step, and checking and deflating the text.
+//! Sealing and opening 1,000 series, step by step, and reading and deflating the text.
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -6,7 +6,8 @@ use prometheus_rsocket_benches::metrics;
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
 };
-use prometheus_rsocket_protocol::exposition;
+use prometheus_rsocket_protocol::Labels;
+use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
 use prometheus_rsocket_proxy::gzip;
 use std::hint::black_box;
 
@@ -38,8 +39,13 @@ fn steps(c: &mut Criterion) {
     group.bench_function("open/3_expand", |b| {
         b.iter(|| envelope::expand(black_box(&block), limits.max_text_len));
     });
-    group.bench_function("then/check", |b| {
-        b.iter(|| exposition::check(black_box(text.clone()), &exposition::Limits::default()));
+    group.bench_function("then/read", |b| {
+        let (identity, policy) = (Labels::default(), Policy::default());
+        b.iter(|| {
+            let text = black_box(&text);
+            let source = Source { text, identity: &identity, inject: Inject::Missing, seed: 7 };
+            exposition::read(&source, &policy)
+        });
     });
     group.bench_function("then/deflate", |b| b.iter(|| gzip::deflate_part(black_box(&text))));
     group.finish();

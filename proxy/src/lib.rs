@@ -38,4 +38,4 @@ mod store;
 pub use ingress::StartError;
 pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};
-pub use service::Tables;
+pub use service::{Collisions, Tables};

@@ -1,6 +1,6 @@
 use crate::config::Config;
 use crate::demo::{self, Demo};
-use crate::http::{HttpServer, Router, TargetAddress};
+use crate::http::{self, Router, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
 use crate::ingress::rsocket::RsocketServer;
@@ -205,47 +205,20 @@ fn accept_applications<R: Runtime>(
     }
 }
 
-/// Serves HTTP until the signal; then no more connections are accepted, and idle ones are closed. Returns when the answers under
-/// way have been sent, or have taken too long.
+/// Serves HTTP until the signal, and until the answers under way are sent.
 async fn serve_http<R: Runtime>(
     service: &Arc<Service<R>>,
     config: &Config,
     bound: Bound<R>,
     shutdown: &Shutdown,
 ) {
-    let runtime = service.runtime.clone();
-    let limits = config.http_limits();
-    let targets =
-        TargetAddress { advertised: config.advertise_http.clone(), is_https: bound.tls.is_some() };
+    let Bound { listener, tls, .. } = bound;
+    let advertised = config.advertise_http.clone();
+    let targets = TargetAddress { advertised, is_https: tls.is_some() };
     let (backend, telemetry) = (Arc::clone(service), Arc::clone(&service.telemetry));
-    let router = Router::new(backend, telemetry, config.scrape_timeouts(), targets);
-    let (abort, aborted) = shutdown::channel();
-    let slots = Slots::new(limits.max_connections);
-    let server = HttpServer {
-        runtime: runtime.clone(),
-        router: Arc::new(router),
-        limits,
-        shutdown: shutdown.clone(),
-        aborted,
-        malformed: Default::default(),
-    };
-    let acceptor = Acceptor {
-        runtime: runtime.clone(),
-        name: bound.name,
-        tls: bound.tls,
-        handshake_timeout: limits.handshake_timeout,
-        slots: Arc::clone(&slots),
-        shutdown: shutdown.clone(),
-        server: Arc::new(server),
-        logs: Default::default(),
-    };
-    acceptor.run(bound.listener).await;
-    let give_up = runtime.now() + limits.shutdown_timeout;
-    if timeout(&runtime, give_up, slots.wait_empty()).await.is_err() {
-        let connections = slots.taken();
-        tracing::warn!(connections, "HTTP answers cut off: they took too long to end");
-        abort.trigger();
-    }
+    let router = Arc::new(Router::new(backend, telemetry, config.scrape_timeouts(), targets));
+    let (runtime, limits) = (service.runtime.clone(), config.http_limits());
+    http::serve(runtime, listener, tls, router, limits, shutdown.clone()).await;
 }
 
 /// Tells the collector when its deadlines are due.

@@ -133,13 +133,41 @@ pub(super) struct Quoted<'a> {
     pub(super) is_strange: bool,
 }
 
+#[inline]
 pub(super) fn is_label(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+    class(byte) == LABEL
 }
 
+#[inline]
 pub(super) fn is_metric(byte: u8) -> bool {
-    is_label(byte) || byte == b':'
+    class(byte) != OTHER
 }
+
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(OTHER)
+}
+
+/// The names that a character may be part of: of metrics alone, or of labels, too.
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            classes[byte] = match byte as u8 {
+                b':' => METRIC,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => LABEL,
+                _ => OTHER,
+            };
+        }
+        byte += 1;
+    }
+    classes
+};
+const OTHER: u8 = 0;
+const METRIC: u8 = 1;
+const LABEL: u8 = 2;
 
 /// Whether the name may stand outside quotes.
 pub(super) fn is_plain(name: &[u8], is_part: fn(u8) -> bool) -> bool {

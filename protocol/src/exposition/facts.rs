@@ -1,6 +1,6 @@
 use super::error::Fault;
 use super::reader::{Dialect, Entry, Label, Line, MetricKind, Name, Reader, Sample};
-use super::series::Series;
+use super::series::{Memory, Series};
 use super::{
     Escaping, ExpositionError, ExpositionErrorKind as Kind, Format, OnBadLine, Policy, Source,
     Target,
@@ -127,6 +127,7 @@ fn ends_in_eof(text: &[u8]) -> bool {
 struct Scan<'a, 'p> {
     policy: &'p Policy,
     series: Series<'a>,
+    memory: Memory<'a>,
     facts: Facts,
     identity: Vec<Constant<'a, 'p>>,
     /// Where `# EOF` ended an OpenMetrics text.
@@ -142,6 +143,7 @@ impl<'a, 'p> Scan<'a, 'p> {
         Self {
             policy,
             series: Series::new(source),
+            memory: Memory::default(),
             facts: Facts { format, is_verbatim: dialect == Dialect::Text, ..Facts::default() },
             identity: policy.identity_labels.iter().map(|name| Constant::new(name)).collect(),
             eof: None,
@@ -204,7 +206,7 @@ impl<'a, 'p> Scan<'a, 'p> {
         facts.samples += 1;
         facts.timestamped += usize::from(sample.timestamp.is_some());
         facts.has_utf8_names |= labels.iter().any(|label| label.name.is_quoted);
-        facts.fingerprints.push(self.series.fingerprint(&sample.name, labels));
+        facts.fingerprints.push(self.series.fingerprint(&sample.name, labels, &mut self.memory));
         facts.is_verbatim &= !self.series.changes(labels);
         for constant in &mut self.identity {
             constant.see(labels);

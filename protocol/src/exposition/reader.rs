@@ -69,6 +69,10 @@ impl<'a> Name<'a> {
 pub(super) struct Label<'a> {
     pub(super) name: Name<'a>,
     pub(super) value: Quoted<'a>,
+    /// From the name to the closing quote. Where samples behind one another have the same label, it is that of the first.
+    pub(super) span: &'a [u8],
+    /// Where it is in the text.
+    pub(super) start: usize,
 }
 
 impl<'a> Label<'a> {
@@ -107,6 +111,9 @@ pub(super) struct Reader<'a> {
     cursor: Cursor<'a>,
     dialect: Dialect,
     labels: Vec<Label<'a>>,
+    /// The labels of the sample before, and its name: mostly, they come again.
+    previous: Vec<Label<'a>>,
+    previous_name: &'a [u8],
     /// The whole text is, so that no part of it needs to be looked at.
     is_utf8: bool,
     /// Where the next NUL is.
@@ -125,6 +132,8 @@ impl<'a> Reader<'a> {
             cursor: Cursor { rest: text },
             dialect,
             labels: Vec::new(),
+            previous: Vec::new(),
+            previous_name: &[],
             is_utf8,
             nul: memchr(0, text).unwrap_or(text.len()),
             max_line_len: limits.max_line_len,
@@ -297,8 +306,9 @@ impl<'a> Reader<'a> {
     }
 
     fn sample(&mut self) -> Result<Entry<'a>, Kind> {
+        std::mem::swap(&mut self.labels, &mut self.previous);
         self.labels.clear();
-        let bare = self.cursor.name(is_metric).map(Name::bare);
+        let bare = self.bare_name();
         if bare.is_none() && self.cursor.peek() != Some(b'{') {
             return Err(Kind::MetricName);
         }
@@ -331,6 +341,18 @@ impl<'a> Reader<'a> {
             Dialect::Text => (self.text_tail()?, None),
         };
         Ok(Entry::Sample(Sample { name, value, timestamp, exemplar }))
+    }
+
+    /// The metric's name before the braces.
+    fn bare_name(&mut self) -> Option<Name<'a>> {
+        let after = self.cursor.rest.strip_prefix(self.previous_name);
+        match after.and_then(|rest| Some((rest, *rest.first()?))) {
+            Some((rest, byte)) if !self.previous_name.is_empty() && !is_metric(byte) => {
+                self.cursor.rest = rest;
+            }
+            _ => self.previous_name = self.cursor.name(is_metric)?,
+        }
+        Some(Name::bare(self.previous_name))
     }
 
     fn value(&mut self) -> Result<&'a [u8], Kind> {

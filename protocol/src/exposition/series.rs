@@ -15,6 +15,21 @@ pub(super) struct Series<'a> {
     hashes: Vec<u64>,
 }
 
+/// Hashes of the parts of the sample before, known by where they are in the text.
+#[derive(Default)]
+pub(super) struct Memory<'t> {
+    name: (&'t [u8], u64),
+    labels: Vec<(&'t [u8], u64)>,
+}
+
+/// The hash of a part, from memory if it is the same as before.
+fn remember<'t>(memory: &mut (&'t [u8], u64), part: &'t [u8], hash: impl FnOnce() -> u64) -> u64 {
+    if !std::ptr::eq(memory.0, part) {
+        *memory = (part, hash());
+    }
+    memory.1
+}
+
 /// Which labels of the identity are in play, one bit each.
 type Mask = u32;
 
@@ -30,10 +45,19 @@ impl<'a> Series<'a> {
     }
 
     /// The fingerprint of the series, with the labels that are added to it.
-    pub(super) fn fingerprint(&self, name: &Name<'_>, labels: &[Label<'_>]) -> u64 {
-        let mut sum = hash(&self.hasher, b"__name__", &name.plain());
+    pub(super) fn fingerprint<'t>(
+        &self,
+        name: &Name<'t>,
+        labels: &[Label<'t>],
+        memory: &mut Memory<'t>,
+    ) -> u64 {
+        let of_name = || hash(&self.hasher, b"__name__", &name.plain());
+        let mut sum = remember(&mut memory.name, name.text.raw, of_name);
         let mut added = self.all();
-        for label in labels {
+        if memory.labels.len() < labels.len() {
+            memory.labels.resize(labels.len(), (&[], 0));
+        }
+        for (label, memory) in labels.iter().zip(&mut memory.labels) {
             if label.value.raw.is_empty() {
                 continue;
             }
@@ -42,7 +66,7 @@ impl<'a> Series<'a> {
                 continue;
             }
             added &= !bit;
-            sum = sum.wrapping_add(self.hash_label(label));
+            sum = sum.wrapping_add(remember(memory, label.span, || self.hash_label(label)));
         }
         for (position, hash) in self.hashes.iter().enumerate() {
             if added & (1 << position) != 0 {
@@ -73,6 +97,9 @@ impl<'a> Series<'a> {
     /// Whether labels are added to the series or replaced.
     pub(super) fn changes(&self, labels: &[Label<'_>]) -> bool {
         let mut lacking = self.all();
+        if lacking == 0 {
+            return false;
+        }
         for label in labels {
             let bit = self.bit_of(&label.name);
             let is_kept = !label.value.raw.is_empty()

@@ -31,23 +31,22 @@ struct TargetGroup<'a> {
 /// `address` is the host and port under which Prometheus reaches the proxy, and `scheme` is `http` or `https`. `instance` is that
 /// of the identity, else the application's path, since all targets share one address.
 pub(super) fn targets(listed: &[Listed], address: &str, scheme: &str) -> String {
-    let group = |app: &Listed| {
-        let state = if app.is_up { "up" } else { "gone" };
-        // Later ones win: the identity gives `instance` where it has one.
-        let own = [
-            ("instance", app.path.to_string()),
-            ("__metrics_path__", format!("{APP_PATH}{}", app.path)),
-            ("__scheme__", scheme.to_owned()),
-            ("__meta_prometheus_rsocket_app", app.path.to_string()),
-            ("__meta_prometheus_rsocket_state", state.to_owned()),
-            ("__meta_prometheus_rsocket_transport", app.transport.to_owned()),
-        ];
-        let own = own.into_iter().map(|(name, value)| (name, Cow::Owned(value)));
-        let identity = app.labels.iter().map(|(name, value)| (name, Cow::Borrowed(value)));
-        TargetGroup { targets: [address], labels: own.chain(identity).collect() }
-    };
-    let groups: Vec<_> = listed.iter().map(group).collect();
+    let groups: Vec<_> = listed.iter().map(|app| group(app, address, scheme)).collect();
     serde_json::to_string(&groups).expect("maps of texts are JSON")
+}
+
+fn group<'a>(app: &'a Listed, address: &'a str, scheme: &'a str) -> TargetGroup<'a> {
+    let own = [
+        ("instance", Cow::Borrowed(&*app.path)),
+        ("__metrics_path__", format!("{APP_PATH}{}", app.path).into()),
+        ("__scheme__", scheme.into()),
+        ("__meta_prometheus_rsocket_app", Cow::Borrowed(&*app.path)),
+        ("__meta_prometheus_rsocket_state", if app.is_up { "up" } else { "gone" }.into()),
+        ("__meta_prometheus_rsocket_transport", app.transport.into()),
+    ];
+    // Later ones win: `instance` is the identity's, if it has one.
+    let identity = app.labels.iter().map(|(name, value)| (name, Cow::Borrowed(value)));
+    TargetGroup { targets: [address], labels: own.into_iter().chain(identity).collect() }
 }
 
 /// Where single applications are scraped, before their paths.

@@ -1,6 +1,6 @@
 //! The HTTP side: what Prometheus scrapes, and what people and orchestrators look at.
 //!
-//! [`Router`] turns requests into answers and knows neither sockets nor clocks; `HttpServer` runs it on hyper over any
+//! [`Router`] turns requests into answers and knows neither sockets nor clocks; `serve` runs it on hyper over any
 //! [`Runtime`](prometheus_rsocket_runtime::Runtime). What the answers are made of comes from a [`Backend`].
 //!
 //! The metrics of all applications are never held as a whole: they pass through a [`ScrapeBody`], piece by piece.
@@ -21,8 +21,8 @@ pub use discovery::Listed;
 pub use format::Negotiated;
 pub use negotiate::ScrapeTimeouts;
 pub use router::{Router, TargetAddress};
-pub(crate) use server::HttpServer;
 pub use server::Limits;
+pub(crate) use server::serve;
 
 #[cfg(test)]
 mod tests;

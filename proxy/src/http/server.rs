@@ -2,10 +2,11 @@ use super::{
     AnswerBody, Backend, BodyAborted, Router,
     guard::{Answering, Guarded, Phase},
 };
-use crate::ingress::acceptor::{Serve, TurnedAway};
-use crate::ingress::slots::Slot;
+use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
+use crate::ingress::slots::{Slot, Slots};
 use crate::ingress::throttle::Throttle;
-use crate::shutdown::Shutdown;
+use crate::proxy::HTTP;
+use crate::shutdown::{self, Shutdown};
 use bytes::Bytes;
 use futures_lite::future::or;
 use http::{Request, Response, StatusCode};
@@ -14,8 +15,8 @@ use hyper::{
     server::conn::http1::Builder,
     service::service_fn,
 };
-use prometheus_rsocket_runtime::tls::MaybeTls;
-use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Runtime};
+use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
+use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Runtime, timeout};
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -59,16 +60,55 @@ impl Default for Limits {
     }
 }
 
+/// Serves HTTP until the shutdown signal; then no more connections are accepted, and idle ones are closed. Returns when the answers
+/// under way have been sent, or have taken too long.
+pub(crate) async fn serve<R: Runtime, B: Backend>(
+    runtime: R,
+    listener: R::Listener,
+    tls: Option<ServerTls>,
+    router: Arc<Router<B>>,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
+    let (abort, aborted) = shutdown::channel();
+    let slots = Slots::new(limits.max_connections);
+    let server = HttpServer {
+        runtime: runtime.clone(),
+        router,
+        limits,
+        shutdown: shutdown.clone(),
+        aborted,
+        malformed: Throttle::default(),
+    };
+    let acceptor = Acceptor {
+        runtime: runtime.clone(),
+        name: HTTP,
+        tls,
+        handshake_timeout: limits.handshake_timeout,
+        slots: Arc::clone(&slots),
+        shutdown,
+        server: Arc::new(server),
+        logs: Default::default(),
+    };
+    acceptor.run(listener).await;
+    let give_up = runtime.now() + limits.shutdown_timeout;
+    if timeout(&runtime, give_up, slots.wait_empty()).await.is_err() {
+        let connections = slots.taken();
+        warn!(connections, "HTTP answers cut off: they took too long to end");
+        abort.trigger();
+    }
+}
+
 /// Serves HTTP connections.
-pub(crate) struct HttpServer<R, B> {
-    pub(crate) runtime: R,
-    pub(crate) router: Arc<Router<B>>,
-    pub(crate) limits: Limits,
+struct HttpServer<R, B> {
+    runtime: R,
+    router: Arc<Router<B>>,
+    limits: Limits,
     /// Idle connections end when it is triggered, others after their answer.
-    pub(crate) shutdown: Shutdown,
+    shutdown: Shutdown,
     /// All connections end when it is triggered.
-    pub(crate) aborted: Shutdown,
-    pub(crate) malformed: Throttle,
+    aborted: Shutdown,
+    malformed: Throttle,
 }
 
 impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {

@@ -11,4 +11,5 @@ pub(crate) mod scrape;
 pub(crate) mod session;
 pub(crate) mod workers;
 
+pub use collisions::Collisions;
 pub use hub::Tables;

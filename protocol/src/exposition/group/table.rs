@@ -66,6 +66,8 @@ struct Builder<'a, 'p> {
     table: Table<'a>,
     by_name: BTreeMap<Cow<'a, [u8]>, u32>,
     seen: BTreeSet<u64>,
+    /// The name of the sample before, its family, and which of the family's names it is.
+    last: (&'a [u8], u32, u32),
 }
 
 impl<'a> Table<'a> {
@@ -83,6 +85,7 @@ impl<'a> Table<'a> {
             table: Self { families: Vec::new(), pieces: Vec::new(), writer },
             by_name: BTreeMap::new(),
             seen: BTreeSet::new(),
+            last: (&[], 0, 0),
         };
         builder.read(facts.reader(source.text, policy), omit);
         let mut table = builder.table;
@@ -186,13 +189,13 @@ impl<'a> Builder<'a, '_> {
         sample: &Sample<'a>,
         labels: &[Label<'a>],
     ) {
-        let family = self.family(&name);
-        let Some(owner) = self.table.families.get_mut(family as usize) else { return };
-        let known = owner.names.iter().position(|known| *known == name);
-        let position = known.unwrap_or_else(|| {
-            owner.names.push(name);
-            owner.names.len() - 1
-        });
+        let raw = sample.name.text.raw;
+        if !std::ptr::eq(self.last.0, raw) {
+            let (family, position) = self.place(name);
+            self.last = (raw, family, position);
+        }
+        let (_, family, position) = self.last;
+        let Some(owner) = self.table.families.get(family as usize) else { return };
         let bound_name: &[u8] = match owner.kind {
             MetricKind::Histogram | MetricKind::GaugeHistogram => b"le",
             MetricKind::Summary => b"quantile",
@@ -207,7 +210,7 @@ impl<'a> Builder<'a, '_> {
         let series = &self.table.writer.series;
         self.table.pieces.push(Piece {
             family,
-            name: u32::try_from(position).unwrap_or(u32::MAX),
+            name: position,
             start: line.start,
             end: line.end,
             group: series.group(labels, bound_name),
@@ -217,6 +220,18 @@ impl<'a> Builder<'a, '_> {
             time: series.hash(sample.timestamp.unwrap_or_default()),
             has_time: sample.timestamp.is_some(),
         });
+    }
+
+    /// The family of a sample of this name, and which of the family's names it is.
+    fn place(&mut self, name: Cow<'a, [u8]>) -> (u32, u32) {
+        let family = self.family(&name);
+        let Some(owner) = self.table.families.get_mut(family as usize) else { return (family, 0) };
+        let known = owner.names.iter().position(|known| *known == name);
+        let position = known.unwrap_or_else(|| {
+            owner.names.push(name);
+            owner.names.len() - 1
+        });
+        (family, u32::try_from(position).unwrap_or(u32::MAX))
     }
 
     /// The family of a sample of this name.

@@ -11,6 +11,10 @@ impl<'a> Reader<'a> {
                 break;
             }
             let before = self.cursor;
+            if self.repeat_label() {
+                self.end_label()?;
+                continue;
+            }
             let name = self.label_name()?;
             self.skip_blanks();
             if name.is_quoted && matches!(self.cursor.peek(), Some(b',' | b'}')) {
@@ -21,16 +25,37 @@ impl<'a> Reader<'a> {
             } else {
                 self.label(name, before)?;
             }
-            self.skip_blanks();
-            if !self.cursor.take(b',') && self.cursor.peek() != Some(b'}') {
-                if self.dialect == Dialect::OpenMetrics || self.cursor.is_at_line_end() {
-                    return Err(Kind::Expected("the comma or closing brace after a label"));
-                }
-                self.is_clean = false;
-            }
+            self.end_label()?;
         }
         self.refuse_twice()?;
         metric.ok_or(Kind::MetricNameMissing)
+    }
+
+    /// Takes the label that the sample before had in this place, if it comes again.
+    fn repeat_label(&mut self) -> bool {
+        let position = self.labels.len();
+        let Some(label) = self.previous.get(position) else { return false };
+        match self.cursor.rest.strip_prefix(label.span) {
+            Some(rest) if position < self.max_labels => {
+                self.is_clean &= !label.value.is_strange && !label.name.text.is_strange;
+                self.labels.push(Label { start: self.position(), ..*label });
+                self.cursor.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What is between two labels.
+    fn end_label(&mut self) -> Result<(), Kind> {
+        self.skip_blanks();
+        if !self.cursor.take(b',') && self.cursor.peek() != Some(b'}') {
+            if self.dialect == Dialect::OpenMetrics || self.cursor.is_at_line_end() {
+                return Err(Kind::Expected("the comma or closing brace after a label"));
+            }
+            self.is_clean = false;
+        }
+        Ok(())
     }
 
     fn set_metric(&mut self, metric: &mut Option<Name<'a>>, name: Name<'a>) -> Result<(), Kind> {
@@ -88,34 +113,35 @@ impl<'a> Reader<'a> {
             return Err(Kind::Unterminated);
         }
         self.is_clean &= !value.is_strange && !name.text.is_strange;
-        self.labels.push(Label { name, value });
+        let len = before.rest.len() - self.cursor.rest.len();
+        let span = before.rest.get(..len).unwrap_or_default();
+        let start = self.text.len() - before.rest.len();
+        self.labels.push(Label { name, value, span, start });
         Ok(())
     }
 
     /// Refuses a series with two labels of one name, standing at the second of them.
     fn refuse_twice(&mut self) -> Result<(), Kind> {
-        let Some(name) = find_twice(&self.labels) else { return Ok(()) };
-        let offset = (name.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        self.cursor.rest = self.text.get(offset..).unwrap_or_default();
+        let Some(label) = find_twice(&self.labels) else { return Ok(()) };
+        self.cursor.rest = self.text.get(label.start..).unwrap_or_default();
         Err(Kind::LabelTwice)
     }
 }
 
 /// The second of two labels of one name. Takes n log n time where there are many.
-fn find_twice<'a>(labels: &[Label<'a>]) -> Option<&'a [u8]> {
+fn find_twice<'l, 'a>(labels: &'l [Label<'a>]) -> Option<&'l Label<'a>> {
     let is_escaped = labels.iter().any(|label| label.name.text.is_escaped);
     if labels.len() <= 16 && !is_escaped {
         let is_twice = |(position, label): &(usize, &Label<'a>)| {
             labels.iter().take(*position).any(|other| other.name.text.raw == label.name.text.raw)
         };
-        return labels.iter().enumerate().find(is_twice).map(|(_, label)| label.name.text.raw);
+        return labels.iter().enumerate().find(is_twice).map(|(_, label)| label);
     }
-    let mut names: Vec<_> =
-        labels.iter().map(|label| (label.name.plain(), label.name.text.raw)).collect();
-    names.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.as_ptr().cmp(&other.1.as_ptr())));
+    let mut names: Vec<_> = labels.iter().map(|label| (label.name.plain(), label)).collect();
+    names.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.start.cmp(&other.1.start)));
     let pairs = names.windows(2).filter_map(|pair| match pair {
         [one, other] if one.0 == other.0 => Some(other.1),
         _ => None,
     });
-    pairs.min_by_key(|raw| raw.as_ptr())
+    pairs.min_by_key(|label| label.start)
 }

@@ -100,7 +100,20 @@ fn names_are_checked() {
     refuse("a{__name__=\"b\"} 1", 1, 3, Kind::LabelNameReserved);
     refuse("a{\"__name__\"=\"b\"} 1", 1, 3, Kind::LabelNameReserved);
     refuse("a{b=\"\",c=\"\",b=\"x\"} 1", 1, 13, Kind::LabelTwice);
-    refuse("a{b=\"\",\"b\"=\"x\"} 1", 1, 9, Kind::LabelTwice);
+    refuse("a{b=\"\",\"b\"=\"x\"} 1", 1, 8, Kind::LabelTwice);
+}
+
+#[test]
+fn a_label_of_the_line_before_is_found_twice_where_it_is() {
+    refuse("a{x=\"1\",b=\"1\"} 1\na{b=\"2\",b=\"1\"} 1\n", 2, 9, Kind::LabelTwice);
+    refuse("a{b=\"1\"} 1\na{b=\"1\" 1\n", 2, 9, Kind::LabelName);
+    refuse(
+        "a{b=\"1\"} 1\na{b=\"1\"",
+        2,
+        8,
+        Kind::Expected("the comma or closing brace after a label"),
+    );
+    assert_eq!(facts("ab 1\nab_c 1\nab{} 1\nab\t1\nabc 1\nab 2").unwrap().samples, 6);
 }
 
 #[test]
