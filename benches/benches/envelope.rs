@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus_rsocket_benches::metrics;
+use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
 };
-use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
 use prometheus_rsocket_proxy::gzip;
 use std::hint::black_box;

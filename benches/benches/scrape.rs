@@ -10,9 +10,9 @@ use prometheus_rsocket_protocol::collector::{
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
 };
+use prometheus_rsocket_protocol::exposition::{Inject, Policy};
 use prometheus_rsocket_protocol::rsocket::connection::{self, Connection, Event};
 use prometheus_rsocket_protocol::rsocket::frame::Setup;
-use prometheus_rsocket_protocol::exposition::{Inject, Policy};
 use prometheus_rsocket_protocol::{Machine, Payload};
 use prometheus_rsocket_proxy::Collisions;
 use prometheus_rsocket_proxy::gzip::{self, Member};

@@ -58,8 +58,9 @@ impl Backend for Fake {
         path: &str,
         request: ScrapeRequest,
     ) -> Result<ScrapeBody, AppFailure> {
-        match self.failures.lock().unwrap().get(path) {
-            Some(failure) => Err(failure.clone()),
+        let failure = self.failures.lock().unwrap().get(path).cloned();
+        match failure {
+            Some(failure) => Err(failure),
             None => self.scrape(request).await.map_err(AppFailure::Refused),
         }
     }

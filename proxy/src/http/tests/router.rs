@@ -115,7 +115,10 @@ fn the_core_is_told_the_deadline_and_the_coding() {
     assert_header(&response, header::CONTENT_ENCODING, "gzip");
     let (request, _) = setup.scrapes.try_recv().unwrap();
     let deadline = now + Duration::from_millis(3_500);
-    assert_eq!(request, ScrapeRequest { deadline, gzip: true });
+    assert_eq!(
+        request,
+        ScrapeRequest { peer: PEER, format: Negotiated::TEXT, deadline, gzip: true }
+    );
 }
 
 #[test]
