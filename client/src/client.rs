@@ -1,7 +1,12 @@
 use crate::run::{self, Running, Shared};
 use crate::url::ProxyUrl;
 use async_channel::Sender;
+use bytes::Bytes;
+use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::agent::{self, PushFailure};
+use prometheus_rsocket_protocol::hello::Hello;
+use prometheus_rsocket_protocol::report::Report;
+use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_runtime::tls::ClientTls;
 use std::error::Error;
@@ -25,7 +30,13 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long the closure may take to give the metrics; 10 s by default.
     pub metrics_timeout: Duration,
-    /// Pauses between connections, the last push, keys, limits.
+    /// What tells this application from others; `instance=<the machine's name>` by default. The proxy adds them to the metrics where those
+    /// lack them. The original Java proxy does not look at them.
+    pub labels: Labels,
+    /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
+    pub program: String,
+    /// Pauses between connections, the last push, keys, limits. If its SETUP has metadata of its own, that is sent, and
+    /// [`labels`](Self::labels) and [`program`](Self::program) are not.
     pub agent: agent::Config,
 }
 
@@ -37,13 +48,42 @@ impl Config {
             tls: None,
             connect_timeout: Duration::from_secs(10),
             metrics_timeout: Duration::from_secs(10),
+            labels: default_labels(),
+            program: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             agent: agent::Config::default(),
         }
     }
+
+    /// What the agent is made of: its own configuration, with the hello in SETUP.
+    pub(crate) fn agent(&self) -> agent::Config {
+        let mut agent = self.agent.clone();
+        if agent.setup.payload.metadata.is_none() {
+            let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
+            agent.setup.metadata_mime = Bytes::from_static(composite.as_bytes());
+            let hello = Hello::new(self.labels.clone(), &*self.program);
+            agent.setup.payload.metadata = Some(hello.encode());
+        }
+        agent
+    }
+}
+
+/// `instance=<the machine's name>`; nothing where it has none that can be a label.
+fn default_labels() -> Labels {
+    Labels::new(hostname().map(|hostname| ("instance", hostname))).unwrap_or_default()
+}
+
+/// The name of this machine or container, if it has one.
+pub fn hostname() -> Option<String> {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok();
+    name.filter(|name| !name.is_empty())
 }
 
 /// A handle to a running client. Clones are handles to the same one; when the last is dropped, the client closes, without a push.
 #[derive(Clone, Debug)]
+#[must_use = "a client closes when the last handle to it is dropped"]
 pub struct Client<R> {
     runtime: R,
     commands: Sender<Command>,
@@ -66,7 +106,11 @@ pub enum Status {
     #[default]
     Connecting,
     /// The proxy can scrape the client.
-    Ready,
+    Ready {
+        /// What the proxy last said about the metrics, if it has anything to say: that they are refused, say. The original Java proxy
+        /// says nothing.
+        report: Option<Report>,
+    },
     /// There is no connection; another attempt follows.
     Waiting {
         /// Why the last one ended, or did not come about.
@@ -125,7 +169,7 @@ impl<R: Runtime> Client<R> {
 
     /// Whether the proxy can scrape this client now.
     pub fn is_ready(&self) -> bool {
-        self.status() == Status::Ready
+        matches!(self.status(), Status::Ready { .. })
     }
 
     /// How it stands between this client and the proxy.

@@ -10,6 +10,7 @@ use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
     Action, Agent, Event, PushFailure, SealJob, Sealed, Ticket,
 };
+use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_runtime::{DriverConfig, Elapsed, Owner, Runtime, Timer, drive, timeout};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -35,7 +36,7 @@ impl Shared {
         loop {
             let changed = self.changed.listen();
             match self.status() {
-                Status::Ready => return Ok(()),
+                Status::Ready { .. } => return Ok(()),
                 Status::Closed => return Err(Closed),
                 Status::Connecting | Status::Waiting { .. } => changed.await,
             }
@@ -82,7 +83,7 @@ where
         let mut seed = [0; 8];
         // Without randomness nothing can be sealed either, which is reported when it comes to that.
         let _ = runtime.fill_random(&mut seed);
-        let agent = Agent::new(config.agent.clone(), u64::from_ne_bytes(seed), runtime.now());
+        let agent = Agent::new(config.agent(), u64::from_ne_bytes(seed), runtime.now());
         let duties = Duties {
             runtime: runtime.clone(),
             metrics,
@@ -91,6 +92,8 @@ where
             commands_ended: false,
             works: Vec::new(),
             push_done: None,
+            proxy: config.proxy.to_string(),
+            report: None,
             shared,
         };
         Self { runtime, config, agent, duties }
@@ -157,7 +160,7 @@ async fn connect_and_drive<R, M, F>(
     });
     let stream = match stream.await {
         None => return,
-        Some(stream) => stream.unwrap_or_else(|elapsed| Err(io::Error::from(elapsed))),
+        Some(stream) => stream.unwrap_or_else(|_| Err(took_too_long(config))),
     };
     drop(connecting);
     match stream {
@@ -170,15 +173,17 @@ async fn connect_and_drive<R, M, F>(
             };
             match driven {
                 Ok(_) => {}
-                // What the other side has to say against ours, such as about our certificate.
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    tracing::warn!(%error, "transport failed");
-                }
+                // The agent has heard of it.
                 Err(error) => tracing::debug!(%error, "transport failed"),
             }
         }
         Err(error) => agent.handle_connect_failed(runtime.now(), &error.to_string()),
     }
+}
+
+fn took_too_long(config: &Config) -> io::Error {
+    let text = format!("{} was not reached within {:?}", config.proxy, config.connect_timeout);
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 /// Waits for a time, or until a command has given the agent something else to do.
@@ -212,6 +217,10 @@ struct Duties<R, M> {
     /// At most one for each scrape that the agent allows at once, and one for the last push.
     works: Vec<(Ticket, Working)>,
     push_done: Option<Sender<Result<(), PushFailure>>>,
+    /// For messages.
+    proxy: String,
+    /// The last report that was logged.
+    report: Option<Report>,
     shared: Arc<Shared>,
 }
 
@@ -286,7 +295,7 @@ where
         match event {
             Event::Ready => {
                 tracing::info!("connected to the proxy");
-                self.shared.set(Status::Ready);
+                self.shared.set(Status::Ready { report: None });
             }
             Event::Disconnected { reason, retry_in } => {
                 tracing::warn!(%reason, ?retry_in, "not connected to the proxy");
@@ -298,13 +307,44 @@ where
             Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
             Event::Pushed { result } => {
                 if let Some(done) = self.push_done.take() {
+                    let result = result.map_err(|failure| match failure {
+                        PushFailure::NotConnected { reason } => {
+                            let reason = format!("{}: {reason}", self.proxy);
+                            PushFailure::NotConnected { reason }
+                        }
+                        other => other,
+                    });
                     // Nobody waits any more if this fails.
                     let _ = done.try_send(result);
                 }
             }
+            Event::Reported { report } => self.on_report(report),
             Event::Stopped => tracing::debug!("closed"),
             other => tracing::debug!(?other, "event"),
         }
+    }
+
+    /// Each report is logged once, also where the next connection brings it again.
+    fn on_report(&mut self, report: Report) {
+        if self.report.as_ref() != Some(&report) {
+            let Report { kind, message, .. } = &report;
+            match kind {
+                ReportKind::Served if self.report.is_none() => {}
+                ReportKind::Served => tracing::info!("the proxy serves the metrics again"),
+                ReportKind::Refused => {
+                    tracing::warn!(%message, "the proxy refuses the metrics");
+                }
+                ReportKind::Reduced => {
+                    tracing::warn!(%message, "the proxy leaves out a part of the metrics");
+                }
+                ReportKind::Collided => {
+                    tracing::warn!(%message, "the proxy has some of the series from another application");
+                }
+                other => tracing::warn!(?other, %message, "the proxy has something to say"),
+            }
+            self.report = Some(report.clone());
+        }
+        self.shared.set(Status::Ready { report: Some(report) });
     }
 
     fn fetch(&mut self, ticket: Ticket) {

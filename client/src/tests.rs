@@ -55,8 +55,8 @@ fn a_push_does_not_wait_for_a_connection_that_does_not_come() {
         let runtime = Unreachable(runtime);
         let (client, running) = Client::new(runtime.clone(), config, from_fn(no_metrics));
         runtime.spawn(running);
-        let waiting_for = "there is no connection";
-        assert_eq!(client.push_and_close().await, Err(PushFailure::TimedOut { waiting_for }));
+        let reason = "tcp://127.0.0.1:1: the proxy does not answer".to_owned();
+        assert_eq!(client.push_and_close().await, Err(PushFailure::NotConnected { reason }));
     });
 }
 
@@ -73,7 +73,8 @@ fn the_status_says_why_there_is_no_connection() {
                 other => panic!("{other:?}"),
             }
         };
-        assert!(reason.starts_with("cannot connect: "), "{reason}");
+        let start = format!("cannot connect: {address}: ");
+        assert!(reason.starts_with(&start), "{reason}");
         assert!(retry_at > runtime.now());
         assert_eq!(client.connect(Duration::from_millis(1)).await, Err(ConnectError::TimedOut));
         client.close().await;

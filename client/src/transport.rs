@@ -21,7 +21,7 @@ pub(crate) async fn open<R: Runtime>(
     let stream = runtime.connect(proxy.host(), proxy.port()).await?;
     let stream = if proxy.scheme().is_tls() {
         let tls = fresh(&runtime, tls).await?;
-        tls.connect(proxy.host(), stream).await?
+        tls.connect(proxy.host(), stream).await.map_err(|error| at(&proxy, &error))?
     } else {
         MaybeTls::Plain(stream)
     };
@@ -29,8 +29,15 @@ pub(crate) async fn open<R: Runtime>(
         return Ok(Transport::Bytes(stream));
     }
     let config = WebSocketConfig::default();
-    let stream = websocket::connect(stream, &proxy.authority(), proxy.path(), &config).await?;
+    let authority = proxy.authority();
+    let stream = websocket::connect(stream, &authority, proxy.path(), &config);
+    let stream = stream.await.map_err(|error| at(&proxy, &error))?;
     Ok(Transport::Messages(Box::new(stream)))
+}
+
+/// An error that names the proxy. Those of connecting name the host's addresses.
+fn at(proxy: &ProxyUrl, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{proxy}: {error}"))
 }
 
 /// What to trust, and who we are, as the files are now.

@@ -75,19 +75,25 @@ impl ProxyUrl {
         &self.path
     }
 
-    /// Host and port, as an HTTP request names them.
+    /// Host and port as an HTTP request names them: without the port if it is the usual one of `ws` or `wss` (RFC 6455, section 4.1).
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
+        let is_usual = self.port == self.scheme.default_port();
+        if self.scheme.is_websocket() && is_usual {
+            bracketed(&self.host)
         } else {
-            format!("{}:{}", self.host, self.port)
+            format!("{}:{}", bracketed(&self.host), self.port)
         }
     }
 }
 
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// With the port, also where it is the usual one.
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.authority())?;
+        write!(f, "{}://{}:{}", self.scheme.name(), bracketed(&self.host), self.port)?;
         if self.scheme.is_websocket() { f.write_str(&self.path) } else { Ok(()) }
     }
 }
@@ -161,7 +167,14 @@ mod tests {
 
     #[test]
     fn authorities_are_as_http_has_them() {
-        for (url, authority) in [("ws://a", "a:80"), ("wss://[::1]:7/x", "[::1]:7")] {
+        for (url, authority) in [
+            ("ws://a", "a"),
+            ("ws://a:80/x", "a"),
+            ("ws://a:443", "a:443"),
+            ("wss://[::1]", "[::1]"),
+            ("wss://[::1]:7/x", "[::1]:7"),
+            ("tcp://a", "a:7001"),
+        ] {
             assert_eq!(url.parse::<ProxyUrl>().unwrap().authority(), authority);
         }
     }

@@ -8,6 +8,7 @@ from peers.endpoint import Endpoint
 from peers.java import JavaClient, JavaProxy
 from peers.ours import OurClient, OurProxy
 from peers.prometheus import Prometheus
+from peers.raw import RawEndpoint
 from process import Process, check, log_path
 from wire import Wire
 
@@ -72,6 +73,12 @@ class Bench:
         """A Java application, of which the case itself finds out whether it connects."""
         return JavaClient(self, proxy, app, counter, flags)
 
+    def java_generic_client(self, proxy, app, counter, flags=()):
+        """One with Micrometer's newer registry."""
+        client = JavaClient(self, proxy, app, counter, flags, generic=True)
+        client.await_connected()
+        return client
+
     def our_client(self, proxy, endpoint, flags=(), ca=None):
         return OurClient(self, proxy, endpoint, flags, ca)
 
@@ -80,8 +87,14 @@ class Bench:
         self.endpoints.append(endpoint)
         return endpoint
 
-    def prometheus(self, proxy):
-        return Prometheus(self, proxy)
+    def raw_endpoint(self, name):
+        """An endpoint that answers with a file of `inputs`."""
+        endpoint = RawEndpoint(name)
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def prometheus(self, proxy, *jobs, **how):
+        return Prometheus(self, proxy, *jobs, **how)
 
     def no_panics(self):
         """A panic of ours fails a case, even one whose expectations were met."""

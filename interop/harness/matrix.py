@@ -8,6 +8,8 @@ EVERYTHING = ("",)
 BASICS = ("java-client/scrape", "java-client/many-series", "java-client/push", "java-client/killed", "our-client/our-proxy/")
 BAD_INPUT = ("bad-input/",)
 CERTIFICATES = ("tls/",)
+# Good and bad applications beside each other.
+CROWDS = ("crowd/",)
 # RSocket peers of every kind, in either role.
 GENERAL = ("general/",)
 
@@ -15,7 +17,7 @@ GENERAL = ("general/",)
 # transport nor the runtime can change it. A case is meant by the beginning of its name.
 DEFAULT = (
     ("tcp", "tokio", EVERYTHING),
-    ("tcp", "smol", BASICS + GENERAL),
+    ("tcp", "smol", BASICS + CROWDS + GENERAL),
     ("websocket", "tokio", BASICS + GENERAL),
     ("websocket", "smol", ("java-client/", "our-client/", *BAD_INPUT, *GENERAL)),
     ("tls", "tokio", BASICS + BAD_INPUT + CERTIFICATES),

@@ -21,7 +21,9 @@ CACHE = os.path.join(INTEROP, ".cache")
 class Tools:
     """Each method gives a path, or what else its name says. `prepare` makes the programs; the methods are quick after that."""
 
-    def __init__(self):
+    def __init__(self, set_count=0):
+        # How many sets of applications are generated and judged.
+        self.set_count = set_count
         self.built = None
         self.certificates_made = None
 
@@ -60,6 +62,10 @@ class Tools:
     def our_peer(self):
         return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
 
+    def sets(self):
+        """The generator of sets of applications."""
+        return os.environ.get("SETS_BIN") or cargo_program("prometheus-rsocket-interop-sets", "--bins")
+
     def echo_std(self):
         return cargo_program("prometheus-rsocket-protocol", "--example=echo_std")
 
@@ -77,6 +83,9 @@ class Tools:
     def java_client(self):
         return maven("client")
 
+    def java_generic_client(self):
+        return maven("generic-client", "client")
+
     def java_proxy(self):
         return maven("proxy")
 
@@ -91,6 +100,19 @@ class Tools:
     def prometheus(self, program="prometheus"):
         """Prometheus or promtool: an installed one, else that of Debian's package."""
         return shutil.which(program) or os.path.join(debian_prometheus(), program)
+
+    # Written here, in Python with packages
+
+    def crowd(self):
+        """The command of the program that is many applications at once."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "crowd.py")]
+
+    # Judges
+
+    def judges(self):
+        """The commands of the programs that have the parsers of Prometheus 3 and 2, and those of its Python client."""
+        programs = [[os.path.join(go_judge(version), version)] for version in ("prometheus3", "prometheus2")]
+        return [*programs, [python_environment("judges/python"), "-B", os.path.join(INTEROP, "judges", "python", "judge.py")]]
 
     # TLS
 
@@ -118,12 +140,12 @@ def cargo_program(package, target):
     return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
 
 
-def maven(project):
-    """Builds a Java project unless its sources are those of the last build, and gives the folder of its classes."""
+def maven(project, *others):
+    """Builds a Java project, which has sources of others, unless these are those of the last build, and gives the folder of its classes."""
     source = os.path.join(INTEROP, "java", project)
     output = os.path.join(CACHE, f"java-{project}")
     stamp = os.path.join(output, "built-from")
-    digest = digest_of(source)
+    digest = "".join(digest_of(os.path.join(INTEROP, "java", folder)) for folder in (project, *others))
     if read(stamp) != digest:
         need("java")
         need("mvn")
@@ -148,6 +170,35 @@ def javascript():
             run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, version))
         write(stamp, digest)
     return output
+
+
+def go_judge(name):
+    """Builds a judge in Go unless its sources are those of the last build, and gives the folder that it is in."""
+    folder = os.path.join(INTEROP, "judges")
+    output = os.path.join(CACHE, f"judge-{name}")
+    stamp = os.path.join(output, "built-from")
+    digest = digest_of(os.path.join(folder, name)) + digest_of(os.path.join(folder, "stream"))
+    if read(stamp) != digest:
+        need("go")
+        shutil.rmtree(output, ignore_errors=True)
+        run(["go", "build", "-buildvcs=false", "-mod=readonly", "-o", os.path.join(output, name), "."], os.path.join(folder, name))
+        write(stamp, digest)
+    return output
+
+
+def python_environment(folder):
+    """Makes an environment with the packages of a folder's `requirements.txt`, and gives its interpreter."""
+    requirements = os.path.join(INTEROP, folder, "requirements.txt")
+    output = os.path.join(CACHE, "python-" + folder.replace("/", "-"))
+    interpreter = os.path.join(output, "bin", "python")
+    stamp = os.path.join(output, "made-from")
+    wanted = f"{sys.version}\n{read(requirements)}"
+    if read(stamp) != wanted:
+        shutil.rmtree(output, ignore_errors=True)
+        run([sys.executable, "-m", "venv", output], INTEROP)
+        run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements], INTEROP)
+        write(stamp, wanted)
+    return interpreter
 
 
 def debian_prometheus():

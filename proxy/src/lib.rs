@@ -8,7 +8,7 @@
 //! use prometheus_rsocket_tokio::Tokio;
 //!
 //! let args = ["proxy", "--listen-tcp=127.0.0.1:0", "--listen-websocket=off", "--listen-http=127.0.0.1:0"];
-//! let config = Config::from_args(args, |_name| None)?;
+//! let config = Config::from_args(args, [])?;
 //! Tokio::block_on(None, |runtime| async move {
 //!     let proxy = Proxy::bind(runtime, config).await?;
 //!     println!("applications connect to {:?}", proxy.tcp_address());
@@ -25,7 +25,6 @@
 //! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
 
 pub mod config;
-mod core;
 mod demo;
 pub mod gzip;
 pub mod http;
@@ -39,4 +38,4 @@ mod store;
 pub use ingress::StartError;
 pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};
-pub use service::Tables;
+pub use service::{Collisions, Tables};

@@ -1,29 +1,38 @@
 //! The program `prometheus-rsocket-proxy`.
 
-use prometheus_rsocket_proxy::config::{Config, RuntimeKind};
-use prometheus_rsocket_proxy::{Proxy, shutdown};
+use prometheus_rsocket_proxy::Proxy;
+use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind};
+use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
 use prometheus_rsocket_runtime::Runtime;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::EnvFilter;
 
 #[cfg(not(any(feature = "smol", feature = "tokio")))]
 compile_error!("the program needs a runtime: build it with the feature `tokio` or `smol`");
 
 fn main() -> ExitCode {
-    let config = match Config::from_args(std::env::args_os(), |name| std::env::var_os(name)) {
+    // Before anything that takes time: to process 1 of a container, the kernel delivers only signals that have a handler.
+    let signals = match Signals::handle() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("error: cannot handle signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let config = match Config::from_args(std::env::args_os(), std::env::vars_os()) {
         Ok(config) => config,
         Err(error) => {
             error.print();
             return ExitCode::from(error.exit_code());
         }
     };
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .with_env_filter(EnvFilter::new(&config.log))
-        .init();
+    start_logging(&config);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     // Each application takes a file descriptor, and 1,024 are few; what the system allows beyond that is there to be used.
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => tracing::debug!(limit, "file descriptors"),
@@ -32,11 +41,11 @@ fn main() -> ExitCode {
     let ended: io::Result<ExitCode> = match config.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => {
-            prometheus_rsocket_smol::Smol::block_on(None, |runtime| run(runtime, config))
+            prometheus_rsocket_smol::Smol::block_on(None, |runtime| run(runtime, config, signals))
         }
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => {
-            prometheus_rsocket_tokio::Tokio::block_on(None, |runtime| run(runtime, config))
+            prometheus_rsocket_tokio::Tokio::block_on(None, |runtime| run(runtime, config, signals))
         }
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
@@ -50,7 +59,58 @@ fn main() -> ExitCode {
     })
 }
 
-async fn run<R: Runtime>(runtime: R, config: Config) -> ExitCode {
+/// Logs to standard error from here on.
+fn start_logging(config: &Config) {
+    let log = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_env_filter(EnvFilter::new(&config.log));
+    match config.log_format {
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+    }
+}
+
+/// The signals to stop.
+struct Signals {
+    shutdown: Shutdown,
+    /// Whether there is anything that has to be ended in order.
+    is_serving: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Handles them from now on: the first ends the process at once with status 0 until the proxy serves, and then stops the proxy.
+    /// The second ends the process with status 1.
+    fn handle() -> Result<Self, ctrlc::Error> {
+        let (trigger, shutdown) = shutdown::channel();
+        let is_serving = Arc::new(AtomicBool::new(false));
+        let signals = Self { shutdown: shutdown.clone(), is_serving: Arc::clone(&is_serving) };
+        ctrlc::set_handler(move || on_signal(&trigger, &shutdown, &is_serving))?;
+        Ok(signals)
+    }
+
+    /// Tells that the proxy serves. Returns the signal that stops it.
+    fn begin_serving(self) -> Shutdown {
+        self.is_serving.store(true, Ordering::SeqCst);
+        self.shutdown
+    }
+}
+
+fn on_signal(trigger: &ShutdownTrigger, shutdown: &Shutdown, is_serving: &AtomicBool) {
+    if shutdown.is_triggered() {
+        // Who asks twice means it.
+        std::process::exit(1);
+    }
+    if !is_serving.load(Ordering::SeqCst) {
+        tracing::info!("stopped before the proxy was ready");
+        // Not by way of the runtime, which would wait until the key is made.
+        std::process::exit(0);
+    }
+    tracing::info!("stopping: finishing scrapes under way, then closing connections");
+    trigger.trigger();
+}
+
+async fn run<R: Runtime>(runtime: R, config: Config, signals: Signals) -> ExitCode {
     let demo = config.demo;
     let proxy = match Proxy::bind(runtime, config).await {
         Ok(proxy) => proxy,
@@ -65,21 +125,7 @@ async fn run<R: Runtime>(runtime: R, config: Config) -> ExitCode {
     if demo > 0 {
         tracing::info!(demo, "example applications run inside this process (--demo)");
     }
-    let (trigger, shutdown) = shutdown::channel();
-    let stopping = shutdown.clone();
-    let on_signal = move || {
-        if stopping.is_triggered() {
-            // Who asks twice means it.
-            std::process::exit(1);
-        }
-        tracing::info!("stopping: finishing scrapes under way, then closing connections");
-        trigger.trigger();
-    };
-    if let Err(error) = ctrlc::set_handler(on_signal) {
-        tracing::error!(%error, "cannot listen for signals");
-        return ExitCode::FAILURE;
-    }
-    proxy.run(shutdown).await;
+    proxy.run(signals.begin_serving()).await;
     tracing::info!("stopped");
     ExitCode::SUCCESS
 }

@@ -1,19 +1,33 @@
 use crate::config::Config;
-use crate::core::Core;
-use crate::http::{self, Router};
+use crate::demo::{self, Demo};
+use crate::http::{self, Router, TargetAddress};
+use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
+use crate::ingress::rsocket::RsocketServer;
+use crate::ingress::slots::Slots;
+use crate::ingress::websocket::UpgradeConfig;
+use crate::observe::telemetry::Telemetry;
+use crate::service::admission::Admission;
+use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
+use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
+use crate::store::keys;
 use futures_lite::future::or;
-use prometheus_rsocket_runtime::{Runtime, timeout};
+use prometheus_rsocket_protocol::collector::Collector;
+use prometheus_rsocket_protocol::rsocket::connection;
+use prometheus_rsocket_runtime::websocket::WebSocketConfig;
+use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, tls};
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A proxy whose listeners are open; [`run`](Self::run) serves them.
 pub struct Proxy<R: Runtime> {
-    core: Arc<Core<R>>,
+    config: Config,
+    service: Arc<Service<R>>,
     tcp: Option<Bound<R>>,
     websocket: Option<Bound<R>>,
     http: Option<Bound<R>>,
@@ -56,70 +70,213 @@ impl<R: Runtime> Proxy<R> {
         let websocket =
             Bound::open(&runtime, WEBSOCKET, listen_websocket, websocket_tls.as_ref()).await?;
         let http = Bound::open(&runtime, HTTP, listen_http, http_tls.as_ref()).await?;
-        let listeners = [(TCP, &tcp), (WEBSOCKET, &websocket), (HTTP, &http)];
-        let address = |(name, bound): (_, &Option<Bound<R>>)| Some((name, bound.as_ref()?.address));
-        let listeners = listeners.into_iter().filter_map(address).collect();
-        let core = Arc::new(Core::new(runtime, config, listeners).await?);
-        Ok(Self { core, tcp, websocket, http })
+        let bounds = [&tcp, &websocket, &http].into_iter().flatten();
+        let listeners = bounds.map(|bound| (bound.name, bound.address)).collect();
+        let service = Arc::new(service(runtime, &config, listeners).await?);
+        Ok(Self { config, service, tcp, websocket, http })
     }
 
     /// Where applications connect over TCP, with the real port.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
-        self.core.address(TCP)
+        self.tcp.as_ref().map(|bound| bound.address)
     }
 
     /// Where applications connect over WebSocket, with the real port.
     pub fn websocket_address(&self) -> Option<SocketAddr> {
-        self.core.address(WEBSOCKET)
+        self.websocket.as_ref().map(|bound| bound.address)
     }
 
     /// Where Prometheus scrapes, with the real port.
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.core.address(HTTP)
+        self.http.as_ref().map(|bound| bound.address)
     }
 
     /// Each listener's name and real address.
     pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
-        &self.core.listeners
+        &self.service.listeners
     }
 
     /// A look at it for later, when it runs.
     pub fn watch(&self) -> Watch {
-        Watch { hub: Arc::clone(&self.core.hub) }
+        Watch { hub: Arc::clone(&self.service.hub) }
     }
 
     /// Serves until the signal is given. Then no more connections are accepted, scrapes under way are finished, and every
     /// application's connection is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { core, tcp, websocket, http } = self;
-        let runtime = core.runtime.clone();
+        let Self { config, service, tcp, websocket, http } = self;
+        let runtime = service.runtime.clone();
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
-        core.start_workers(&ended);
-        for bound in [&tcp, &websocket, &http].into_iter().flatten() {
-            core.watch_tls(bound, &ended);
+        for _ in 0..runtime.parallelism() {
+            let (hub, toolbox) = (Arc::clone(&service.hub), Arc::clone(&service.toolbox));
+            spawn_until(&runtime, &ended, workers::work(runtime.clone(), hub, toolbox));
         }
-        let _demo = core.start_demo(&[&tcp, &websocket]);
-        core.start_accepting(tcp, websocket, &shutdown);
+        for bound in [&tcp, &websocket, &http].into_iter().flatten() {
+            watch_tls(&runtime, &config, bound, &ended);
+        }
+        let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
+        accept_applications(&service, &config, tcp, websocket, &shutdown);
         let serving = async {
             match http {
-                Some(Bound { listener, tls, .. }) => {
-                    let (timeouts, limits) = (core.scrape_timeouts(), core.http_limits());
-                    let telemetry = Arc::clone(&core.telemetry);
-                    let router = Arc::new(Router::new(Arc::clone(&core), telemetry, timeouts));
-                    let (runtime, shutdown) = (runtime.clone(), shutdown.clone());
-                    http::serve(runtime, listener, tls, router, limits, shutdown).await;
-                }
+                Some(bound) => serve_http(&service, &config, bound, &shutdown).await,
                 None => shutdown.wait().await,
             }
         };
-        core.set_running();
+        service.set_running();
         // Workers and timers go on until the last scrape is through.
-        or(serving, core.keep_time()).await;
-        core.hub.drain();
+        or(serving, keep_time(&runtime, &service.hub)).await;
+        service.hub.drain();
         let deadline = runtime.now() + GOODBYE;
-        if timeout(&runtime, deadline, core.hub.drained()).await.is_err() {
+        if timeout(&runtime, deadline, service.hub.drained()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
     }
+}
+
+/// Makes the key and the tables.
+async fn service<R: Runtime>(
+    runtime: R,
+    config: &Config,
+    listeners: Vec<(&'static str, SocketAddr)>,
+) -> Result<Service<R>, StartError> {
+    let keys = keys::make(&runtime, config).await?;
+    let mut seed = [0; 8];
+    runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
+    let telemetry = Arc::new(Telemetry::new(config.runtime.name(), runtime.time_of_day()));
+    let collector = Collector::new(config.collector());
+    let toolbox = Toolbox {
+        keys,
+        open: config.open_limits(),
+        policy: config.policy(),
+        inject: config.inject_identity,
+        seed: u64::from_ne_bytes(seed),
+    };
+    Ok(Service {
+        runtime,
+        hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry))),
+        telemetry,
+        toolbox: Arc::new(toolbox),
+        admission: Admission::new(config.max_concurrent_scrapes),
+        group_families: config.group_families,
+        app_metrics: config.app_metrics,
+        listeners,
+        demo: config.demo,
+        running: false.into(),
+    })
+}
+
+/// Accepts applications until the signal.
+fn accept_applications<R: Runtime>(
+    service: &Service<R>,
+    config: &Config,
+    tcp: Option<Bound<R>>,
+    websocket: Option<Bound<R>>,
+    shutdown: &Shutdown,
+) {
+    let slots = Slots::new(config.max_connections);
+    let upgrade = upgrade_config(service, config);
+    for (bound, upgrade) in [(tcp, None), (websocket, Some(upgrade))] {
+        let Some(Bound { name, listener, tls, .. }) = bound else { continue };
+        let runtime = service.runtime.clone();
+        let server = RsocketServer {
+            runtime: runtime.clone(),
+            name,
+            upgrade,
+            hub: Arc::clone(&service.hub),
+            telemetry: Arc::clone(&service.telemetry),
+            key: service.toolbox.keys.public_key(),
+            connection: config.connection(),
+            handshake_timeout: config.handshake_timeout,
+            shutdown: shutdown.clone(),
+            logs: Default::default(),
+        };
+        let acceptor = Acceptor {
+            runtime: runtime.clone(),
+            name,
+            tls,
+            handshake_timeout: config.handshake_timeout,
+            slots: Arc::clone(&slots),
+            shutdown: shutdown.clone(),
+            server: Arc::new(server),
+            logs: Default::default(),
+        };
+        runtime.spawn(acceptor.run(listener));
+    }
+}
+
+/// Serves HTTP until the signal, and until the answers under way are sent.
+async fn serve_http<R: Runtime>(
+    service: &Arc<Service<R>>,
+    config: &Config,
+    bound: Bound<R>,
+    shutdown: &Shutdown,
+) {
+    let Bound { listener, tls, .. } = bound;
+    let advertised = config.advertise_http.clone();
+    let targets = TargetAddress { advertised, is_https: tls.is_some() };
+    let (backend, telemetry) = (Arc::clone(service), Arc::clone(&service.telemetry));
+    let router = Arc::new(Router::new(backend, telemetry, config.scrape_timeouts(), targets));
+    let (runtime, limits) = (service.runtime.clone(), config.http_limits());
+    http::serve(runtime, listener, tls, router, limits, shutdown.clone()).await;
+}
+
+/// Tells the collector when its deadlines are due.
+async fn keep_time<R: Runtime>(runtime: &R, hub: &Hub) {
+    loop {
+        let (next, changed) = hub.handle_timeout(runtime.now());
+        match next {
+            Some(deadline) => or(sleep_until(runtime, deadline), changed).await,
+            None => changed.await,
+        }
+    }
+}
+
+/// Reads a listener's TLS files again now and then, if it has any.
+fn watch_tls<R: Runtime>(runtime: &R, config: &Config, bound: &Bound<R>, ended: &Shutdown) {
+    let Some(tls) = bound.tls.clone() else { return };
+    let listener = bound.name;
+    let on_reload = move |reloaded| match reloaded {
+        Ok(true) => tracing::info!(listener, "TLS files have changed; new connections use them"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(
+            listener, %error, "changed TLS files cannot be used; the old ones stay in use"
+        ),
+    };
+    let every = config.tls_reload_interval;
+    let watching = tls::watch(runtime.clone(), move || tls.reload(), every, on_reload);
+    spawn_until(runtime, ended, watching);
+}
+
+/// Example applications, if they are asked for. They use a listener without TLS, as they trust nobody.
+fn start_demo<R: Runtime>(
+    runtime: &R,
+    config: &Config,
+    listeners: [&Option<Bound<R>>; 2],
+) -> Option<Demo<R>> {
+    let mut bounds = listeners.into_iter().flatten();
+    let bound = bounds.find(|bound| bound.tls.is_none())?;
+    let scheme = if bound.name == WEBSOCKET { "ws" } else { "tcp" };
+    let path = config.websocket_path.as_deref().filter(|_| scheme == "ws").unwrap_or("/");
+    Some(demo::start(runtime, scheme, bound.address, path, config.demo))
+}
+
+fn upgrade_config<R>(service: &Service<R>, config: &Config) -> UpgradeConfig {
+    let http = service.listeners.iter().find(|(name, _)| *name == HTTP);
+    let hint = http.map_or_else(String::new, |(_, http)| {
+        format!("Metrics are served on port {}, at /metrics/connected.", http.port())
+    });
+    let mut websocket = WebSocketConfig::default();
+    websocket.max_message_len = config.max_frame_bytes;
+    websocket.max_first_len = connection::Config::default().max_setup_len;
+    UpgradeConfig { path: config.websocket_path.clone(), hint, websocket }
+}
+
+fn spawn_until<R: Runtime>(
+    runtime: &R,
+    signal: &Shutdown,
+    future: impl Future<Output = ()> + Send + 'static,
+) {
+    let signal = signal.clone();
+    runtime.spawn(async move { or(future, signal.wait()).await });
 }

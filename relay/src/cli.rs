@@ -1,30 +1,53 @@
-use crate::fetch::ScrapeUrl;
+//! The options, and what is made of them.
+
+mod env;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use env::{misspelt, without_empty_variables};
+
+use crate::fetch::{Credentials, Endpoint, ScrapeFormat, ScrapeUrl};
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use prometheus_rsocket_client::{
-    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, ProxyUrl, PushMode, TlsError,
+    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, LabelError, Labels, ProxyUrl,
+    PushMode, TlsError,
 };
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
 ///
 /// On SIGTERM or SIGINT the program is scraped once more, and that is pushed before the connection is closed. The exit status is then
 /// 0 if the proxy has stored it, 1 if not. It is 2 for a bad option.
+///
+/// That takes less than 8 seconds with the default options. If the program is gone by then, the last metrics that it had are pushed. A second
+/// signal ends the relay at once.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "prometheus-rsocket-client", version)]
 pub(crate) struct Args {
-    /// The proxy: tcp://HOST:PORT
+    /// The proxy: tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PROXY", value_name = "URL")]
     pub(crate) proxy: ProxyUrl,
-    /// The endpoint to relay: http://HOST:PORT/metrics
+    /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE", value_name = "URL")]
     pub(crate) scrape: ScrapeUrl,
+    /// A label that tells this program from others, as name=value; may be repeated, or be several with commas between. Without a label
+    /// `instance` there is one of the endpoint's host and port or, where that is this machine, the machine's name
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_LABEL",
+        value_name = "NAME=VALUE",
+        value_delimiter = ',',
+        value_parser = label
+    )]
+    pub(crate) label: Vec<(String, String)>,
     /// The runtime to run on
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
     pub(crate) runtime: RuntimeKind,
-    /// What to log, as `tracing` filters are written
+    /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
     pub(crate) log: String,
     /// The shortest pause before connecting again (500ms, 10s, 5m)
@@ -39,8 +62,8 @@ pub(crate) struct Args {
     /// How long the endpoint may take to answer
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub(crate) scrape_timeout: Duration,
-    /// How long the last push may take
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH_TIMEOUT", default_value = "10s", value_parser = duration)]
+    /// How long the last push may take, with the last scrape, which gets half of it
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH_TIMEOUT", default_value = "4s", value_parser = duration)]
     pub(crate) push_timeout: Duration,
     /// Whether the last push waits for the proxy's word that it is stored
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH", default_value = "acknowledged")]
@@ -48,6 +71,48 @@ pub(crate) struct Args {
     /// The longest text that the endpoint may answer with, in bytes (1000, 64KiB, 8MiB)
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value = "16MiB", value_parser = bytes)]
     pub(crate) max_text_bytes: usize,
+    /// What the endpoint answers in, if its content type does not say
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_FORMAT",
+        value_name = "FORMAT",
+        help_heading = SCRAPE
+    )]
+    pub(crate) scrape_format: Option<ScrapeFormat>,
+    /// PEM file with the CAs that the certificate of an https endpoint must come from; those of the system where none is named
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CA",
+        value_name = "FILE",
+        help_heading = SCRAPE
+    )]
+    pub(crate) scrape_ca: Option<PathBuf>,
+    /// The user to show to the endpoint
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_USER",
+        value_name = "NAME",
+        help_heading = SCRAPE
+    )]
+    pub(crate) scrape_user: Option<String>,
+    /// File with the password of that user; read for each scrape
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "scrape_user",
+        help_heading = SCRAPE
+    )]
+    pub(crate) scrape_password_file: Option<PathBuf>,
+    /// File with a bearer token to show to the endpoint; read for each scrape
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_BEARER_FILE",
+        value_name = "FILE",
+        conflicts_with = "scrape_user",
+        help_heading = SCRAPE
+    )]
+    pub(crate) scrape_bearer_file: Option<PathBuf>,
     /// PEM file with the CAs that the proxy's certificate must come from; those of the system where none is named
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TLS_CA", value_name = "FILE", help_heading = TLS)]
     pub(crate) tls_ca: Option<PathBuf>,
@@ -82,11 +147,16 @@ pub(crate) struct Args {
     pub(crate) aes_bits: AesBits,
 }
 
+const SCRAPE: &str = "The endpoint";
 const TLS: &str = "TLS, for tls:// and wss://";
 
 impl Args {
     /// What no single option shows to be wrong.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        if let Err(error) = self.labels() {
+            let message = format!("--label: {error}");
+            return Err(Self::command().error(ErrorKind::ValueValidation, message));
+        }
         let Some(option) = self.tls_without_use() else {
             return Ok(());
         };
@@ -99,6 +169,40 @@ impl Args {
     pub(crate) fn load_tls(&self) -> Result<Option<ClientTls>, TlsError> {
         let is_used = self.proxy.scheme().is_tls();
         is_used.then(|| ClientTls::load(self.tls_files())).transpose()
+    }
+
+    /// What to fetch. Reads the file of CAs, if there is one.
+    pub(crate) fn load_endpoint(&self) -> Result<Endpoint, TlsError> {
+        let mut files = ClientTlsFiles::default();
+        files.ca = self.scrape_ca.clone();
+        // Without a file, the system's roots are looked for when they are needed: a redirect may lead to https.
+        let tls = files.ca.is_some().then(|| ClientTls::load(files)).transpose()?;
+        let credentials = match (&self.scrape_user, &self.scrape_bearer_file) {
+            (Some(user), _) => {
+                let password = self.scrape_password_file.clone();
+                Credentials::Basic { user: user.clone(), password }
+            }
+            (None, Some(token)) => Credentials::Bearer { token: token.clone() },
+            (None, None) => Credentials::None,
+        };
+        Ok(Endpoint {
+            url: self.scrape.clone(),
+            tls,
+            credentials,
+            fallback: self.scrape_format,
+            max_text_bytes: self.max_text_bytes,
+            timeout: self.scrape_timeout,
+        })
+    }
+
+    /// The labels given, and an `instance` if none is given.
+    fn labels(&self) -> Result<Labels, LabelError> {
+        let mut labels = self.label.clone();
+        if !labels.iter().any(|(name, _)| name == "instance") {
+            let instance = self.scrape.instance().or_else(prometheus_rsocket_client::hostname);
+            labels.extend(instance.map(|instance| ("instance".to_owned(), instance)));
+        }
+        Labels::new(labels)
     }
 
     fn tls_files(&self) -> ClientTlsFiles {
@@ -126,7 +230,14 @@ impl Args {
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(self.proxy.clone());
         config.connect_timeout = self.connect_timeout;
-        config.metrics_timeout = self.scrape_timeout;
+        // Fetching has the limit itself, and says then what took so long.
+        config.metrics_timeout = self.scrape_timeout.saturating_add(Duration::from_secs(1));
+        if let Ok(labels) = self.labels() {
+            config.labels = labels;
+        }
+        config.program =
+            concat!("prometheus-rsocket-client/", env!("CARGO_PKG_VERSION")).to_owned();
+        config.agent.connection.close_timeout = CLOSE_TIMEOUT;
         config.agent.backoff = BackoffConfig::new(self.backoff_min, self.backoff_max);
         config.agent.push_timeout = self.push_timeout;
         config.agent.push = match self.push {
@@ -215,99 +326,23 @@ fn bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it should be name=value")?;
+    Labels::new([(name, value)]).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 fn log_filter(text: &str) -> Result<String, String> {
+    // To the filter, a word alone is the name of a module: it would log nothing but that.
+    for word in text.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
+        if !word.is_empty() && word.parse::<LevelFilter>().is_err() {
+            let levels = "off, error, warn, info, debug and trace";
+            return Err(format!("{word:?} is no level; there are {levels}"));
+        }
+    }
     EnvFilter::try_new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn every_option_has_an_environment_variable_of_its_name() {
-        let command = Args::command();
-        command.clone().debug_assert();
-        for option in command.get_arguments().filter(|option| option.get_long() != Some("help")) {
-            let Some(long) = option.get_long().filter(|long| *long != "version") else { continue };
-            let name = long.replace('-', "_").to_uppercase();
-            let expected = format!("PROMETHEUS_RSOCKET_CLIENT_{name}");
-            assert_eq!(option.get_env().unwrap().to_str(), Some(&expected[..]));
-        }
-    }
-
-    #[test]
-    fn times_and_sizes_are_understood() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
-        for text in ["", "5", "0s", "s", "1.5s", "-1s", "5 s", "1d", "99999999999s"] {
-            assert!(duration(text).is_err(), "{text:?}");
-        }
-        assert_eq!(bytes("1000"), Ok(1000));
-        assert_eq!(bytes("8MiB"), Ok(8 << 20));
-        for text in
-            ["", "0", "8MB", "MiB", "-1", "1.5MiB", "99999999999999999999", "99999999999GiB"]
-        {
-            assert!(bytes(text).is_err(), "{text:?}");
-        }
-    }
-
-    const NEEDED: [&str; 3] = ["client", "--proxy=tcp://p", "--scrape=http://l/metrics"];
-
-    fn parsed(args: &[&str]) -> Args {
-        Args::try_parse_from(NEEDED.iter().chain(args)).unwrap()
-    }
-
-    #[test]
-    fn options_of_tls_reach_the_library() {
-        let args = ["--tls-ca=ca", "--tls-cert=c", "--tls-key=k", "--tls-server-name=n"];
-        let tls = parsed(&args).tls_files();
-        assert_eq!(tls.ca, Some("ca".into()));
-        assert_eq!(tls.identity, Some(("c".into(), "k".into())));
-        assert_eq!(tls.server_name, Some("n".to_owned()));
-    }
-
-    #[test]
-    fn a_certificate_and_its_key_need_each_other() {
-        for (given, missing) in [("--tls-cert=c", "--tls-key"), ("--tls-key=k", "--tls-cert")] {
-            let error = Args::try_parse_from(NEEDED.iter().chain([&given])).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            assert!(error.to_string().contains(missing), "{error}");
-        }
-    }
-
-    #[test]
-    fn options_of_tls_are_refused_where_there_is_none() {
-        assert!(parsed(&[]).check().is_ok());
-        for given in
-            [&["--tls-ca=ca"][..], &["--tls-cert=c", "--tls-key=k"], &["--tls-server-name=n"]]
-        {
-            let args = parsed(given);
-            let option = given[0].split('=').next().unwrap();
-            let error = args.check().unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            let message = error.to_string();
-            assert!(
-                message.contains(option) && message.contains("--proxy tcp://p:7001"),
-                "{message}"
-            );
-            for (proxy, found) in [
-                ("tcp://tls:1", Some(option)),
-                ("ws://p/", Some(option)),
-                ("tls://p:7001", None),
-                ("wss://p/", None),
-            ] {
-                let args = Args { proxy: proxy.parse().unwrap(), ..args.clone() };
-                assert_eq!(args.tls_without_use(), found, "{proxy}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_library() {
-        let config = parsed(&[]).config();
-        let default = Config::new("tcp://p".parse().unwrap());
-        assert_eq!(format!("{config:?}"), format!("{default:?}"));
-    }
-}
+/// How long saying goodbye to the proxy may take; with the last push it stays below the 10 s that containers get.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,182 +1,207 @@
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use prometheus_rsocket_runtime::HyperIo;
-use prometheus_rsocket_runtime::Runtime;
-use std::fmt;
-use std::str::FromStr;
+//! Fetches the metrics of a program over HTTP, as Prometheus would.
 
-/// Fetches the metrics of a program over HTTP.
-pub(crate) struct Relay<R> {
-    runtime: R,
-    url: ScrapeUrl,
-    max_text_bytes: usize,
+mod answer;
+mod credentials;
+mod error;
+#[cfg(test)]
+mod tests;
+mod url;
+
+pub(crate) use answer::ScrapeFormat;
+pub(crate) use credentials::Credentials;
+pub(crate) use error::FetchError;
+pub(crate) use url::ScrapeUrl;
+
+use answer::Body;
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, LOCATION, USER_AGENT};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use prometheus_rsocket_client::{ClientTls, ClientTlsFiles};
+use prometheus_rsocket_runtime::tls::MaybeTls;
+use prometheus_rsocket_runtime::{HyperIo, Runtime, timeout};
+use std::time::Duration;
+
+/// Redirects that are followed, one after the other.
+const MAX_REDIRECTS: usize = 5;
+
+/// What is fetched, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: ScrapeUrl,
+    /// Whom to trust for https; the system's roots if `None`.
+    pub(crate) tls: Option<ClientTls>,
+    pub(crate) credentials: Credentials,
+    /// What an answer is in whose content type does not say.
+    pub(crate) fallback: Option<ScrapeFormat>,
+    /// The longest text, in bytes and before gzip.
+    pub(crate) max_text_bytes: usize,
+    pub(crate) timeout: Duration,
 }
 
-/// Where the program's metrics are: `http://HOST[:PORT]/PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ScrapeUrl(Uri);
+/// Fetches the metrics of one endpoint.
+pub(crate) struct Fetcher<R> {
+    runtime: R,
+    endpoint: Endpoint,
+}
 
-impl FromStr for ScrapeUrl {
-    type Err = String;
+impl<R: Runtime> Fetcher<R> {
+    pub(crate) fn new(runtime: R, endpoint: Endpoint) -> Self {
+        Self { runtime, endpoint }
+    }
 
-    fn from_str(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let host = uri.host().unwrap_or_default();
-        match uri.scheme_str() {
-            Some("https") => Err("only http is relayed; the program is beside this one".to_owned()),
-            // They would be shown in logs and to the proxy.
-            Some("http") if authority.contains('@') => {
-                Err("user names and passwords are not sent".to_owned())
-            }
-            Some("http") if authority.len() > host.len() && uri.port_u16().is_none() => {
-                Err("the port is none".to_owned())
-            }
-            Some("http") if !host.is_empty() => Ok(Self(uri)),
-            _ => Err("it should be http://HOST:PORT/PATH".to_owned()),
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Fetches the metrics, over connections of their own, within so much time.
+    pub(crate) async fn fetch(&self, within: Duration) -> Result<String, FetchError> {
+        let Some(deadline) = self.runtime.now().checked_add(within) else {
+            return self.follow(within).await;
+        };
+        match timeout(&self.runtime, deadline, self.follow(within)).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(FetchError::TimedOut { url: self.endpoint.url.clone(), within }),
         }
     }
-}
 
-impl fmt::Display for ScrapeUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+    /// Follows redirects to the metrics.
+    async fn follow(&self, within: Duration) -> Result<String, FetchError> {
+        let mut url = self.endpoint.url.clone();
+        let authorization = self.authorization().await?;
+        for _ in 0..=MAX_REDIRECTS {
+            // Another server has no business with our credentials.
+            let authorization =
+                authorization.clone().filter(|_| url.has_origin_of(&self.endpoint.url));
+            let answer = self.ask(&url, authorization.as_ref(), within).await?;
+            if !is_redirect(answer.status()) {
+                return self.read(&url, answer).await;
+            }
+            let location =
+                answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+            let next = location.ok_or_else(|| FetchError::Redirect {
+                url: url.clone(),
+                reason: "without saying where to".to_owned(),
+            })?;
+            let next = url.join(next).map_err(|error| FetchError::Redirect {
+                url: url.clone(),
+                reason: format!("to {next:?}: {error}"),
+            })?;
+            if url.is_https() && !next.is_https() && !self.endpoint.credentials.is_none() {
+                let reason =
+                    format!("to {next}, which would give up TLS, though there are credentials");
+                return Err(FetchError::Redirect { url, reason });
+            }
+            url = next;
+        }
+        let reason = format!("more than {MAX_REDIRECTS} times");
+        Err(FetchError::Redirect { url: self.endpoint.url.clone(), reason })
     }
-}
 
-/// Why the program's metrics cannot be had. The proxy is told.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RelayError {
-    #[error("{url} cannot be reached: {error}")]
-    Connect { url: ScrapeUrl, error: std::io::Error },
-    #[error("{url} does not speak HTTP: {error}")]
-    Http { url: ScrapeUrl, error: hyper::Error },
-    #[error("{url} answers {status}")]
-    Status { url: ScrapeUrl, status: StatusCode },
-    #[error("{url} answers {content_type:?}, not text/plain of version 0.0.4")]
-    ContentType { url: ScrapeUrl, content_type: String },
-    #[error("{url} answers in the encoding {encoding:?}, which was not asked for")]
-    Encoding { url: ScrapeUrl, encoding: String },
-    #[error("the answer of {url} breaks off, or is longer than {limit} bytes: {error}")]
-    Body { url: ScrapeUrl, limit: usize, error: Box<dyn std::error::Error + Send + Sync> },
-    #[error("the answer of {url} is not UTF-8")]
-    NotUtf8 { url: ScrapeUrl },
-}
-
-impl<R: Runtime> Relay<R> {
-    pub(crate) fn new(runtime: R, url: ScrapeUrl, max_text_bytes: usize) -> Self {
-        Self { runtime, url, max_text_bytes }
+    /// The credentials as they are in their files now.
+    async fn authorization(&self) -> Result<Option<HeaderValue>, FetchError> {
+        if self.endpoint.credentials.is_none() {
+            return Ok(None);
+        }
+        let credentials = self.endpoint.credentials.clone();
+        let read = self.runtime.unblock(move || credentials.read()).await;
+        read.map_err(FetchError::Lost)?.map_err(FetchError::Credentials)
     }
 
-    /// Fetches the metrics, over a connection of their own.
-    pub(crate) async fn fetch(&self) -> Result<String, RelayError> {
-        let url = || self.url.clone();
-        let uri = &self.url.0;
-        let host = uri.host().unwrap_or_default();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let stream = self
-            .runtime
-            .connect(host, uri.port_u16().unwrap_or(80))
-            .await
-            .map_err(|error| RelayError::Connect { url: url(), error })?;
-        let http_error = |error| RelayError::Http { url: url(), error };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(HyperIo::new(stream))
-            .await
-            .map_err(http_error)?;
+    /// Asks once, and waits for the head of the answer.
+    async fn ask(
+        &self,
+        url: &ScrapeUrl,
+        authorization: Option<&HeaderValue>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, FetchError> {
+        let stream = self.connect(url).await?;
+        let io = match &stream {
+            MaybeTls::Plain(_) => HyperIo::new(stream),
+            MaybeTls::Tls(_) => HyperIo::without_vectored_writes(stream),
+        };
+        let http_error = |error| FetchError::Http { url: url.clone(), error };
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(io).await.map_err(http_error)?;
         self.runtime.spawn(async move {
             // What goes wrong is reported to the request.
             let _ = connection.await;
         });
-        let answer = sender.send_request(self.request()).await.map_err(http_error)?;
-        if answer.status() != StatusCode::OK {
-            return Err(RelayError::Status { url: url(), status: answer.status() });
+        let request = request(url, authorization, within);
+        sender.send_request(request).await.map_err(http_error)
+    }
+
+    async fn connect(&self, url: &ScrapeUrl) -> Result<MaybeTls<R::Stream>, FetchError> {
+        let unreachable = |error| FetchError::Connect { url: url.clone(), error };
+        let stream = self.runtime.connect(url.host(), url.port()).await.map_err(unreachable)?;
+        if !url.is_https() {
+            return Ok(MaybeTls::Plain(stream));
         }
-        if let Some(content_type) = answer.headers().get(CONTENT_TYPE) {
-            let content_type = String::from_utf8_lossy(content_type.as_bytes()).into_owned();
-            if !is_text_format(&content_type) {
-                return Err(RelayError::ContentType { url: url(), content_type });
+        let tls = match &self.endpoint.tls {
+            Some(tls) => tls.clone(),
+            None => {
+                let loading = self.runtime.unblock(|| ClientTls::load(ClientTlsFiles::default()));
+                loading.await.map_err(FetchError::Lost)?.map_err(FetchError::Tls)?
             }
+        };
+        tls.connect(url.host(), stream).await.map_err(unreachable)
+    }
+
+    /// Reads the metrics in an answer, and makes them text of 0.0.4.
+    async fn read(
+        &self,
+        url: &ScrapeUrl,
+        answer: Response<Incoming>,
+    ) -> Result<String, FetchError> {
+        if answer.status() != StatusCode::OK {
+            return Err(FetchError::Status { url: url.clone(), status: answer.status() });
         }
-        if let Some(encoding) = answer.headers().get(CONTENT_ENCODING)
-            && encoding != "identity"
-        {
-            let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
-            return Err(RelayError::Encoding { url: url(), encoding });
-        }
-        let limit = self.max_text_bytes;
+        let (format, is_gzip) = answer::kind(url, answer.headers(), self.endpoint.fallback)?;
+        let limit = self.endpoint.max_text_bytes;
         let body = Limited::new(answer.into_body(), limit).collect().await;
-        let body = body.map_err(|error| RelayError::Body { url: url(), limit, error })?;
-        String::from_utf8(body.to_bytes().into()).map_err(|_| RelayError::NotUtf8 { url: url() })
-    }
-
-    fn request(&self) -> Request<Empty<Bytes>> {
-        let uri = &self.url.0;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = Request::new(Empty::new());
-        // A path and a host that were parsed as parts of a URI are valid here.
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        if let Some(host) = uri.authority().and_then(|authority| authority.as_str().parse().ok()) {
-            request.headers_mut().insert(HOST, host);
+        let body =
+            body.map_err(|error| match error.downcast::<http_body_util::LengthLimitError>() {
+                Ok(_) => FetchError::TooLong { url: url.clone(), limit },
+                Err(error) => FetchError::Body { url: url.clone(), error },
+            })?;
+        let body = Body { url: url.clone(), bytes: body.to_bytes(), format, is_gzip, limit };
+        if body.is_text() {
+            return body.text();
         }
-        let accept = http::HeaderValue::from_static("text/plain;version=0.0.4;q=1,*/*;q=0.1");
-        request.headers_mut().insert(ACCEPT, accept);
-        request
+        self.runtime.unblock(|| body.text()).await.map_err(FetchError::Lost)?
     }
 }
 
-/// Whether a Content-Type is that of the text format 0.0.4, which is also what a bare `text/plain` means here.
-fn is_text_format(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let is_plain = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/plain"));
-    let mut versions = parts
-        .filter_map(|part| part.split_once('='))
-        .filter(|(name, _)| name.eq_ignore_ascii_case("version"));
-    is_plain && versions.all(|(_, version)| version.trim_matches('"') == "0.0.4")
+fn request(
+    url: &ScrapeUrl,
+    authorization: Option<&HeaderValue>,
+    within: Duration,
+) -> Request<Empty<Bytes>> {
+    let mut request = Request::new(Empty::new());
+    // A path and a host that were parsed as parts of a URI are valid here.
+    *request.uri_mut() = url.path().parse().unwrap_or_default();
+    let headers = request.headers_mut();
+    if let Ok(host) = url.host_header().parse() {
+        headers.insert(HOST, host);
+    }
+    headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    if let Ok(seconds) = within.as_secs_f64().to_string().parse() {
+        headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
+    }
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
+    }
+    request
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types_of_the_text_format_are_known() {
-        for content_type in [
-            "text/plain",
-            "text/plain; version=0.0.4; charset=utf-8",
-            "Text/Plain;charset=utf-8",
-            "text/plain; Version=\"0.0.4\"",
-        ] {
-            assert!(is_text_format(content_type), "{content_type}");
-        }
-        for content_type in [
-            "application/openmetrics-text; version=1.0.0",
-            "text/html",
-            "",
-            "text/plain; version=1.0.0",
-            "text/plain;VERSION=1.0.0",
-        ] {
-            assert!(!is_text_format(content_type), "{content_type}");
-        }
-    }
-
-    #[test]
-    fn urls_of_endpoints_are_understood() {
-        for url in ["http://localhost:9100/metrics", "http://[::1]/metrics?x=1", "http://host"] {
-            assert!(url.parse::<ScrapeUrl>().is_ok(), "{url}");
-        }
-        for url in [
-            "https://localhost/metrics",
-            "localhost:9100",
-            "/metrics",
-            "",
-            "http:///x",
-            "http://name:secret@localhost/metrics",
-            "http://localhost:99999/metrics",
-            "http://[::1]:/metrics",
-        ] {
-            assert!(url.parse::<ScrapeUrl>().is_err(), "{url}");
-        }
-    }
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
+
+/// Text of 0.0.4 is what every proxy takes, so anything else comes after it.
+const ACCEPTED: &str = "text/plain;version=0.0.4;q=0.6,text/plain;version=1.0.0;q=0.5,\
+    application/openmetrics-text;version=1.0.0;q=0.3,application/openmetrics-text;version=0.0.1;q=0.2,*/*;q=0.1";
+const AGENT: &str = concat!("prometheus-rsocket-client/", env!("CARGO_PKG_VERSION"));

@@ -2,12 +2,14 @@
 
 mod cli;
 mod fetch;
+mod relay;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use cli::{Args, RuntimeKind};
-use fetch::Relay;
-use prometheus_rsocket_client::{Client, ClientTls, Config};
+use fetch::{Endpoint, Fetcher};
+use prometheus_rsocket_client::{Client, Config};
 use prometheus_rsocket_runtime::Runtime;
+use relay::Relay;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,10 +20,25 @@ use tracing_subscriber::EnvFilter;
 compile_error!("the program needs a runtime: build it with the feature `tokio` or `smol`");
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    // Before anything that takes time: process 1 of a container has no handler but this.
+    let signalled = match listen_for_signals() {
+        Ok(signalled) => signalled,
+        Err(error) => {
+            eprintln!("error: cannot listen for signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let command = cli::without_empty_variables(Args::command());
+    let args = Args::from_arg_matches(&command.get_matches());
+    let args = args.unwrap_or_else(|error| error.format(&mut Args::command()).exit());
     args.check().unwrap_or_else(|error| error.exit());
-    let tls = match args.load_tls() {
-        Ok(tls) => tls,
+    let mut config = args.config();
+    let loaded = args.load_tls().and_then(|tls| {
+        config.tls = tls;
+        args.load_endpoint()
+    });
+    let endpoint = match loaded {
+        Ok(endpoint) => endpoint,
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(2);
@@ -33,15 +50,16 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_env_filter(EnvFilter::new(&args.log))
         .init();
+    warn_of_misspelt_variables();
     let ended: io::Result<ExitCode> = match args.runtime {
         #[cfg(feature = "smol")]
-        RuntimeKind::Smol => {
-            prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| run(runtime, args, tls))
-        }
+        RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| {
+            run(runtime, config, endpoint, signalled)
+        }),
         #[cfg(feature = "tokio")]
-        RuntimeKind::Tokio => {
-            prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| run(runtime, args, tls))
-        }
+        RuntimeKind::Tokio => prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| {
+            run(runtime, config, endpoint, signalled)
+        }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             eprintln!("error: --runtime {other}: this program is built without it");
@@ -54,34 +72,49 @@ fn main() -> ExitCode {
     })
 }
 
-async fn run<R: Runtime>(runtime: R, args: Args, tls: Option<ClientTls>) -> ExitCode {
+/// Brings a message at the first signal to stop. The second ends the program.
+fn listen_for_signals() -> Result<async_channel::Receiver<()>, ctrlc::Error> {
     let (signal, signalled) = async_channel::bounded(1);
     let is_stopping = AtomicBool::new(false);
-    let on_signal = move || {
+    ctrlc::set_handler(move || {
         if is_stopping.swap(true, Ordering::Relaxed) {
             // Who asks twice means it.
             std::process::exit(1);
         }
         // There is room for the one.
         let _ = signal.try_send(());
-    };
-    if let Err(error) = ctrlc::set_handler(on_signal) {
-        tracing::error!(%error, "cannot listen for signals");
-        return ExitCode::FAILURE;
+    })?;
+    Ok(signalled)
+}
+
+fn warn_of_misspelt_variables() {
+    let names: Vec<String> =
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    for (name, nearest) in cli::misspelt(&Args::command(), names.iter().map(|name| &**name)) {
+        tracing::warn!("the variable {name} is ignored; did you mean {nearest}?");
     }
-    let mut config: Config = args.config();
-    config.tls = tls;
-    tracing::info!(proxy = %config.proxy, scrape = %args.scrape, "relaying");
-    let relay = Arc::new(Relay::new(runtime.clone(), args.scrape.clone(), args.max_text_bytes));
+}
+
+async fn run<R: Runtime>(
+    runtime: R,
+    config: Config,
+    endpoint: Endpoint,
+    signalled: async_channel::Receiver<()>,
+) -> ExitCode {
+    tracing::info!(proxy = %config.proxy, scrape = %endpoint.url, labels = %config.labels, "relaying");
+    let push_timeout = config.agent.push_timeout;
+    let relay = Arc::new(Relay::new(Fetcher::new(runtime.clone(), endpoint), push_timeout / 2));
+    let fetched = Arc::clone(&relay);
     let metrics = move || {
-        let relay = Arc::clone(&relay);
-        async move { relay.fetch().await.map_err(Into::into) }
+        let relay = Arc::clone(&fetched);
+        async move { relay.metrics().await.map_err(Into::into) }
     };
     let (client, running) = Client::new(runtime.clone(), config, metrics);
     runtime.spawn(running);
     // The handler lives as long as the process, so this ends by a signal alone.
     let _ = signalled.recv().await;
     tracing::info!("stopping: pushing the last metrics");
+    relay.stop();
     match client.push_and_close().await {
         Ok(()) => {
             tracing::info!("pushed");

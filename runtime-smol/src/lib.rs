@@ -23,7 +23,7 @@ mod workers;
 pub use net::{SmolListener, SmolStream};
 pub use timer::SmolTimer;
 
-use prometheus_rsocket_runtime::{JobLost, Runtime};
+use prometheus_rsocket_runtime::{JobLost, Runtime, dial};
 use smol::Executor;
 use std::{
     future::Future,
@@ -101,7 +101,7 @@ impl Runtime for Smol {
     }
 
     async fn connect(&self, host: &str, port: u16) -> io::Result<SmolStream> {
-        SmolStream::connect(host, port).await
+        dial(self, (host, port), net::resolve(host, port), SmolStream::connect).await
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SmolListener> {

@@ -13,20 +13,8 @@ use std::{
 pub struct SmolStream(pub(crate) Async<TcpStream>);
 
 impl SmolStream {
-    pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Self> {
-        Self::connect_any(resolve(host, port).await?).await
-    }
-
-    /// Connects to the first address that lets us.
-    pub(crate) async fn connect_any(addrs: Vec<SocketAddr>) -> io::Result<Self> {
-        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the host has no address");
-        for addr in addrs {
-            match Async::<TcpStream>::connect(addr).await {
-                Ok(stream) => return Self::new(stream),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::new(Async::<TcpStream>::connect(address).await?)
     }
 
     fn new(stream: Async<TcpStream>) -> io::Result<Self> {
@@ -35,7 +23,8 @@ impl SmolStream {
     }
 }
 
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+/// The addresses of a host.
+pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(literal) = host.parse::<IpAddr>() {
         return Ok(vec![(literal, port).into()]);
     }

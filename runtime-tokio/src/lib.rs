@@ -22,7 +22,7 @@ mod timer;
 pub use net::{TokioListener, TokioStream};
 pub use timer::TokioTimer;
 
-use prometheus_rsocket_runtime::{JobLost, Runtime};
+use prometheus_rsocket_runtime::{JobLost, Runtime, dial};
 use std::{future::Future, io, net::SocketAddr, thread, time::Instant};
 use tokio::runtime::{Builder, Handle};
 
@@ -98,7 +98,7 @@ impl Runtime for Tokio {
     }
 
     async fn connect(&self, host: &str, port: u16) -> io::Result<TokioStream> {
-        TokioStream::connect(host, port).await
+        dial(self, (host, port), net::resolve(host, port), TokioStream::connect).await
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<TokioListener> {

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
 };
 
 /// A TCP connection.
@@ -16,11 +16,16 @@ use tokio::{
 pub struct TokioStream(pub(crate) TcpStream);
 
 impl TokioStream {
-    pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((host, port)).await?;
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self(stream))
     }
+}
+
+/// The addresses of a host.
+pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host((host, port)).await?.collect())
 }
 
 impl AsyncRead for TokioStream {

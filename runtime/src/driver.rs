@@ -283,7 +283,7 @@ where
 
     /// The transport is gone.
     fn fail(&mut self, cx: &mut Context<'_>, now: Instant, error: io::Error) -> Pass {
-        self.machine.handle_eof(now);
+        self.machine.handle_transport_failed(now, &error.to_string());
         self.owner.poll(cx, now, self.machine);
         Pass::End(Err(error))
     }

@@ -40,6 +40,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dial;
 mod driver;
 #[cfg(feature = "hyper")]
 mod hyper;
@@ -53,6 +54,7 @@ pub mod tls;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
+pub use dial::dial;
 pub use driver::{DriveEnd, DriverConfig, Owner, drive};
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperIo, HyperTimer};

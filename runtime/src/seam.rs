@@ -42,8 +42,12 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<T, JobLost>> + Send + 'static;
 
     /// Opens a TCP connection to `host`, a name or a literal address (an IPv6 one without
-    /// brackets), with `TCP_NODELAY` set. Where a name has several
-    /// addresses, they are tried in turn. There is no time limit; put [`timeout`](crate::timeout) around it.
+    /// brackets), with `TCP_NODELAY` set. Where a name has several addresses, all are tried, as [`dial`](crate::dial) does it. There is
+    /// no time limit; put [`timeout`](crate::timeout) around it.
+    ///
+    /// # Errors
+    ///
+    /// The text names the host, and each address with the reason.
     fn connect(
         &self,
         host: &str,

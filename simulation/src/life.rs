@@ -135,7 +135,7 @@ async fn heal(world: &Arc<World>) {
     world.sleep(&world.driver, world.terms.settled_within()).await;
     let states: Vec<Option<Status>> = world.apps().iter().map(App::status).collect();
     for (app, status) in states.into_iter().enumerate() {
-        if status != Some(Status::Ready) {
+        if !matches!(status, Some(Status::Ready { .. })) {
             let what = format!("app-{app} is {status:?} though all is calm");
             world.violation(Kind::NotHealed, what);
         }

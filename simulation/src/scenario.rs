@@ -148,6 +148,8 @@ impl Terms {
     pub(crate) fn client(&self, push: client::PushMode) -> client::Config {
         let proxy = format!("tcp://proxy:{RSOCKET_PORT}").parse().expect("a URL");
         let mut config = client::Config::new(proxy);
+        // The default names the machine, which must not matter.
+        config.labels = Default::default();
         config.connect_timeout = self.connect_timeout;
         config.metrics_timeout = self.metrics_timeout;
         config.agent.backoff =

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, RsaKeyPair};
+use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 use prometheus_rsocket_protocol::{Machine, Payload};
@@ -40,8 +41,10 @@ impl FakeProxy {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let connection = Connection::server(Config::default(), Instant::now());
-        let mut peer = Peer { stream, connection, input: BytesMut::new() };
-        assert!(matches!(peer.next(), Event::SetupReceived { .. }));
+        let hello = Hello::default();
+        let mut peer = Peer { stream, connection, hello, input: BytesMut::new() };
+        let Event::SetupReceived { setup } = peer.next() else { panic!("SETUP comes first") };
+        peer.hello = Hello::of_setup(&setup).unwrap();
         peer
     }
 
@@ -60,10 +63,16 @@ pub struct Peer {
     stream: TcpStream,
     /// The proxy's side of the connection.
     pub connection: Connection,
+    hello: Hello,
     input: BytesMut,
 }
 
 impl Peer {
+    /// What the client said of itself.
+    pub fn hello(&self) -> Hello {
+        self.hello.clone()
+    }
+
     /// Waits for the next event.
     #[expect(clippy::should_implement_trait, reason = "a connection is no iterator")]
     pub fn next(&mut self) -> Event {

@@ -1,6 +1,7 @@
 use super::Leaf;
 use prometheus_rsocket_client::{
-    BackoffConfig, Client, Config, ConnectError, PushFailure, PushMode,
+    BackoffConfig, Client, Config, ConnectError, Labels, PushFailure, PushMode, Report, ReportKind,
+    Status,
 };
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
@@ -116,6 +117,38 @@ fn it_connects_again_after_whatever_happens() {
     assert!(matches!(peer.next(), Event::Closed { .. }));
     drop(peer);
     assert_eq!(running.join().unwrap(), Err(PushFailure::Closed), "it is closed already");
+}
+
+#[test]
+fn it_says_who_it_is_and_shows_what_the_proxy_reports() {
+    let proxy = FakeProxy::new();
+    let mut config = config(&proxy);
+    let hostname = prometheus_rsocket_client::hostname().unwrap();
+    assert_eq!(config.labels.get("instance"), Some(&*hostname));
+    config.labels = Labels::new([("application", "orders")]).unwrap();
+    config.program = "orders/1.4.2".to_owned();
+    let (reported, reports) = mpsc::channel();
+    let running = client(config, move |client, runtime| async move {
+        client.connect(LONG).await.unwrap();
+        loop {
+            if let Status::Ready { report: Some(report) } = client.status() {
+                reported.send(report).unwrap();
+                return client.close().await;
+            }
+            runtime.unblock(|| thread::sleep(Duration::from_millis(1))).await.unwrap();
+        }
+    });
+    let mut peer = proxy.accept_with_key();
+    let hello = peer.hello();
+    assert_eq!(hello.labels.to_string(), "{application=\"orders\"}");
+    assert_eq!(hello.program, "orders/1.4.2");
+    assert!(hello.reads_reports);
+    let report = Report::new(ReportKind::Refused, "line 3, column 1: a tab");
+    peer.connection.metadata_push(report.encode()).unwrap();
+    assert!(matches!(peer.next(), Event::Closed { .. }));
+    drop(peer);
+    assert_eq!(reports.recv().unwrap(), report);
+    running.join().unwrap();
 }
 
 #[test]

@@ -18,6 +18,32 @@ def scrape(bench):
     check(orders(proxy.scrape(), "shop") == 47, "the next scrape has what was added")
 
 
+@case("java-client/newer-registry", ("proxy", "java_generic_client"))
+def newer_registry(bench):
+    """Micrometer's registry of 1.13 and later, whose text the client is given by a supplier."""
+    proxy = bench.proxy()
+    app = bench.java_generic_client(proxy, "newer", 42)
+    text = proxy.expect("newer", 42)
+    check("# TYPE interop_orders_total counter" in text, "the type of the counter is there")
+    app.tell("inc 5")
+    check(orders(proxy.scrape(), "newer") == 47, "the next scrape has what was added")
+    app.tell("inc 1")
+    app.tell("push")
+    app.await_disconnected()
+    proxy.await_connections(0)
+    proxy.expect("newer", 48)
+
+
+@case("java-client/sends-openmetrics", ("our_proxy", "java_generic_client"), java_passes=False)
+def sends_openmetrics(bench):
+    """The same registry may send OpenMetrics: who scrapes text gets text."""
+    proxy = bench.proxy()
+    bench.java_generic_client(proxy, "open", 42, ["--openmetrics", "true"])
+    text = proxy.expect("open", 42)
+    check("# TYPE interop_orders_total counter" in text, "the counter's type is that of its samples")
+    check("# EOF" not in text, "there is no end within a text")
+
+
 @case("java-client/many-series", NEEDS)
 def many_series(bench):
     """An answer of some hundred kilobytes arrives whole."""

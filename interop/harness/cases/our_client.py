@@ -1,7 +1,7 @@
 """Our client, which relays a program's /metrics endpoint, against either proxy."""
 
 from case import case
-from exposition import orders
+from exposition import orders, value
 from process import check, until
 from variant import PLAIN
 
@@ -32,6 +32,18 @@ def scrape(bench, proxy, seconds):
     proxy.expect("relayed", 5, seconds)
     endpoint.count = 6
     check(orders(proxy.scrape(), "relayed") == 6, "the next scrape follows the endpoint")
+
+
+@both("labels")
+def labels(bench, proxy, seconds):
+    """Labels of its own in SETUP are nothing to a proxy that does not know them."""
+    endpoint = bench.endpoint("labelled", 5)
+    bench.our_client(proxy, endpoint, ["--label", "app=labelled", "--label", "zone=north"])
+    text = proxy.expect("labelled", 5, seconds)
+    if proxy.knows_labels:
+        check(value(text, "prometheus_proxy_app_up", app="labelled", zone="north") == 1, "it is up, by the labels that it said")
+    endpoint.count = 6
+    check(orders(proxy.scrape(), "labelled") == 6, "the next scrape follows the endpoint")
 
 
 @both("push")

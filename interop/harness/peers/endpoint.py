@@ -7,7 +7,9 @@ from exposition import ORDERS
 
 
 class Endpoint:
-    """Serves one counter over HTTP; setting `count` changes its value."""
+    """Serves one counter over HTTP; setting `count` changes its value, and `broken` makes it answer 500."""
+
+    broken = False
 
     def __init__(self, app, count):
         self.app, self.count = app, count
@@ -16,7 +18,7 @@ class Endpoint:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 body = endpoint.text().encode()
-                self.send_response(200)
+                self.send_response(500 if endpoint.broken else 200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

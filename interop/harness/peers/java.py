@@ -48,13 +48,17 @@ class JavaProxy(Proxy):
 
 
 class JavaClient:
-    def __init__(self, bench, proxy, app, counter, flags=()):
+    def __init__(self, bench, proxy, app, counter, flags=(), generic=False):
+        """`generic`: with the registry that Micrometer has since 1.13, which its RSocket client does not know."""
+        folder, main_class = bench.tools.java_client(), "interop.JavaClient"
+        if generic:
+            folder, main_class = bench.tools.java_generic_client(), "interop.GenericClient"
         transport = bench.transport
         trusted = ["--tls-ca", bench.certificates.authority.ca] if transport.tls else []
         self.process = bench.start(
-            f"java-client-{app}",
+            f"java-{'generic-' if generic else ''}client-{app}",
             [
-                *java(bench.tools.java_client(), "interop.JavaClient"),
+                *java(folder, main_class),
                 *("--transport", transport.name, "--port", str(proxy.port(transport))),
                 *("--app", app, "--counter", str(counter)),
                 *trusted,

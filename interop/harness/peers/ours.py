@@ -1,5 +1,7 @@
 """Our proxy and our client."""
 
+import re
+
 from exposition import value
 from peers.proxy import Proxy
 from process import check, until
@@ -7,6 +9,8 @@ from variant import LISTENERS
 
 
 class OurProxy(Proxy):
+    knows_labels = True
+
     def __init__(self, bench, flags=(), server=None, https=None):
         """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS."""
         self.bench = bench
@@ -34,9 +38,11 @@ class OurProxy(Proxy):
             setattr(self, listener, self.logged_port(listener))
 
     def logged_port(self, listener):
-        """The port that it names in its log, whose fields come in no fixed order and may be quoted."""
-        line = self.process.find(rf'listener="?{listener}\b"?.*address=|address=.*listener="?{listener}\b').string
-        return int(line.split("address=")[1].strip('"').split(":")[1].split()[0].rstrip('",'))
+        """The port that it names in its log, whose fields come in no fixed order, and may be quoted or JSON."""
+        named = rf'listener"?[=:]"?{listener}\b'
+        address = r'address"?[=:]"?[^ ,"]*'
+        line = self.process.find(f"{named}.*{address}|{address}.*{named}").string
+        return int(re.search(r'address"?[=:]"?[^ ,"]*:(\d+)', line)[1])
 
     def connections(self):
         return value(self.own_metrics(), "prometheus_proxy_scrape_active_connections")

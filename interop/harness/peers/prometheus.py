@@ -9,21 +9,28 @@ from exposition import get
 from ports import free_port
 from process import check, until
 
-CONFIGURATION = """\
+GLOBAL = """\
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
+  scrape_interval: {interval}
+  scrape_timeout: {interval}
 scrape_configs:
-  - job_name: applications
-    metrics_path: /metrics/connected
-    honor_labels: true{tls}
-    static_configs:
-      - targets: ['127.0.0.1:{port}']
-  - job_name: proxy
-    metrics_path: /metrics/proxy{tls}
+"""
+STATIC = """
     static_configs:
       - targets: ['127.0.0.1:{port}']
 """
+# The jobs that a case may choose from. What is found through /sd has its path and its labels from there.
+JOBS = {
+    "applications": "  - job_name: applications\n    metrics_path: /metrics/connected\n    honor_labels: true{tls}" + STATIC,
+    "proxy": "  - job_name: proxy\n    metrics_path: /metrics/proxy{tls}" + STATIC,
+    "found": """\
+  - job_name: found
+    honor_labels: true
+    http_sd_configs:
+      - url: http://127.0.0.1:{port}/sd
+        refresh_interval: 1s
+""",
+}
 HTTPS = """
     scheme: https
     tls_config:
@@ -31,13 +38,14 @@ HTTPS = """
 
 
 class Prometheus:
-    """A server that scrapes a proxy every second."""
+    """A server that scrapes a proxy every second, unless told otherwise."""
 
-    def __init__(self, bench, proxy):
+    def __init__(self, bench, proxy, jobs=("applications", "proxy"), interval="1s"):
         configuration = os.path.join(bench.folder, "prometheus.yml")
         with open(configuration, "w", encoding="utf-8") as file:
             tls = HTTPS.format(ca=bench.certificates.authority.ca) if proxy.trust else ""
-            file.write(CONFIGURATION.format(port=proxy.http, tls=tls))
+            file.write(GLOBAL.format(interval=interval))
+            file.writelines(JOBS[job].format(port=proxy.http, tls=tls) for job in jobs)
         self.port = free_port()
         self.process = bench.start(
             "prometheus",

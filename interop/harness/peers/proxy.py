@@ -10,6 +10,8 @@ class Proxy:
     """A proxy with `tcp`, `websocket` (either may be None) and `http` ports. `trust` is what HTTP needs if that is over TLS."""
 
     tcp = websocket = http = trust = None
+    # Whether it reads what a client says of itself in SETUP.
+    knows_labels = False
 
     def port(self, transport):
         return getattr(self, transport.listener)

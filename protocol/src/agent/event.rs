@@ -1,4 +1,5 @@
 use crate::envelope::{KeyError, SealError};
+use crate::report::Report;
 use crate::rsocket::connection::CloseReason;
 use std::fmt;
 use std::time::Duration;
@@ -40,6 +41,11 @@ pub enum Event {
         /// How it went.
         result: Result<(), PushFailure>,
     },
+    /// The proxy says what became of the metrics. It holds until the next one, or the end of the connection.
+    Reported {
+        /// What it says.
+        report: Report,
+    },
     /// It is all over. The last event.
     Stopped,
 }
@@ -52,6 +58,8 @@ pub enum DisconnectReason {
     Closed(CloseReason),
     /// None could be opened.
     NotConnected(String),
+    /// There was one, and its transport failed.
+    Transport(String),
 }
 
 impl fmt::Display for DisconnectReason {
@@ -59,6 +67,7 @@ impl fmt::Display for DisconnectReason {
         match self {
             Self::Closed(reason) => reason.fmt(f),
             Self::NotConnected(error) => write!(f, "cannot connect: {error}"),
+            Self::Transport(error) => write!(f, "the connection failed: {error}"),
         }
     }
 }
@@ -67,7 +76,13 @@ impl fmt::Display for DisconnectReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushFailure {
-    /// The time was over: there was no connection, or no key, or no word from the proxy.
+    /// The time was over, and there was no connection.
+    #[error("the push took too long: there is no connection: {reason}")]
+    NotConnected {
+        /// Why there is none.
+        reason: String,
+    },
+    /// The time was over: no key came, or no metrics, or no word from the proxy.
     #[error("the push took too long: {waiting_for}")]
     TimedOut {
         /// What was waited for.

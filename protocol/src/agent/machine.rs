@@ -26,6 +26,15 @@ impl Machine for Agent {
         self.translate(now);
     }
 
+    /// [`Event::Disconnected`](super::Event::Disconnected) tells the error, unless the connection was over before.
+    fn handle_transport_failed(&mut self, now: Instant, error: &str) {
+        self.translate(now);
+        if self.connection().is_some() {
+            self.transport_error = Some(error.to_owned());
+        }
+        self.handle_eof(now);
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         if let Some(connection) = self.connection() {
             connection.handle_timeout(now);

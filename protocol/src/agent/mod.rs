@@ -14,6 +14,7 @@ mod backoff;
 mod config;
 mod event;
 mod machine;
+mod push;
 mod seal;
 
 #[cfg(test)]
@@ -25,12 +26,12 @@ pub use seal::{SealJob, Sealed};
 
 use crate::Payload;
 use crate::envelope::PeerKey;
-use crate::rsocket::connection::{
-    self, CloseReason, Connection, RequestError, StreamError, StreamFailure,
-};
+use crate::report::Report;
+use crate::rsocket::connection::{self, CloseReason, Connection, StreamError, StreamFailure};
 use crate::rsocket::frame::{ErrorCode, StreamId};
 use backoff::Backoff;
 use bytes::Bytes;
+use push::{LastPush, Stage};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,6 +51,10 @@ pub struct Agent {
     next_ticket: u64,
     last: Option<LastPush>,
     is_stopping: bool,
+    /// Why there is no connection, as far as that was heard of.
+    unconnected: Option<String>,
+    /// What the transport of the current connection failed with.
+    transport_error: Option<String>,
     events: VecDeque<Event>,
 }
 
@@ -89,27 +94,6 @@ enum Target {
     Push,
 }
 
-/// The push before the end.
-#[derive(Debug)]
-struct LastPush {
-    /// `None` is beyond the end of time.
-    deadline: Option<Instant>,
-    stage: Stage,
-    /// It was sent on a connection that then ended without an answer.
-    was_sent: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Key,
-    Metrics,
-    Acknowledgement(StreamId),
-    /// Sent without asking for an answer, and the connection is closing; whether the transport has all of it.
-    Leaving {
-        is_out: bool,
-    },
-}
-
 impl Agent {
     /// An agent that is about to connect. `seed` spreads its pauses.
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
@@ -123,6 +107,8 @@ impl Agent {
             next_ticket: 0,
             last: None,
             is_stopping: false,
+            unconnected: None,
+            transport_error: None,
             events: VecDeque::new(),
         }
     }
@@ -278,6 +264,11 @@ impl Agent {
                     let result = Err(PushFailure::Refused(error.to_string()));
                     self.on_push_ended(now, stream_id, result);
                 }
+                connection::Event::MetadataPush { metadata } => {
+                    // What is no report is meant for others.
+                    let report = Report::decode(metadata);
+                    self.events.extend(report.map(|report| Event::Reported { report }));
+                }
                 connection::Event::Closed { reason } => self.on_closed(now, reason),
                 _ => {}
             }
@@ -365,50 +356,6 @@ impl Agent {
         }
     }
 
-    fn push(&mut self, now: Instant, payload: Payload) {
-        let mode = self.config.push;
-        let Some(connection) = self.connection() else {
-            // The connection went while the metrics were being sealed; the next one's key asks for them again.
-            return;
-        };
-        let sent = match mode {
-            PushMode::Acknowledged => connection.request_response(payload),
-            PushMode::FireAndForget => connection.fire_and_forget(payload),
-        };
-        match (sent, &mut self.last) {
-            (Ok(stream_id), Some(last)) if mode == PushMode::Acknowledged => {
-                last.stage = Stage::Acknowledgement(stream_id);
-            }
-            (Ok(_), Some(last)) => {
-                last.stage = Stage::Leaving { is_out: false };
-                self.begin_stop(now);
-            }
-            // The proxy is ending the connection: the next one gets the push.
-            (Err(RequestError::Closed | RequestError::NotSetUp), _) | (Ok(_), None) => {}
-            (Err(error), _) => self.on_pushed(now, Err(PushFailure::NotSent(error.to_string()))),
-        }
-    }
-
-    fn on_push_ended(
-        &mut self,
-        now: Instant,
-        stream_id: StreamId,
-        result: Result<(), PushFailure>,
-    ) {
-        if self.last.as_ref().is_some_and(|last| last.stage == Stage::Acknowledgement(stream_id)) {
-            self.on_pushed(now, result);
-        }
-    }
-
-    /// The last push is over, one way or the other.
-    fn on_pushed(&mut self, now: Instant, result: Result<(), PushFailure>) {
-        if self.last.take().is_some() {
-            self.wanted.retain(|_, target| !matches!(target, Target::Push));
-            self.events.push_back(Event::Pushed { result });
-            self.begin_stop(now);
-        }
-    }
-
     fn begin_stop(&mut self, now: Instant) {
         self.is_stopping = true;
         match self.connection() {
@@ -442,7 +389,11 @@ impl Agent {
             }
             self.stop();
         } else {
-            self.on_disconnected(now, DisconnectReason::Closed(reason));
+            let reason = match (self.transport_error.take(), reason) {
+                (Some(error), CloseReason::Eof { .. }) => DisconnectReason::Transport(error),
+                (_, reason) => DisconnectReason::Closed(reason),
+            };
+            self.on_disconnected(now, reason);
         }
     }
 
@@ -453,36 +404,8 @@ impl Agent {
             last.was_sent |= matches!(last.stage, Stage::Acknowledgement(_));
             last.stage = Stage::Key;
         }
+        self.unconnected = Some(reason.to_string());
+        self.transport_error = None;
         self.events.push_back(Event::Disconnected { reason, retry_in });
     }
-
-    fn on_push_deadline(&mut self, now: Instant) {
-        let Some(last) = &self.last else { return };
-        if last.due().is_none_or(|due| due > now) {
-            return;
-        }
-        let waiting_for = match last.stage {
-            Stage::Acknowledgement(_) | Stage::Leaving { .. } => UNACKNOWLEDGED,
-            Stage::Key if last.was_sent => UNACKNOWLEDGED,
-            Stage::Key if !matches!(self.state, State::Connected { .. }) => {
-                "there is no connection"
-            }
-            Stage::Key => "no key came",
-            Stage::Metrics => "the metrics did not come",
-        };
-        self.on_pushed(now, Err(PushFailure::TimedOut { waiting_for }));
-    }
 }
-
-impl LastPush {
-    /// When to give up.
-    fn due(&self) -> Option<Instant> {
-        match self.stage {
-            // The connection has a limit of its own for closing.
-            Stage::Leaving { .. } => None,
-            Stage::Acknowledgement(_) | Stage::Key | Stage::Metrics => self.deadline,
-        }
-    }
-}
-
-const UNACKNOWLEDGED: &str = "the proxy has not said that it stored them";

@@ -187,9 +187,7 @@ impl Collector {
         }
         let scrape = self.scrapes.start(now, deadline);
         let apps: Vec<AppId> = match targets {
-            Targets::All => {
-                self.registry.iter().filter(|app| self.is_target(app)).map(|app| app.id).collect()
-            }
+            Targets::All => self.targets().map(|app| app.id).collect(),
             Targets::Some(mut apps) => {
                 apps.sort_unstable();
                 apps.dedup();
@@ -287,6 +285,11 @@ impl Collector {
     /// All applications, in the order of first connecting: those that are connecting, up, or gone within their grace time.
     pub fn apps(&self) -> impl Iterator<Item = &App> {
         self.registry.iter()
+    }
+
+    /// The applications that are part of a scrape of all, in the same order.
+    pub fn targets(&self) -> impl Iterator<Item = &App> {
+        self.registry.iter().filter(|app| self.is_target(app))
     }
 
     /// Finds an application by its id. One that was merged into another has the other's.

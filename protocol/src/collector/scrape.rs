@@ -86,6 +86,8 @@ pub struct Summary {
     pub served: usize,
     /// Of those, pushes.
     pub pushes: usize,
+    /// Applications that had gone before, and left no push: there was nothing to be served.
+    pub gone: usize,
 }
 
 /// All scrapes under way. Each owns its slots: what goes on outside reaches them through the methods here alone.
@@ -158,6 +160,13 @@ pub(super) enum Origin {
 pub(super) enum Open {
     Asked(ConnectionId),
     AwaitingPush(ScrapeFailure),
+}
+
+impl Summary {
+    /// Whether the metrics of every application were handed out that was there to be asked.
+    pub fn is_complete(&self) -> bool {
+        self.served + self.gone == self.apps
+    }
 }
 
 impl Scrapes {
@@ -299,6 +308,8 @@ impl Scrapes {
         let slot = first.remove();
         let State::Settled(settled) = slot.state else { return Progress::Pending };
         scrape.summary.served += usize::from(settled.result.is_ok());
+        let is_gone = matches!(settled.result, Err(ScrapeFailure::Gone));
+        scrape.summary.gone += usize::from(is_gone);
         match settled.origin {
             Origin::Push(push) => {
                 scrape.summary.pushes += 1;

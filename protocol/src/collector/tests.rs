@@ -268,7 +268,7 @@ fn failed(path: &str, reason: &'static str) -> Served {
 }
 
 fn summary(apps: usize, served: usize, pushes: usize) -> Summary {
-    Summary { apps, served, pushes }
+    Summary { apps, served, pushes, gone: 0 }
 }
 
 #[test]

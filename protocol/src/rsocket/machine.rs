@@ -14,6 +14,12 @@ pub trait Machine {
     /// The peer will send nothing more, or the transport failed.
     fn handle_eof(&mut self, now: Instant);
 
+    /// The transport failed, for a reason that is worth to be told. By default the same as [`handle_eof`](Self::handle_eof).
+    fn handle_transport_failed(&mut self, now: Instant, error: &str) {
+        let _ = error;
+        self.handle_eof(now);
+    }
+
     /// Lets time pass. Afterwards [`poll_timeout`](Self::poll_timeout) is later than `now`, or `None`.
     fn handle_timeout(&mut self, now: Instant);
 

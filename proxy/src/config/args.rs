@@ -1,6 +1,8 @@
+use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
-use super::value::{self, Envelope, ListenAddr, RuntimeKind};
+use super::value::{self, Envelope, Limit, ListenAddr, Names, RuntimeKind};
 use clap::Parser;
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
 use std::time::Duration;
 
 /// The command line. What is not given is `None`, so that the environment and the defaults can follow.
@@ -35,27 +37,35 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) tls: TlsArgs,
 
+    /// The HOST:PORT under which Prometheus reaches this proxy, for /sd; without it, the one that it asked for /sd under
+    #[arg(long, value_name = "HOST:PORT", value_parser = value::authority, help_heading = "Listeners")]
+    pub(super) advertise_http: Option<String>,
+
+    /// The original's name for the host of all listeners
+    #[arg(long = "server.address", value_name = "HOST", value_parser = value::host, hide = true)]
+    pub(super) server_address: Option<String>,
+
     /// The original's name for the port of --listen-http
-    #[arg(long = "server.port", value_name = "PORT", value_parser = value::listen_port, hide = true)]
-    pub(super) server_port: Option<ListenAddr>,
+    #[arg(long = "server.port", value_name = "PORT", value_parser = value::port, hide = true)]
+    pub(super) server_port: Option<u16>,
 
     /// The original's name for the port of --listen-tcp
     #[arg(
         long = "micrometer.prometheus-proxy.tcp-port",
         value_name = "PORT",
-        value_parser = value::listen_port,
+        value_parser = value::port,
         hide = true
     )]
-    pub(super) micrometer_tcp_port: Option<ListenAddr>,
+    pub(super) micrometer_tcp_port: Option<u16>,
 
     /// The original's name for the port of --listen-websocket
     #[arg(
         long = "micrometer.prometheus-proxy.websocket-port",
         value_name = "PORT",
-        value_parser = value::listen_port,
+        value_parser = value::port,
         hide = true
     )]
-    pub(super) micrometer_websocket_port: Option<ListenAddr>,
+    pub(super) micrometer_websocket_port: Option<u16>,
 
     #[arg(long, value_name = "RUNTIME", value_parser = value::runtime, help = runtime_help())]
     pub(super) runtime: Option<RuntimeKind>,
@@ -64,9 +74,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = value::demo_count)]
     pub(super) demo: Option<usize>,
 
-    /// What to log: error, warn, info, debug, trace, or filters such as info,hyper=debug [default: info]
-    #[arg(long, value_name = "FILTER", value_parser = value::log_filter)]
+    /// What to log: off, error, warn, info, debug, trace, or filters such as info,hyper=debug [default: info]
+    #[arg(long, value_name = "FILTER", value_parser = log::filter)]
     pub(super) log: Option<String>,
+
+    /// How to log: text, or json with one object per line [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = log::format)]
+    pub(super) log_format: Option<LogFormat>,
 
     /// How long a scrape may take where the scraper does not say [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Scrapes")]
@@ -88,17 +102,71 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Scrapes")]
     pub(super) max_http_connections: Option<usize>,
 
+    /// Whether /metrics/connected ends with prometheus_proxy_app_up and its siblings for every application: on or off [default: on]
+    #[arg(long, value_name = "WHETHER", value_parser = value::switch, help_heading = "Scrapes")]
+    pub(super) app_metrics: Option<bool>,
+
+    /// Writes one HELP and one TYPE per family over all applications, for strict parsers; OpenMetrics is always grouped [default: false]
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        value_parser = value::switch,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Scrapes"
+    )]
+    pub(super) group_families: Option<bool>,
+
     /// How many applications may be connected [default: 10000]
     #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Applications")]
     pub(super) max_connections: Option<usize>,
 
-    /// How much text one application's metrics may be [default: 8MiB]
-    #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Applications")]
+    /// How long an application that has gone stays listed, for it to come back to and for alerts to fire [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Applications")]
+    pub(super) app_grace: Option<Duration>,
+
+    /// How many applications that have gone stay listed; beyond it, those that went first are forgotten early [default: 10000]
+    #[arg(long, value_name = "COUNT", value_parser = value::count, help_heading = "Applications")]
+    pub(super) max_gone_applications: Option<usize>,
+
+    /// Labels that identify an application by its metrics, such as application,instance [default: none]
+    #[arg(long, value_name = "NAMES", value_parser = value::label_names, help_heading = "Applications")]
+    pub(super) identity_labels: Option<Names>,
+
+    /// When labels that an application says as it connects are added to its series: where they are missing, always (then
+    /// they replace its own), or never [default: missing]
+    #[arg(long, value_name = "WHEN", value_parser = value::inject, help_heading = "Applications")]
+    pub(super) inject_identity: Option<Inject>,
+
+    /// What a line that Prometheus refuses costs its sender: drop-application or drop-family [default: drop-application]
+    #[arg(long, value_name = "WHAT", value_parser = value::on_bad_line, help_heading = "Metrics")]
+    pub(super) on_bad_line: Option<OnBadLine>,
+
+    /// Whether applications may send families named prometheus_proxy_*, the proxy's own names: refuse or accept [default: refuse]
+    #[arg(long, value_name = "WHETHER", value_parser = value::reserved_names, help_heading = "Metrics")]
+    pub(super) reserved_names: Option<bool>,
+
+    /// How much text one application's metrics may be. Prometheus has no such limit by default; the proxy's memory has
+    /// [default: 64MiB]
+    #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Metrics")]
     pub(super) max_text_bytes: Option<usize>,
 
-    /// How many series one application's metrics may have [default: 50000]
-    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Applications")]
-    pub(super) max_series: Option<usize>,
+    /// How long a line may be, or unlimited, which leaves it to --max-text-bytes; likewise below [default: unlimited]
+    #[arg(long, value_name = "BYTES", value_parser = value::limit_bytes, help_heading = "Metrics")]
+    pub(super) max_line_bytes: Option<Limit>,
+
+    /// How many labels a series may have [default: unlimited]
+    #[arg(long, value_name = "COUNT", value_parser = value::limit_count, help_heading = "Metrics")]
+    pub(super) max_labels: Option<Limit>,
+
+    /// How many series one application's metrics may have [default: unlimited]
+    #[arg(long, value_name = "COUNT", value_parser = value::limit_count, help_heading = "Metrics")]
+    pub(super) max_series: Option<Limit>,
+
+    /// How many families one application's metrics may have [default: unlimited]
+    #[arg(long, value_name = "COUNT", value_parser = value::limit_count, help_heading = "Metrics")]
+    pub(super) max_families: Option<Limit>,
 
     /// How long a frame of an application's may be [default: 16777215]
     #[arg(long, value_name = "BYTES", value_parser = value::frame_bytes, help_heading = "Applications")]
@@ -144,5 +212,6 @@ Times are written like 500ms, 10s, 5m or 1h30m; bytes like 16777215, 64KiB, 8MiB
 Every option can be set by an environment variable too: PROMETHEUS_RSOCKET_PROXY_ and its name in capitals, such as
 PROMETHEUS_RSOCKET_PROXY_LISTEN_TCP. The names of the Java proxy work as well: --server.port,
 --micrometer.prometheus-proxy.tcp-port and --micrometer.prometheus-proxy.websocket-port with a port, and SERVER_PORT,
-MICROMETER_PROMETHEUSPROXY_TCPPORT and MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT in the environment.
+MICROMETER_PROMETHEUSPROXY_TCPPORT and MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT in the environment; --server.address and
+SERVER_ADDRESS set the host of all listeners whose --listen-… option is not given.
 Options come before environment variables, and names of this program before names of the Java proxy.";

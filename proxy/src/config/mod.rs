@@ -1,17 +1,22 @@
 //! Configuration: the command line, the environment, and the names that the original is configured by.
 
 mod args;
+mod derived;
+mod log;
+mod misspelt;
 mod source;
 mod tls;
 mod value;
 
+pub use log::LogFormat;
 pub use source::ConfigError;
 pub use value::{Envelope, ListenAddr, RuntimeKind};
 
 use args::Args;
 use clap::Parser;
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
-use source::{Environment, ORIGINAL_HTTP, ORIGINAL_TCP, ORIGINAL_WEBSOCKET};
+use source::{Environment, LISTEN_HTTP, LISTEN_TCP, LISTEN_WEBSOCKET, ORIGINAL_ADDRESS};
 use std::{ffi::OsString, time::Duration};
 
 /// All that can be configured.
@@ -23,6 +28,9 @@ pub struct Config {
     pub listen_websocket: ListenAddr,
     /// Where Prometheus scrapes.
     pub listen_http: ListenAddr,
+    /// The `host:port` under which scrapers reach [`listen_http`](Self::listen_http); with `None`, each reaches it as it says
+    /// in its requests.
+    pub advertise_http: Option<String>,
     /// TLS where applications connect over TCP; without it, the connections are plain. It is of no effect on a listener
     /// that is off.
     pub tcp_tls: Option<ServerTlsFiles>,
@@ -42,6 +50,8 @@ pub struct Config {
     pub demo: usize,
     /// What to log, as `tracing-subscriber` filters are written.
     pub log: String,
+    /// The format of the log.
+    pub log_format: LogFormat,
     /// How long a scrape may take where the scraper does not say.
     pub scrape_timeout: Duration,
     /// How long a scrape may take at most.
@@ -52,12 +62,34 @@ pub struct Config {
     pub max_concurrent_scrapes: usize,
     /// How many HTTP connections may be open.
     pub max_http_connections: usize,
+    /// Whether the joined answer ends with the state of every application, `prometheus_proxy_app_up` and its siblings.
+    pub app_metrics: bool,
+    /// Whether the joined answer has one `HELP` and one `TYPE` per family over all applications. OpenMetrics always has.
+    pub group_families: bool,
     /// How many applications may be connected.
     pub max_connections: usize,
+    /// How long an application that has gone stays listed.
+    pub app_grace: Duration,
+    /// How many applications that have gone stay listed.
+    pub max_gone_applications: usize,
+    /// The names of labels that identify an application by its metrics.
+    pub identity_labels: Vec<String>,
+    /// When labels that an application says in its SETUP are added to its series.
+    pub inject_identity: Inject,
+    /// The consequence of a line that Prometheus refuses.
+    pub on_bad_line: OnBadLine,
+    /// Whether families named `prometheus_proxy_*` are refused.
+    pub refuse_reserved_names: bool,
     /// How many bytes of text one application's metrics may be.
     pub max_text_bytes: usize,
+    /// How many bytes a line may be; with `None`, as many as the text. The other limits of a text are `None` likewise.
+    pub max_line_bytes: Option<usize>,
+    /// How many labels a series may have.
+    pub max_labels: Option<usize>,
     /// How many series one application's metrics may have.
-    pub max_series: usize,
+    pub max_series: Option<usize>,
+    /// How many families one application's metrics may have.
+    pub max_families: Option<usize>,
     /// How many bytes a frame of an application's may be.
     pub max_frame_bytes: usize,
     /// How long a connected application may take to send its SETUP.
@@ -74,33 +106,40 @@ pub struct Config {
     pub push_ttl: Duration,
     /// How long scrapes under way may go on after a signal to stop.
     pub shutdown_timeout: Duration,
+    /// What in the environment has no effect although it looks as if it were meant to, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
     /// Reads a command line, whose first argument is the program's name, and an environment, as
-    /// [`std::env::args_os`] and [`std::env::var_os`] supply them.
+    /// [`std::env::args_os`] and [`std::env::vars_os`] supply them.
     ///
     /// The order, for each setting: the option, the original's option, the environment variable, the original's
     /// environment variable, the default. An environment variable that is empty counts as not set.
     pub fn from_args(
         args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-        env: impl Fn(&str) -> Option<OsString>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let args = Args::try_parse_from(args)?;
-        let config = Self::resolve(args, &Environment(&env))?;
+        let env = Environment::new(env);
+        let mut config = Self::resolve(args, &env)?;
         config.check()?;
+        config.warnings = misspelt::warnings(&env);
         Ok(config)
     }
 
     #[rustfmt::skip] // One setting, one line.
-    fn resolve(mut args: Args, env: &Environment<'_>) -> Result<Self, ConfigError> {
+    fn resolve(mut args: Args, env: &Environment) -> Result<Self, ConfigError> {
         let mut c = Self::default();
-        let tcp = args.listen_tcp.or(args.micrometer_tcp_port);
-        let websocket = args.listen_websocket.or(args.micrometer_websocket_port);
-        let http = args.listen_http.or(args.server_port);
-        env.set_listener(&mut c.listen_tcp, tcp, "listen-tcp", &ORIGINAL_TCP)?;
-        env.set_listener(&mut c.listen_websocket, websocket, "listen-websocket", &ORIGINAL_WEBSOCKET)?;
-        env.set_listener(&mut c.listen_http, http, "listen-http", &ORIGINAL_HTTP)?;
+        let host = match args.server_address {
+            Some(host) => host,
+            None => env.parsed(ORIGINAL_ADDRESS, value::host)?.unwrap_or_else(|| value::ANY_HOST.to_owned()),
+        };
+        c.listen_tcp = env.listener(&LISTEN_TCP, &host, args.listen_tcp, args.micrometer_tcp_port)?;
+        c.listen_websocket = env.listener(&LISTEN_WEBSOCKET, &host, args.listen_websocket, args.micrometer_websocket_port)?;
+        c.listen_http = env.listener(&LISTEN_HTTP, &host, args.listen_http, args.server_port)?;
+        c.advertise_http = args.advertise_http;
+        env.complete(&mut c.advertise_http, "advertise-http", value::authority)?;
         (c.tcp_tls, c.websocket_tls, c.http_tls) = args.tls.resolve(env)?;
         env.set(&mut c.tls_reload_interval, args.tls.tls_reload_interval, "tls-reload-interval", value::positive_duration)?;
         env.set(&mut c.handshake_timeout, args.handshake_timeout, "handshake-timeout", value::positive_duration)?;
@@ -109,7 +148,8 @@ impl Config {
         c.websocket_path = Some(path).filter(|path| path != value::ANY_PATH);
         env.set(&mut c.runtime, args.runtime, "runtime", value::runtime)?;
         env.set(&mut c.demo, args.demo, "demo", value::demo_count)?;
-        env.set(&mut c.log, args.log, "log", value::log_filter)?;
+        env.set(&mut c.log, args.log, "log", log::filter)?;
+        env.set(&mut c.log_format, args.log_format, "log-format", log::format)?;
 
         env.set(&mut c.scrape_timeout_max, args.scrape_timeout_max, "scrape-timeout-max", value::positive_duration)?;
         // Who lowers the maximum alone has not asked for more than it.
@@ -118,10 +158,21 @@ impl Config {
         env.set(&mut c.scrape_timeout_offset, args.scrape_timeout_offset, "scrape-timeout-offset", value::duration)?;
         env.set(&mut c.max_concurrent_scrapes, args.max_concurrent_scrapes, "max-concurrent-scrapes", value::positive_count)?;
         env.set(&mut c.max_http_connections, args.max_http_connections, "max-http-connections", value::positive_count)?;
+        env.set(&mut c.app_metrics, args.app_metrics, "app-metrics", value::switch)?;
+        env.set(&mut c.group_families, args.group_families, "group-families", value::switch)?;
 
         env.set(&mut c.max_connections, args.max_connections, "max-connections", value::positive_count)?;
+        env.set(&mut c.app_grace, args.app_grace, "app-grace", value::duration)?;
+        env.set(&mut c.max_gone_applications, args.max_gone_applications, "max-gone-applications", value::count)?;
+        env.set(&mut c.identity_labels, args.identity_labels, "identity-labels", value::label_names)?;
+        env.set(&mut c.inject_identity, args.inject_identity, "inject-identity", value::inject)?;
+        env.set(&mut c.on_bad_line, args.on_bad_line, "on-bad-line", value::on_bad_line)?;
+        env.set(&mut c.refuse_reserved_names, args.reserved_names, "reserved-names", value::reserved_names)?;
         env.set(&mut c.max_text_bytes, args.max_text_bytes, "max-text-bytes", value::bytes)?;
-        env.set(&mut c.max_series, args.max_series, "max-series", value::positive_count)?;
+        env.set(&mut c.max_line_bytes, args.max_line_bytes, "max-line-bytes", value::limit_bytes)?;
+        env.set(&mut c.max_labels, args.max_labels, "max-labels", value::limit_count)?;
+        env.set(&mut c.max_series, args.max_series, "max-series", value::limit_count)?;
+        env.set(&mut c.max_families, args.max_families, "max-families", value::limit_count)?;
         env.set(&mut c.max_frame_bytes, args.max_frame_bytes, "max-frame-bytes", value::frame_bytes)?;
         env.set(&mut c.setup_timeout, args.setup_timeout, "setup-timeout", value::positive_duration)?;
         env.set(&mut c.key_bits, args.key_bits, "key-bits", value::key_bits)?;
@@ -175,9 +226,10 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen_tcp: ListenAddr::any(7001),
-            listen_websocket: ListenAddr::any(8081),
-            listen_http: ListenAddr::any(8080),
+            listen_tcp: ListenAddr::any(LISTEN_TCP.default_port),
+            listen_websocket: ListenAddr::any(LISTEN_WEBSOCKET.default_port),
+            listen_http: ListenAddr::any(LISTEN_HTTP.default_port),
+            advertise_http: None,
             tcp_tls: None,
             websocket_tls: None,
             http_tls: None,
@@ -187,14 +239,26 @@ impl Default for Config {
             runtime: RuntimeKind::default(),
             demo: 0,
             log: "info".to_owned(),
+            log_format: LogFormat::Text,
             scrape_timeout: Duration::from_secs(10),
             scrape_timeout_max: Duration::from_secs(60),
             scrape_timeout_offset: Duration::from_millis(500),
             max_concurrent_scrapes: 8,
             max_http_connections: 256,
+            app_metrics: true,
+            group_families: false,
             max_connections: 10_000,
-            max_text_bytes: 8 << 20,
-            max_series: 50_000,
+            app_grace: Duration::from_secs(300),
+            max_gone_applications: 10_000,
+            identity_labels: Vec::new(),
+            inject_identity: Inject::Missing,
+            on_bad_line: OnBadLine::DropApplication,
+            refuse_reserved_names: true,
+            max_text_bytes: 64 << 20,
+            max_line_bytes: None,
+            max_labels: None,
+            max_series: None,
+            max_families: None,
             max_frame_bytes: 0xff_ffff,
             setup_timeout: Duration::from_secs(60),
             key_bits: 2048,
@@ -203,6 +267,7 @@ impl Default for Config {
             max_held_push_bytes: 64 << 20,
             push_ttl: Duration::from_secs(300),
             shutdown_timeout: Duration::from_secs(15),
+            warnings: Vec::new(),
         }
     }
 }

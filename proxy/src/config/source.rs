@@ -1,5 +1,10 @@
 use super::value::{self, ListenAddr};
-use std::{error::Error, ffi::OsString, fmt};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    ffi::{OsStr, OsString},
+    fmt,
+};
 
 /// A command line or an environment that cannot be used.
 #[derive(Debug)]
@@ -58,13 +63,29 @@ impl From<clap::Error> for ConfigError {
     }
 }
 
-/// What the command line left open is asked of the environment.
-///
-/// Variables that begin like ours but are no option are no error: Kubernetes sets some such, as
-/// `PROMETHEUS_RSOCKET_PROXY_PORT`, in every container beside a service of the proxy's name.
-pub(super) struct Environment<'a>(pub(super) &'a dyn Fn(&str) -> Option<OsString>);
+/// The environment, which sets what the command line leaves open.
+pub(super) struct Environment(BTreeMap<OsString, OsString>);
 
-impl Environment<'_> {
+/// The names by which a listener is configured in the environment.
+pub(super) struct ListenerNames {
+    option: &'static str,
+    /// The original's variables, which hold a port.
+    originals: &'static [&'static str],
+    pub(super) default_port: u16,
+}
+
+impl Environment {
+    pub(super) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        // Windows does not tell the cases of names apart.
+        let key = |name: OsString| if cfg!(windows) { name.to_ascii_uppercase() } else { name };
+        Self(variables.into_iter().map(|(name, value)| (key(name), value)).collect())
+    }
+
+    /// Names and values of all variables. A name that is not UTF-8 is none of ours.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+        self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.as_os_str())))
+    }
+
     /// Sets what was given as an option, or else what its own variable holds, and leaves the default otherwise.
     pub(super) fn set<T>(
         &self,
@@ -96,35 +117,39 @@ impl Environment<'_> {
         Ok(())
     }
 
-    /// Like [`set`](Self::set), with the original's variables behind the own one.
-    pub(super) fn set_listener(
+    /// Returns where to listen: what was given as an option, or as the original's option, or else what the own variable
+    /// holds, or the original's. `host` is that of an address of which only the port is set, if that.
+    pub(super) fn listener(
         &self,
-        setting: &mut ListenAddr,
+        names: &ListenerNames,
+        host: &str,
         given: Option<ListenAddr>,
-        option: &str,
-        originals: &[&str],
-    ) -> Result<(), ConfigError> {
-        let mut found = given;
-        if found.is_none() {
-            found = self.parsed(&env_name(option), value::listen_addr)?;
+        given_port: Option<u16>,
+    ) -> Result<ListenAddr, ConfigError> {
+        if let Some(given) = given {
+            return Ok(given);
         }
-        for name in originals {
-            if found.is_none() {
-                found = self.parsed(name, value::listen_port)?;
+        let mut port = given_port;
+        if port.is_none() {
+            if let Some(own) = self.parsed(&env_name(names.option), value::listen_addr)? {
+                return Ok(own);
+            }
+            for name in names.originals {
+                if port.is_none() {
+                    port = self.parsed(name, value::port)?;
+                }
             }
         }
-        if let Some(found) = found {
-            *setting = found;
-        }
-        Ok(())
+        Ok(ListenAddr::On { host: host.to_owned(), port: port.unwrap_or(names.default_port) })
     }
 
-    fn parsed<T>(
+    /// Returns what a variable holds. One that is empty counts as not set.
+    pub(super) fn parsed<T>(
         &self,
         name: &str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else {
+        let Some(value) = self.0.get(OsStr::new(name)).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
         let parsed = match value.to_str() {
@@ -139,13 +164,32 @@ impl Environment<'_> {
     }
 }
 
-fn env_name(option: &str) -> String {
-    format!("PROMETHEUS_RSOCKET_PROXY_{}", option.replace('-', "_").to_ascii_uppercase())
+/// The variable of an option.
+pub(super) fn env_name(option: &str) -> String {
+    format!("{PREFIX}{}", option.replace('-', "_").to_ascii_uppercase())
 }
 
-/// As Spring binds environment variables (dots to underscores, dashes dropped), and as people write them too.
-pub(super) const ORIGINAL_TCP: [&str; 2] =
-    ["MICROMETER_PROMETHEUSPROXY_TCPPORT", "MICROMETER_PROMETHEUS_PROXY_TCP_PORT"];
-pub(super) const ORIGINAL_WEBSOCKET: [&str; 2] =
-    ["MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT", "MICROMETER_PROMETHEUS_PROXY_WEBSOCKET_PORT"];
-pub(super) const ORIGINAL_HTTP: [&str; 1] = ["SERVER_PORT"];
+/// What the variables of all options begin with.
+pub(super) const PREFIX: &str = "PROMETHEUS_RSOCKET_PROXY_";
+
+// The original's variables, as Spring binds them (dots to underscores, dashes dropped), and as people write them too.
+
+pub(super) const LISTEN_TCP: ListenerNames = ListenerNames {
+    option: "listen-tcp",
+    originals: &["MICROMETER_PROMETHEUSPROXY_TCPPORT", "MICROMETER_PROMETHEUS_PROXY_TCP_PORT"],
+    default_port: 7001,
+};
+
+pub(super) const LISTEN_WEBSOCKET: ListenerNames = ListenerNames {
+    option: "listen-websocket",
+    originals: &[
+        "MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT",
+        "MICROMETER_PROMETHEUS_PROXY_WEBSOCKET_PORT",
+    ],
+    default_port: 8081,
+};
+
+pub(super) const LISTEN_HTTP: ListenerNames =
+    ListenerNames { option: "listen-http", originals: &["SERVER_PORT"], default_port: 8080 };
+
+pub(super) const ORIGINAL_ADDRESS: &str = "SERVER_ADDRESS";

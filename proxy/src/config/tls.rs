@@ -65,7 +65,7 @@ pub(super) type Resolved = (Option<ServerTlsFiles>, Option<ServerTlsFiles>, Opti
 
 impl TlsArgs {
     /// Takes all but the interval, and completes it from the environment.
-    pub(super) fn resolve(&mut self, env: &Environment<'_>) -> Result<Resolved, ConfigError> {
+    pub(super) fn resolve(&mut self, env: &Environment) -> Result<Resolved, ConfigError> {
         let tcp = Given {
             certificate: self.tcp_tls_cert.take(),
             key: self.tcp_tls_key.take(),
@@ -98,7 +98,7 @@ struct Given {
 
 impl Given {
     #[rustfmt::skip] // One setting, one line.
-    fn files(mut self, listener: &str, env: &Environment<'_>) -> Result<Option<ServerTlsFiles>, ConfigError> {
+    fn files(mut self, listener: &str, env: &Environment) -> Result<Option<ServerTlsFiles>, ConfigError> {
         let option = |name| format!("{listener}-tls-{name}");
         env.complete(&mut self.certificate, &option("cert"), value::file)?;
         env.complete(&mut self.key, &option("key"), value::file)?;

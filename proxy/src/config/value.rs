@@ -1,12 +1,14 @@
 //! What options may be set to, and how that is written. Parsers return a reason that fits behind option and value.
 
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
+use prometheus_rsocket_protocol::labels::Labels;
 use std::{
     fmt::{self, Display},
+    net::Ipv6Addr,
     path::PathBuf,
     str::FromStr,
     time::Duration,
 };
-use tracing_subscriber::EnvFilter;
 
 /// Where to listen, if at all: `host:port`, or `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,18 +43,22 @@ impl FromStr for ListenAddr {
         if text == "off" {
             return Ok(Self::Off);
         }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let address = rest.trim_end_matches('/');
+            return Err(format!(
+                "an address has no scheme: leave out {scheme}://, as in {address}"
+            ));
+        }
         let (host, port) = text.rsplit_once(':').ok_or(ADDR_FORM)?;
         let port = port.parse().map_err(|_| format!("{port:?} is no port, 0 to 65535"))?;
         let bracketed = host.strip_prefix('[').map(|rest| rest.strip_suffix(']').ok_or(ADDR_FORM));
         let host = match bracketed.transpose()? {
-            Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => v6,
+            Some(v6) if v6.parse::<Ipv6Addr>().is_ok() => v6,
             Some(v6) => return Err(format!("{v6:?} is no IPv6 address")),
             None if host.contains(':') => return Err("an IPv6 address needs brackets".to_owned()),
-            None if host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) => {
-                return Err(ADDR_FORM.to_owned());
-            }
             None if host.is_empty() => ANY_HOST,
-            None => host,
+            None if is_host_name(host) => host,
+            None => return Err(ADDR_FORM.to_owned()),
         };
         Ok(Self::On { host: host.to_owned(), port })
     }
@@ -127,6 +133,12 @@ impl FromStr for Envelope {
     }
 }
 
+/// A limit that there may not be.
+pub(super) type Limit = Option<usize>;
+
+/// Several names. Not spelt as a `Vec` in the command line, which would have the option given several times.
+pub(super) type Names = Vec<String>;
+
 /// Whether clients must show a certificate, where there is a CA to check it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientAuthKind {
@@ -166,18 +178,80 @@ pub(super) fn listen_addr(text: &str) -> Result<ListenAddr, String> {
 }
 
 /// A port alone, as the original is configured.
-pub(super) fn listen_port(text: &str) -> Result<ListenAddr, String> {
-    let port = text.parse().map_err(|_| format!("{text:?} is no port, 0 to 65535"))?;
-    Ok(ListenAddr::any(port))
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text:?} is no port, 0 to 65535"))
+}
+
+/// A host alone, as the original is configured: a name, or an address with or without its brackets.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = bracketed.unwrap_or(text);
+    let is_v6 = host.parse::<Ipv6Addr>().is_ok();
+    let is_name = bracketed.is_none() && is_host_name(host);
+    if is_v6 || is_name {
+        Ok(host.to_owned())
+    } else {
+        Err("it is a host without a port: a name, an IPv4 address or an IPv6 address".to_owned())
+    }
+}
+
+/// Host and port, as they stand in URLs.
+pub(super) fn authority(text: &str) -> Result<String, String> {
+    match text.parse()? {
+        ListenAddr::On { host, port } if port > 0 && !text.starts_with(':') => {
+            Ok(ListenAddr::On { host, port }.to_string())
+        }
+        ListenAddr::On { .. } | ListenAddr::Off => Err(AUTHORITY_FORM.to_owned()),
+    }
 }
 
 pub(super) fn runtime(text: &str) -> Result<RuntimeKind, String> {
     text.parse()
 }
 
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("it is on or off, or true or false".to_owned()),
+    }
+}
+
+/// Names of labels, or [`NO_NAMES`].
+pub(super) fn label_names(text: &str) -> Result<Names, String> {
+    if text == NO_NAMES {
+        return Ok(Names::new());
+    }
+    let names: Names = text.split(',').map(|name| name.trim().to_owned()).collect();
+    // What they are looked for to become are labels of an identity.
+    Labels::new(names.iter().map(|name| (&**name, "value"))).map_err(|error| error.to_string())?;
+    Ok(names)
+}
+
+pub(super) fn inject(text: &str) -> Result<Inject, String> {
+    match text {
+        "always" => Ok(Inject::Always),
+        "missing" => Ok(Inject::Missing),
+        "never" => Ok(Inject::Never),
+        _ => Err("it is missing, always or never".to_owned()),
+    }
+}
+
+pub(super) fn on_bad_line(text: &str) -> Result<OnBadLine, String> {
+    match text {
+        "drop-application" => Ok(OnBadLine::DropApplication),
+        "drop-family" => Ok(OnBadLine::DropFamily),
+        _ => Err("it is drop-application or drop-family".to_owned()),
+    }
+}
+
+/// Whether they are refused.
+pub(super) fn reserved_names(text: &str) -> Result<bool, String> {
+    match text {
+        "accept" => Ok(false),
+        "refuse" => Ok(true),
+        _ => Err("it is refuse or accept".to_owned()),
+    }
 }
 
 pub(super) fn key_bits(text: &str) -> Result<usize, String> {
@@ -223,6 +297,23 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Like [`bytes`], or [`NO_LIMIT`].
+pub(super) fn limit_bytes(text: &str) -> Result<Limit, String> {
+    limit(text, bytes)
+}
+
+/// Like [`positive_count`], or [`NO_LIMIT`].
+pub(super) fn limit_count(text: &str) -> Result<Limit, String> {
+    limit(text, positive_count)
+}
+
+fn limit(text: &str, parse: fn(&str) -> Result<usize, String>) -> Result<Limit, String> {
+    if text == NO_LIMIT {
+        return Ok(None);
+    }
+    parse(text).map(Some).map_err(|reason| format!("{reason}, or {NO_LIMIT}"))
+}
+
 pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {
     let bytes = bytes(text)?;
     if (FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) {
@@ -266,6 +357,10 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || ":[]/@".contains(c))
+}
+
 fn split_where(text: &str, border: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(border).unwrap_or(text.len()))
 }
@@ -273,7 +368,16 @@ fn split_where(text: &str, border: impl Fn(char) -> bool) -> (&str, &str) {
 /// Stands for every path.
 pub(super) const ANY_PATH: &str = "any";
 
-const ANY_HOST: &str = "0.0.0.0";
+/// All IPv4 addresses of this machine.
+pub(super) const ANY_HOST: &str = "0.0.0.0";
+
+/// Stands for an empty list.
+const NO_NAMES: &str = "none";
+
+/// Stands for no limit.
+const NO_LIMIT: &str = "unlimited";
+
+const AUTHORITY_FORM: &str = "it is host:port or [IPv6 address]:port, as Prometheus reaches it";
 const ADDR_FORM: &str = "it is host:port, [IPv6 address]:port, or off";
 const DURATION_FORM: &str = "it is a time such as 10s, 500ms or 1h30m";
 

@@ -1,19 +1,30 @@
-use super::ScrapeBody;
+use super::{Listed, Negotiated, ScrapeBody};
 use std::{
     fmt::{self, Display},
     future::Future,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
 /// What stands behind the HTTP side: the proxy's core.
 pub trait Backend: Send + Sync + 'static {
-    /// Begins a round over all applications.
+    /// Begins a scrape of all applications.
     ///
-    /// Where the scraper goes away, the future is dropped; or later the body, which its sender then learns.
+    /// If the scraper goes away, the future is dropped; or later the body, which its sender then learns.
     fn scrape(
         &self,
         request: ScrapeRequest,
     ) -> impl Future<Output = Result<ScrapeBody, ScrapeRefused>> + Send;
+
+    /// Scrapes one application, by its path behind `/metrics/app/`. Returns once its answer is there.
+    fn scrape_app(
+        &self,
+        path: &str,
+        request: ScrapeRequest,
+    ) -> impl Future<Output = Result<ScrapeBody, AppFailure>> + Send;
+
+    /// The applications that are to be scraped one by one, in a stable order.
+    fn listed(&self) -> Vec<Listed>;
 
     /// The proxy's own metrics in the text format 0.0.4.
     fn own_metrics(&self) -> String;
@@ -25,9 +36,13 @@ pub trait Backend: Send + Sync + 'static {
     fn status(&self) -> Status;
 }
 
-/// A scrape of all applications.
+/// A scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScrapeRequest {
+    /// Who scrapes.
+    pub peer: IpAddr,
+    /// The format of the body.
+    pub format: Negotiated,
     /// What has not arrived by then is left out; the time to send the answer is already taken off.
     pub deadline: Instant,
     /// Whether the scraper reads gzip, and so whether the body may be.
@@ -41,6 +56,23 @@ pub struct ScrapeRefused {
     pub reason: &'static str,
     /// When to come again.
     pub retry_after: Duration,
+}
+
+/// Why the metrics of one application are not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppFailure {
+    /// The application is down.
+    Down {
+        /// From a fixed set: see
+        /// [`ScrapeFailure::reason`](prometheus_rsocket_protocol::collector::ScrapeFailure::reason).
+        reason: &'static str,
+        /// One line for people.
+        message: String,
+    },
+    /// The proxy cannot scrape now.
+    Refused(ScrapeRefused),
+    /// There is no application of this path, or no longer.
+    Unknown,
 }
 
 /// Whether the proxy should be asked for metrics.

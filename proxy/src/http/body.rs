@@ -17,6 +17,8 @@ use std::{
 pub struct ScrapeBody {
     gzip: bool,
     chunks: Pin<Box<Receiver<Chunk>>>,
+    /// Whom to tell of the flush, once the end was taken.
+    ended: Option<Flushed>,
 }
 
 impl ScrapeBody {
@@ -25,7 +27,7 @@ impl ScrapeBody {
     /// With `gzip`, what is sent is one gzip member; see [`gzip`](crate::gzip).
     pub fn channel(gzip: bool, capacity: usize) -> (BodySender, Self) {
         let (sender, receiver) = async_channel::bounded(capacity);
-        (BodySender { chunks: sender }, Self { gzip, chunks: Box::pin(receiver) })
+        (BodySender { chunks: sender }, Self { gzip, chunks: Box::pin(receiver), ended: None })
     }
 
     /// Whether this is gzip.
@@ -56,14 +58,28 @@ impl BodySender {
         self.chunks.is_closed()
     }
 
-    /// Says that this was all, and waits until everything was taken. A sender that is dropped without it breaks the
-    /// answer off.
+    /// Ends the body, and waits until the transport has taken and flushed its last byte. A sender that is dropped without it breaks
+    /// the answer off.
     pub async fn finish(self) -> Result<(), ScraperGone> {
-        let (taken, is_taken) = async_channel::bounded(1);
-        self.chunks.send(Chunk::End { taken }).await.map_err(|_| ScraperGone)?;
-        // With the body this was the last to keep the channel, and with it the unread word that holds `taken`.
+        let (sender, flushed) = async_channel::bounded(1);
+        let flushed_by = Flushed { sender };
+        self.chunks.send(Chunk::End(flushed_by)).await.map_err(|_| ScraperGone)?;
+        // With the body this was the last to keep the channel, and with it the unread end that holds `flushed_by`.
         drop(self);
-        is_taken.recv().await.map_err(|_| ScraperGone)
+        flushed.recv().await.map_err(|_| ScraperGone)
+    }
+}
+
+/// Tells the sender of a body that its last byte is with the transport. Dropped without that, it tells that it never will be.
+#[derive(Debug)]
+pub(crate) struct Flushed {
+    sender: Sender<()>,
+}
+
+impl Flushed {
+    pub(crate) fn tell(self) {
+        // There is room for the one message.
+        let _ = self.sender.try_send(());
     }
 }
 
@@ -102,6 +118,16 @@ pub enum AnswerBody {
     Unsent,
 }
 
+impl AnswerBody {
+    /// Whom to tell once everything is flushed, after the end was taken.
+    pub(crate) fn take_ended(&mut self) -> Option<Flushed> {
+        match self {
+            Self::Scrape(body) => body.ended.take(),
+            Self::Full(_) | Self::Unsent => None,
+        }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = BodyAborted;
@@ -115,9 +141,8 @@ impl Body for AnswerBody {
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Scrape(body) => Poll::Ready(match ready!(body.chunks.as_mut().poll_next(cx)) {
                 Some(Chunk::Data(bytes)) => Some(Ok(Frame::data(bytes))),
-                Some(Chunk::End { taken }) => {
-                    // One place for one word.
-                    let _ = taken.try_send(());
+                Some(Chunk::End(flushed)) => {
+                    body.ended = Some(flushed);
                     None
                 }
                 None => Some(Err(BodyAborted)),
@@ -141,8 +166,5 @@ impl Body for AnswerBody {
 #[derive(Debug)]
 enum Chunk {
     Data(Bytes),
-    End {
-        /// Hears that all before it was taken.
-        taken: Sender<()>,
-    },
+    End(Flushed),
 }

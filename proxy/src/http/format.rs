@@ -5,21 +5,21 @@ use prometheus_rsocket_protocol::exposition::{Escaping, Format, Target};
 
 /// The format of an answer, and what its `Content-Type` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Negotiated {
+pub struct Negotiated {
     /// What the text is rendered for.
-    pub(crate) target: Target,
+    pub target: Target,
     content_type: &'static str,
 }
 
 impl Negotiated {
     /// The text format 0.0.4, which every scraper reads.
-    pub(crate) const TEXT: Self = Self {
+    pub const TEXT: Self = Self {
         target: Target { format: Format::Text004, escaping: Escaping::Underscores },
         content_type: "text/plain; version=0.0.4; charset=utf-8",
     };
 
     /// Returns the value of the header `Content-Type`.
-    pub(crate) fn content_type(self) -> HeaderValue {
+    pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(self.content_type)
     }
 
@@ -33,7 +33,7 @@ impl Negotiated {
     /// | `text/plain`, without a version or of 0.0.4; `text/*`; `*/*` | text 0.0.4 |
     ///
     /// Names beyond the legacy character set stay as they are with `escaping=allow-utf-8`; otherwise their characters become underscores.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         let mut best: Option<(u16, Self)> = None;
         for value in headers.get_all(header::ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
@@ -47,7 +47,7 @@ impl Negotiated {
     }
 
     /// Whether the answer is OpenMetrics.
-    pub(crate) fn is_open_metrics(self) -> bool {
+    pub fn is_open_metrics(self) -> bool {
         self.target.format == Format::OpenMetrics1
     }
 
@@ -94,7 +94,9 @@ fn parse_range(range: &str) -> Option<(u16, Negotiated)> {
         match name.trim() {
             name if name.eq_ignore_ascii_case("version") => version = value,
             name if name.eq_ignore_ascii_case("escaping") => escaping = Some(value),
-            name if name.eq_ignore_ascii_case("q") => weight = super::negotiate::parse_weight(value),
+            name if name.eq_ignore_ascii_case("q") => {
+                weight = super::negotiate::parse_weight(value)
+            }
             _ => {}
         }
     }

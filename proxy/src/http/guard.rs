@@ -1,11 +1,11 @@
-use super::Limits;
+use super::{Limits, body::Flushed};
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_runtime::{Runtime, Timer};
 use std::{
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
@@ -87,6 +87,9 @@ impl<R: Runtime, S: AsyncWrite + Unpin> AsyncWrite for Guarded<R, S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.phase.on_flushed();
+        }
         self.limit_write(cx, flushed)
     }
 
@@ -122,31 +125,56 @@ impl<T: Timer> Limit<T> {
 
 /// Where a connection stands, as its stream and its service both see it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Phase(Arc<AtomicU8>);
+pub(super) struct Phase(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    phase: AtomicU8,
+    /// Whom to tell when all that was written is flushed.
+    awaiting_flush: Mutex<Option<Flushed>>,
+}
 
 impl Phase {
     /// A request's head is complete. The answer is over when what this returns is dropped.
     pub(super) fn answering(&self) -> Answering {
-        self.0.store(ANSWERING, Ordering::Release);
+        self.0.phase.store(ANSWERING, Ordering::Release);
         Answering(self.clone())
     }
 
     /// Whether these bytes begin a request.
     fn on_bytes(&self) -> bool {
-        self.0.compare_exchange(IDLE, HEAD, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0.phase.compare_exchange(IDLE, HEAD, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn is(&self, phase: u8) -> bool {
-        self.0.load(Ordering::Acquire) == phase
+        self.0.phase.load(Ordering::Acquire) == phase
+    }
+
+    /// hyper flushes only what it has written before, so the flush that comes after the end of a body covers all of it.
+    fn on_flushed(&self) {
+        if let Some(flushed) = self.lock().take() {
+            flushed.tell();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Flushed>> {
+        self.0.awaiting_flush.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Answering(Phase);
 
+impl Answering {
+    /// The end of the body was taken: tells when it is flushed.
+    pub(super) fn tell_flushed(&self, flushed: Flushed) {
+        *self.0.lock() = Some(flushed);
+    }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.store(IDLE, Ordering::Release);
+        self.0.0.phase.store(IDLE, Ordering::Release);
     }
 }
 

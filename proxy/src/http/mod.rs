@@ -1,23 +1,28 @@
 //! The HTTP side: what Prometheus scrapes, and what people and orchestrators look at.
 //!
-//! [`Router`] turns requests into answers and knows neither sockets nor clocks; [`serve`] runs it on hyper over any
+//! [`Router`] turns requests into answers and knows neither sockets nor clocks; `serve` runs it on hyper over any
 //! [`Runtime`](prometheus_rsocket_runtime::Runtime). What the answers are made of comes from a [`Backend`].
 //!
 //! The metrics of all applications are never held as a whole: they pass through a [`ScrapeBody`], piece by piece.
 
 mod backend;
 mod body;
+mod discovery;
+mod format;
 mod guard;
 mod negotiate;
 mod page;
 mod router;
 mod server;
 
-pub use backend::{Backend, Readiness, ScrapeRefused, ScrapeRequest, Status};
+pub use backend::{AppFailure, Backend, Readiness, ScrapeRefused, ScrapeRequest, Status};
 pub use body::{AnswerBody, BodyAborted, BodySender, ScrapeBody, ScraperGone};
+pub use discovery::Listed;
+pub use format::Negotiated;
 pub use negotiate::ScrapeTimeouts;
-pub use router::Router;
-pub use server::{Limits, serve};
+pub use router::{Router, TargetAddress};
+pub use server::Limits;
+pub(crate) use server::serve;
 
 #[cfg(test)]
 mod tests;

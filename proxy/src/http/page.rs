@@ -31,6 +31,8 @@ pub(super) fn render(status: &Status) -> String {
 {demo}<h2>What is served here</h2>
 <ul>
 <li><a href=\"/metrics/connected\">/metrics/connected</a>: the metrics of all connected applications</li>
+<li>/metrics/app/&lt;id&gt;: the metrics of one application</li>
+<li><a href=\"/sd\">/sd</a>: the applications as targets, for Prometheus' HTTP service discovery</li>
 <li><a href=\"/metrics/proxy\">/metrics/proxy</a>: the proxy's own metrics</li>
 <li><a href=\"/-/healthy\">/-/healthy</a>: whether the process serves</li>
 <li><a href=\"/-/ready\">/-/ready</a>: whether it is ready to be scraped</li>

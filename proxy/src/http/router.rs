@@ -1,14 +1,17 @@
 use super::{
-    AnswerBody, Backend, Readiness, ScrapeBody, ScrapeRefused, ScrapeRequest, ScrapeTimeouts,
-    negotiate::prefers_gzip, page,
+    AnswerBody, AppFailure, Backend, Negotiated, Readiness, ScrapeBody, ScrapeRefused,
+    ScrapeRequest, ScrapeTimeouts,
+    discovery::{self, APP_PATH},
+    negotiate::prefers_gzip,
+    page,
 };
 use crate::{
     gzip::{Member, deflate_part},
-    telemetry::{HttpCode, HttpPath, Label, Telemetry},
+    observe::telemetry::{HttpCode, HttpPath, Label, Telemetry},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 /// Finds the answer to a request. It knows no sockets, and time only as an argument.
 #[derive(Debug)]
@@ -16,18 +19,33 @@ pub struct Router<B> {
     backend: Arc<B>,
     telemetry: Arc<Telemetry>,
     timeouts: ScrapeTimeouts,
+    targets: TargetAddress,
+}
+
+/// Under which address the targets of service discovery are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetAddress {
+    /// Host and port; where there are none, those that the request was sent to.
+    pub advertised: Option<String>,
+    /// Whether the listener speaks TLS.
+    pub is_https: bool,
 }
 
 impl<B: Backend> Router<B> {
     /// A router to `backend`, which counts its answers.
-    pub fn new(backend: Arc<B>, telemetry: Arc<Telemetry>, timeouts: ScrapeTimeouts) -> Self {
-        Self { backend, telemetry, timeouts }
+    pub fn new(
+        backend: Arc<B>,
+        telemetry: Arc<Telemetry>,
+        timeouts: ScrapeTimeouts,
+        targets: TargetAddress,
+    ) -> Self {
+        Self { backend, telemetry, timeouts, targets }
     }
 
-    /// Answers the request with this head, which was received at `now`. A request's body is of no interest.
-    pub async fn answer(&self, head: &Parts, now: Instant) -> Response<AnswerBody> {
+    /// Answers the request with this head, which `peer` sent and which was received at `now`. A request's body is not read.
+    pub async fn answer(&self, head: &Parts, peer: IpAddr, now: Instant) -> Response<AnswerBody> {
         let path = route(head.uri.path());
-        let answer = self.find(path, head, now).await;
+        let answer = self.find(path, head, peer, now).await;
         self.telemetry.http_answered(path, answer.code);
         answer.into_response()
     }
@@ -36,7 +54,7 @@ impl<B: Backend> Router<B> {
         &self.telemetry
     }
 
-    async fn find(&self, path: HttpPath, head: &Parts, now: Instant) -> Answer {
+    async fn find(&self, path: HttpPath, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
         if path != HttpPath::Other && head.method != Method::GET && head.method != Method::HEAD {
             let text = "only GET and HEAD are answered here\n";
             return Answer::text(HttpCode::MethodNotAllowed, text)
@@ -44,26 +62,91 @@ impl<B: Backend> Router<B> {
         }
         match path {
             HttpPath::Index => Answer::html(page::render(&self.backend.status())),
-            HttpPath::MetricsConnected => self.scrape(head, now).await,
-            HttpPath::MetricsProxy => own_metrics(self.backend.own_metrics(), &head.headers),
+            HttpPath::MetricsConnected => self.scrape(head, peer, now).await,
+            HttpPath::MetricsApp => self.scrape_app(head, peer, now).await,
+            HttpPath::ServiceDiscovery => self.discover(head),
+            HttpPath::MetricsProxy | HttpPath::ActuatorPrometheus => {
+                own_metrics(self.backend.own_metrics(), &head.headers)
+            }
             HttpPath::Healthy => Answer::text(HttpCode::Ok, "healthy\n"),
             HttpPath::Ready => ready(self.backend.readiness()),
+            HttpPath::ActuatorHealth | HttpPath::ActuatorLiveness => {
+                Answer::actuator(HttpCode::Ok, "UP")
+            }
+            HttpPath::ActuatorReadiness => match self.backend.readiness() {
+                Readiness::Ready => Answer::actuator(HttpCode::Ok, "UP"),
+                Readiness::Draining | Readiness::Starting => {
+                    Answer::actuator(HttpCode::Unavailable, "OUT_OF_SERVICE")
+                }
+            },
             HttpPath::Other => Answer::text(HttpCode::NotFound, NOT_FOUND),
         }
     }
 
-    async fn scrape(&self, head: &Parts, now: Instant) -> Answer {
-        let gzip = prefers_gzip(&head.headers);
+    async fn scrape(&self, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
+        let request = self.request(head, peer, now);
         if head.method == Method::HEAD {
-            // The headers are known without bothering the applications.
-            return Answer::metrics(AnswerBody::Unsent, gzip);
+            // The headers are known without asking the applications.
+            return Answer::metrics(AnswerBody::Unsent, &request);
         }
-        let timeout = head.headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
-        let deadline = now + self.timeouts.budget(timeout);
-        match self.backend.scrape(ScrapeRequest { deadline, gzip }).await {
-            Ok(body) => scraped(body),
+        match self.backend.scrape(request).await {
+            Ok(body) => scraped(body, &request),
             Err(refused) => unavailable(&refused),
         }
+    }
+
+    async fn scrape_app(&self, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
+        let path = head.uri.path().strip_prefix(APP_PATH).unwrap_or_default();
+        let request = self.request(head, peer, now);
+        if head.method == Method::HEAD && self.backend.listed().iter().any(|app| &*app.path == path)
+        {
+            return Answer::metrics(AnswerBody::Unsent, &request);
+        }
+        match self.backend.scrape_app(path, request).await {
+            Ok(body) => scraped(body, &request),
+            Err(AppFailure::Refused(refused)) => unavailable(&refused),
+            Err(AppFailure::Unknown) => {
+                let text = "no application of this path is known, or no longer; /sd lists them\n";
+                Answer::text(HttpCode::NotFound, text)
+            }
+            Err(AppFailure::Down { reason, message }) => {
+                let code = match reason {
+                    "timeout" => HttpCode::GatewayTimeout,
+                    "closed" | "connecting" | "gone" | "not_asked" | "overloaded" | "worker" => {
+                        HttpCode::Unavailable
+                    }
+                    _ => HttpCode::BadGateway,
+                };
+                Answer::text(code, format!("the application is down ({reason}): {message}\n"))
+            }
+        }
+    }
+
+    fn request(&self, head: &Parts, peer: IpAddr, now: Instant) -> ScrapeRequest {
+        let timeout = head.headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
+        ScrapeRequest {
+            peer,
+            format: Negotiated::of(&head.headers),
+            deadline: now + self.timeouts.budget(timeout),
+            gzip: prefers_gzip(&head.headers),
+        }
+    }
+
+    /// The list of targets; never an empty one because the proxy is not ready, which would delete them all.
+    fn discover(&self, head: &Parts) -> Answer {
+        let readiness = self.backend.readiness();
+        if readiness != Readiness::Ready {
+            return ready(readiness);
+        }
+        let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = head.uri.authority().map(|authority| authority.as_str()).or(host);
+        let Some(address) = self.targets.advertised.as_deref().or(host) else {
+            let text = "a request without Host needs --advertise-http to say where targets are\n";
+            return Answer::text(HttpCode::BadRequest, text);
+        };
+        let scheme = if self.targets.is_https { "https" } else { "http" };
+        let list = discovery::targets(&self.backend.listed(), address, scheme);
+        Answer::new(HttpCode::Ok, HeaderValue::from_static(JSON), AnswerBody::Full(list.into()))
     }
 }
 
@@ -75,22 +158,32 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(code: HttpCode, content_type: &'static str, body: AnswerBody) -> Self {
+    fn new(code: HttpCode, content_type: HeaderValue, body: AnswerBody) -> Self {
         let answer = Self { code, headers: HeaderMap::new(), body };
-        answer.with(header::CONTENT_TYPE, HeaderValue::from_static(content_type))
+        answer.with(header::CONTENT_TYPE, content_type)
     }
 
     fn text(code: HttpCode, text: impl Into<Bytes>) -> Self {
-        Self::new(code, PLAIN_TEXT, AnswerBody::Full(text.into()))
+        Self::new(code, HeaderValue::from_static(PLAIN_TEXT), AnswerBody::Full(text.into()))
     }
 
     fn html(page: String) -> Self {
-        Self::new(HttpCode::Ok, HTML, AnswerBody::Full(page.into()))
+        Self::new(HttpCode::Ok, HeaderValue::from_static(HTML), AnswerBody::Full(page.into()))
     }
 
-    fn metrics(body: AnswerBody, gzip: bool) -> Self {
-        let vary = HeaderValue::from_static("accept-encoding");
-        let answer = Self::new(HttpCode::Ok, EXPOSITION, body).with(header::VARY, vary);
+    /// What Spring Boot's actuator says of a component.
+    fn actuator(code: HttpCode, status: &str) -> Self {
+        let body = format!("{{\"status\":\"{status}\"}}");
+        Self::new(code, HeaderValue::from_static(ACTUATOR), AnswerBody::Full(body.into()))
+    }
+
+    fn metrics(body: AnswerBody, request: &ScrapeRequest) -> Self {
+        Self::exposition(body, request.format, request.gzip)
+            .with(header::VARY, HeaderValue::from_static("accept, accept-encoding"))
+    }
+
+    fn exposition(body: AnswerBody, format: Negotiated, gzip: bool) -> Self {
+        let answer = Self::new(HttpCode::Ok, format.content_type(), body);
         if gzip {
             // Prometheus decodes only what is called exactly this.
             answer.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
@@ -108,9 +201,12 @@ impl Answer {
         let mut response = Response::new(self.body);
         *response.status_mut() = match self.code {
             HttpCode::Ok => StatusCode::OK,
+            HttpCode::BadRequest => StatusCode::BAD_REQUEST,
             HttpCode::NotFound => StatusCode::NOT_FOUND,
             HttpCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            HttpCode::BadGateway => StatusCode::BAD_GATEWAY,
             HttpCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            HttpCode::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
         };
         *response.headers_mut() = self.headers;
         response
@@ -118,13 +214,15 @@ impl Answer {
 }
 
 fn route(path: &str) -> HttpPath {
+    if path.starts_with(APP_PATH) {
+        return HttpPath::MetricsApp;
+    }
     let mut served = HttpPath::ALL.iter().copied().filter(|known| *known != HttpPath::Other);
     served.find(|known| known.value() == path).unwrap_or(HttpPath::Other)
 }
 
-fn scraped(body: ScrapeBody) -> Answer {
-    let gzip = body.is_gzip();
-    Answer::metrics(AnswerBody::Scrape(body), gzip)
+fn scraped(body: ScrapeBody, request: &ScrapeRequest) -> Answer {
+    Answer::metrics(AnswerBody::Scrape(body), request)
 }
 
 fn unavailable(refused: &ScrapeRefused) -> Answer {
@@ -135,13 +233,16 @@ fn unavailable(refused: &ScrapeRefused) -> Answer {
 }
 
 fn own_metrics(text: String, headers: &HeaderMap) -> Answer {
-    if !prefers_gzip(headers) {
-        return Answer::metrics(AnswerBody::Full(text.into()), false);
-    }
-    let mut member = Member::new();
-    let deflated = member.append(&deflate_part(text.as_bytes()));
-    let whole = [Member::header(), deflated, member.finish()].concat();
-    Answer::metrics(AnswerBody::Full(whole.into()), true)
+    let gzip = prefers_gzip(headers);
+    let body = if gzip {
+        let mut member = Member::new();
+        let deflated = member.append(&deflate_part(text.as_bytes()));
+        [Member::header(), deflated, member.finish()].concat().into()
+    } else {
+        text.into()
+    };
+    Answer::exposition(AnswerBody::Full(body), Negotiated::TEXT, gzip)
+        .with(header::VARY, HeaderValue::from_static("accept-encoding"))
 }
 
 fn ready(readiness: Readiness) -> Answer {
@@ -156,7 +257,7 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
 
-const NOT_FOUND: &str =
-    "not found; there are /metrics/connected, /metrics/proxy, /-/healthy, /-/ready and /\n";
+const NOT_FOUND: &str = "not found; there are /metrics/connected, /metrics/app/<id>, /sd, /metrics/proxy, /-/healthy, /-/ready and /\n";

@@ -2,8 +2,10 @@ use super::{
     AnswerBody, Backend, BodyAborted, Router,
     guard::{Answering, Guarded, Phase},
 };
+use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
 use crate::ingress::slots::{Slot, Slots};
 use crate::ingress::throttle::Throttle;
+use crate::proxy::HTTP;
 use crate::shutdown::{self, Shutdown};
 use bytes::Bytes;
 use futures_lite::future::or;
@@ -14,10 +16,9 @@ use hyper::{
     service::service_fn,
 };
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
-use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Listener, Runtime, sleep_until, timeout};
+use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Runtime, timeout};
 use std::{
     convert::Infallible,
-    io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -59,9 +60,9 @@ impl Default for Limits {
     }
 }
 
-/// Serves HTTP until the shutdown signal is given; then no more connections are accepted, and idle ones are closed.
-/// Returns when the answers under way have been sent, or have taken too long.
-pub async fn serve<R: Runtime, B: Backend>(
+/// Serves HTTP until the shutdown signal; then no more connections are accepted, and idle ones are closed. Returns when the answers
+/// under way have been sent, or have taken too long.
+pub(crate) async fn serve<R: Runtime, B: Backend>(
     runtime: R,
     listener: R::Listener,
     tls: Option<ServerTls>,
@@ -69,77 +70,49 @@ pub async fn serve<R: Runtime, B: Backend>(
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    let slots = Slots::new(limits.max_connections);
     let (abort, aborted) = shutdown::channel();
-    let logs = Arc::default();
-    let server = Server { runtime: runtime.clone(), tls, router, limits, shutdown, aborted, logs };
-    server.accept_all(listener, &slots).await;
+    let slots = Slots::new(limits.max_connections);
+    let server = HttpServer {
+        runtime: runtime.clone(),
+        router,
+        limits,
+        shutdown: shutdown.clone(),
+        aborted,
+        malformed: Throttle::default(),
+    };
+    let acceptor = Acceptor {
+        runtime: runtime.clone(),
+        name: HTTP,
+        tls,
+        handshake_timeout: limits.handshake_timeout,
+        slots: Arc::clone(&slots),
+        shutdown,
+        server: Arc::new(server),
+        logs: Default::default(),
+    };
+    acceptor.run(listener).await;
     let give_up = runtime.now() + limits.shutdown_timeout;
     if timeout(&runtime, give_up, slots.wait_empty()).await.is_err() {
-        warn!(connections = slots.taken(), "HTTP answers cut off: they took too long to end");
+        let connections = slots.taken();
+        warn!(connections, "HTTP answers cut off: they took too long to end");
         abort.trigger();
     }
 }
 
-/// What all connections share.
-struct Server<R, B> {
+/// Serves HTTP connections.
+struct HttpServer<R, B> {
     runtime: R,
-    tls: Option<ServerTls>,
     router: Arc<Router<B>>,
     limits: Limits,
+    /// Idle connections end when it is triggered, others after their answer.
     shutdown: Shutdown,
+    /// All connections end when it is triggered.
     aborted: Shutdown,
-    logs: Arc<Logs>,
-}
-
-/// Of each kind of trouble there is at most one line in the log per period.
-#[derive(Debug, Default)]
-struct Logs {
-    refused: Throttle,
-    not_accepted: Throttle,
     malformed: Throttle,
-    tls: Throttle,
 }
 
-impl<R: Runtime, B: Backend> Server<R, B> {
-    async fn accept_all(&self, listener: R::Listener, slots: &Arc<Slots>) {
-        loop {
-            let signal = async {
-                self.shutdown.wait().await;
-                None
-            };
-            let Some(accepted) = or(signal, async { Some(listener.accept().await) }).await else {
-                return;
-            };
-            match accepted {
-                Ok((stream, peer)) => self.on_connection(stream, peer, slots),
-                Err(error) => self.on_accept_error(&error).await,
-            }
-        }
-    }
-
-    fn on_connection(&self, stream: R::Stream, peer: SocketAddr, slots: &Arc<Slots>) {
-        let Some(slot) = slots.take() else {
-            self.router.telemetry().http_refused();
-            if let Some(suppressed) = self.logs.refused.pass(self.runtime.now()) {
-                let max = self.limits.max_connections;
-                warn!(max, suppressed, "HTTP connection refused: too many are open");
-            }
-            return;
-        };
-        self.runtime.spawn(self.clone().serve_connection(stream, peer, slot));
-    }
-
-    async fn on_accept_error(&self, error: &io::Error) {
-        let now = self.runtime.now();
-        if let Some(suppressed) = self.logs.not_accepted.pass(now) {
-            warn!(%error, suppressed, "HTTP connection not accepted");
-        }
-        sleep_until(&self.runtime, now + ACCEPT_PAUSE).await;
-    }
-
-    async fn serve_connection(self, stream: R::Stream, peer: SocketAddr, _slot: Slot) {
-        let Some(stream) = Box::pin(self.secured(stream)).await else { return };
+impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
+    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, _slot: Slot) {
         let phase = Phase::default();
         let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
         let service = service_fn(|request| self.answer(request, peer, phase.answering()));
@@ -170,31 +143,16 @@ impl<R: Runtime, B: Backend> Server<R, B> {
         }
     }
 
-    /// The stream under TLS, where this side has it.
-    async fn secured(&self, stream: R::Stream) -> Option<MaybeTls<R::Stream>> {
-        let Some(tls) = &self.tls else { return Some(MaybeTls::Plain(stream)) };
-        let deadline = self.runtime.now() + self.limits.handshake_timeout;
-        let accepted = timeout(&self.runtime, deadline, tls.accept(stream));
-        let accepted = or(async { Some(accepted.await) }, async {
-            self.shutdown.wait().await;
-            None
-        });
-        let error = match accepted.await?.unwrap_or_else(|elapsed| Err(elapsed.into())) {
-            Ok(stream) => return Some(stream),
-            Err(error) => error,
-        };
-        // Load balancers look whether anybody is there, and go without a word.
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            debug!(%error, "HTTP connection ended before TLS was set up");
-            return None;
+    fn on_turned_away(&self, why: TurnedAway) {
+        match why {
+            TurnedAway::Full => self.router.telemetry().http_refused(),
+            TurnedAway::Tls => self.router.telemetry().http_tls_failed(),
+            TurnedAway::NotAccepted => {}
         }
-        self.router.telemetry().http_tls_failed();
-        if let Some(suppressed) = self.logs.tls.pass(self.runtime.now()) {
-            warn!(%error, suppressed, "TLS handshake failed on an HTTP connection");
-        }
-        None
     }
+}
 
+impl<R: Runtime, B: Backend> HttpServer<R, B> {
     async fn answer(
         &self,
         request: Request<Incoming>,
@@ -203,9 +161,9 @@ impl<R: Runtime, B: Backend> Server<R, B> {
     ) -> Result<Response<Tracked>, Infallible> {
         let received = self.runtime.now();
         let (head, _) = request.into_parts();
-        let response = self.router.answer(&head, received).await;
+        let response = self.router.answer(&head, peer.ip(), received).await;
         log_access(&head, response.status(), peer, self.runtime.now() - received);
-        Ok(response.map(|body| Tracked { body, _answering: answering }))
+        Ok(response.map(|body| Tracked { body, answering }))
     }
 
     fn on_connection_error(&self, error: &hyper::Error, peer: SocketAddr) {
@@ -214,22 +172,8 @@ impl<R: Runtime, B: Backend> Server<R, B> {
             return;
         }
         self.router.telemetry().http_malformed();
-        if let Some(suppressed) = self.logs.malformed.pass(self.runtime.now()) {
-            warn!(%error, suppressed, "HTTP request malformed");
-        }
-    }
-}
-
-impl<R: Clone, B> Clone for Server<R, B> {
-    fn clone(&self) -> Self {
-        Self {
-            runtime: self.runtime.clone(),
-            tls: self.tls.clone(),
-            router: Arc::clone(&self.router),
-            limits: self.limits,
-            shutdown: self.shutdown.clone(),
-            aborted: self.aborted.clone(),
-            logs: Arc::clone(&self.logs),
+        if let Some(suppressed) = self.malformed.pass(self.runtime.now()) {
+            warn!(%peer, %error, suppressed, "HTTP request malformed");
         }
     }
 }
@@ -237,7 +181,7 @@ impl<R: Clone, B> Clone for Server<R, B> {
 /// A body that tells when it is over, whether it was sent or dropped.
 struct Tracked {
     body: AnswerBody,
-    _answering: Answering,
+    answering: Answering,
 }
 
 impl Body for Tracked {
@@ -248,7 +192,11 @@ impl Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(flushed) = self.body.take_ended() {
+            self.answering.tell_flushed(flushed);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -264,9 +212,6 @@ fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr,
     let (method, path) = (&head.method, head.uri.path());
     debug!(%peer, %method, path, status = status.as_u16(), ?took, "HTTP request answered");
 }
-
-/// When the system is short of something, trying again at once would only burn processor time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much of an answer is collected before it is written. hyper's default is six times that, per connection.
 const BUFFER_BYTES: usize = 64 * 1024;

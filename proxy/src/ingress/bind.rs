@@ -42,7 +42,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { listener, address, error } => {
-                write!(f, "cannot listen on {address} ({listener}): {error}")
+                write!(f, "cannot listen on {address} (--listen-{listener}): {error}")
             }
             Self::Key(error) => write!(f, "cannot make the proxy's key: {error}"),
             Self::System(error) => f.write_str(error),

@@ -1,5 +1,6 @@
 //! The way in: listeners, and what every connection passes before it is served.
 
+pub(crate) mod acceptor;
 pub(crate) mod bind;
 pub(crate) mod rsocket;
 pub(crate) mod slots;

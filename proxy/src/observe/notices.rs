@@ -4,9 +4,12 @@ use crate::observe::telemetry::{
     ApplicationErrorCause, ConnectionErrorCause, PushDropCause, PushKind, PushOutcome,
     ScrapeOutcome, SignalType, Telemetry,
 };
-use prometheus_rsocket_protocol::collector::{AppId, JobError, Notice, PushError, ScrapeFailure};
+use prometheus_rsocket_protocol::collector::{
+    AppRef, JobError, Notice, PushError, ScrapeFailure, is_ordinary,
+};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
+use prometheus_rsocket_protocol::report::ReportKind;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
 use std::time::{Duration, Instant};
 
@@ -30,6 +33,8 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
             });
         }
         Notice::PushServed { .. } => telemetry.pushes_served(1),
+        // A push that stands in for an application that had gone is no scrape of it.
+        Notice::Scraped { is_push: true, .. } => {}
         Notice::Scraped { result, took, .. } => on_scraped(telemetry, now, result, *took),
         Notice::Violation { .. } => {
             telemetry.connection_failed(ConnectionErrorCause::ProtocolViolation);
@@ -41,39 +46,88 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
 /// Logs one notice.
 pub(crate) fn log(notice: &Notice) {
     match notice {
-        Notice::Connected { app } => tracing::info!(%app, "application connected"),
+        Notice::Connected { app, came_back, is_duplicate } => {
+            let (id, peer) = (&app.path, &app.peer);
+            let (transport, labels) = (peer.transport.name(), &app.labels);
+            tracing::info!(%id, %labels, peer = peer.address, transport, came_back, "application connected");
+            warn_of_duplicate(app, *is_duplicate);
+        }
         Notice::Gone { app, reason, was_connected } => {
-            log_gone(*app, reason.as_ref(), *was_connected);
+            log_gone(app, reason.as_ref(), *was_connected);
+        }
+        Notice::HelloIgnored { app, error } => {
+            let (id, peer) = (&app.path, &app.peer.address);
+            tracing::warn!(%id, peer, %error, "the application's hello cannot be read and is ignored");
+        }
+        Notice::Identified { app, came_back, is_duplicate } => {
+            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
+            tracing::info!(%id, %labels, peer, came_back, "application identified by its metrics");
+            warn_of_duplicate(app, *is_duplicate);
         }
         Notice::PushExpired { app } => {
-            tracing::warn!(%app, "push expired without having been scraped");
+            let (id, labels) = (&app.path, &app.labels);
+            tracing::warn!(%id, %labels, "push expired without having been scraped");
         }
-        Notice::PushHeld { app, .. } => tracing::info!(%app, "push held"),
-        Notice::PushRejected { app, error, .. } => tracing::warn!(%app, %error, "push not stored"),
-        Notice::PushServed { app } => tracing::debug!(%app, "push served"),
-        Notice::Scraped { app, result: Ok(text_len), took } => {
-            tracing::trace!(%app, text_len, ?took, "scraped");
+        Notice::PushHeld { app, .. } => {
+            tracing::info!(id = %app.path, labels = %app.labels, "push held");
         }
-        Notice::Scraped { app, result: Err(failure), took } => {
-            tracing::warn!(%app, error = %failure, ?took, "scrape failed");
+        Notice::PushRejected { app, error, .. } => {
+            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
+            tracing::warn!(%id, %labels, peer, %error, "push not stored");
+        }
+        Notice::PushServed { app } => tracing::debug!(id = %app.path, "push served"),
+        Notice::PushSuperseded { app } => tracing::debug!(id = %app.path, "push superseded"),
+        Notice::Recovered { app } => {
+            let (id, labels) = (&app.path, &app.labels);
+            tracing::info!(%id, %labels, "application can be scraped again");
+        }
+        // That a text is refused has a line of its own.
+        Notice::Reported { report, .. }
+            if matches!(report.kind, ReportKind::Refused | ReportKind::Served) => {}
+        Notice::Reported { app, report } => {
+            let (id, labels, what) = (&app.path, &app.labels, &report.message);
+            tracing::warn!(%id, %labels, what, "part of the application's metrics is left out");
+        }
+        Notice::Scraped { app, result: Ok(text_len), took, is_push } => {
+            tracing::trace!(id = %app.path, text_len, is_push, ?took, "scraped");
+        }
+        Notice::Scraped { app, result: Err(failure), took, .. } => {
+            tracing::debug!(id = %app.path, error = %failure, ?took, "not scraped");
+        }
+        Notice::ScrapeFailing { app, failure } => {
+            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
+            let reason = failure.reason();
+            tracing::warn!(%id, %labels, peer, reason, error = %failure, "scrape failed");
         }
         Notice::Violation { app, violation } => {
-            tracing::warn!(%app, %violation, "application broke the protocol");
+            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
+            tracing::warn!(%id, %labels, peer, %violation, "application broke the protocol");
         }
         other => tracing::debug!(?other, "notice"),
     }
 }
 
-fn log_gone(app: AppId, reason: Option<&CloseReason>, was_connected: bool) {
+fn warn_of_duplicate(app: &AppRef, is_duplicate: bool) {
+    if is_duplicate {
+        let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
+        tracing::warn!(%id, %labels, peer, "another live application has the same identity");
+    }
+}
+
+fn log_gone(app: &AppRef, reason: Option<&CloseReason>, was_connected: bool) {
     // A connection that opens and closes without a word is how load balancers look whether anybody is there.
     let is_probe = matches!(reason, Some(CloseReason::Eof { unfinished: 0 })) && !was_connected;
+    let is_ordinary = reason.is_some_and(is_ordinary);
     let reason = reason.map_or_else(|| "its task ended".to_owned(), ToString::to_string);
+    let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
     if is_probe {
-        tracing::debug!(%app, reason, "connection ended before it was set up");
-    } else if was_connected {
-        tracing::info!(%app, reason, "application gone");
+        tracing::debug!(%id, peer, reason, "connection ended before it was set up");
+    } else if !was_connected {
+        tracing::warn!(%id, peer, reason, "connection ended before it was set up");
+    } else if is_ordinary {
+        tracing::info!(%id, %labels, peer, "application gone");
     } else {
-        tracing::warn!(%app, reason, "connection ended before it was set up");
+        tracing::info!(%id, %labels, peer, reason, "application gone");
     }
 }
 
@@ -155,14 +209,16 @@ fn cause_of_job(error: &JobError) -> ApplicationErrorCause {
     match error {
         JobError::Exposition(error) => match error.kind {
             ExpositionErrorKind::LineTooLong { .. }
+            | ExpositionErrorKind::TextTooLong { .. }
+            | ExpositionErrorKind::TooManyFamilies { .. }
             | ExpositionErrorKind::TooManyLabels { .. }
             | ExpositionErrorKind::TooManySeries { .. } => ApplicationErrorCause::TooLarge,
+            ExpositionErrorKind::NotUtf8 => ApplicationErrorCause::NotUtf8,
             _ => ApplicationErrorCause::Exposition,
         },
         JobError::Open(error) => match error {
             OpenError::Decrypt { .. } => ApplicationErrorCause::Decrypt,
             OpenError::NoMetadata => ApplicationErrorCause::NoMetadata,
-            OpenError::NotUtf8(_) => ApplicationErrorCause::NotUtf8,
             OpenError::PlaintextRefused => ApplicationErrorCause::PlaintextRefused,
             OpenError::TooLong { .. } => ApplicationErrorCause::TooLarge,
             OpenError::KeySize { .. } | OpenError::Unwrap(_) => ApplicationErrorCause::Unwrap,

@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn the_scraper_that_stalls_longest_loses_its_place() {
         let (admission, now) = (Admission::new(2), Instant::now());
-        let places = [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
+        let places =
+            [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
         places[1].begin_send(now);
         places[0].begin_send(now + Duration::from_millis(1));
         let early = now + STALL - Duration::from_millis(1);
@@ -172,7 +173,8 @@ mod tests {
     #[test]
     fn who_reads_is_not_evicted() {
         let (admission, now) = (Admission::new(2), Instant::now());
-        let places = [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
+        let places =
+            [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
         places[0].begin_send(now);
         places[0].end_send();
         let later = now + STALL * 60;

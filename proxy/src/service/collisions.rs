@@ -3,16 +3,16 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// The series of one answer, to find those that a second application has as well. The first one wins.
 ///
-/// A series that one application repeats is no collision. Beyond [`MAX_SERIES`] no more series are remembered, which bounds the memory
+/// A series that one application repeats is no collision. Beyond two million no more series are remembered, which bounds the memory
 /// at some 40 MB; Prometheus itself then keeps the first of two.
 #[derive(Debug, Default)]
-pub(crate) struct Collisions {
+pub struct Collisions {
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
 }
 
 impl Collisions {
     /// Takes the fingerprints of an application's samples, and returns the indexes of those to be left out, in ascending order.
-    pub(crate) fn add(&mut self, fingerprints: &[u64]) -> Vec<u32> {
+    pub fn add(&mut self, fingerprints: &[u64]) -> Vec<u32> {
         let is_seen = |(index, fingerprint)| {
             let index = u32::try_from(index).ok()?;
             self.seen.contains(fingerprint).then_some(index)
@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn the_first_application_with_a_series_wins() {
         let mut collisions = Collisions::default();
-        assert!(collisions.add(&[1, 2, 2, 3]).is_empty(), "an application does not collide with itself");
+        assert!(
+            collisions.add(&[1, 2, 2, 3]).is_empty(),
+            "an application does not collide with itself"
+        );
         assert_eq!(collisions.add(&[9, 2, 4, 3, 2]), [1, 3, 4]);
         assert_eq!(collisions.add(&[4, 5]), [0]);
     }

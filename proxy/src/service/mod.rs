@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod app_metrics;
+pub(crate) mod backend;
 pub(crate) mod collisions;
 pub(crate) mod hub;
 pub(crate) mod inbox;
@@ -10,4 +11,5 @@ pub(crate) mod scrape;
 pub(crate) mod session;
 pub(crate) mod workers;
 
+pub use collisions::Collisions;
 pub use hub::Tables;

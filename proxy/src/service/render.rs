@@ -3,7 +3,7 @@
 use crate::gzip::{self, Member, Part};
 use crate::service::workers::Toolbox;
 use bytes::Bytes;
-use prometheus_rsocket_protocol::collector::Answer;
+use prometheus_rsocket_protocol::collector::{Answer, AppId};
 use prometheus_rsocket_protocol::envelope::{self, OpenError};
 use prometheus_rsocket_protocol::exposition::group::{self, Outline, Plan, Split};
 use prometheus_rsocket_protocol::exposition::{self, Source, Target};
@@ -27,6 +27,7 @@ pub(crate) enum Piece {
 /// An application's answer on its way into the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
+    pub(crate) app: AppId,
     pub(crate) answer: Answer,
     /// Indexes of samples that are left out.
     pub(crate) omit: Arc<[u32]>,
@@ -40,24 +41,31 @@ impl Served {
 }
 
 impl Renderer {
-    /// The application's text by itself.
-    pub(crate) fn text(&self, served: &Served) -> Result<Piece, OpenError> {
+    /// The application's text by itself, and the name of the first series that is left out.
+    pub(crate) fn text(&self, served: &Served) -> Result<(Piece, Option<String>), OpenError> {
         let text = self.expand(&served.answer)?;
+        let omitted = self.omitted(served, &text);
+        Ok((self.render(served, text), omitted))
+    }
+
+    fn render(&self, served: &Served, text: Bytes) -> Piece {
         let facts = &served.answer.facts;
         if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
-            return Ok(self.pack(text));
+            return self.pack(text);
         }
         let mut out = Vec::new();
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         exposition::render(&source, policy, facts, self.target, &served.omit, &mut out);
-        Ok(self.pack(out.into()))
+        self.pack(out.into())
     }
 
-    /// The families of the application's text, for the plan of a grouped body.
-    pub(crate) fn outline(&self, served: &Served) -> Result<Outline, OpenError> {
+    /// The families of the application's text, for the plan of a grouped body, and the name of the first series that is left out.
+    pub(crate) fn outline(&self, served: &Served) -> Result<(Outline, Option<String>), OpenError> {
         let text = self.expand(&served.answer)?;
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
-        Ok(group::outline(&source, policy, &served.answer.facts, self.target, &served.omit))
+        let facts = &served.answer.facts;
+        let outline = group::outline(&source, policy, facts, self.target, &served.omit);
+        Ok((outline, self.omitted(served, &text)))
     }
 
     /// The application's part of a grouped body.
@@ -70,6 +78,11 @@ impl Renderer {
     /// Deflates a text, if the scraper reads gzip.
     pub(crate) fn pack(&self, text: Bytes) -> Piece {
         if self.gzip { Piece::Deflated(gzip::deflate_part(&text)) } else { Piece::Plain(text) }
+    }
+
+    fn omitted(&self, served: &Served, text: &[u8]) -> Option<String> {
+        let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+        exposition::metric_name(&source, policy, &served.answer.facts, *served.omit.first()?)
     }
 
     fn expand(&self, answer: &Answer) -> Result<Bytes, OpenError> {

@@ -82,6 +82,37 @@ impl<R: Runtime> Scrape<R> {
         Ended::Sent(summary)
     }
 
+    /// Sends the body of a single application, whose outcome is there.
+    pub(crate) async fn send_one(mut self, outcome: Outcome, chunks: BodySender) -> Ended {
+        let give_up = self.deadline + READ_GRACE;
+        let sending = or(self.run_one(outcome, chunks), async {
+            self.place.evicted().await;
+            Err(Broken)
+        });
+        let sent = timeout(&self.runtime, give_up, sending).await;
+        let Ok(Ok(summary)) = sent else { return Ended::Aborted };
+        self.delivered = true;
+        Ended::Sent(summary)
+    }
+
+    async fn run_one(&self, outcome: Outcome, chunks: BodySender) -> Result<Summary, Broken> {
+        let Ok(answer) = outcome.result else { return Err(Broken) };
+        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+        out.send(out.body.head()).await?;
+        let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
+        let renderer = self.renderer.clone();
+        let (piece, _) = self.work(move || renderer.text(&served)).await?;
+        out.append(piece).await?;
+        if self.form.open_metrics {
+            out.append(self.renderer.pack(EOF.into())).await?;
+        }
+        out.finish().await?;
+        let Progress::Finished(summary) = self.hub.poll_scrape(self.runtime.now(), self.id) else {
+            return Err(Broken);
+        };
+        Ok(summary)
+    }
+
     async fn run(&self, chunks: BodySender) -> Result<Summary, Broken> {
         let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
@@ -93,7 +124,7 @@ impl<R: Runtime> Scrape<R> {
         };
         let mut last = if self.form.app_metrics { metrics.render() } else { String::new() };
         if self.form.open_metrics {
-            last.push_str("# EOF\n");
+            last.push_str(EOF);
         }
         let renderer = self.renderer.clone();
         let last = self.work(move || Ok(renderer.pack(last.into()))).await?;
@@ -109,6 +140,7 @@ impl<R: Runtime> Scrape<R> {
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
         let mut collisions = Collisions::default();
+        let mut collided = Vec::new();
         let mut rendering = VecDeque::new();
         let mut summary = None;
         loop {
@@ -118,17 +150,27 @@ impl<R: Runtime> Scrape<R> {
                     Progress::Pending => break,
                     Progress::Finished(finished) => summary = Some(finished),
                     Progress::Outcome(outcome) => {
-                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics) else {
+                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics)
+                        else {
                             continue;
                         };
+                        let (app, count) = (served.app, served.omit.len());
                         let renderer = self.renderer.clone();
-                        rendering.push_back(self.work(move || renderer.text(&served)));
+                        let working = self.work(move || renderer.text(&served));
+                        rendering.push_back((app, count, working));
                     }
                 }
             }
             match (rendering.pop_front(), summary) {
-                (Some(piece), _) => out.append(piece.await?).await?,
-                (None, Some(summary)) => return Ok(summary),
+                (Some((app, count, working)), _) => {
+                    let (piece, example) = working.await?;
+                    collided.push((app, count, example.unwrap_or_default()));
+                    out.append(piece).await?;
+                }
+                (None, Some(summary)) => {
+                    self.hub.report_collisions(self.runtime.now(), &collided);
+                    return Ok(summary);
+                }
                 (None, None) => out.wait(listener).await?,
             }
         }
@@ -155,6 +197,12 @@ impl<R: Runtime> Scrape<R> {
         drop(collisions);
         let renderer = self.renderer.clone();
         let outlines = self.each(&all, move |served| renderer.outline(served)).await?;
+        let (outlines, examples): (Vec<_>, Vec<_>) = outlines.into_iter().unzip();
+        let collided = all
+            .iter()
+            .zip(examples)
+            .map(|(served, example)| (served.app, served.omit.len(), example.unwrap_or_default()));
+        self.hub.report_collisions(self.runtime.now(), &collided.collect::<Vec<_>>());
         let plan = self.work(move || Ok(Plan::new(&outlines))).await?;
         let (renderer, plan) = (self.renderer.clone(), Arc::new(plan));
         self.hub.count_type_conflicts(plan.conflicts().iter().map(|count| u64::from(*count)).sum());
@@ -192,8 +240,7 @@ impl<R: Runtime> Scrape<R> {
     ) -> Option<Served> {
         let served = outcome.result.as_ref().ok().map(|answer| {
             let omit = collisions.add(&answer.facts.fingerprints);
-            self.hub.report_collisions(self.runtime.now(), outcome.app.id, omit.len());
-            Served { answer: answer.clone(), omit: omit.into() }
+            Served { app: outcome.app.id, answer: answer.clone(), omit: omit.into() }
         });
         if self.form.app_metrics {
             metrics.add(&outcome, served.as_ref().map_or(0, Served::samples));
@@ -295,6 +342,9 @@ impl<R: Runtime> Output<'_, R> {
         chunks.finish().await.map_err(|_| Broken)
     }
 }
+
+/// What ends an OpenMetrics body.
+const EOF: &str = "# EOF\n";
 
 /// Bytes of text that are grouped, deflated and sent at a time.
 const GROUPED_CHUNK: usize = 64 * 1024;

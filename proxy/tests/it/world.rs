@@ -26,7 +26,7 @@ impl World {
             "--listen-http=127.0.0.1:0",
         ]);
         args.extend(options);
-        let config = Config::from_args(args, |_name| None).unwrap();
+        let config = Config::from_args(args, []).unwrap();
         let (trigger, shutdown) = shutdown::channel();
         let (started, addresses) = mpsc::channel();
         let thread = thread::spawn(move || {

@@ -1,3 +1,5 @@
 //! The program, against a proxy made of the protocol crate and endpoints on plain blocking sockets.
 
+mod endpoint;
+mod fetching;
 mod program;

@@ -42,19 +42,6 @@ fn all_is_dropped_when_block_on_returns() {
 }
 
 #[test]
-fn addresses_are_tried_in_turn() {
-    let (dialled, none) = smol::block_on(async {
-        let runtime = Smol::on(&Arc::new(Executor::new()));
-        let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-        let addresses = vec![nobody, listener.local_addr().unwrap()];
-        (SmolStream::connect_any(addresses).await, SmolStream::connect_any(vec![nobody]).await)
-    });
-    dialled.unwrap();
-    assert_eq!(none.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
-}
-
-#[test]
 fn small_writes_are_sent_at_once() {
     smol::block_on(async {
         let runtime = Smol::on(&Arc::new(Executor::new()));

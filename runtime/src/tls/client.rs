@@ -2,6 +2,7 @@ use super::{
     error::TlsError,
     files::PemFile,
     live::{Live, Source},
+    provider,
     stream::{BUFFER_MAX, MaybeTls, TlsStream},
     wire::Wire,
     words,
@@ -10,9 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::{
     TlsConnector,
     pki_types::ServerName,
-    rustls::{
-        ClientConfig, RootCertStore, client::Resumption, crypto::ring, sign::SingleCertAndKey,
-    },
+    rustls::{ClientConfig, RootCertStore, client::Resumption, sign::SingleCertAndKey},
 };
 use rustls_native_certs::{CertificateResult, load_native_certs};
 use std::{fmt, io, path::PathBuf, sync::Arc};
@@ -125,14 +124,14 @@ impl Source for ClientTlsFiles {
 
     fn make(&self, contents: &ClientContents) -> Result<ClientMade, TlsError> {
         let server_name = self.server_name.as_deref().map(server_name).transpose()?;
-        let provider = Arc::new(ring::default_provider());
+        let provider = provider()?;
         let roots = match &contents.ca {
             Some(ca) => ca.roots()?,
             None => system_roots(load_native_certs())?,
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("ring has cipher suites for TLS 1.2 and 1.3")
+            .expect("a provider has cipher suites for TLS 1.2 and 1.3")
             .with_root_certificates(roots);
         let mut config = match &contents.identity {
             None => builder.with_no_client_auth(),

@@ -68,6 +68,8 @@ pub enum TlsError {
         /// The first thing that went wrong, if anything did.
         reason: Option<String>,
     },
+    /// No cryptography is built in.
+    NoProvider,
     /// The name to expect of a server is neither a DNS name nor an IP address.
     ServerName {
         /// What it is.
@@ -115,6 +117,9 @@ impl fmt::Display for TlsError {
             Self::NoRoots { reason } => {
                 f.write_str("the system has no root certificates; name a file of them (--tls-ca)")?;
                 reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+            }
+            Self::NoProvider => {
+                f.write_str("there is no TLS here: it needs the feature `ring` or `aws-lc-rs`")
             }
             Self::ServerName { name } => {
                 write!(f, "{name:?} is neither a DNS name nor an IP address")

@@ -1,4 +1,6 @@
-//! TLS on any stream, by rustls: versions 1.2 and 1.3, with ring's cryptography.
+//! TLS on any stream, by rustls: versions 1.2 and 1.3, with the cryptography of ring or, with the feature `aws-lc-rs`, of AWS-LC.
+//!
+//! The provider is handed to each configuration: none is installed as the default of the process, and one that is installed does not matter.
 //!
 //! [`ServerTls`] and [`ClientTls`] are made from PEM files, and can read them again while they are in use: what changed
 //! counts for new connections, while each existing one keeps the configuration that it began with. [`watch`] does that
@@ -53,7 +55,7 @@
 //!   checks of certificates, so that a reload would not reach whoever holds one.
 //! - **No ALPN.** RSocket over TCP has no name for it, and where a server picks none, HTTP clients fall back to
 //!   HTTP/1.1, which is what is spoken here.
-//! - **Validity in time** is checked with the machine's clock, as certificates tell the date, and randomness is ring's.
+//! - **Validity in time** is checked with the machine's clock, as certificates tell the date, and randomness is the provider's.
 //! - **An expired certificate of one's own is loaded**: it may be this machine whose clock is wrong, and it is the peer
 //!   who judges.
 
@@ -67,6 +69,19 @@ mod stream;
 mod tests;
 mod wire;
 mod words;
+
+use futures_rustls::rustls::crypto::CryptoProvider;
+use std::sync::Arc;
+
+/// The cryptography that this crate is built with.
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+    #[cfg(feature = "aws-lc-rs")]
+    return Ok(Arc::new(futures_rustls::rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+    return Ok(Arc::new(futures_rustls::rustls::crypto::ring::default_provider()));
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+    Err(TlsError::NoProvider)
+}
 
 pub use client::{ClientTls, ClientTlsFiles};
 pub use error::TlsError;

@@ -2,6 +2,7 @@ use super::{
     error::TlsError,
     files::PemFile,
     live::{Live, Source},
+    provider,
     stream::{BUFFER_MAX, MaybeTls, TlsStream},
     wire::Wire,
     words,
@@ -11,7 +12,6 @@ use futures_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
-        crypto::ring,
         server::{NoServerSessionStorage, WebPkiClientVerifier},
         sign::SingleCertAndKey,
     },
@@ -137,11 +137,11 @@ impl Source for ServerTlsFiles {
     }
 
     fn make(&self, contents: &ServerContents) -> Result<ServerConfig, TlsError> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = provider()?;
         let identity = contents.certificate.identity(&contents.key, &provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("ring has cipher suites for TLS 1.2 and 1.3");
+            .expect("a provider has cipher suites for TLS 1.2 and 1.3");
         let builder = match &contents.client_ca {
             None => builder.with_no_client_auth(),
             Some(ca) => {

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
+use x509_cert::{Certificate, der::Decode};
 
 /// A stream with TLS on it, or without.
 pub enum MaybeTls<S> {
@@ -19,6 +20,14 @@ impl<S> MaybeTls<S> {
     /// Whether what is sent and received is protected.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Returns the subject of the certificate that the peer showed, as text (RFC 4514); `None` if it showed none.
+    pub fn peer_subject(&self) -> Option<String> {
+        let Self::Tls(stream) = self else { return None };
+        let (_, session) = stream.0.get_ref();
+        let certificate = Certificate::from_der(session.peer_certificates()?.first()?).ok()?;
+        Some(certificate.tbs_certificate.subject.to_string())
     }
 }
 

@@ -190,3 +190,15 @@ fn assert_still(agent: &mut Agent, now: Instant) {
     assert!(!agent.wants_input() && agent.poll_timeout().is_none(), "rule 8");
     assert_eq!(agent.events, events, "rule 8");
 }
+
+#[test]
+fn a_report_of_the_proxy_is_told() {
+    let mut world = World::new(Config::default());
+    world.connect_with_key();
+    let report = Report::new(crate::report::ReportKind::Refused, "line 3");
+    world.proxy().metadata_push(report.encode()).unwrap();
+    world.proxy().metadata_push(Bytes::from_static(b"nonsense")).unwrap();
+    world.run();
+    assert_eq!(world.agent.poll_event(), Some(Event::Reported { report }));
+    assert_eq!(world.agent.poll_event(), None);
+}

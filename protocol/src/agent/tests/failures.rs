@@ -70,3 +70,37 @@ fn a_last_push_that_is_too_long_to_wait_says_so() {
     let payload = Some(sealed("a 1\n"));
     assert_eq!(world.seen[0], PeerEvent::Response { stream_id, payload });
 }
+
+#[test]
+fn a_transport_that_fails_is_told_with_its_reason() {
+    let mut world = World::new(Config::default());
+    world.connect_with_key();
+    world.agent.handle_transport_failed(world.now, "connection reset");
+    let Some(Event::Disconnected { reason, retry_in }) = world.agent.poll_event() else {
+        panic!("nobody was told")
+    };
+    assert_eq!(reason, DisconnectReason::Transport("connection reset".to_owned()));
+    assert_eq!(reason.to_string(), "the connection failed: connection reset");
+    // The next connection's end has nothing to do with it.
+    world.now += retry_in;
+    world.connect();
+    world.cut();
+    let Some(Event::Disconnected { reason, .. }) = world.agent.poll_event() else {
+        panic!("nobody was told")
+    };
+    assert!(matches!(reason, DisconnectReason::Closed(CloseReason::Eof { .. })), "{reason}");
+}
+
+#[test]
+fn a_push_without_a_connection_says_why_there_is_none() {
+    let mut world = World::new(Config::default());
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    world.agent.handle_connect_failed(world.now, "127.0.0.1:1: refused");
+    world.agent.poll_event();
+    world.agent.push_and_close(world.now);
+    world.now += Config::default().push_timeout;
+    world.agent.handle_timeout(world.now);
+    let reason = "cannot connect: 127.0.0.1:1: refused".to_owned();
+    let failure = PushFailure::NotConnected { reason };
+    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Err(failure) }));
+}

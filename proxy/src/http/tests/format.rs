@@ -28,19 +28,31 @@ fn prometheus_gets_what_it_weighs_highest() {
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
     );
     answered(&[PROMETHEUS_2], OPEN_METRICS);
-    let text_first = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5";
+    let text_first =
+        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5";
     answered(&[text_first], "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8");
 }
 
 #[test]
 fn who_names_nothing_that_is_served_gets_text() {
-    for accept in ["*/*", "text/*", "text/html, */*;q=0.8", "application/json", "", ";;=,", "text/plain;version=9"] {
+    for accept in [
+        "*/*",
+        "text/*",
+        "text/html, */*;q=0.8",
+        "application/json",
+        "",
+        ";;=,",
+        "text/plain;version=9",
+    ] {
         answered(&[accept], TEXT);
     }
     answered(&[], TEXT);
     let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6";
     answered(&[protobuf], TEXT);
-    answered(&[&format!("{protobuf},{PROMETHEUS_3}")], "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8");
+    answered(
+        &[&format!("{protobuf},{PROMETHEUS_3}")],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    );
 }
 
 #[test]
@@ -56,8 +68,14 @@ fn weights_decide_and_the_first_of_two_equal_ones_wins() {
 
 #[test]
 fn names_are_escaped_unless_the_scraper_allows_utf_8() {
-    answered(&["text/plain;version=0.0.4;escaping=allow-utf-8"], "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8");
-    answered(&["text/plain;version=0.0.4;escaping=\"allow-utf-8\""], "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8");
+    answered(
+        &["text/plain;version=0.0.4;escaping=allow-utf-8"],
+        "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8",
+    );
+    answered(
+        &["text/plain;version=0.0.4;escaping=\"allow-utf-8\""],
+        "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8",
+    );
     for scheme in ["underscores", "dots", "values"] {
         answered(
             &[&format!("text/plain;version=1.0.0;escaping={scheme}")],

@@ -1,4 +1,6 @@
 mod body;
+mod discovery;
+mod format;
 mod negotiate;
 mod router;
 
@@ -23,6 +25,8 @@ use super::*;
 use crate::observe::telemetry::Telemetry;
 use async_channel::{Receiver, Sender};
 use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
@@ -33,6 +37,9 @@ struct Fake {
     readiness: Mutex<Readiness>,
     refusal: Mutex<Option<ScrapeRefused>>,
     status: Mutex<Status>,
+    /// How scrapes of single applications fail, by path; others are served.
+    failures: Mutex<BTreeMap<&'static str, AppFailure>>,
+    listed: Mutex<Vec<Listed>>,
     scrapes: Sender<(ScrapeRequest, BodySender)>,
 }
 
@@ -44,6 +51,22 @@ impl Backend for Fake {
         let (sender, body) = ScrapeBody::channel(request.gzip, 2);
         self.scrapes.send((request, sender)).await.expect("the test listens");
         Ok(body)
+    }
+
+    async fn scrape_app(
+        &self,
+        path: &str,
+        request: ScrapeRequest,
+    ) -> Result<ScrapeBody, AppFailure> {
+        let failure = self.failures.lock().unwrap().get(path).cloned();
+        match failure {
+            Some(failure) => Err(failure),
+            None => self.scrape(request).await.map_err(AppFailure::Refused),
+        }
+    }
+
+    fn listed(&self) -> Vec<Listed> {
+        self.listed.lock().unwrap().clone()
     }
 
     fn own_metrics(&self) -> String {
@@ -75,9 +98,16 @@ fn setup() -> Setup {
         readiness: Mutex::new(Readiness::Ready),
         refusal: Mutex::default(),
         status: Mutex::default(),
+        failures: Mutex::default(),
+        listed: Mutex::default(),
         scrapes: sender,
     });
-    let router = Arc::new(Router::new(Arc::clone(&fake), Arc::clone(&telemetry), TIMEOUTS));
+    let router = Arc::new(Router::new(
+        Arc::clone(&fake),
+        Arc::clone(&telemetry),
+        TIMEOUTS,
+        TargetAddress::default(),
+    ));
     Setup { fake, telemetry, router, scrapes }
 }
 
@@ -95,6 +125,9 @@ fn gunzip(bytes: &[u8]) -> String {
     std::io::Read::read_to_string(&mut decoder, &mut text).expect("one complete gzip member");
     text
 }
+
+/// Who asks.
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 const TIMEOUTS: ScrapeTimeouts = ScrapeTimeouts {
     default: Duration::from_secs(10),

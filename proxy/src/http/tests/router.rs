@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 
 fn ask(setup: &Setup, request: ::http::request::Builder) -> Response<AnswerBody> {
     let (head, ()) = request.body(()).unwrap().into_parts();
-    block_on(setup.router.answer(&head, Instant::now()))
+    block_on(setup.router.answer(&head, PEER, Instant::now()))
 }
 
 fn get(setup: &Setup, path: &str) -> Response<AnswerBody> {
@@ -111,11 +111,14 @@ fn the_core_is_told_the_deadline_and_the_coding() {
         .header("X-Prometheus-Scrape-Timeout-Seconds", "4.000000")
         .header(header::ACCEPT_ENCODING, "gzip");
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let response = block_on(setup.router.answer(&head, now));
+    let response = block_on(setup.router.answer(&head, PEER, now));
     assert_header(&response, header::CONTENT_ENCODING, "gzip");
     let (request, _) = setup.scrapes.try_recv().unwrap();
     let deadline = now + Duration::from_millis(3_500);
-    assert_eq!(request, ScrapeRequest { deadline, gzip: true });
+    assert_eq!(
+        request,
+        ScrapeRequest { peer: PEER, format: Negotiated::TEXT, deadline, gzip: true }
+    );
 }
 
 #[test]

@@ -168,12 +168,24 @@ label! {
         Index = "/",
         /// The applications' metrics.
         MetricsConnected = "/metrics/connected",
+        /// One application's metrics.
+        MetricsApp = "/metrics/app/",
+        /// The applications as targets.
+        ServiceDiscovery = "/sd",
         /// The proxy's own metrics.
         MetricsProxy = "/metrics/proxy",
         /// Whether the process serves at all.
         Healthy = "/-/healthy",
         /// Whether it should be asked for metrics.
         Ready = "/-/ready",
+        /// The original's probes.
+        ActuatorHealth = "/actuator/health",
+        /// The same, for the process.
+        ActuatorLiveness = "/actuator/health/liveness",
+        /// The same, for its readiness.
+        ActuatorReadiness = "/actuator/health/readiness",
+        /// The proxy's own metrics, where the original has them.
+        ActuatorPrometheus = "/actuator/prometheus",
         /// Everything else.
         Other = "other",
     }
@@ -184,11 +196,17 @@ label! {
     HttpCode, "code" {
         /// 200
         Ok = "200",
+        /// 400
+        BadRequest = "400",
         /// 404
         NotFound = "404",
         /// 405
         MethodNotAllowed = "405",
+        /// 502
+        BadGateway = "502",
         /// 503
         Unavailable = "503",
+        /// 504
+        GatewayTimeout = "504",
     }
 }

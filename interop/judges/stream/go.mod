@@ -1,0 +1,3 @@
+module interop/stream
+
+go 1.26.7

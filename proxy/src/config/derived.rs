@@ -1,0 +1,74 @@
+//! What the settings come to for the parts of the proxy.
+
+use super::{Config, Envelope};
+use crate::http::{Limits, ScrapeTimeouts};
+use prometheus_rsocket_protocol::collector;
+use prometheus_rsocket_protocol::envelope::OpenLimits;
+use prometheus_rsocket_protocol::exposition::{self, Policy};
+use prometheus_rsocket_protocol::rsocket::connection;
+
+impl Config {
+    pub(crate) fn collector(&self) -> collector::Config {
+        let mut collector = collector::Config::default();
+        collector.max_connections = self.max_connections;
+        collector.max_gone = self.max_gone_applications;
+        collector.grace = self.app_grace;
+        // Admission counts what is served. A scrape that has lost its place, or that has been answered, may take a moment to end.
+        collector.max_scrapes = self.max_concurrent_scrapes.saturating_mul(2).saturating_add(8);
+        collector.max_pushes = self.max_held_pushes;
+        collector.max_push_bytes = self.max_held_push_bytes;
+        collector.push_ttl = self.push_ttl;
+        collector
+    }
+
+    pub(crate) fn open_limits(&self) -> OpenLimits {
+        let mut limits = OpenLimits::default();
+        limits.max_text_len = self.max_text_bytes;
+        limits.allow_plaintext = self.envelope == Envelope::Plaintext;
+        limits
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        let unless = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
+        Policy {
+            limits: exposition::Limits {
+                max_text_len: self.max_text_bytes,
+                max_line_len: unless(self.max_line_bytes),
+                max_labels: unless(self.max_labels),
+                max_series: unless(self.max_series),
+                max_families: unless(self.max_families),
+            },
+            on_bad_line: self.on_bad_line,
+            identity_labels: self.identity_labels.iter().map(|name| name.as_str().into()).collect(),
+            reserved: self.refuse_reserved_names,
+        }
+    }
+
+    /// The connections of applications.
+    pub(crate) fn connection(&self) -> connection::Config {
+        let mut connection = connection::Config::default();
+        connection.max_frame_len = self.max_frame_bytes;
+        // A push or an answer in fragments may be as long as one in a frame, and a connection has one at a time.
+        connection.max_payload_len = self.max_frame_bytes;
+        connection.max_unfinished = self.max_frame_bytes;
+        connection.setup_timeout = self.setup_timeout;
+        connection
+    }
+
+    pub(crate) fn scrape_timeouts(&self) -> ScrapeTimeouts {
+        ScrapeTimeouts {
+            default: self.scrape_timeout,
+            max: self.scrape_timeout_max,
+            offset: self.scrape_timeout_offset,
+        }
+    }
+
+    pub(crate) fn http_limits(&self) -> Limits {
+        Limits {
+            max_connections: self.max_http_connections,
+            handshake_timeout: self.handshake_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+            ..Limits::default()
+        }
+    }
+}

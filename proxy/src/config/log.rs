@@ -1,0 +1,42 @@
+//! What to log, and how.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// One line of text for each event.
+    Text,
+}
+
+pub(super) fn format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err("it is text or json".to_owned()),
+    }
+}
+
+/// A level, or several filters as `tracing-subscriber` reads them.
+///
+/// A word alone has to be a level here. To `tracing-subscriber`, any other word is the name of a target, and everything else is
+/// silent.
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err(LEVELS.to_owned());
+    }
+    for directive in text.split(',').filter(|directive| !directive.contains(['[', ']', '{', '}'])) {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();
+        if !level.is_empty() && level.parse::<LevelFilter>().is_err() {
+            return Err(format!("{level:?} is no level; {LEVELS}"));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| format!("{error}; {LEVELS}"))?;
+    Ok(text.to_owned())
+}
+
+const LEVELS: &str =
+    "it is off, error, warn, info, debug or trace, or a list of these and of target=level";

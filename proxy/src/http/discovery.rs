@@ -1,0 +1,53 @@
+//! Targets for Prometheus' HTTP service discovery.
+
+use prometheus_rsocket_protocol::Labels;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An application that is to be scraped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its path behind `/metrics/app/`.
+    pub path: Arc<str>,
+    /// Its identity.
+    pub labels: Labels,
+    /// How its frames travel: `tcp` or `websocket`.
+    pub transport: &'static str,
+    /// Whether it is connected; false during its grace time.
+    pub is_up: bool,
+}
+
+/// The entry of one application (Prometheus, "Writing HTTP service discovery").
+#[derive(Serialize)]
+struct TargetGroup<'a> {
+    targets: [&'a str; 1],
+    labels: BTreeMap<&'a str, Cow<'a, str>>,
+}
+
+/// Writes the list as JSON: one group for each application, with its identity as labels.
+///
+/// `address` is the host and port under which Prometheus reaches the proxy, and `scheme` is `http` or `https`. `instance` is that
+/// of the identity, else the application's path, since all targets share one address.
+pub(super) fn targets(listed: &[Listed], address: &str, scheme: &str) -> String {
+    let groups: Vec<_> = listed.iter().map(|app| group(app, address, scheme)).collect();
+    serde_json::to_string(&groups).expect("maps of texts are JSON")
+}
+
+fn group<'a>(app: &'a Listed, address: &'a str, scheme: &'a str) -> TargetGroup<'a> {
+    let own = [
+        ("instance", Cow::Borrowed(&*app.path)),
+        ("__metrics_path__", format!("{APP_PATH}{}", app.path).into()),
+        ("__scheme__", scheme.into()),
+        ("__meta_prometheus_rsocket_app", Cow::Borrowed(&*app.path)),
+        ("__meta_prometheus_rsocket_state", if app.is_up { "up" } else { "gone" }.into()),
+        ("__meta_prometheus_rsocket_transport", app.transport.into()),
+    ];
+    // Later ones win: `instance` is the identity's, if it has one.
+    let identity = app.labels.iter().map(|(name, value)| (name, Cow::Borrowed(value)));
+    TargetGroup { targets: [address], labels: own.into_iter().chain(identity).collect() }
+}
+
+/// Where single applications are scraped, before their paths.
+pub(super) const APP_PATH: &str = "/metrics/app/";

@@ -1,0 +1,105 @@
+//! Variables of the environment.
+
+use clap::Command;
+use clap::builder::Resettable;
+use std::collections::BTreeSet;
+
+/// What all variables of this program begin with.
+const PREFIX: &str = "PROMETHEUS_RSOCKET_CLIENT_";
+
+/// The command, for which a variable that is empty is not set.
+pub(crate) fn without_empty_variables(command: Command) -> Command {
+    command.mut_args(|arg| {
+        let is_empty =
+            arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(Resettable::Reset) } else { arg }
+    })
+}
+
+/// Variables that look as if they were meant for this program, each with the nearest name that there is.
+pub(crate) fn misspelt<'a>(
+    command: &Command,
+    variables: impl IntoIterator<Item = &'a str>,
+) -> Vec<(&'a str, String)> {
+    let known = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
+    let known: BTreeSet<&str> = known.collect();
+    let unknown = variables.into_iter().filter(|name| {
+        name.starts_with(PREFIX) && !known.contains(name) && !is_of_kubernetes(name)
+    });
+    let nearest = |name: &str| known.iter().min_by_key(|known| distance(name, known)).copied();
+    unknown.map(|name| (name, nearest(name).unwrap_or_default().to_owned())).collect()
+}
+
+/// Whether Kubernetes sets such a variable for a service whose name begins as ours do.
+fn is_of_kubernetes(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name
+            .split_once("_PORT_")
+            .is_some_and(|(_, port)| port.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// The number of letters to be put in, taken out or replaced (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, a) in one.bytes().enumerate() {
+        let mut left = line + 1;
+        let mut diagonal = line;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (above, b) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let cost = (diagonal + usize::from(a != b)).min(left + 1).min(*above + 1);
+            diagonal = std::mem::replace(above, cost);
+            left = cost;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Args;
+    use clap::CommandFactory;
+
+    #[test]
+    fn misspelt_variables_are_found_with_the_nearest_name() {
+        let found = misspelt(
+            &Args::command(),
+            [
+                "PROMETHEUS_RSOCKET_CLIENT_PROXI",
+                "PROMETHEUS_RSOCKET_CLIENT_PROXY",
+                "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMOUT",
+                "PROMETHEUS_RSOCKET_CLIENT_SERVICE_HOST",
+                "PROMETHEUS_RSOCKET_CLIENT_SERVICE_PORT_TCP",
+                "PROMETHEUS_RSOCKET_CLIENT_PORT",
+                "PROMETHEUS_RSOCKET_CLIENT_PORT_7001_TCP_ADDR",
+                "PROMETHEUS_RSOCKET_PROXY_LOG",
+                "PATH",
+            ],
+        );
+        let expected = [
+            ("PROMETHEUS_RSOCKET_CLIENT_PROXI", "PROMETHEUS_RSOCKET_CLIENT_PROXY".to_owned()),
+            (
+                "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMOUT",
+                "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT".to_owned(),
+            ),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn distances_are_those_of_levenshtein() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("abc", "abc", 0),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+        }
+    }
+}

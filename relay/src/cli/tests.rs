@@ -1,0 +1,131 @@
+use super::*;
+use clap::CommandFactory;
+
+#[test]
+fn every_option_has_an_environment_variable_of_its_name() {
+    let command = Args::command();
+    command.clone().debug_assert();
+    for option in command.get_arguments().filter(|option| option.get_long() != Some("help")) {
+        let Some(long) = option.get_long().filter(|long| *long != "version") else { continue };
+        let name = long.replace('-', "_").to_uppercase();
+        let expected = format!("PROMETHEUS_RSOCKET_CLIENT_{name}");
+        assert_eq!(option.get_env().unwrap().to_str(), Some(&expected[..]));
+    }
+}
+
+#[test]
+fn times_and_sizes_are_understood() {
+    assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+    assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+    for text in ["", "5", "0s", "s", "1.5s", "-1s", "5 s", "1d", "99999999999s"] {
+        assert!(duration(text).is_err(), "{text:?}");
+    }
+    assert_eq!(bytes("1000"), Ok(1000));
+    assert_eq!(bytes("8MiB"), Ok(8 << 20));
+    for text in ["", "0", "8MB", "MiB", "-1", "1.5MiB", "99999999999999999999", "99999999999GiB"] {
+        assert!(bytes(text).is_err(), "{text:?}");
+    }
+}
+
+const NEEDED: [&str; 3] = ["client", "--proxy=tcp://p", "--scrape=http://l/metrics"];
+
+fn parsed(args: &[&str]) -> Args {
+    Args::try_parse_from(NEEDED.iter().chain(args)).unwrap()
+}
+
+#[test]
+fn options_of_tls_reach_the_library() {
+    let args = ["--tls-ca=ca", "--tls-cert=c", "--tls-key=k", "--tls-server-name=n"];
+    let tls = parsed(&args).tls_files();
+    assert_eq!(tls.ca, Some("ca".into()));
+    assert_eq!(tls.identity, Some(("c".into(), "k".into())));
+    assert_eq!(tls.server_name, Some("n".to_owned()));
+}
+
+#[test]
+fn a_certificate_and_its_key_need_each_other() {
+    for (given, missing) in [("--tls-cert=c", "--tls-key"), ("--tls-key=k", "--tls-cert")] {
+        let error = Args::try_parse_from(NEEDED.iter().chain([&given])).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(missing), "{error}");
+    }
+}
+
+#[test]
+fn options_of_tls_are_refused_where_there_is_none() {
+    assert!(parsed(&[]).check().is_ok());
+    for given in [&["--tls-ca=ca"][..], &["--tls-cert=c", "--tls-key=k"], &["--tls-server-name=n"]]
+    {
+        let args = parsed(given);
+        let option = given[0].split('=').next().unwrap();
+        let error = args.check().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let message = error.to_string();
+        assert!(message.contains(option) && message.contains("--proxy tcp://p:7001"), "{message}");
+        for (proxy, found) in [
+            ("tcp://tls:1", Some(option)),
+            ("ws://p/", Some(option)),
+            ("tls://p:7001", None),
+            ("wss://p/", None),
+        ] {
+            let args = Args { proxy: proxy.parse().unwrap(), ..args.clone() };
+            assert_eq!(args.tls_without_use(), found, "{proxy}");
+        }
+    }
+}
+
+#[test]
+fn labels_tell_relays_of_different_hosts_apart() {
+    let labels = |args: &[&str]| {
+        let needed = ["client", "--proxy=tcp://p"];
+        let args = Args::try_parse_from(needed.iter().chain(args)).unwrap();
+        args.labels().unwrap().to_string()
+    };
+    assert_eq!(labels(&["--scrape=http://db1:9100"]), "{instance=\"db1:9100\"}");
+    assert_eq!(labels(&["--scrape=https://db1"]), "{instance=\"db1:443\"}");
+    let hostname = prometheus_rsocket_client::hostname().unwrap();
+    for here in ["http://localhost:9100", "http://127.0.0.1:9100", "http://[::1]/metrics"] {
+        let expected = format!("{{instance=\"{hostname}\"}}");
+        assert_eq!(labels(&[&format!("--scrape={here}")]), expected);
+    }
+    let given = ["--scrape=db1:9100", "--label=instance=a", "--label=zone=b,job=c"];
+    assert_eq!(labels(&given), "{instance=\"a\",job=\"c\",zone=\"b\"}");
+    for bad in ["--label=a", "--label=1a=b", "--label=a=", "--label=__a=b"] {
+        assert!(Args::try_parse_from(NEEDED.iter().chain([&bad])).is_err(), "{bad}");
+    }
+    let error = parsed(&["--label=a=b", "--label=a=c"]).check().unwrap_err();
+    assert!(error.to_string().contains("--label"), "{error}");
+}
+
+#[test]
+fn levels_of_logging_have_to_be_known() {
+    for good in ["info", "off", "WARN", "info,prometheus_rsocket_client=debug", "a=trace"] {
+        assert!(log_filter(good).is_ok(), "{good}");
+    }
+    for bad in ["verbose", "info,verbose", "a=verbose"] {
+        assert!(log_filter(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn credentials_are_one_or_the_other() {
+    let endpoint = |args: &[&str]| parsed(args).load_endpoint().unwrap().credentials;
+    assert_eq!(endpoint(&[]), Credentials::None);
+    let password = Some("p".into());
+    let basic = Credentials::Basic { user: "u".to_owned(), password };
+    assert_eq!(endpoint(&["--scrape-user=u", "--scrape-password-file=p"]), basic);
+    let bearer = Credentials::Bearer { token: "t".into() };
+    assert_eq!(endpoint(&["--scrape-bearer-file=t"]), bearer);
+    for bad in [&["--scrape-password-file=p"][..], &["--scrape-user=u", "--scrape-bearer-file=t"]] {
+        assert!(Args::try_parse_from(NEEDED.iter().chain(bad)).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_way_out_stays_below_what_containers_get() {
+    let config = parsed(&[]).config();
+    // The driver waits 2 s for a peer that does not close.
+    let linger = Duration::from_secs(2);
+    let whole = config.agent.push_timeout + config.agent.connection.close_timeout + linger;
+    assert!(whole < Duration::from_secs(8), "{whole:?}");
+}

@@ -1,0 +1,60 @@
+use data_encoding::BASE64;
+use http::HeaderValue;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The longest secret, in bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// What the endpoint wants to be shown. Secrets stay in files, which are read again for each scrape.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    #[default]
+    None,
+    /// A user, and the file with the password.
+    Basic { user: String, password: Option<PathBuf> },
+    /// The file with the token.
+    Bearer { token: PathBuf },
+}
+
+/// Why there are no credentials to show. It never holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialsError {
+    #[error("cannot read {}: {error}", file.display())]
+    Read { file: PathBuf, error: io::Error },
+    #[error("what is in {} cannot be sent in a header", file.display())]
+    Unsendable { file: PathBuf },
+}
+
+impl Credentials {
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Reads the secret, and makes the value of the header `Authorization`. This blocks.
+    pub(crate) fn read(&self) -> Result<Option<HeaderValue>, CredentialsError> {
+        let (text, file) = match self {
+            Self::None => return Ok(None),
+            Self::Basic { user, password } => {
+                let secret = password.as_deref().map(secret).transpose()?.unwrap_or_default();
+                let pair = BASE64.encode(format!("{user}:{secret}").as_bytes());
+                (format!("Basic {pair}"), password.clone().unwrap_or_default())
+            }
+            Self::Bearer { token } => (format!("Bearer {}", secret(token)?), token.clone()),
+        };
+        let mut value =
+            HeaderValue::try_from(text).map_err(|_| CredentialsError::Unsendable { file })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+/// What is in a file, without the white space around it.
+fn secret(file: &Path) -> Result<String, CredentialsError> {
+    let mut text = String::new();
+    fs::File::open(file)
+        .and_then(|opened| opened.take(MAX_SECRET).read_to_string(&mut text))
+        .map_err(|error| CredentialsError::Read { file: file.to_owned(), error })?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,154 @@
+use http::Uri;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Where a program's metrics are: `http://HOST[:PORT][/PATH]`, or the same with https.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScrapeUrl(Uri);
+
+impl FromStr for ScrapeUrl {
+    type Err = String;
+
+    /// What has no scheme is taken for http, and what has no path for `/metrics`.
+    fn from_str(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (authority, target) = match rest.find(['/', '?']) {
+            None => (rest, "/metrics".to_owned()),
+            Some(end) => {
+                let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+                let slash = if target.starts_with('/') { "" } else { "/" };
+                (authority, format!("{slash}{target}"))
+            }
+        };
+        let uri: Uri = format!("{scheme}://{authority}{target}")
+            .parse()
+            .map_err(|error| format!("{error}; it should be http://HOST:PORT/PATH"))?;
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = uri.host().unwrap_or_default();
+        match uri.scheme_str() {
+            // They would be shown in logs and to the proxy.
+            _ if authority.contains('@') => Err("user and password do not belong into the URL; \
+                there are --scrape-user and --scrape-password-file"
+                .to_owned()),
+            Some("http" | "https") if authority.len() > host.len() && uri.port_u16().is_none() => {
+                Err("the port is none".to_owned())
+            }
+            Some("http" | "https") if !host.is_empty() && host != "[]" => Ok(Self(uri)),
+            _ => Err("it should be http://HOST:PORT/PATH, or the same with https".to_owned()),
+        }
+    }
+}
+
+impl ScrapeUrl {
+    /// A name or a literal address, an IPv6 one without brackets.
+    pub(crate) fn host(&self) -> &str {
+        let host = self.0.host().unwrap_or_default();
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or_else(|| self.usual_port())
+    }
+
+    fn usual_port(&self) -> u16 {
+        if self.is_https() { 443 } else { 80 }
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
+    /// Path and query.
+    pub(crate) fn path(&self) -> &str {
+        self.0.path_and_query().map_or("/", |path| path.as_str())
+    }
+
+    /// Host and port as a request names them: without the port if it is the usual one.
+    pub(crate) fn host_header(&self) -> String {
+        let host = self.0.host().unwrap_or_default();
+        if self.port() == self.usual_port() {
+            host.to_owned()
+        } else {
+            format!("{host}:{}", self.port())
+        }
+    }
+
+    /// `HOST:PORT`, unless the program is on the same machine: then that tells nothing.
+    pub(crate) fn instance(&self) -> Option<String> {
+        let is_here = match self.host().parse::<IpAddr>() {
+            Ok(address) => address.is_loopback() || address.is_unspecified(),
+            Err(_) => {
+                let host = self.host().trim_end_matches('.').to_ascii_lowercase();
+                host == "localhost" || host.ends_with(".localhost")
+            }
+        };
+        (!is_here).then(|| format!("{}:{}", self.0.host().unwrap_or_default(), self.port()))
+    }
+
+    /// Whether scheme, host and port are the same.
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        (self.is_https(), self.port()) == (other.is_https(), other.port())
+            && self.host().eq_ignore_ascii_case(other.host())
+    }
+
+    /// Where a redirect leads: a whole URL, one without its scheme, or a path, which may be relative (RFC 3986, section 5.2).
+    pub(crate) fn join(&self, location: &str) -> Result<Self, String> {
+        let location = location.split('#').next().unwrap_or_default();
+        let scheme = if self.is_https() { "https" } else { "http" };
+        let authority = self.0.authority().map_or("", |authority| authority.as_str());
+        let path = self.0.path();
+        let directory = path.rfind('/').and_then(|slash| path.get(..=slash)).unwrap_or("/");
+        let scheme_end = location
+            .find(':')
+            .filter(|end| location.get(..*end).is_some_and(|scheme| !scheme.contains(['/', '?'])));
+        if scheme_end.is_some() {
+            // A path need not be there; it is not /metrics then.
+            let (_, rest) = location.split_once("://").ok_or("it is no URL of HTTP")?;
+            let slash = if rest.contains(['/', '?']) { "" } else { "/" };
+            return format!("{location}{slash}").parse();
+        }
+        if let Some(rest) = location.strip_prefix("//") {
+            let slash = if rest.contains(['/', '?']) { "" } else { "/" };
+            return format!("{scheme}://{rest}{slash}").parse();
+        }
+        let target = match location.as_bytes().first() {
+            Some(b'/') => without_dots(location),
+            Some(b'?') => format!("{path}{location}"),
+            None => self.path().to_owned(),
+            Some(_) => without_dots(&format!("{directory}{location}")),
+        };
+        format!("{scheme}://{authority}{target}").parse()
+    }
+}
+
+/// A path without `.` and `..`.
+fn without_dots(target: &str) -> String {
+    let (path, query) = match target.find('?') {
+        Some(mark) => target.split_at_checked(mark).unwrap_or((target, "")),
+        None => (target, ""),
+    };
+    let mut kept: Vec<&str> = Vec::new();
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        match part {
+            "." | ".." => {
+                if part == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            part => kept.push(part),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
+}
+
+impl fmt::Display for ScrapeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,46 @@
+use crate::fetch::{FetchError, Fetcher};
+use prometheus_rsocket_runtime::Runtime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Stands for a program: has its metrics, and keeps the last ones for when it is gone.
+pub(crate) struct Relay<R> {
+    fetcher: Fetcher<R>,
+    last: Mutex<Option<String>>,
+    is_stopping: AtomicBool,
+    /// How long the last scrape may take.
+    last_timeout: Duration,
+}
+
+impl<R: Runtime> Relay<R> {
+    pub(crate) fn new(fetcher: Fetcher<R>, last_timeout: Duration) -> Self {
+        let last_timeout = last_timeout.min(fetcher.endpoint().timeout);
+        Self { fetcher, last: Mutex::new(None), is_stopping: AtomicBool::new(false), last_timeout }
+    }
+
+    /// From now on the last metrics do where the program gives none any more.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The program's metrics.
+    pub(crate) async fn metrics(&self) -> Result<String, FetchError> {
+        let is_stopping = self.is_stopping.load(Ordering::Relaxed);
+        let timeout = self.fetcher.endpoint().timeout;
+        let within = if is_stopping { self.last_timeout } else { timeout };
+        let fetched = self.fetcher.fetch(within).await;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match fetched {
+            Ok(text) => {
+                *last = Some(text.clone());
+                Ok(text)
+            }
+            Err(error) if is_stopping && last.is_some() => {
+                tracing::warn!(%error, "no last metrics; those of the scrape before are pushed");
+                last.take().ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

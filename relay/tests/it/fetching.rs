@@ -1,0 +1,114 @@
+use crate::endpoint::heard_endpoint;
+use crate::program::start;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prometheus_rsocket_protocol::rsocket::connection::{Event, StreamFailure};
+use prometheus_rsocket_testkit::proxy::FakeProxy;
+use std::io::Write;
+
+fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// What the proxy gets: the text or the error, of one scrape each.
+fn relayed(endpoint: &str, args: &[&str], scrapes: usize) -> Vec<Result<String, String>> {
+    let proxy = FakeProxy::new();
+    let mut child = start(&proxy, endpoint, args);
+    let mut peer = proxy.accept_with_key();
+    let results = (0..scrapes).map(|_| match peer.scrape() {
+        Event::Response { payload: Some(payload), .. } => {
+            Ok(prometheus_rsocket_testkit::proxy::opened(&payload))
+        }
+        Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } => {
+            Err(String::from_utf8(data.to_vec()).unwrap())
+        }
+        other => panic!("{other:?}"),
+    });
+    let results = results.collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    results
+}
+
+#[test]
+fn whatever_prometheus_fetches_is_relayed() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(b"a_total 3\n").unwrap();
+    let gzip = gzip.finish().unwrap();
+    let openmetrics = b"# TYPE a counter\na_total 2\n# EOF\n";
+    let (endpoint, heard) = heard_endpoint(vec![
+        answer("200 OK\r\nContent-Type: text/plain; version=1.0.0; charset=utf-8", b"a_total 1\n"),
+        answer(
+            "200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8",
+            openmetrics,
+        ),
+        answer("200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip", &gzip),
+    ]);
+    let texts = ["a_total 1\n", "# TYPE a_total counter\na_total 2\n", "a_total 3\n"];
+    let expected: Vec<_> = texts.iter().map(|text| Ok((*text).to_owned())).collect();
+    assert_eq!(relayed(&endpoint, &[], 3), expected);
+    let head = heard.recv().unwrap();
+    for header in ["accept: text/plain;version=0.0.4;q=0.6,", "accept-encoding: gzip", "host: 127"]
+    {
+        let has_it = head.iter().any(|line| line.to_lowercase().starts_with(header));
+        assert!(has_it, "{header} is not in {head:?}");
+    }
+}
+
+#[test]
+fn odd_content_types_are_relayed_if_the_user_says_so() {
+    let answers =
+        vec![answer("200 OK\r\nContent-Type: text/html", b"a 1\n"), answer("200 OK", b"a 2\n")];
+    let (endpoint, _heard) = heard_endpoint(answers);
+    let expected = [Ok("a 1\n".to_owned()), Ok("a 2\n".to_owned())];
+    assert_eq!(relayed(&endpoint, &["--scrape-format=text"], 2), expected);
+}
+
+#[test]
+fn redirects_are_followed_and_credentials_stay_where_they_belong() {
+    let secret = std::env::temp_dir().join(format!("relay-it-token-{}", std::process::id()));
+    std::fs::write(&secret, "t0ken\n").unwrap();
+    let text = answer("200 OK\r\nContent-Type: text/plain", b"a 1\n");
+    let (other, others_heard) = heard_endpoint(vec![text]);
+    let (endpoint, heard) = heard_endpoint(vec![
+        answer("302 Found\r\nLocation: /elsewhere", b""),
+        answer(&format!("307 Temporary Redirect\r\nLocation: {other}"), b""),
+    ]);
+    let bearer = format!("--scrape-bearer-file={}", secret.display());
+    assert_eq!(relayed(&endpoint, &[&bearer], 1), [Ok("a 1\n".to_owned())]);
+    let shown = |head: &[String]| head.iter().any(|line| line == "authorization: Bearer t0ken");
+    let (first, second) = (heard.recv().unwrap(), heard.recv().unwrap());
+    assert_eq!(first[0], "GET /metrics HTTP/1.1");
+    assert_eq!(second[0], "GET /elsewhere HTTP/1.1");
+    assert!(shown(&first) && shown(&second));
+    assert!(!shown(&others_heard.recv().unwrap()), "another server sees the token");
+    std::fs::remove_file(secret).unwrap();
+}
+
+#[test]
+fn redirects_in_a_circle_end() {
+    let (endpoint, heard) =
+        heard_endpoint(vec![answer("301 Moved Permanently\r\nLocation: /metrics", b"")]);
+    let results = relayed(&endpoint, &[], 1);
+    let error = results[0].as_ref().unwrap_err();
+    assert!(error.contains("redirects more than 5 times"), "{error}");
+    assert_eq!(heard.try_iter().count(), 6);
+}
+
+#[test]
+fn an_answer_longer_than_the_limit_is_refused() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&[b'\n'; 100_000]).unwrap();
+    let (endpoint, _heard) = heard_endpoint(vec![
+        answer("200 OK\r\nContent-Type: text/plain", &[b'\n'; 1001]),
+        answer(
+            "200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip",
+            &gzip.finish().unwrap(),
+        ),
+    ]);
+    for result in relayed(&endpoint, &["--max-text-bytes=1000"], 2) {
+        let error = result.unwrap_err();
+        assert!(error.contains("longer than 1000 bytes"), "{error}");
+    }
+}
