@@ -205,6 +205,12 @@ impl Collector {
         self.scrapes.poll(id)
     }
 
+    /// Returns the next answer of a scrape in the order of arrival, which may be before its turn, so that work on it can begin. Each
+    /// answer comes here at most once, and [`poll_scrape`](Self::poll_scrape) hands it out in its turn whether it was looked at or not.
+    pub fn poll_early(&mut self, id: ScrapeId) -> Option<(AppId, Answer)> {
+        self.scrapes.poll_early(id)
+    }
+
     /// Forgets a scrape. If all that it handed out reached the scraper, its pushes are forgotten as well; otherwise the next
     /// scrape serves them again. Requests that nobody else waits for are cancelled.
     pub fn end_scrape(&mut self, id: ScrapeId, delivered: bool) {

@@ -9,18 +9,42 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Lists the families of a text. The arguments are those of [`render`](crate::exposition::render).
-pub fn outline(
+/// What a text gives to a grouped answer, as far as it is known without the other texts.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    outline: Outline,
+    /// As it is if no other text has a say in the types.
+    split: Split,
+}
+
+impl Prepared {
+    /// The families of the text.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// Returns what is written of the text, unless the plan is at odds with how it was prepared: then [`split`] has to be called.
+    pub fn split(&self, plan: &Plan) -> Option<Split> {
+        plan.suits(&self.outline).then(|| self.split.clone())
+    }
+}
+
+/// Lists the families of a text, and renders it into families as if it were the only one. The arguments are those of
+/// [`render`](crate::exposition::render).
+pub fn prepare(
     source: &Source<'_>,
     policy: &Policy,
     facts: &Facts,
     target: Target,
     omit: &[u32],
-) -> Outline {
-    outline_of(&Table::build(source, policy, facts, target, omit))
+) -> Prepared {
+    let table = Table::build(source, policy, facts, target, omit);
+    let outline = outline_of(&table);
+    let split = split_table(&table, source.text, &Plan::new([&outline]));
+    Prepared { outline, split }
 }
 
-/// Renders a text into families. The arguments are those of [`outline`], whose result has to be part of the plan.
+/// Renders a text into families. The arguments are those of [`prepare`], whose outline has to be part of the plan.
 pub fn split(
     source: &Source<'_>,
     policy: &Policy,
@@ -29,13 +53,16 @@ pub fn split(
     omit: &[u32],
     plan: &Plan,
 ) -> Split {
-    let table = Table::build(source, policy, facts, target, omit);
+    split_table(&Table::build(source, policy, facts, target, omit), source.text, plan)
+}
+
+fn split_table(table: &Table<'_>, text: &[u8], plan: &Plan) -> Split {
     let mut packer = Packer::default();
-    for (name, family) in families(&table, plan) {
+    for (name, family) in families(table, plan) {
         let mut lines = Vec::new();
         let mut is_first = true;
         for piece in &family.pieces {
-            write_line(&table, source.text, piece, family.shape, &mut lines);
+            write_line(table, text, piece, family.shape, &mut lines);
             if lines.len() >= CHUNK_LEN {
                 packer.add(&name, &family, is_first, &lines);
                 is_first = false;
