@@ -12,6 +12,8 @@ mod smol {
     mod bad_input;
     mod pushes;
     mod scrapes;
+    #[cfg(unix)]
+    mod signals;
     mod transports;
     mod world;
 }
@@ -24,6 +26,8 @@ mod tokio {
     mod bad_input;
     mod pushes;
     mod scrapes;
+    #[cfg(unix)]
+    mod signals;
     mod transports;
     mod world;
 }
