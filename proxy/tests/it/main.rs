@@ -3,6 +3,8 @@
 
 mod app;
 mod program;
+#[cfg(unix)]
+mod signals;
 
 #[path = "."]
 mod smol {
@@ -12,8 +14,6 @@ mod smol {
     mod bad_input;
     mod pushes;
     mod scrapes;
-    #[cfg(unix)]
-    mod signals;
     mod transports;
     mod world;
 }
@@ -26,8 +26,6 @@ mod tokio {
     mod bad_input;
     mod pushes;
     mod scrapes;
-    #[cfg(unix)]
-    mod signals;
     mod transports;
     mod world;
 }

@@ -5,7 +5,7 @@ fn a_misspelt_variable_is_told_with_the_nearest_name() {
     for (name, nearest) in [
         ("LSTEN_TCP", "LISTEN_TCP"),
         ("LISTEN_HTPP", "LISTEN_HTTP"),
-        ("LOG_LEVEL", "LOG_FORMAT"),
+        ("LOG_LEVEL", "LOG"),
         ("MAX_TEXT_BYTE", "MAX_TEXT_BYTES"),
         ("TCP_TLS_CRT", "TCP_TLS_CERT"),
         ("ADVERTISED_HTTP", "ADVERTISE_HTTP"),
