@@ -19,7 +19,9 @@ fn warning(name: &str, known: &BTreeSet<String>) -> String {
     let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
     let likeness = |other: &str| strsim::jaro_winkler(&own(name), &own(other));
     let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    let warning = format!("the environment variable {name} is no setting and has no effect");
+    let warning = format!(
+        "the environment variable {name} is not a setting of this program and has no effect"
+    );
     match nearest {
         Some(nearest) => format!("{warning}; the nearest name is {nearest}"),
         None => warning,
