@@ -3,6 +3,8 @@
 
 mod app;
 mod program;
+#[cfg(unix)]
+mod signals;
 
 #[path = "."]
 mod smol {
