@@ -119,14 +119,28 @@ const HEAD: &str = "sim_text{app=\"";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prometheus_rsocket_protocol::exposition::{Limits, check};
+    use prometheus_rsocket_protocol::Labels;
+    use prometheus_rsocket_protocol::exposition::{
+        Escaping, Format, Inject, Policy, Source, Target, read, render,
+    };
 
     #[test]
     fn what_is_given_is_served_as_said() {
         for ending in [Ending::Break, Ending::Eof, Ending::Open] {
             let shape = Shape { lines: 7, ending };
-            let checked = check(given(3, 4, shape), &Limits::default()).unwrap();
-            assert_eq!(checked.text, served(3, 4, shape), "{ending:?}");
+            let (text, identity, policy) =
+                (given(3, 4, shape), Labels::default(), Policy::default());
+            let source = Source {
+                text: text.as_bytes(),
+                identity: &identity,
+                inject: Inject::Never,
+                seed: 1,
+            };
+            let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
+            let facts = read(&source, &policy).unwrap();
+            let mut rendered = Vec::new();
+            render(&source, &policy, &facts, target, &[], &mut rendered);
+            assert_eq!(rendered, served(3, 4, shape).into_bytes(), "{ending:?}");
         }
     }
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 /// Appends a text as a scraper accepts it, with identity labels and without the samples in `omit`, whose indexes are in ascending order.
 ///
 /// `source` and `policy` have to be those that [`read`](super::read) made `facts` of. From one text of 0.0.4 to another, every line stays
-/// where it is, and only lines that have to be changed are. Between the formats, and to OpenMetrics, lines are put in order of
-/// their families, each with one `HELP` and one `TYPE`; a series that occurs more than once is written once. `# EOF` is not written: it is
+/// where it is, and only lines that have to be changed are. Between the formats, and to OpenMetrics, families are
+/// brought together, each with one `HELP` and one `TYPE`; a series that occurs more than once is written once. `# EOF` is not written: it is
 /// for the caller to end an OpenMetrics answer with it.
 pub fn render(
     source: &Source<'_>,

@@ -49,7 +49,7 @@ pub fn split(
     packer.finish()
 }
 
-/// Renders a single text, family by family.
+/// Renders a single text, family by family, in the order of their first samples.
 pub(in crate::exposition) fn render_one(
     source: &Source<'_>,
     policy: &Policy,
@@ -60,8 +60,12 @@ pub(in crate::exposition) fn render_one(
 ) {
     let table = Table::build(source, policy, facts, target, omit);
     let plan = Plan::new([&outline_of(&table)]);
-    for (name, family) in families(&table, &plan) {
-        write_head(target, &name, family.kind, family.help.as_deref(), family.unit, out);
+    let mut families: Vec<_> = families(&table, &plan).into_iter().collect();
+    families.sort_by_key(|(_, family)| family.pieces.iter().map(|piece| piece.start).min());
+    for (name, family) in families {
+        if family.is_declared || target.format == Format::OpenMetrics1 {
+            write_head(target, &name, family.kind, family.help.as_deref(), family.unit, out);
+        }
         for piece in &family.pieces {
             write_line(&table, source.text, piece, family.shape, out);
         }
@@ -84,6 +88,8 @@ impl Split {
 /// A family as it is written.
 struct Output<'t> {
     kind: MetricKind,
+    /// Whether the text says anything of it but its samples.
+    is_declared: bool,
     /// Plain.
     help: Option<Cow<'t, [u8]>>,
     unit: Option<&'t [u8]>,
@@ -258,6 +264,7 @@ impl<'a> Table<'a> {
         };
         Output {
             kind,
+            is_declared: family.is_declared,
             help: family.help.map(|help| plain_help(help, self.writer.source)),
             unit: family.unit.filter(|unit| is_whole && is_open_metrics && !unit.is_empty()),
             pieces: Vec::new(),
