@@ -67,7 +67,7 @@ fn what_is_not_rsocket_is_told_so_and_disturbs_nobody() {
 
     let malformed = exchange(world.http, b"\0\x01 this is no HTTP\r\n\r\n");
     assert!(malformed.starts_with(b"HTTP/1.1 400"));
-    assert_eq!(world.own("prometheus_proxy_http_malformed_total"), 1.0);
+    world.wait_own("prometheus_proxy_http_malformed_total", 1.0);
 
     let scraping = world.scrape();
     steady.answer_text("steady 1\n");
