@@ -4,6 +4,7 @@ use crate::app::App;
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
+use std::thread;
 
 const GZIP: &str = "Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 20\r\n";
 
@@ -74,9 +75,45 @@ fn two_scrapers_at_once_each_get_all() {
     let world = World::start(&[]);
     let mut app = App::connect(world.tcp);
     let (first, second) = (world.scrape(), world.scrape_with(GZIP));
-    app.answer_text("a 1\n");
-    app.answer_text("a 1\n");
+    // Asked once, if the second begins before the first has its answer; otherwise twice.
+    let answering = thread::spawn(move || {
+        loop {
+            match app.next() {
+                Event::RequestResponse { stream_id, .. } => {
+                    let payload = app.sealed(b"a 1\n");
+                    app.connection().respond(stream_id, payload).unwrap();
+                    app.flush();
+                }
+                Event::Closed { .. } => return,
+                _ => {}
+            }
+        }
+    });
     assert_eq!((first.text(), second.text()), ("a 1\n".to_owned(), "a 1\n".to_owned()));
+    world.stopped();
+    answering.join().unwrap();
+}
+
+#[test]
+fn an_answer_ends_with_the_state_of_every_application() {
+    let world = World::start(&["--app-metrics=on"]);
+    let (gone, mut live) = (App::connect(world.tcp), App::connect(world.tcp));
+    let mut failing = App::connect(world.tcp);
+    let scraping = world.scrape();
+    let stream_id = failing.asked();
+    failing.connection().reject(stream_id, ErrorCode::APPLICATION_ERROR, "no").unwrap();
+    failing.flush();
+    live.answer_text("live 1\n");
+    drop(gone);
+    let text = scraping.text();
+    assert!(text.starts_with("live 1\n# HELP prometheus_proxy_app_up "), "{text}");
+    for line in [
+        "prometheus_proxy_app_up{app=\"connection-1\",reason=\"closed\"} 0\n",
+        "prometheus_proxy_app_up{app=\"connection-2\"} 1\n",
+        "prometheus_proxy_app_up{app=\"connection-3\",reason=\"refused\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
 }
 
 #[test]

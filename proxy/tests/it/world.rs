@@ -18,6 +18,7 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Starts a proxy whose answers hold what applications sent and nothing else, unless the options say otherwise.
     pub(crate) fn start(options: &[&str]) -> Self {
         let mut args = vec!["proxy", OPTION];
         args.extend([
@@ -25,6 +26,9 @@ impl World {
             "--listen-websocket=127.0.0.1:0",
             "--listen-http=127.0.0.1:0",
         ]);
+        if !options.contains(&"--app-metrics=on") {
+            args.push("--app-metrics=off");
+        }
         args.extend(options);
         let config = Config::from_args(args, []).unwrap();
         let (trigger, shutdown) = shutdown::channel();
