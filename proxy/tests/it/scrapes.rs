@@ -73,10 +73,16 @@ fn an_application_that_goes_while_it_is_asked_is_left_out_at_once() {
 fn two_scrapers_at_once_each_get_all() {
     let world = World::start(&[]);
     let mut app = App::connect(world.tcp);
-    let (first, second) = (world.scrape(), world.scrape_with(GZIP));
-    app.answer_text("a 1\n");
-    app.answer_text("a 1\n");
+    let first = world.scrape();
+    let stream_id = app.asked();
+    let second = world.scrape_with(GZIP);
+    world.wait_tables(|tables| tables.scrapes == 2);
+    // One answer is for both.
+    let payload = app.sealed(b"a 1\n");
+    app.connection().respond(stream_id, payload).unwrap();
+    app.flush();
     assert_eq!((first.text(), second.text()), ("a 1\n".to_owned(), "a 1\n".to_owned()));
+    world.wait_tables(|tables| tables.scrapes == 0 && tables.requests == 0);
 }
 
 #[test]
