@@ -1,6 +1,7 @@
 //! What is to be simulated, and the times that hold in it.
 
 use prometheus_rsocket_client as client;
+use prometheus_rsocket_protocol::exposition::Inject;
 #[cfg(planted_faults)]
 use prometheus_rsocket_protocol::planted::Fault;
 use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr};
@@ -141,6 +142,8 @@ impl Terms {
             setup_timeout: self.setup_timeout,
             envelope: scenario.envelope,
             push_ttl: self.push_ttl,
+            app_metrics: false,
+            inject_identity: Inject::Never,
             ..config::Config::default()
         }
     }

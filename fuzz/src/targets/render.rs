@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use prometheus_rsocket_protocol::Labels;
-use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, outline, split};
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, prepare, split};
 use prometheus_rsocket_protocol::exposition::{
     Escaping, Facts, Format, Inject, OnBadLine, Policy, Source, SourceFormat, Target, read, render,
 };
@@ -45,13 +45,17 @@ fn grouped(texts: &[(Source<'_>, Facts)], policy: &Policy, target: Target) {
         seen.extend(own);
     }
     let each = || texts.iter().zip(&omits);
-    let outlines: Vec<_> = each()
-        .map(|((source, facts), omit)| outline(source, policy, facts, target, omit))
+    let prepared: Vec<_> = each()
+        .map(|((source, facts), omit)| prepare(source, policy, facts, target, omit))
         .collect();
-    let plan = Plan::new(&outlines);
+    let plan = Plan::new(prepared.iter().map(Prepared::outline));
     assert_eq!(plan.conflicts().len(), texts.len());
-    let splits =
-        each().map(|((source, facts), omit)| split(source, policy, facts, target, omit, &plan));
+    let splits: Vec<_> = each()
+        .map(|((source, facts), omit)| split(source, policy, facts, target, omit, &plan))
+        .collect();
+    for (prepared, split) in prepared.iter().zip(&splits) {
+        assert_eq!(prepared.split(&plan).as_ref().unwrap_or(split), split, "prepared otherwise");
+    }
     let mut merge = Merge::new(target, splits);
     let mut out = Vec::new();
     while merge.write(&mut out) {}

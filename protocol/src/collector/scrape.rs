@@ -61,7 +61,7 @@ pub struct Outcome {
 impl Outcome {
     /// Why the application did not answer this scrape itself: it is down. `None` if it is up.
     pub fn failure(&self) -> Option<&ScrapeFailure> {
-        self.instead_of.as_ref().or(self.result.as_ref().err())
+        self.instead_of.as_ref().or_else(|| self.result.as_ref().err())
     }
 }
 

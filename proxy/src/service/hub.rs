@@ -4,7 +4,7 @@ use crate::observe::telemetry::Telemetry;
 use crate::service::inbox::Inbox;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
-    App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
+    Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
     SessionCommand, SessionEvent, Targets, TooManyApps, TooManyScrapes,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -149,6 +149,11 @@ impl Hub {
             drop(self.lock_counting());
         }
         progress
+    }
+
+    /// Returns an answer that may be there before its turn.
+    pub(crate) fn poll_early(&self, scrape: ScrapeId) -> Option<(AppId, Answer)> {
+        self.lock().collector.poll_early(scrape)
     }
 
     /// Forgets a scrape.

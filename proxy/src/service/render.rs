@@ -5,7 +5,7 @@ use crate::service::workers::Toolbox;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::collector::{Answer, AppId};
 use prometheus_rsocket_protocol::envelope::{self, OpenError};
-use prometheus_rsocket_protocol::exposition::group::{self, Outline, Plan, Split};
+use prometheus_rsocket_protocol::exposition::group::{self, Plan, Prepared, Split};
 use prometheus_rsocket_protocol::exposition::{self, Source, Target};
 use std::sync::Arc;
 
@@ -59,16 +59,17 @@ impl Renderer {
         self.pack(out.into())
     }
 
-    /// The families of the application's text, for the plan of a grouped body, and the name of the first series that is left out.
-    pub(crate) fn outline(&self, served: &Served) -> Result<(Outline, Option<String>), OpenError> {
+    /// The application's part of a grouped body, as far as it is known without the others; and the name of the first series that
+    /// is left out.
+    pub(crate) fn prepare(&self, served: &Served) -> Result<(Prepared, Option<String>), OpenError> {
         let text = self.expand(&served.answer)?;
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         let facts = &served.answer.facts;
-        let outline = group::outline(&source, policy, facts, self.target, &served.omit);
-        Ok((outline, self.omitted(served, &text)))
+        let prepared = group::prepare(&source, policy, facts, self.target, &served.omit);
+        Ok((prepared, self.omitted(served, &text)))
     }
 
-    /// The application's part of a grouped body.
+    /// The application's part of a grouped body where the others have a say in it.
     pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
         let text = self.expand(&served.answer)?;
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);

@@ -86,6 +86,28 @@ fn two_scrapers_at_once_each_get_all() {
 }
 
 #[test]
+fn an_answer_ends_with_the_state_of_every_application() {
+    let world = World::start(&["--app-metrics=on"]);
+    let (gone, mut live) = (App::connect(world.tcp), App::connect(world.tcp));
+    let mut failing = App::connect(world.tcp);
+    let scraping = world.scrape();
+    let stream_id = failing.asked();
+    failing.connection().reject(stream_id, ErrorCode::APPLICATION_ERROR, "no").unwrap();
+    failing.flush();
+    live.answer_text("live 1\n");
+    drop(gone);
+    let text = scraping.text();
+    assert!(text.starts_with("live 1\n# HELP prometheus_proxy_app_up "), "{text}");
+    for line in [
+        "prometheus_proxy_app_up{app=\"connection-1\",reason=\"closed\"} 0\n",
+        "prometheus_proxy_app_up{app=\"connection-2\"} 1\n",
+        "prometheus_proxy_app_up{app=\"connection-3\",reason=\"refused\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+}
+
+#[test]
 fn more_scrapes_than_allowed_are_told_to_come_again() {
     let world = World::start(&["--max-concurrent-scrapes=1"]);
     let mut app = App::connect(world.tcp);

@@ -19,7 +19,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts a proxy. Its answers hold the applications' metrics alone, unless `options` say `--app-metrics` themselves.
+    /// Starts a proxy whose answers hold what applications sent and nothing else, unless the options say otherwise.
     pub(crate) fn start(options: &[&str]) -> Self {
         let mut args = vec!["proxy", OPTION];
         args.extend([
@@ -27,7 +27,7 @@ impl World {
             "--listen-websocket=127.0.0.1:0",
             "--listen-http=127.0.0.1:0",
         ]);
-        if !options.iter().any(|option| option.starts_with("--app-metrics")) {
+        if !options.contains(&"--app-metrics=on") {
             args.push("--app-metrics=off");
         }
         args.extend(options);

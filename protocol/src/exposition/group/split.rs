@@ -100,7 +100,7 @@ pub(in crate::exposition) fn render_one(
 }
 
 /// A text in families, in compressed chunks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     pub(super) chunks: Vec<Bytes>,
 }
