@@ -9,7 +9,7 @@ use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{AppId, Outcome, Progress, ScrapeId, Summary};
+use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
 use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
@@ -97,6 +97,7 @@ impl<R: Runtime> Scrape<R> {
 
     async fn run_one(&self, outcome: Outcome, chunks: BodySender) -> Result<Summary, Broken> {
         let Ok(answer) = outcome.result else { return Err(Broken) };
+        self.count(&answer);
         let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
@@ -286,6 +287,7 @@ impl<R: Runtime> Scrape<R> {
         metrics: &mut AppMetrics,
     ) -> Option<Served> {
         let served = outcome.result.as_ref().ok().map(|answer| {
+            self.count(answer);
             let omit = collisions.add(&answer.facts.fingerprints);
             Served { app: outcome.app.id, answer: answer.clone(), omit: omit.into() }
         });
@@ -293,6 +295,12 @@ impl<R: Runtime> Scrape<R> {
             metrics.add(&outcome, served.as_ref().map_or(0, Served::samples));
         }
         served
+    }
+
+    fn count(&self, answer: &Answer) {
+        if answer.facts.reduced.is_some() {
+            self.hub.count_reduced();
+        }
     }
 
     /// Does work for each answer on as many cores as there are.

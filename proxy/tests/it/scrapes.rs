@@ -4,7 +4,6 @@ use crate::app::App;
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
-use std::thread;
 
 const GZIP: &str = "Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 20\r\n";
 
@@ -74,24 +73,16 @@ fn an_application_that_goes_while_it_is_asked_is_left_out_at_once() {
 fn two_scrapers_at_once_each_get_all() {
     let world = World::start(&[]);
     let mut app = App::connect(world.tcp);
-    let (first, second) = (world.scrape(), world.scrape_with(GZIP));
-    // Asked once, if the second begins before the first has its answer; otherwise twice.
-    let answering = thread::spawn(move || {
-        loop {
-            match app.next() {
-                Event::RequestResponse { stream_id, .. } => {
-                    let payload = app.sealed(b"a 1\n");
-                    app.connection().respond(stream_id, payload).unwrap();
-                    app.flush();
-                }
-                Event::Closed { .. } => return,
-                _ => {}
-            }
-        }
-    });
+    let first = world.scrape();
+    let stream_id = app.asked();
+    let second = world.scrape_with(GZIP);
+    world.wait_tables(|tables| tables.scrapes == 2);
+    // One answer is for both.
+    let payload = app.sealed(b"a 1\n");
+    app.connection().respond(stream_id, payload).unwrap();
+    app.flush();
     assert_eq!((first.text(), second.text()), ("a 1\n".to_owned(), "a 1\n".to_owned()));
-    world.stopped();
-    answering.join().unwrap();
+    world.wait_tables(|tables| tables.scrapes == 0 && tables.requests == 0);
 }
 
 #[test]
