@@ -9,9 +9,7 @@ use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{
-    Answer, AppId, Outcome, Progress, ScrapeId, Summary,
-};
+use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
 use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
