@@ -1,13 +1,16 @@
-//! Sealing and opening 1,000 series, step by step, and reading and deflating the text.
+//! Sealing and opening 1,000 series, step by step, and reading, rendering and deflating the text.
 
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use prometheus_rsocket_benches::metrics;
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
 };
-use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
+use prometheus_rsocket_protocol::exposition::{
+    Escaping, Format, Inject, Policy, Source, Target, read, render,
+};
 use prometheus_rsocket_proxy::gzip;
 use std::hint::black_box;
 
@@ -39,16 +42,41 @@ fn steps(c: &mut Criterion) {
     group.bench_function("open/3_expand", |b| {
         b.iter(|| envelope::expand(black_box(&block), limits.max_text_len));
     });
-    group.bench_function("then/read", |b| {
-        let (identity, policy) = (Labels::default(), Policy::default());
-        b.iter(|| {
-            let text = black_box(&text);
-            let source = Source { text, identity: &identity, inject: Inject::Missing, seed: 7 };
-            exposition::read(&source, &policy)
-        });
-    });
+    expositions(&mut group, &text);
     group.bench_function("then/deflate", |b| b.iter(|| gzip::deflate_part(black_box(&text))));
     group.finish();
+}
+
+/// Reading the text, and rendering it in the ways that scrapers ask for.
+#[expect(clippy::unwrap_used, reason = "a bench that cannot start has nothing to measure")]
+fn expositions(group: &mut BenchmarkGroup<'_, WallTime>, text: &[u8]) {
+    let identity = Labels::new([("host", "node-1"), ("instance", "orders-1")]).unwrap();
+    let nobody = Labels::default();
+    let source = |identity| Source { text, identity, inject: Inject::Missing, seed: 1 };
+    let policy = Policy::default();
+    let text = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
+    let open_metrics = Target { format: Format::OpenMetrics1, ..text };
+    group.bench_function("then/read", |b| {
+        b.iter(|| read(black_box(&source(&nobody)), &policy));
+    });
+    group.bench_function("then/read_and_label", |b| {
+        b.iter(|| read(black_box(&source(&identity)), &policy));
+    });
+    for (name, identity, target) in [
+        ("then/render_as_it_is", &nobody, text),
+        ("then/render_labelled", &identity, text),
+        ("then/render_open_metrics", &nobody, open_metrics),
+    ] {
+        let source = source(identity);
+        let facts = read(&source, &policy).unwrap();
+        let mut out = Vec::new();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                out.clear();
+                render(black_box(&source), &policy, &facts, target, &[], &mut out);
+            });
+        });
+    }
 }
 
 criterion_group!(benches, steps);

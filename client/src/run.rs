@@ -298,7 +298,7 @@ where
                 self.shared.set(Status::Ready { report: None });
             }
             Event::Disconnected { reason, retry_in } => {
-                tracing::warn!(%reason, ?retry_in, "not connected to the proxy");
+                tracing::warn!(proxy = self.proxy, %reason, ?retry_in, "not connected to the proxy");
                 let retry_at = now.checked_add(retry_in).unwrap_or(now);
                 self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at });
             }

@@ -25,6 +25,7 @@ pub fn seeds() -> Vec<Seed> {
         ("hearing", hearing()),
         ("metadata", metadata()),
         ("peers", peers()),
+        ("render", render()),
         ("resume", resume()),
         ("rsa", rsa()),
         ("session", session()),
@@ -271,6 +272,26 @@ fn snappy() -> Vec<Vec<u8>> {
 
 fn compressed(bytes: &[u8]) -> Vec<u8> {
     prometheus_rsocket_protocol::envelope::compress(&bytes.repeat(5)).to_vec()
+}
+
+/// Each of these texts beside the next two, for every target.
+fn render() -> Vec<Vec<u8>> {
+    let texts: [&[u8]; 8] = [
+        b"# HELP a b\n# TYPE a counter\na_total{b=\"c\"} 1.5e3 1.5 # {x=\"y\"} 1 1\na_created{b=\"c\"} 1\n# EOF\n",
+        b"# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 2\nh 1\n",
+        b"# TYPE h summary\nh{quantile=\"0.5\"} 1\nh_sum 1\nh_count 2\n# TYPE a gauge\na 2 5\n",
+        b"# TYPE \"a.b\" gauge\n{\"a.b\", \"my.label\"=\"x\",my_label=\"\"} -Inf\na_b 1\n",
+        b"# TYPE a info\na_info{v=\"1\"} 1\n# TYPE s stateset\ns{s=\"a\"} 1\n# UNIT t_b b\n# TYPE t_b unknown\nt_b 1\n# EOF\n",
+        b"# TYPE a_total counter\na_total{app=\"x\",x=\"\\q\" y=\"\n\"} 1\n# TYPE a_created gauge\na_created 3\n",
+        b"a_total x\nb 1\n# HELP b.c d\n",
+        b"# TYPE g gaugehistogram\ng_bucket{le=\"+Inf\"} 1\ng_gcount 1\ng_gsum 2\n# EOF\n",
+    ];
+    let all = (0..texts.len()).flat_map(|first| (0..32).map(move |choices| (first, choices)));
+    let beside = |(first, choices): (usize, u8)| {
+        let three = texts.iter().cycle().skip(first).take(3).flat_map(|text| counted(text));
+        std::iter::once(choices).chain(three).collect()
+    };
+    all.map(beside).collect()
 }
 
 fn text() -> Vec<Vec<u8>> {

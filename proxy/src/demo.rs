@@ -1,6 +1,6 @@
 //! Example applications for a first look: they run inside the proxy's process, and connect to it like any other.
 
-use prometheus_rsocket_client::{Client, Config};
+use prometheus_rsocket_client::{Client, Config, Labels, ProxyUrl};
 use prometheus_rsocket_runtime::Runtime;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,16 +18,18 @@ pub(crate) fn start<R: Runtime>(
     count: usize,
 ) -> Demo<R> {
     let url = format!("{scheme}://{}{path}", SocketAddr::new(reachable(proxy.ip()), proxy.port()));
-    let Ok(url) = url.parse() else { return Demo(Vec::new()) };
-    let config = Config::new(url);
-    let start = |number| {
+    let Ok(url) = url.parse::<ProxyUrl>() else { return Demo(Vec::new()) };
+    let start = |number: usize| {
+        let mut config = Config::new(url.clone());
+        config.labels =
+            Labels::new([("instance", format!("demo-{number}"))]).expect("a label that is allowed");
         let app = Arc::new(App { number, started: runtime.now() });
         let clock = runtime.clone();
         let metrics = move || {
             let text = app.metrics(clock.now());
             async move { Ok(text) }
         };
-        let (client, running) = Client::new(runtime.clone(), config.clone(), metrics);
+        let (client, running) = Client::new(runtime.clone(), config, metrics);
         runtime.spawn(running);
         client
     };

@@ -1,4 +1,9 @@
 //! A proxy on plain blocking sockets, which does what a test tells it. It panics where a client does something else.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it is no part of the core, and has real sockets"
+)]
 
 use bytes::BytesMut;
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, RsaKeyPair};

@@ -1,6 +1,8 @@
 //! The client library, against a proxy made of the protocol crate on plain blocking sockets.
 
 #[cfg(feature = "tokio")]
+mod providers;
+#[cfg(feature = "tokio")]
 mod spawn;
 
 #[path = "."]

@@ -9,6 +9,7 @@ mod handshake;
 mod hearing;
 mod metadata;
 mod peers;
+mod render;
 mod resume;
 mod rsa;
 mod session;
@@ -25,6 +26,7 @@ pub use handshake::handshake;
 pub use hearing::hearing;
 pub use metadata::metadata;
 pub use peers::peers;
+pub use render::render_texts as render;
 pub use resume::resume;
 pub use rsa::rsa;
 pub use session::session;
@@ -36,7 +38,7 @@ pub use websocket::websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("agent", agent),
     ("connection", connection),
     ("envelope", envelope),
@@ -46,6 +48,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("hearing", hearing),
     ("metadata", metadata),
     ("peers", peers),
+    ("render", render),
     ("resume", resume),
     ("rsa", rsa),
     ("session", session),

@@ -95,7 +95,8 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 fn unwrapping(input: &mut Input<'_>) {
     let limits = OpenLimits::default();
     let payload = Payload::new(Bytes::copy_from_slice(input.take(256)), input.owned());
-    if let Err(OpenError::Unwrap(error)) = envelope::open(keys(), payload, &limits, [3; 32]) {
+    if let Err(OpenError::Unwrap(error)) = envelope::open(keys(), payload.clone(), &limits, [3; 32])
+    {
         let len = payload.metadata.as_ref().map_or(0, Bytes::len);
         assert_eq!(error, UnwrapError { len, expected: 256 });
     }

@@ -1,23 +1,26 @@
-//! The proxy's side: sessions, rounds, jobs and pushes of several applications, some of which mean harm.
+//! The proxy's side: sessions, scrapes, jobs and pushes of several applications, some of which mean harm.
 
 use crate::forge;
 use crate::input::Input;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::collector::{
-    AppId, Collector, Config, Form, Job, Notice, Progress, RoundId, Session, Tools,
+    AppId, Collector, Config, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
+    Session, Targets, Tools, Transport,
 };
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
-use prometheus_rsocket_protocol::exposition::{self, Limits};
+use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
+use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::connection::{self, Event};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
-use prometheus_rsocket_protocol::{Connection, Machine, Payload};
+use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
+use prometheus_rsocket_protocol::{Connection, Labels, Machine, Payload};
 use prometheus_rsocket_testkit::world::epoch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A round ends by its deadline, in the order of ids, nobody comes twice, what is served can be read; one application's bytes
-/// never keep another's out; and when all are gone, nothing is left.
+/// A scrape ends by its deadline with one outcome for each application, in the order of ids and under different paths; what is
+/// served can be read; one application's bytes never keep another's out; and when all are gone, nothing is left.
 pub fn session(data: &[u8]) {
     let mut input = Input::new(data);
     let mut run = Run::new(&mut input);
@@ -36,11 +39,11 @@ struct Run {
     config: Config,
     connection: connection::Config,
     collector: Collector,
-    apps: BTreeMap<AppId, App>,
-    rounds: Vec<Open>,
+    apps: BTreeMap<ConnectionId, App>,
+    scrapes: Vec<Open>,
     jobs: Vec<Job>,
-    /// Pushes whose storing was told to the application, less those that are gone since.
-    stored: BTreeSet<AppId>,
+    /// Pushes that notices told of as held, less those that they told of as gone since.
+    stored: usize,
 }
 
 /// The proxy's session, and the application's end.
@@ -58,19 +61,22 @@ enum End {
     Hostile,
 }
 
-/// A round under way, and whom it has handed out.
+/// A scrape under way, and whom it has handed out.
 struct Open {
-    id: RoundId,
+    id: ScrapeId,
     deadline: Instant,
-    served: Vec<AppId>,
+    told: Vec<AppId>,
+    paths: BTreeSet<String>,
     is_over: bool,
 }
 
 impl Run {
     fn new(input: &mut Input<'_>) -> Self {
         let mut config = Config::default();
-        config.max_apps = 6;
-        config.max_rounds = 3;
+        config.max_connections = 6;
+        config.max_gone = 4;
+        config.grace = Duration::from_secs(20);
+        config.max_scrapes = 3;
         config.max_pushes = 3;
         if input.flag() {
             config.max_pending_bytes = 40 + input.below(200);
@@ -91,33 +97,38 @@ impl Run {
             connection,
             collector,
             apps: BTreeMap::new(),
-            rounds: Vec::new(),
+            scrapes: Vec::new(),
             jobs: Vec::new(),
-            stored: BTreeSet::new(),
+            stored: 0,
         }
     }
 
     fn step(&mut self, input: &mut Input<'_>) {
         match input.below(16) {
-            0 => self.connect(input.below(4) == 0),
+            0 => {
+                let kind = input.below(12);
+                self.connect(kind % 4 == 0, [None, Some("a"), Some("b c")][kind / 4]);
+            }
             1 => self.cut(input.below(6)),
-            2 => self.start(if input.flag() { Form::Snappy } else { Form::Deflate }),
+            2 => self.start(input.flag()),
             3 | 4 => self.answer(input),
             5 => self.push(input),
             6 => self.jobs.extend(self.collector.poll_job()),
             7 | 8 => self.finish_job(input.below(8), input.below(8) == 0),
             9 => self.take(input.below(3)),
-            10 => self.end_round(input.below(3), input.flag()),
+            10 => self.end_scrape(input.below(3), input.flag()),
             11 => self.advance(Duration::from_secs(input.below(15) as u64)),
             _ => self.hear(input),
         }
     }
 
-    fn connect(&mut self, is_hostile: bool) {
-        let has_room = self.collector.connections() < self.config.max_apps;
-        let added = self.collector.add_app();
-        assert_eq!(added.is_ok(), has_room);
-        let Ok(id) = added else { return };
+    fn connect(&mut self, is_hostile: bool, instance: Option<&str>) {
+        let has_room = self.collector.connections() < self.config.max_connections;
+        let address = "192.0.2.1:4711".to_owned();
+        let peer = Peer { address, transport: Transport::Tcp, tls_subject: None };
+        let accepted = self.collector.accept(self.now, peer);
+        assert_eq!(accepted.is_ok(), has_room);
+        let Ok(id) = accepted else { return };
         let config = self.connection.clone();
         let session = Session::new(id, config.clone(), Bytes::from_static(b"the key"), self.now);
         let mut up = BytesMut::new();
@@ -128,7 +139,7 @@ impl Run {
                 End::Hostile
             }
             false => {
-                let connection = Connection::client(config, Setup::default(), self.now);
+                let connection = Connection::client(config, setup(instance), self.now);
                 let connection = Box::new(connection.expect("a good SETUP"));
                 End::Honest { connection, asked: VecDeque::new(), pushes: BTreeSet::new() }
             }
@@ -149,15 +160,20 @@ impl Run {
         }
         self.settle();
         self.apps.remove(&id);
-        self.collector.remove_app(now, id);
+        self.collector.remove(now, id);
     }
 
-    fn start(&mut self, form: Form) {
+    fn start(&mut self, is_of_all: bool) {
         let deadline = self.now + Duration::from_secs(10);
-        let started = self.collector.start_round(self.now, deadline, form);
-        assert_eq!(started.is_ok(), self.rounds.len() < self.config.max_rounds);
+        let targets = match is_of_all {
+            true => Targets::All,
+            false => Targets::Some(self.collector.apps().map(|app| app.id).step_by(2).collect()),
+        };
+        let started = self.collector.start_scrape(self.now, deadline, targets);
+        assert_eq!(started.is_ok(), self.scrapes.len() < self.config.max_scrapes);
         if let Ok(id) = started {
-            self.rounds.push(Open { id, deadline, served: Vec::new(), is_over: false });
+            let (told, paths) = (Vec::new(), BTreeSet::new());
+            self.scrapes.push(Open { id, deadline, told, paths, is_over: false });
         }
     }
 
@@ -218,42 +234,43 @@ impl Run {
     }
 
     fn take(&mut self, nth: usize) {
-        let count = self.rounds.len().max(1);
-        let Some(round) = self.rounds.get_mut(nth % count) else { return };
+        let count = self.scrapes.len().max(1);
+        let Some(scrape) = self.scrapes.get_mut(nth % count) else { return };
         loop {
-            match self.collector.poll_round(round.id) {
-                Progress::Section(section) => {
-                    assert!(!round.is_over, "nothing follows the end");
+            match self.collector.poll_scrape(scrape.id) {
+                Progress::Outcome(outcome) => {
+                    assert!(!scrape.is_over, "nothing follows the end");
+                    assert!(scrape.told.last().is_none_or(|last| *last < outcome.app.id), "order");
+                    assert!(scrape.paths.insert(outcome.app.path.to_string()), "a path twice");
+                    scrape.told.push(outcome.app.id);
+                    let Ok(answer) = outcome.result else { continue };
+                    assert_eq!(outcome.instead_of.is_some(), answer.is_push);
                     // What was served can be read by itself, and so beside any other.
-                    let text = match section.form {
-                        Form::Snappy => envelope::expand(&section.bytes, 1 << 20).expect("ours"),
-                        Form::Deflate => section.bytes.clone(),
-                    };
-                    assert_eq!(text.len(), section.text_len);
-                    let checked = exposition::check(text.clone(), &Limits::default());
-                    assert_eq!(checked.expect("it was checked").text, text);
-                    round.served.push(section.app);
+                    let text = envelope::expand(&answer.block, 1 << 20).expect("it was opened");
+                    assert_eq!(text.len(), answer.text_len);
+                    let identity = &answer.injected;
+                    let source = Source { text: &text, identity, inject: INJECT, seed: SEED };
+                    let facts = exposition::read(&source, &Policy::default());
+                    assert_eq!(facts.expect("it was read").samples, answer.facts.samples);
                 }
                 Progress::Pending => {
-                    assert!(self.now < round.deadline, "beyond its deadline");
+                    assert!(self.now < scrape.deadline, "beyond its deadline");
                     return;
                 }
                 Progress::Finished(summary) => {
-                    assert_eq!(summary.served, round.served.len());
-                    assert!(summary.served <= summary.apps);
-                    round.is_over = true;
-                    break;
+                    assert_eq!(summary.apps, scrape.told.len(), "one outcome for each");
+                    assert!(summary.pushes <= summary.served && summary.served <= summary.apps);
+                    scrape.is_over = true;
+                    return;
                 }
             }
         }
-        let is_in_order = round.served.windows(2).all(|two| two[0] < two[1]);
-        assert!(is_in_order, "not in the order of ids, or twice");
     }
 
-    fn end_round(&mut self, nth: usize, delivered: bool) {
-        if !self.rounds.is_empty() {
-            let round = self.rounds.swap_remove(nth % self.rounds.len());
-            self.collector.end_round(round.id, delivered && round.is_over);
+    fn end_scrape(&mut self, nth: usize, delivered: bool) {
+        if !self.scrapes.is_empty() {
+            let scrape = self.scrapes.swap_remove(nth % self.scrapes.len());
+            self.collector.end_scrape(scrape.id, delivered && scrape.is_over);
         }
     }
 
@@ -296,16 +313,21 @@ impl Run {
         }
         while let Some(notice) = self.collector.poll_notice() {
             match notice {
-                Notice::PushHeld { app, .. } => _ = self.stored.insert(app),
-                Notice::PushServed { app } | Notice::PushExpired { app } => {
-                    assert!(self.stored.remove(&app), "what was not held");
-                }
+                Notice::PushHeld { .. } => self.stored += 1,
+                Notice::PushExpired { .. }
+                | Notice::PushServed { .. }
+                | Notice::PushSuperseded { .. } => self.stored -= 1,
                 _ => {}
             }
         }
-        assert_eq!(self.collector.held_pushes(), self.stored.len());
-        assert!(self.collector.held_pushes() <= self.config.max_pushes);
-        assert!(self.collector.rounds() <= self.config.max_rounds);
+        let collector = &self.collector;
+        assert_eq!(collector.held_pushes(), self.stored);
+        assert_eq!(collector.apps().filter(|app| app.has_push).count(), self.stored);
+        assert!(collector.held_pushes() <= self.config.max_pushes);
+        assert!(collector.scrapes() <= self.config.max_scrapes);
+        assert!(collector.requests() <= collector.connections());
+        let bound = self.config.max_connections + self.config.max_gone + self.config.max_pushes;
+        assert!(collector.entries() <= bound);
         while self.collector.poll_news().is_some() {}
     }
 
@@ -313,12 +335,12 @@ impl Run {
     fn finish(mut self) {
         self.advance(Duration::from_secs(10));
         self.settle();
-        for nth in 0..self.rounds.len() {
+        for nth in 0..self.scrapes.len() {
             self.take(nth);
-            assert!(self.rounds[nth].is_over, "a round ends by its deadline");
+            assert!(self.scrapes[nth].is_over, "a scrape ends by its deadline");
         }
-        while !self.rounds.is_empty() {
-            self.end_round(0, true);
+        while !self.scrapes.is_empty() {
+            self.end_scrape(0, true);
         }
         while !self.apps.is_empty() {
             self.cut(0);
@@ -327,11 +349,12 @@ impl Run {
         while !self.jobs.is_empty() {
             self.finish_job(0, false);
         }
-        self.advance(self.config.push_ttl);
+        self.advance(self.config.push_ttl + self.config.grace);
         self.settle();
         let collector = &self.collector;
         assert_eq!(collector.pending_bytes(), 0, "bytes of nothing");
-        assert_eq!((collector.rounds(), collector.connections()), (0, 0));
+        assert_eq!((collector.scrapes(), collector.connections()), (0, 0));
+        assert_eq!((collector.requests(), collector.entries()), (0, 0));
         assert_eq!((collector.connected(), collector.held_pushes()), (0, 0));
         assert_eq!(collector.poll_timeout(), None);
         assert!(!collector.has_jobs());
@@ -379,18 +402,31 @@ impl KeyUnwrap for NoKeys {
     }
 }
 
-fn work(job: Job) -> prometheus_rsocket_protocol::collector::JobDone {
+fn work(job: Job) -> JobDone {
     let mut open = OpenLimits::default();
     open.allow_plaintext = true;
-    let deflate = |text: &[u8]| (Bytes::copy_from_slice(text), 0);
-    let text = Limits::default();
-    job.run(&Tools { keys: &NoKeys, open: &open, text: &text, deflate: &deflate }, [7; 32])
+    let mut policy = Policy::default();
+    policy.identity_labels = ["b".into(), "instance".into()].into();
+    let tools = Tools { keys: &NoKeys, open: &open, policy: &policy, inject: INJECT, seed: SEED };
+    job.run(&tools, [7; 32])
+}
+
+/// With a hello, if there is a label to be said.
+fn setup(instance: Option<&str>) -> Setup {
+    let Some(instance) = instance else { return Setup::default() };
+    let labels = Labels::new([("instance", instance)]).expect("a good label");
+    let hello = Hello::new(labels, "fuzz/1");
+    let composite = MimeId::COMPOSITE_METADATA.name().expect("a known type");
+    let mut setup = Setup::default();
+    setup.metadata_mime = composite.into();
+    setup.payload = Payload::new(hello.encode(), Bytes::new());
+    setup
 }
 
 /// Texts that are good, and texts that are not.
 fn sealed(input: &mut Input<'_>) -> Payload {
     let texts: [&[u8]; 4] =
-        [b"up 1\n", b"{ 1", b"a{b=\"c\"} 2 # {} 1\n", b"# TYPE up gauge\nup 1 2"];
+        [b"up 1\n", b"{ 1", b"a{b=\"c\"} 2\n", b"# TYPE up gauge\nup{instance=\"a\"} 1 2"];
     match input.below(6) {
         5 => Payload::new(envelope::PLAINTEXT, input.owned()),
         4 => forge::payload(input),
@@ -398,5 +434,7 @@ fn sealed(input: &mut Input<'_>) -> Payload {
     }
 }
 
+const INJECT: Inject = Inject::Missing;
+const SEED: u64 = 1;
 const STEPS_MAX: usize = 500;
 const SETTLE_MAX: usize = 100;

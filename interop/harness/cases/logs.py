@@ -11,7 +11,7 @@ from variant import TCP
 
 @case("logs/life-of-an-application", ("our_proxy", "our_client"), java_passes=False, transports=TCP)
 def life(bench):
-    """Connected; a scrape that fails, once; recovered; gone. Each line says who, and where from."""
+    """Connected; a scrape that fails, once; can be scraped again; gone. Each line says who, and where from."""
     proxy = bench.proxy()
     endpoint = bench.endpoint("told", 1)
     client = bench.our_client(proxy, endpoint, ["--label", "app=told"])
@@ -24,7 +24,7 @@ def life(bench):
     endpoint.broken = False
     proxy.expect("told", 1)
     proxy.scrape()
-    line(proxy, "INFO.*recovered")
+    line(proxy, "INFO.*scraped again")
     client.process.kill()
     proxy.await_connections(0)
     line(proxy, "(INFO|WARN).*gone")

@@ -2,7 +2,7 @@
 
 use crate::sets::Application;
 use prometheus_rsocket_protocol::Labels;
-use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, outline, split};
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, prepare, split};
 use prometheus_rsocket_protocol::exposition::{
     Escaping, ExpositionError, Facts, Format, Inject, OnBadLine, Policy, Source, SourceFormat,
     Target, read, render,
@@ -129,12 +129,14 @@ pub(crate) fn grouped(readings: &[Reading<'_>], choices: Choices, format: Format
             (source(reading.text, &reading.identity, choices), facts, &reading.omit)
         })
     };
-    let outlines: Vec<_> = sources()
-        .map(|(source, facts, omit)| outline(&source, &policy, facts, target, omit))
+    let prepared: Vec<_> = sources()
+        .map(|(source, facts, omit)| prepare(&source, &policy, facts, target, omit))
         .collect();
-    let plan = Plan::new(&outlines);
-    let splits =
-        sources().map(|(source, facts, omit)| split(&source, &policy, facts, target, omit, &plan));
+    let plan = Plan::new(prepared.iter().map(Prepared::outline));
+    let splits = sources().zip(&prepared).map(|((source, facts, omit), prepared)| {
+        let again = || split(&source, &policy, facts, target, omit, &plan);
+        prepared.split(&plan).unwrap_or_else(again)
+    });
     let mut merge = Merge::new(target, splits);
     while merge.write(&mut answer.body) {}
     if format == Format::OpenMetrics1 {

@@ -205,6 +205,12 @@ impl Collector {
         self.scrapes.poll(id)
     }
 
+    /// Returns the next answer of a scrape in the order of arrival, which may be before its turn, so that work on it can begin. Each
+    /// answer comes here at most once, and [`poll_scrape`](Self::poll_scrape) hands it out in its turn whether it was looked at or not.
+    pub fn poll_early(&mut self, id: ScrapeId) -> Option<(AppId, Answer)> {
+        self.scrapes.poll_early(id)
+    }
+
     /// Forgets a scrape. If all that it handed out reached the scraper, its pushes are forgotten as well; otherwise the next
     /// scrape serves them again. Requests that nobody else waits for are cancelled.
     pub fn end_scrape(&mut self, id: ScrapeId, delivered: bool) {
@@ -228,13 +234,12 @@ impl Collector {
         }
     }
 
-    /// Says how many series of an application were left out of an answer because an application before it has them too,
-    /// with one of them as an example. To be called for every application of an answer that looked for collisions, also with 0.
+    /// Says how many series of an application were left out of an answer because an application before it has them too. To be called for every application of an answer that looked for collisions, also with 0.
     /// The application's owner hears of it.
-    pub fn report_collisions(&mut self, app: AppId, count: usize, example: &str) {
+    pub fn report_collisions(&mut self, app: AppId, count: usize) {
         let Some(entry) = self.registry.get_mut(app) else { return };
         entry.collisions = count;
-        entry.reports.on_collisions(count, example);
+        entry.reports.on_collisions(count);
         self.report(app);
     }
 

@@ -72,7 +72,7 @@ impl Pushes {
         self.opening_of.range(all).next_back().map(|(_, id)| *id)
     }
 
-    /// Holds a push in place of the application's earlier one. Returns whether there was one; does nothing if there is a later one.
+    /// Holds a push, unless a later one of the application is held. Returns whether one of the two is dropped for it.
     pub(super) fn insert(
         &mut self,
         app: AppId,
@@ -81,7 +81,7 @@ impl Pushes {
         expires: Instant,
     ) -> bool {
         if self.held.get(&app).is_some_and(|held| held.id > id) {
-            return false;
+            return true;
         }
         let had_one = self.remove(app);
         self.bytes += answer.block.len();

@@ -90,12 +90,13 @@ impl Collector {
         let Some(entry) = self.registry.get_mut(opening.app) else { return };
         entry.pushes += 1;
         let app = AppRef::from(&*entry);
-        if self.pushes.insert(opening.app, push, answer, expires) {
-            self.notices.push_back(Notice::PushSuperseded { app: app.clone() });
-        }
+        let is_one_dropped = self.pushes.insert(opening.app, push, answer, expires);
         self.acknowledge_push(opening);
         let acknowledged = opening.stream_id.is_some();
-        self.notices.push_back(Notice::PushHeld { app, acknowledged });
+        self.notices.push_back(Notice::PushHeld { app: app.clone(), acknowledged });
+        if is_one_dropped {
+            self.notices.push_back(Notice::PushSuperseded { app });
+        }
     }
 
     fn acknowledge_push(&mut self, opening: Opening) {

@@ -345,7 +345,7 @@ impl Registry {
         kept.since = app.since;
         kept.state = app.state;
         kept.reports = app.reports;
-        kept.last_scrape = app.last_scrape.or(kept.last_scrape.take());
+        kept.last_scrape = app.last_scrape.or_else(|| kept.last_scrape.take());
         kept.failing = app.failing.or(kept.failing);
         kept.pushes += app.pushes;
         kept.collisions = app.collisions;

@@ -4,7 +4,7 @@ use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
 use crate::Labels;
 use crate::exposition::Facts;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ pub struct Outcome {
 impl Outcome {
     /// Why the application did not answer this scrape itself: it is down. `None` if it is up.
     pub fn failure(&self) -> Option<&ScrapeFailure> {
-        self.instead_of.as_ref().or(self.result.as_ref().err())
+        self.instead_of.as_ref().or_else(|| self.result.as_ref().err())
     }
 }
 
@@ -117,6 +117,8 @@ struct Scrape {
     paths: BTreeSet<Arc<str>>,
     /// Pushes that were handed out.
     pushes: Vec<PushId>,
+    /// Applications whose answers are there, in the order of arrival, and were not looked at yet.
+    early: VecDeque<AppId>,
     /// Whether the deadline has passed, so that nothing is waited for any more.
     is_over: bool,
     summary: Summary,
@@ -179,6 +181,7 @@ impl Scrapes {
             slots: BTreeMap::new(),
             paths: BTreeSet::new(),
             pushes: Vec::new(),
+            early: VecDeque::new(),
             is_over: false,
             summary: Summary::default(),
         };
@@ -238,6 +241,8 @@ impl Scrapes {
             let held = self.held.entry(request).or_insert((weight, 0));
             self.held_bytes += if held.1 == 0 { weight } else { 0 };
             held.1 += 1;
+            scrape.early.push_back(app);
+            self.news.insert(id);
         }
         slot.state = State::Settled(Box::new(settled));
         self.note_news(id);
@@ -320,6 +325,19 @@ impl Scrapes {
         }
         let Settled { result, instead_of, took, .. } = *settled;
         Progress::Outcome(Box::new(Outcome { app: slot.app, took, result, instead_of }))
+    }
+
+    /// The next answer that is there, in the order of arrival. It is handed out in its turn all the same.
+    pub(super) fn poll_early(&mut self, id: ScrapeId) -> Option<(AppId, Answer)> {
+        let scrape = self.table.get_mut(&id)?;
+        loop {
+            let app = scrape.early.pop_front()?;
+            if let Some(State::Settled(settled)) = scrape.slots.get(&app).map(|slot| &slot.state)
+                && let Ok(answer) = &settled.result
+            {
+                return Some((app, answer.clone()));
+            }
+        }
     }
 
     /// Forgets a scrape. Returns the connections that it still waits for, and the pushes that it handed out.

@@ -375,7 +375,8 @@ fn a_scrape_of_some_tells_of_each_that_it_names() {
         failed("", "unknown"),
     ];
     assert_eq!(outcomes, expected);
-    assert_eq!(over, Some(summary(4, 1, 0)));
+    assert_eq!(over, Some(Summary { gone: 1, ..summary(4, 1, 0) }));
+    assert!(!over.unwrap().is_complete());
 }
 
 #[test]

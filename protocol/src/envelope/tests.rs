@@ -165,7 +165,7 @@ fn plaintext_is_sealed_as_it_is_and_opened_only_where_allowed() {
     assert_eq!(open(&*RSA_2048, sealed.clone(), &limits, [0; 32]).unwrap().text, TEXT);
     let limits = OpenLimits { max_text_len: TEXT.len() - 1, ..limits };
     let error = OpenError::TooLong { len: TEXT.len() as u64, limit: TEXT.len() - 1 };
-    assert_eq!(open(&*RSA_2048, sealed.clone(), &limits, [0; 32]), Err(error));
+    assert_eq!(open(&*RSA_2048, sealed, &limits, [0; 32]), Err(error));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 /// Appends a text as a scraper accepts it, with identity labels and without the samples in `omit`, whose indexes are in ascending order.
 ///
 /// `source` and `policy` have to be those that [`read`](super::read) made `facts` of. From one text of 0.0.4 to another, every line stays
-/// where it is, and only lines that have to be changed are. Between the formats, and to OpenMetrics, lines are put in order of
-/// their families, each with one `HELP` and one `TYPE`; a series that occurs more than once is written once. `# EOF` is not written: it is
+/// where it is, and only lines that have to be changed are. Between the formats, and to OpenMetrics, families are
+/// brought together, each with one `HELP` and one `TYPE`; a series that occurs more than once is written once. `# EOF` is not written: it is
 /// for the caller to end an OpenMetrics answer with it.
 pub fn render(
     source: &Source<'_>,
@@ -32,30 +32,6 @@ pub fn render(
         return;
     }
     super::group::render_one(source, policy, facts, target, omit, out);
-}
-
-/// Returns the name of the metric that a sample belongs to, for messages. `index` counts samples as [`render`]'s `omit` does.
-pub fn metric_name(
-    source: &Source<'_>,
-    policy: &Policy,
-    facts: &Facts,
-    index: u32,
-) -> Option<String> {
-    let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
-    let text = TextToText::new(source, policy, facts, target);
-    let mut reader = facts.reader(source.text, policy);
-    let mut before = index;
-    while let Some(line) = reader.next() {
-        let Ok(line) = line else { continue };
-        if !matches!(line.entry, Entry::Sample(_)) || text.is_dropped(&line) {
-            continue;
-        }
-        if before == 0 {
-            return Some(String::from_utf8_lossy(&line.entry.name()?.plain()).into_owned());
-        }
-        before -= 1;
-    }
-    None
 }
 
 struct TextToText<'a, 'p> {

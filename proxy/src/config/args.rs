@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) tls: TlsArgs,
 
-    /// The HOST:PORT under which Prometheus reaches this proxy, for /sd; without it, the one that it asked for /sd under
+    /// The address under which Prometheus reaches this proxy, as host:port, for /sd; by default the Host of the request for /sd
     #[arg(long, value_name = "HOST:PORT", value_parser = value::authority, help_heading = "Listeners")]
     pub(super) advertise_http: Option<String>,
 
@@ -102,7 +102,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Scrapes")]
     pub(super) max_http_connections: Option<usize>,
 
-    /// Whether /metrics/connected ends with prometheus_proxy_app_up and its siblings for every application: on or off [default: on]
+    /// Whether /metrics/connected ends with the state of every application, prometheus_proxy_app_*: on or off [default: on]
     #[arg(long, value_name = "WHETHER", value_parser = value::switch, help_heading = "Scrapes")]
     pub(super) app_metrics: Option<bool>,
 
@@ -147,12 +147,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHETHER", value_parser = value::reserved_names, help_heading = "Metrics")]
     pub(super) reserved_names: Option<bool>,
 
-    /// How much text one application's metrics may be. Prometheus has no such limit by default; the proxy's memory has
+    /// How much text one application's metrics may be. Prometheus has no such limit by default, but the proxy's memory is bounded
     /// [default: 64MiB]
     #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Metrics")]
     pub(super) max_text_bytes: Option<usize>,
 
-    /// How long a line may be, or unlimited, which leaves it to --max-text-bytes; likewise below [default: unlimited]
+    /// How long a line may be; with unlimited, as long as the text, and likewise for the counts below [default: unlimited]
     #[arg(long, value_name = "BYTES", value_parser = value::limit_bytes, help_heading = "Metrics")]
     pub(super) max_line_bytes: Option<Limit>,
 

@@ -17,9 +17,11 @@ pub(super) fn warnings(env: &Environment) -> Vec<String> {
 
 fn warning(name: &str, known: &BTreeSet<String>) -> String {
     let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
-    let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&own(name), &own(other));
+    let likeness = |other: &str| strsim::jaro_winkler(&own(name), &own(other));
     let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    let warning = format!("the environment variable {name} is no setting and has no effect");
+    let warning = format!(
+        "the environment variable {name} is not a setting of this program and has no effect"
+    );
     match nearest {
         Some(nearest) => format!("{warning}; the nearest name is {nearest}"),
         None => warning,

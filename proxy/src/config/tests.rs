@@ -1,14 +1,18 @@
+mod derived;
+mod listeners;
+mod log;
+mod misspelt;
 mod tls;
+mod values;
 
 use super::*;
 use clap::CommandFactory;
-use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn parse(args: &[&str], env: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    let env: BTreeMap<_, _> = env.iter().copied().collect();
+    let env = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let args = ["prometheus-rsocket-proxy"].iter().chain(args).map(OsString::from);
-    Config::from_args(args.collect::<Vec<_>>(), |name| env.get(name).map(OsString::from))
+    Config::from_args(args.collect::<Vec<_>>(), env)
 }
 
 #[track_caller]
@@ -64,24 +68,11 @@ fn help_tells_the_true_defaults() {
 #[test]
 fn every_option_has_a_variable() {
     for (option, _, env) in options() {
-        // No option takes this value, except the log filter, which takes any word for the name of a target.
-        let bad = if option == "log" { "info=info=info" } else { "nonsense" };
+        // No option takes this value.
+        let bad = "non sense";
         refused(&[], &[(&env, bad)], &[&env, bad]);
         refused(&[&format!("--{option}={bad}")], &[], &[&format!("--{option}"), bad]);
     }
-}
-
-#[test]
-fn variables_that_kubernetes_sets_are_no_options() {
-    for (_, _, env) in options() {
-        let name = env.strip_prefix("PROMETHEUS_RSOCKET_PROXY_").unwrap();
-        assert!(!name.starts_with("PORT") && !name.starts_with("SERVICE_"), "{env}");
-    }
-    let env = [
-        ("PROMETHEUS_RSOCKET_PROXY_PORT", "tcp://10.0.0.1:7001"),
-        ("PROMETHEUS_RSOCKET_PROXY_SERVICE_HOST", "10.0.0.1"),
-    ];
-    assert_eq!(accepted(&[], &env), Config::default());
 }
 
 #[test]
@@ -96,12 +87,24 @@ fn every_setting_reaches_its_field() {
         ("runtime", "smol"),
         ("demo", "4"),
         ("log", "debug,hyper=warn"),
+        ("log-format", "json"),
         ("scrape-timeout", "5s"),
         ("scrape-timeout-max", "6s"),
         ("scrape-timeout-offset", "7ms"),
         ("max-concurrent-scrapes", "8"),
         ("max-http-connections", "9"),
+        ("app-metrics", "off"),
+        ("group-families", "true"),
         ("max-connections", "10"),
+        ("app-grace", "20s"),
+        ("max-gone-applications", "21"),
+        ("identity-labels", "application,instance"),
+        ("inject-identity", "never"),
+        ("on-bad-line", "drop-family"),
+        ("reserved-names", "accept"),
+        ("max-line-bytes", "22KiB"),
+        ("max-labels", "23"),
+        ("max-families", "24"),
         ("max-text-bytes", "11KiB"),
         ("max-series", "12"),
         ("max-frame-bytes", "13KiB"),
@@ -118,6 +121,7 @@ fn every_setting_reaches_its_field() {
         listen_tcp: on("127.0.0.1", 1),
         listen_websocket: ListenAddr::Off,
         listen_http: on("::1", 3),
+        advertise_http: None,
         tcp_tls: None,
         websocket_tls: None,
         http_tls: None,
@@ -127,14 +131,26 @@ fn every_setting_reaches_its_field() {
         runtime: RuntimeKind::Smol,
         demo: 4,
         log: "debug,hyper=warn".to_owned(),
+        log_format: LogFormat::Json,
         scrape_timeout: Duration::from_secs(5),
         scrape_timeout_max: Duration::from_secs(6),
         scrape_timeout_offset: Duration::from_millis(7),
         max_concurrent_scrapes: 8,
         max_http_connections: 9,
+        app_metrics: false,
+        group_families: true,
         max_connections: 10,
+        app_grace: Duration::from_secs(20),
+        max_gone_applications: 21,
+        identity_labels: vec!["application".to_owned(), "instance".to_owned()],
+        inject_identity: Inject::Never,
+        on_bad_line: OnBadLine::DropFamily,
+        refuse_reserved_names: false,
+        max_line_bytes: Some(22 * 1024),
+        max_labels: Some(23),
+        max_families: Some(24),
         max_text_bytes: 11 * 1024,
-        max_series: 12,
+        max_series: Some(12),
         max_frame_bytes: 13 * 1024,
         setup_timeout: Duration::from_secs(14),
         key_bits: 3072,
@@ -143,6 +159,7 @@ fn every_setting_reaches_its_field() {
         max_held_push_bytes: 16 << 20,
         push_ttl: Duration::from_secs(17 * 60),
         shutdown_timeout: Duration::ZERO,
+        warnings: Vec::new(),
     };
 
     let args: Vec<_> = settings.iter().map(|(name, value)| format!("--{name}={value}")).collect();
@@ -162,6 +179,7 @@ fn every_option_is_in_the_help_under_a_default_or_without() {
     let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
     let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
     known.extend(tls::options().into_iter().map(|(_, option, _)| option));
+    known.push("advertise-http".to_owned());
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(names, known);
@@ -183,36 +201,6 @@ fn the_more_specific_source_wins() {
 }
 
 #[test]
-fn the_names_of_the_original_set_the_ports() {
-    let args = [
-        "--server.port=1",
-        "--micrometer.prometheus-proxy.tcp-port=2",
-        "--micrometer.prometheus-proxy.websocket-port=3",
-    ];
-    let bound = [
-        ("SERVER_PORT", "1"),
-        ("MICROMETER_PROMETHEUSPROXY_TCPPORT", "2"),
-        ("MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT", "3"),
-    ];
-    let underscored = [
-        ("SERVER_PORT", "1"),
-        ("MICROMETER_PROMETHEUS_PROXY_TCP_PORT", "2"),
-        ("MICROMETER_PROMETHEUS_PROXY_WEBSOCKET_PORT", "3"),
-    ];
-    let expected = Config {
-        listen_http: on("0.0.0.0", 1),
-        listen_tcp: on("0.0.0.0", 2),
-        listen_websocket: on("0.0.0.0", 3),
-        ..Config::default()
-    };
-    assert_eq!(accepted(&args, &[]), expected);
-    assert_eq!(accepted(&[], &bound), expected);
-    assert_eq!(accepted(&[], &underscored), expected);
-    refused(&["--server.port=x"], &[], &["--server.port", "x"]);
-    refused(&[], &[("SERVER_PORT", "tcp://10.0.0.1:80")], &["SERVER_PORT", "tcp://10.0.0.1:80"]);
-}
-
-#[test]
 fn a_variable_that_is_not_needed_is_not_read() {
     let env = [("PROMETHEUS_RSOCKET_PROXY_DEMO", "nonsense"), ("PROMETHEUS_RSOCKET_PROXY_LOG", "")];
     assert_eq!(accepted(&["--demo=3"], &env).demo, 3);
@@ -223,9 +211,8 @@ fn a_variable_that_is_not_needed_is_not_read() {
 #[test]
 fn a_variable_that_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStringExt;
-    let error = Config::from_args(["proxy"], |name| {
-        (name == "SERVER_PORT").then(|| OsString::from_vec(vec![b'8', 0xff]))
-    });
+    let env = [("SERVER_PORT".into(), OsString::from_vec(vec![b'8', 0xff]))];
+    let error = Config::from_args(["proxy"], env);
     assert!(error.unwrap_err().to_string().contains("SERVER_PORT: it is not UTF-8"));
 }
 
@@ -252,136 +239,8 @@ fn settings_must_fit_together() {
     assert_eq!(lowered.scrape_timeout, Duration::from_secs(4));
 }
 
-#[test]
-fn addresses() {
-    let cases = [
-        ("127.0.0.1:0", on("127.0.0.1", 0)),
-        ("localhost:65535", on("localhost", 65535)),
-        ("[::]:7001", on("::", 7001)),
-        (":7001", on("0.0.0.0", 7001)),
-        ("off", ListenAddr::Off),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(text.parse(), Ok(expected), "{text}");
-    }
-    for text in [
-        "",
-        ":",
-        "7001",
-        "host",
-        "host:",
-        "host:x",
-        "host:65536",
-        "host:-1",
-        "::1:7001",
-        "::1",
-        "[::1]",
-        "[::1:7001",
-        "[name]:1",
-        "http://host:1",
-        "ho st:1",
-        "OFF",
-        "a@b:1",
-    ] {
-        assert!(text.parse::<ListenAddr>().is_err(), "{text}");
-    }
-}
-
-#[test]
-fn paths_of_websockets() {
-    for path in ["/", "/rsocket", "/a/b-c_d.e~%20", "any"] {
-        assert_eq!(value::websocket_path(path).as_deref(), Ok(path));
-    }
-    for path in ["", "rsocket", "ws://host/", "/a?b", "/a#b", "/a b", "/é", "ANY"] {
-        assert!(value::websocket_path(path).is_err(), "{path}");
-    }
-    assert_eq!(accepted(&["--websocket-path=any"], &[]).websocket_path, None);
-}
-
-#[test]
-fn times() {
-    let millis = |text| value::duration(text).map(|d| d.as_millis());
-    for (text, expected) in [
-        ("0s", 0),
-        ("10s", 10_000),
-        ("500ms", 500),
-        ("5m", 300_000),
-        ("1h30m", 5_400_000),
-        ("1m1s1ms", 61_001),
-        ("365d", 31_536_000_000),
-    ] {
-        assert_eq!(millis(text), Ok(expected), "{text}");
-    }
-    for text in [
-        "",
-        "10",
-        "s",
-        "-1s",
-        "1.5s",
-        "1 s",
-        "10S",
-        "1µs",
-        "1s ",
-        "365d1ms",
-        "1h30",
-        "é",
-        "18446744073709551615d",
-        "99999999999999999999s",
-    ] {
-        assert!(millis(text).is_err(), "{text}");
-    }
-    assert!(value::positive_duration("0ms").is_err());
-}
-
-#[test]
-fn sizes() {
-    for (text, expected) in [
-        ("1", 1),
-        ("16777215", 16_777_215),
-        ("7B", 7),
-        ("64KiB", 65_536),
-        ("8MiB", 8_388_608),
-        ("1GiB", 1 << 30),
-    ] {
-        assert_eq!(value::bytes(text), Ok(expected), "{text}");
-    }
-    for text in ["", "0", "MiB", "8MB", "8 MiB", "1.5MiB", "-1", "99999999999GiB", "8é"] {
-        assert!(value::bytes(text).is_err(), "{text}");
-    }
-    assert_eq!(value::frame_bytes("16777215"), Ok(16_777_215));
-    assert_eq!(value::frame_bytes("4096"), Ok(4096));
-    assert!(value::frame_bytes("16777216").is_err());
-    assert!(value::frame_bytes("4095").is_err());
-}
-
-#[test]
-fn counts() {
-    assert_eq!(value::count("0"), Ok(0));
-    assert!(value::positive_count("0").is_err());
-    assert!(value::count("4294967296").is_err());
-    assert_eq!(value::demo_count("1000"), Ok(1000));
-    assert!(value::demo_count("1001").is_err());
-    assert!(value::key_bits("1024").is_err());
-}
-
-proptest! {
-    #[test]
-    fn an_address_reads_as_it_is_written(
-        host in "([a-z][a-z0-9.-]{0,20}|[0-9]{1,3}(\\.[0-9]{1,3}){3}|::1|fe80::[0-9a-f]{1,4})",
-        port: u16,
-    ) {
-        let addr = ListenAddr::On { host, port };
-        prop_assert_eq!(addr.to_string().parse(), Ok(addr));
-    }
-
-    #[test]
-    fn no_value_panics(text in any::<String>()) {
-        let _ = (text.parse::<ListenAddr>(), value::duration(&text), value::bytes(&text));
-    }
-}
-
 /// Those with a default.
-const FIELDS: usize = 25;
+const FIELDS: usize = 37;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

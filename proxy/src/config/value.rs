@@ -46,7 +46,7 @@ impl FromStr for ListenAddr {
         if let Some((scheme, rest)) = text.split_once("://") {
             let address = rest.trim_end_matches('/');
             return Err(format!(
-                "an address has no scheme: leave out {scheme}://, as in {address}"
+                "an address is expected without a scheme: leave out {scheme}://, as in {address}"
             ));
         }
         let (host, port) = text.rsplit_once(':').ok_or(ADDR_FORM)?;

@@ -1,12 +1,13 @@
 use super::{Limits, body::Flushed};
+use crate::observe::telemetry::ProbeKind;
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_runtime::{Runtime, Timer};
 use std::{
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -54,7 +55,11 @@ impl<R: Runtime, S: AsyncRead + Unpin> AsyncRead for Guarded<R, S> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Poll::Ready(Ok(len @ 1..)) = read {
+            this.phase.0.first.get_or_init(|| ProbeKind::of_first(buf.split_at(len).0));
+        }
+        match read {
             Poll::Pending if this.phase.is(HEAD) => this.head.poll(&this.runtime, cx),
             Poll::Ready(Ok(len)) if len > 0 && this.phase.on_bytes() => {
                 this.head.arm(&this.runtime);
@@ -130,6 +135,10 @@ pub(super) struct Phase(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     phase: AtomicU8,
+    /// What came first.
+    first: OnceLock<ProbeKind>,
+    /// Whether there was a request.
+    is_served: AtomicBool,
     /// Whom to tell when all that was written is flushed.
     awaiting_flush: Mutex<Option<Flushed>>,
 }
@@ -137,8 +146,15 @@ struct State {
 impl Phase {
     /// A request's head is complete. The answer is over when what this returns is dropped.
     pub(super) fn answering(&self) -> Answering {
+        self.0.is_served.store(true, Ordering::Relaxed);
         self.0.phase.store(ANSWERING, Ordering::Release);
         Answering(self.clone())
+    }
+
+    /// What the peer is, if it has made no request.
+    pub(super) fn probe(&self) -> Option<ProbeKind> {
+        let is_served = self.0.is_served.load(Ordering::Relaxed);
+        (!is_served).then(|| self.0.first.get().copied().unwrap_or(ProbeKind::Empty))
     }
 
     /// Whether these bytes begin a request.

@@ -4,7 +4,8 @@ use super::{
 };
 use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
 use crate::ingress::slots::{Slot, Slots};
-use crate::ingress::throttle::Throttle;
+use crate::observe::probes::ProbeLog;
+use crate::observe::telemetry::{ListenerName, ProbeKind};
 use crate::proxy::HTTP;
 use crate::shutdown::{self, Shutdown};
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Runtime, timeout};
 use std::{
     convert::Infallible,
+    error::Error,
+    fmt, io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -78,7 +81,7 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
         limits,
         shutdown: shutdown.clone(),
         aborted,
-        malformed: Throttle::default(),
+        probes: ProbeLog::default(),
     };
     let acceptor = Acceptor {
         runtime: runtime.clone(),
@@ -108,7 +111,7 @@ struct HttpServer<R, B> {
     shutdown: Shutdown,
     /// All connections end when it is triggered.
     aborted: Shutdown,
-    malformed: Throttle,
+    probes: ProbeLog,
 }
 
 impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
@@ -138,8 +141,12 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
             };
             ended = or(async { Some(connection.as_mut().await) }, abort).await;
         }
+        // Nobody is blamed for what the shutdown cuts off.
+        let probe = phase.probe().filter(|_| ended.is_some());
         if let Some(Err(error)) = ended {
-            self.on_connection_error(&error, peer);
+            self.on_connection_error(&error, peer, probe);
+        } else if let Some(kind) = probe {
+            self.on_probe(kind, peer, &"closed without a request");
         }
     }
 
@@ -149,6 +156,12 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
             TurnedAway::Tls => self.router.telemetry().http_tls_failed(),
             TurnedAway::NotAccepted => {}
         }
+    }
+
+    fn on_probe(&self, kind: ProbeKind, peer: SocketAddr, error: &dyn fmt::Display) {
+        self.router.telemetry().probed(ListenerName::Http, kind);
+        let peer = peer.to_string();
+        self.probes.on_probe(self.runtime.now(), ListenerName::Http, kind, &peer, error);
     }
 }
 
@@ -166,14 +179,22 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
         Ok(response.map(|body| Tracked { body, answering }))
     }
 
-    fn on_connection_error(&self, error: &hyper::Error, peer: SocketAddr) {
-        if !error.is_parse() {
-            debug!(%peer, %error, "HTTP connection broke");
-            return;
+    fn on_connection_error(
+        &self,
+        error: &hyper::Error,
+        peer: SocketAddr,
+        probe: Option<ProbeKind>,
+    ) {
+        if error.is_parse() {
+            self.router.telemetry().http_malformed();
         }
-        self.router.telemetry().http_malformed();
-        if let Some(suppressed) = self.malformed.pass(self.runtime.now()) {
-            warn!(%peer, %error, suppressed, "HTTP request malformed");
+        match probe {
+            // A time limit was over, hyper's or one of the stream's.
+            Some(_) if is_timeout(error) => self.on_probe(ProbeKind::Silent, peer, error),
+            Some(kind) => self.on_probe(kind, peer, error),
+            // After requests that were understood.
+            None if error.is_parse() => self.on_probe(ProbeKind::Unknown, peer, error),
+            None => debug!(%peer, %error, "HTTP connection broke"),
         }
     }
 }
@@ -206,6 +227,11 @@ impl Body for Tracked {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn is_timeout(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    error.is_timeout() || source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr, took: Duration) {

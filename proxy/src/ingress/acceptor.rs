@@ -1,9 +1,11 @@
 use crate::ingress::slots::{Slot, Slots};
-use crate::ingress::throttle::Throttle;
+use crate::observe::telemetry::ProbeKind;
+use crate::observe::throttle::Throttle;
 use crate::shutdown::Shutdown;
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +24,9 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
 
     /// Counts a connection that did not come so far.
     fn on_turned_away(&self, why: TurnedAway);
+
+    /// Counts and logs somebody anonymous.
+    fn on_probe(&self, kind: ProbeKind, peer: SocketAddr, error: &dyn fmt::Display);
 }
 
 /// Why a connection is not served.
@@ -124,7 +129,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         };
         // Load balancers look whether anybody is there, and leave without a word.
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            tracing::debug!(listener = self.name, %peer, %error, "connection ended before TLS was set up");
+            self.server.on_probe(ProbeKind::Empty, peer, &error);
             return None;
         }
         self.server.on_turned_away(TurnedAway::Tls);

@@ -4,7 +4,6 @@ pub(crate) mod acceptor;
 pub(crate) mod bind;
 pub(crate) mod rsocket;
 pub(crate) mod slots;
-pub(crate) mod throttle;
 pub(crate) mod websocket;
 
 pub use bind::StartError;

@@ -1,8 +1,8 @@
 use crate::ingress::acceptor::{Serve, TurnedAway};
 use crate::ingress::slots::Slot;
-use crate::ingress::throttle::Throttle;
-use crate::ingress::websocket::{UpgradeConfig, UpgradeError, upgrade};
-use crate::observe::telemetry::{ConnectionErrorCause, Telemetry};
+use crate::ingress::websocket::{UpgradeConfig, upgrade};
+use crate::observe::telemetry::{ConnectionErrorCause, ListenerName, ProbeKind, Telemetry};
+use crate::observe::throttle::Throttle;
 use crate::service::hub::Hub;
 use crate::service::session;
 use crate::shutdown::Shutdown;
@@ -14,10 +14,10 @@ use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
 use prometheus_rsocket_runtime::{Runtime, timeout};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// Serves applications, over TCP or over WebSocket.
 pub(crate) struct RsocketServer<R> {
@@ -43,7 +43,6 @@ pub(crate) struct RsocketServer<R> {
 pub(crate) struct Logs {
     full: Throttle,
     transport: Throttle,
-    websocket: Throttle,
 }
 
 impl<R: Runtime> Serve<R> for RsocketServer<R> {
@@ -67,6 +66,10 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
             TurnedAway::Tls => ConnectionErrorCause::Tls,
         });
     }
+
+    fn on_probe(&self, kind: ProbeKind, peer: SocketAddr, error: &dyn fmt::Display) {
+        self.probed(kind, &peer.to_string(), error);
+    }
 }
 
 impl<R: Runtime> RsocketServer<R> {
@@ -85,26 +88,31 @@ impl<R: Runtime> RsocketServer<R> {
             self.shutdown.wait().await;
             None
         });
-        let error = match upgraded.await? {
+        let (probe, error) = match upgraded.await? {
             Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(UpgradeError::Eof)) => {
-                tracing::debug!(listener = self.name, peer, "connection ended without a request");
-                return None;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(elapsed) => elapsed.to_string(),
+            Ok(Err(error)) => (error.probe(), error.to_string()),
+            Err(elapsed) => (Some(ProbeKind::Silent), elapsed.to_string()),
         };
-        self.telemetry.connection_failed(ConnectionErrorCause::WebSocket);
-        if let Some(suppressed) = self.logs.websocket.pass(self.runtime.now()) {
-            tracing::warn!(
-                listener = self.name,
-                peer,
-                error,
-                suppressed,
-                "WebSocket handshake failed"
-            );
+        if probe != Some(ProbeKind::Empty) {
+            self.telemetry.connection_failed(ConnectionErrorCause::WebSocket);
+        }
+        match probe {
+            Some(kind) => self.probed(kind, peer, &error),
+            None => {
+                let (now, listener) = (self.runtime.now(), ListenerName::WebSocket);
+                self.hub.probes().on_not_set_up(now, listener, peer, &error);
+            }
         }
         None
+    }
+
+    fn probed(&self, kind: ProbeKind, peer: &str, error: &dyn fmt::Display) {
+        let listener = match &self.upgrade {
+            Some(_) => ListenerName::WebSocket,
+            None => ListenerName::Tcp,
+        };
+        self.telemetry.probed(listener, kind);
+        self.hub.probes().on_probe(self.runtime.now(), listener, kind, peer, error);
     }
 
     async fn run_session<S>(&self, stream: S, peer: Peer)

@@ -1,4 +1,6 @@
 //! What the proxy tells of itself: its own metrics, and log lines.
 
 pub(crate) mod notices;
+pub(crate) mod probes;
 pub mod telemetry;
+pub(crate) mod throttle;

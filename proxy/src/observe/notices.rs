@@ -1,8 +1,9 @@
 //! What happens among the applications, as counts and log lines: one line each, however it went wrong.
 
+use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{
-    ApplicationErrorCause, ConnectionErrorCause, PushDropCause, PushKind, PushOutcome,
-    ScrapeOutcome, SignalType, Telemetry,
+    ApplicationErrorCause, ConnectionErrorCause, ListenerName, ProbeKind, PushDropCause, PushKind,
+    PushOutcome, ScrapeOutcome, SignalType, Telemetry,
 };
 use prometheus_rsocket_protocol::collector::{
     AppRef, JobError, Notice, PushError, ScrapeFailure, is_ordinary,
@@ -16,9 +17,13 @@ use std::time::{Duration, Instant};
 /// Counts one notice; never waits.
 pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
     match notice {
-        Notice::Gone { reason, .. } => {
+        Notice::Gone { app, reason, was_connected } => {
             if let Some(cause) = reason.as_ref().and_then(cause_of_close) {
                 telemetry.connection_failed(cause);
+            }
+            let probe = reason.as_ref().filter(|_| !was_connected).and_then(ProbeKind::of_close);
+            if let Some(kind) = probe {
+                telemetry.probed(ListenerName::of(app.peer.transport), kind);
             }
         }
         Notice::PushExpired { .. } => telemetry.push_dropped(PushDropCause::Expired),
@@ -44,7 +49,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
 }
 
 /// Logs one notice.
-pub(crate) fn log(notice: &Notice) {
+pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
     match notice {
         Notice::Connected { app, came_back, is_duplicate } => {
             let (id, peer) = (&app.path, &app.peer);
@@ -53,7 +58,11 @@ pub(crate) fn log(notice: &Notice) {
             warn_of_duplicate(app, *is_duplicate);
         }
         Notice::Gone { app, reason, was_connected } => {
-            log_gone(app, reason.as_ref(), *was_connected);
+            if *was_connected {
+                log_gone(app, reason.as_ref());
+            } else {
+                log_not_set_up(probes, now, app, reason.as_ref());
+            }
         }
         Notice::HelloIgnored { app, error } => {
             let (id, peer) = (&app.path, &app.peer.address);
@@ -114,22 +123,32 @@ fn warn_of_duplicate(app: &AppRef, is_duplicate: bool) {
     }
 }
 
-fn log_gone(app: &AppRef, reason: Option<&CloseReason>, was_connected: bool) {
-    // A connection that opens and closes without a word is how load balancers look whether anybody is there.
-    let is_probe = matches!(reason, Some(CloseReason::Eof { unfinished: 0 })) && !was_connected;
+fn log_gone(app: &AppRef, reason: Option<&CloseReason>) {
     let is_ordinary = reason.is_some_and(is_ordinary);
-    let reason = reason.map_or_else(|| "its task ended".to_owned(), ToString::to_string);
     let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-    if is_probe {
-        tracing::debug!(%id, peer, reason, "connection ended before it was set up");
-    } else if !was_connected {
-        tracing::warn!(%id, peer, reason, "connection ended before it was set up");
-    } else if is_ordinary {
-        tracing::info!(%id, %labels, peer, "application gone");
-    } else {
-        tracing::info!(%id, %labels, peer, reason, "application gone");
+    match reason {
+        Some(_) if is_ordinary => tracing::info!(%id, %labels, peer, "application gone"),
+        Some(reason) => tracing::info!(%id, %labels, peer, %reason, "application gone"),
+        None => tracing::info!(%id, %labels, peer, reason = TASK_ENDED, "application gone"),
     }
 }
+
+fn log_not_set_up(probes: &ProbeLog, now: Instant, app: &AppRef, reason: Option<&CloseReason>) {
+    let (peer, listener) = (&*app.peer.address, ListenerName::of(app.peer.transport));
+    let Some(reason) = reason else {
+        return probes.on_not_set_up(now, listener, peer, &TASK_ENDED);
+    };
+    match ProbeKind::of_close(reason) {
+        Some(kind) => probes.on_probe(now, listener, kind, peer, reason),
+        None if is_ordinary(reason) => {
+            tracing::debug!(peer, %reason, "connection ended before it was set up");
+        }
+        None => probes.on_not_set_up(now, listener, peer, reason),
+    }
+}
+
+/// Why a connection is over whose session has not said so.
+const TASK_ENDED: &str = "its task ended";
 
 fn on_push(telemetry: &Telemetry, acknowledged: bool, outcome: PushOutcome) {
     let signal = match outcome {

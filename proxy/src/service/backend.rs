@@ -93,7 +93,10 @@ impl<R: Runtime> Service<R> {
                 return;
             }
             let outcome = match ended {
-                Ended::Sent(summary) if summary.served == summary.apps => RoundOutcome::Complete,
+                // An application that had gone before was not to be waited for.
+                Ended::Sent(summary) if summary.served + summary.gone >= summary.apps => {
+                    RoundOutcome::Complete
+                }
                 Ended::Sent(_) => RoundOutcome::Partial,
                 Ended::Aborted => RoundOutcome::Aborted,
             };

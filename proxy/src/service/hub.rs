@@ -1,9 +1,10 @@
 use crate::observe::notices;
+use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::Telemetry;
 use crate::service::inbox::Inbox;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
-    App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
+    Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
     SessionCommand, SessionEvent, Targets, TooManyApps, TooManyScrapes,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -29,6 +30,7 @@ pub(crate) struct Hub {
     /// A connection has ended.
     gone: Event,
     telemetry: Arc<Telemetry>,
+    probes: ProbeLog,
 }
 
 struct State {
@@ -84,6 +86,7 @@ impl Hub {
             timer: Event::new(),
             gone: Event::new(),
             telemetry,
+            probes: ProbeLog::default(),
         }
     }
 
@@ -148,6 +151,11 @@ impl Hub {
         progress
     }
 
+    /// Returns an answer that may be there before its turn.
+    pub(crate) fn poll_early(&self, scrape: ScrapeId) -> Option<(AppId, Answer)> {
+        self.lock().collector.poll_early(scrape)
+    }
+
     /// Forgets a scrape.
     pub(crate) fn end_scrape(&self, now: Instant, scrape: ScrapeId, delivered: bool) {
         self.with(now, |state| {
@@ -156,17 +164,25 @@ impl Hub {
         });
     }
 
-    /// Says how many series were left out of an answer, application by application, each with an example.
-    pub(crate) fn report_collisions(&self, now: Instant, counts: &[(AppId, usize, String)]) {
+    /// Says how many series were left out of an answer, application by application.
+    pub(crate) fn report_collisions(&self, now: Instant, counts: &[(AppId, usize)]) {
+        self.telemetry.collided(counts.iter().map(|(_, count)| *count as u64).sum());
         self.with(now, |state| {
-            for (app, count, example) in counts {
-                state.collector.report_collisions(*app, *count, example);
+            for (app, count) in counts {
+                state.collector.report_collisions(*app, *count);
             }
         });
     }
 
     /// Counts families of which an application's type was not used.
-    pub(crate) fn count_type_conflicts(&self, _count: u64) {}
+    pub(crate) fn count_type_conflicts(&self, count: u64) {
+        self.telemetry.types_conflicted(count);
+    }
+
+    /// Counts an answer of which part was left out because of a bad line or a limit.
+    pub(crate) fn count_reduced(&self) {
+        self.telemetry.text_reduced();
+    }
 
     /// Reads the entries of those applications that a scrape of all has, in the same order.
     pub(crate) fn targets<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
@@ -235,6 +251,11 @@ impl Hub {
         self.lock().collector.connected()
     }
 
+    /// Logs anonymous peers of the applications' listeners.
+    pub(crate) fn probes(&self) -> &ProbeLog {
+        &self.probes
+    }
+
     /// What is in the tables.
     pub(crate) fn tables(&self) -> Tables {
         let state = self.lock();
@@ -270,7 +291,7 @@ impl Hub {
             drop(counting);
         }
         self.wake(effects.tasks, &effects.news, effects.has_jobs, effects.timer_changed);
-        effects.notices.iter().for_each(notices::log);
+        effects.notices.iter().for_each(|notice| notices::log(&self.probes, now, notice));
         result
     }
 

@@ -5,7 +5,7 @@ use crate::service::workers::Toolbox;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::collector::{Answer, AppId};
 use prometheus_rsocket_protocol::envelope::{self, OpenError};
-use prometheus_rsocket_protocol::exposition::group::{self, Outline, Plan, Split};
+use prometheus_rsocket_protocol::exposition::group::{self, Plan, Prepared, Split};
 use prometheus_rsocket_protocol::exposition::{self, Source, Target};
 use std::sync::Arc;
 
@@ -41,34 +41,28 @@ impl Served {
 }
 
 impl Renderer {
-    /// The application's text by itself, and the name of the first series that is left out.
-    pub(crate) fn text(&self, served: &Served) -> Result<(Piece, Option<String>), OpenError> {
+    /// The application's text by itself.
+    pub(crate) fn text(&self, served: &Served) -> Result<Piece, OpenError> {
         let text = self.expand(&served.answer)?;
-        let omitted = self.omitted(served, &text);
-        Ok((self.render(served, text), omitted))
-    }
-
-    fn render(&self, served: &Served, text: Bytes) -> Piece {
         let facts = &served.answer.facts;
         if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
-            return self.pack(text);
+            return Ok(self.pack(text));
         }
         let mut out = Vec::new();
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         exposition::render(&source, policy, facts, self.target, &served.omit, &mut out);
-        self.pack(out.into())
+        Ok(self.pack(out.into()))
     }
 
-    /// The families of the application's text, for the plan of a grouped body, and the name of the first series that is left out.
-    pub(crate) fn outline(&self, served: &Served) -> Result<(Outline, Option<String>), OpenError> {
+    /// The application's part of a grouped body, as far as it is known without the others.
+    pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
         let text = self.expand(&served.answer)?;
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         let facts = &served.answer.facts;
-        let outline = group::outline(&source, policy, facts, self.target, &served.omit);
-        Ok((outline, self.omitted(served, &text)))
+        Ok(group::prepare(&source, policy, facts, self.target, &served.omit))
     }
 
-    /// The application's part of a grouped body.
+    /// The application's part of a grouped body where the others have a say in it.
     pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
         let text = self.expand(&served.answer)?;
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
@@ -78,11 +72,6 @@ impl Renderer {
     /// Deflates a text, if the scraper reads gzip.
     pub(crate) fn pack(&self, text: Bytes) -> Piece {
         if self.gzip { Piece::Deflated(gzip::deflate_part(&text)) } else { Piece::Plain(text) }
-    }
-
-    fn omitted(&self, served: &Served, text: &[u8]) -> Option<String> {
-        let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
-        exposition::metric_name(&source, policy, &served.answer.facts, *served.omit.first()?)
     }
 
     fn expand(&self, answer: &Answer) -> Result<Bytes, OpenError> {

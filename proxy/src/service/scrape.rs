@@ -9,11 +9,11 @@ use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Outcome, Progress, ScrapeId, Summary};
+use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
-use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Split};
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
 use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -97,12 +97,12 @@ impl<R: Runtime> Scrape<R> {
 
     async fn run_one(&self, outcome: Outcome, chunks: BodySender) -> Result<Summary, Broken> {
         let Ok(answer) = outcome.result else { return Err(Broken) };
+        self.count(&answer);
         let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
         let renderer = self.renderer.clone();
-        let (piece, _) = self.work(move || renderer.text(&served)).await?;
-        out.append(piece).await?;
+        out.append(self.work(move || renderer.text(&served)).await?).await?;
         if self.form.open_metrics {
             out.append(self.renderer.pack(EOF.into())).await?;
         }
@@ -154,19 +154,14 @@ impl<R: Runtime> Scrape<R> {
                         else {
                             continue;
                         };
-                        let (app, count) = (served.app, served.omit.len());
+                        collided.push((served.app, served.omit.len()));
                         let renderer = self.renderer.clone();
-                        let working = self.work(move || renderer.text(&served));
-                        rendering.push_back((app, count, working));
+                        rendering.push_back(self.work(move || renderer.text(&served)));
                     }
                 }
             }
             match (rendering.pop_front(), summary) {
-                (Some((app, count, working)), _) => {
-                    let (piece, example) = working.await?;
-                    collided.push((app, count, example.unwrap_or_default()));
-                    out.append(piece).await?;
-                }
+                (Some(working), _) => out.append(working.await?).await?,
                 (None, Some(summary)) => {
                     self.hub.report_collisions(self.runtime.now(), &collided);
                     return Ok(summary);
@@ -176,39 +171,92 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// All applications family by family. Until the last outcome is there, answers are held as they came, compressed.
+    /// All applications family by family. Each is prepared as soon as its answer is there, so that little is left to do when the last one
+    /// is; until then all are held in compressed form.
     async fn grouped(
         &self,
         out: &mut Output<'_, R>,
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
-        let mut collisions = Collisions::default();
-        let mut all = Vec::new();
-        let summary = loop {
-            let listener = self.news.listen();
-            match self.hub.poll_scrape(self.runtime.now(), self.id) {
-                Progress::Pending => out.wait(listener).await?,
-                Progress::Finished(summary) => break summary,
-                Progress::Outcome(outcome) => {
-                    all.extend(self.on_outcome(*outcome, &mut collisions, metrics));
-                }
-            }
-        };
-        drop(collisions);
+        let (all, early, summary) = self.gather(out, metrics).await?;
+        let prepared = self.prepare_rest(&all, early).await?;
+        let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
+        self.hub.report_collisions(self.runtime.now(), &collided);
+        let (plan, prepared) = self
+            .work(move || {
+                let plan = Plan::new(prepared.iter().map(Prepared::outline));
+                let splits = prepared.iter().map(|prepared| prepared.split(&plan));
+                let splits: Vec<Option<Split>> = splits.collect();
+                Ok((Arc::new(plan), splits))
+            })
+            .await?;
+        self.hub.count_type_conflicts(plan.conflicts().iter().copied().map(u64::from).sum());
         let renderer = self.renderer.clone();
-        let outlines = self.each(&all, move |served| renderer.outline(served)).await?;
-        let (outlines, examples): (Vec<_>, Vec<_>) = outlines.into_iter().unzip();
-        let collided = all
-            .iter()
-            .zip(examples)
-            .map(|(served, example)| (served.app, served.omit.len(), example.unwrap_or_default()));
-        self.hub.report_collisions(self.runtime.now(), &collided.collect::<Vec<_>>());
-        let plan = self.work(move || Ok(Plan::new(&outlines))).await?;
-        let (renderer, plan) = (self.renderer.clone(), Arc::new(plan));
-        self.hub.count_type_conflicts(plan.conflicts().iter().map(|count| u64::from(*count)).sum());
-        let splits: Vec<Split> =
-            self.each(&all, move |served| renderer.split(served, &plan)).await?;
+        let again = move |served: &Served| renderer.split(served, &plan);
+        let at_odds = all.iter().zip(&prepared).filter(|(_, split)| split.is_none());
+        let again = self.each(at_odds.map(|(served, _)| served), again).await?;
+        let mut again = again.into_iter();
+        let splits = prepared.into_iter().filter_map(|split| split.or_else(|| again.next()));
+        let splits: Vec<Split> = splits.collect();
         drop(all);
+        self.merged(out, splits).await?;
+        Ok(summary)
+    }
+
+    /// Waits for all outcomes, and meanwhile prepares what is there, without regard to collisions.
+    async fn gather(
+        &self,
+        out: &Output<'_, R>,
+        metrics: &mut AppMetrics,
+    ) -> Result<(Vec<Served>, BTreeMap<AppId, Prepared>, Summary), Broken> {
+        let mut collisions = Collisions::default();
+        let (mut all, mut early) = (Vec::new(), BTreeMap::new());
+        let mut under_way = VecDeque::new();
+        loop {
+            let listener = self.news.listen();
+            while under_way.len() < self.look_ahead()
+                && let Some((app, answer)) = self.hub.poll_early(self.id)
+            {
+                let served = Served { app, answer, omit: Arc::default() };
+                let renderer = self.renderer.clone();
+                under_way.push_back((app, self.work(move || renderer.prepare(&served))));
+            }
+            let summary = loop {
+                match self.hub.poll_scrape(self.runtime.now(), self.id) {
+                    Progress::Pending => break None,
+                    Progress::Finished(summary) => break Some(summary),
+                    Progress::Outcome(outcome) => {
+                        all.extend(self.on_outcome(*outcome, &mut collisions, metrics));
+                    }
+                }
+            };
+            match (under_way.pop_front(), summary) {
+                (Some((app, working)), _) => drop(early.insert(app, working.await?)),
+                (None, Some(summary)) => return Ok((all, early, summary)),
+                (None, None) => out.wait(listener).await?,
+            }
+        }
+    }
+
+    /// Prepares the applications that were not prepared early, or otherwise: their series collide with those of another.
+    async fn prepare_rest(
+        &self,
+        all: &[Served],
+        mut early: BTreeMap<AppId, Prepared>,
+    ) -> Result<Vec<Prepared>, Broken> {
+        let take = |served: &Served| early.remove(&served.app).filter(|_| served.omit.is_empty());
+        let ready: Vec<_> = all.iter().map(take).collect();
+        let missing = all.iter().zip(&ready).filter(|(_, ready)| ready.is_none());
+        let renderer = self.renderer.clone();
+        let rest = self
+            .each(missing.map(|(served, _)| served), move |served| renderer.prepare(served))
+            .await?;
+        let mut rest = rest.into_iter();
+        Ok(ready.into_iter().filter_map(|ready| ready.or_else(|| rest.next())).collect())
+    }
+
+    /// Sends what the applications' parts come to, piece by piece.
+    async fn merged(&self, out: &mut Output<'_, R>, splits: Vec<Split>) -> Result<(), Broken> {
         let mut merge = Merge::new(self.renderer.target, splits);
         loop {
             let renderer = self.renderer.clone();
@@ -226,7 +274,7 @@ impl<R: Runtime> Scrape<R> {
             merge = rest;
             out.append(piece).await?;
             if !is_more {
-                return Ok(summary);
+                return Ok(());
             }
         }
     }
@@ -239,6 +287,7 @@ impl<R: Runtime> Scrape<R> {
         metrics: &mut AppMetrics,
     ) -> Option<Served> {
         let served = outcome.result.as_ref().ok().map(|answer| {
+            self.count(answer);
             let omit = collisions.add(&answer.facts.fingerprints);
             Served { app: outcome.app.id, answer: answer.clone(), omit: omit.into() }
         });
@@ -248,13 +297,19 @@ impl<R: Runtime> Scrape<R> {
         served
     }
 
+    fn count(&self, answer: &Answer) {
+        if answer.facts.reduced.is_some() {
+            self.hub.count_reduced();
+        }
+    }
+
     /// Does work for each answer on as many cores as there are.
-    async fn each<T: Send + 'static>(
+    async fn each<'s, T: Send + 'static>(
         &self,
-        all: &[Served],
+        all: impl Iterator<Item = &'s Served>,
         work: impl Fn(&Served) -> Result<T, OpenError> + Clone + Send + 'static,
     ) -> Result<Vec<T>, Broken> {
-        let mut done = Vec::with_capacity(all.len());
+        let mut done = Vec::new();
         let mut under_way = VecDeque::new();
         for served in all {
             if under_way.len() >= self.look_ahead()

@@ -1,8 +1,10 @@
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
+use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::rsocket::frame::{Setup, StreamId};
-use prometheus_rsocket_protocol::{Machine, Payload};
+use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
+use prometheus_rsocket_protocol::{Labels, Machine, Payload};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -18,10 +20,25 @@ pub(crate) struct App {
 impl App {
     /// Connects, and waits for the key.
     pub(crate) fn connect(proxy: SocketAddr) -> Self {
+        Self::connect_with(proxy, Setup::default())
+    }
+
+    /// Connects as an application that says its identity, and reads reports.
+    pub(crate) fn connect_as(proxy: SocketAddr, labels: &[(&str, &str)]) -> Self {
+        let labels = Labels::new(labels.iter().copied()).unwrap();
+        let mime = MimeId::COMPOSITE_METADATA.name().unwrap();
+        let setup = Setup {
+            metadata_mime: Bytes::from_static(mime.as_bytes()),
+            payload: Payload::new(Hello::new(labels, "test/1").encode(), Bytes::new()),
+            ..Setup::default()
+        };
+        Self::connect_with(proxy, setup)
+    }
+
+    fn connect_with(proxy: SocketAddr, setup: Setup) -> Self {
         let stream = TcpStream::connect(proxy).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let connection =
-            Connection::client(Config::default(), Setup::default(), Instant::now()).unwrap();
+        let connection = Connection::client(Config::default(), setup, Instant::now()).unwrap();
         let mut app = Self { stream, connection, input: BytesMut::new(), key: Bytes::new() };
         match app.next() {
             Event::FireAndForget { payload, .. } => app.key = payload.data,
@@ -74,6 +91,22 @@ impl App {
         self.answer(self.sealed(text.as_bytes()));
     }
 
+    /// Answers every request with the same text, until the connection ends.
+    pub(crate) fn serve(mut self, text: &str) {
+        loop {
+            match self.next() {
+                Event::RequestResponse { stream_id, .. } => {
+                    let payload = self.sealed(text.as_bytes());
+                    // The scrape may have been given up meanwhile.
+                    let _ = self.connection.respond(stream_id, payload);
+                    self.flush();
+                }
+                Event::Closed { .. } => return,
+                _ => {}
+            }
+        }
+    }
+
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
@@ -84,8 +117,18 @@ impl App {
     }
 
     pub(crate) fn flush(&mut self) {
+        let output = self.take_output();
+        self.stream.write_all(&output).unwrap();
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn take_output(&mut self) -> BytesMut {
         let mut output = BytesMut::new();
         while self.connection.poll_transmit(Instant::now(), &mut output) {}
-        self.stream.write_all(&output).unwrap();
+        output
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 }

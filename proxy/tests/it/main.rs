@@ -3,6 +3,8 @@
 
 mod app;
 mod program;
+#[cfg(unix)]
+mod signals;
 
 #[path = "."]
 mod smol {
@@ -10,8 +12,13 @@ mod smol {
     const OPTION: &str = "--runtime=smol";
 
     mod bad_input;
+    mod formats;
+    mod neighbours;
+    mod outcomes;
+    mod probes;
     mod pushes;
     mod scrapes;
+    mod targets;
     mod transports;
     mod world;
 }
@@ -22,8 +29,13 @@ mod tokio {
     const OPTION: &str = "--runtime=tokio";
 
     mod bad_input;
+    mod formats;
+    mod neighbours;
+    mod outcomes;
+    mod probes;
     mod pushes;
     mod scrapes;
+    mod targets;
     mod transports;
     mod world;
 }

@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prometheus-rsocket-proxy"));
     command.env_clear().stdin(Stdio::null());
     command
@@ -14,7 +14,13 @@ fn run(args: &[&str]) -> Output {
 
 #[test]
 fn a_bad_flag_ends_with_2_and_names_it() {
-    for args in [&["--no-such-flag"][..], &["--listen-tcp=nowhere"], &["--runtime=async-std"]] {
+    for args in [
+        &["--no-such-flag"][..],
+        &["--listen-tcp=nowhere"],
+        &["--runtime=async-std"],
+        &["--log=verbose"],
+        &["--log-format=xml"],
+    ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         let message = String::from_utf8(output.stderr).unwrap();
@@ -34,12 +40,55 @@ fn a_runtime_that_is_not_built_in_ends_with_2() {
 }
 
 #[test]
-fn an_address_in_use_ends_with_1_and_names_it() {
+fn an_address_in_use_ends_with_1_and_names_it_and_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&["--listen-tcp", &address, "--listen-websocket=off", "--listen-http=off"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
+    for listener in ["tcp", "websocket", "http"] {
+        let of = |name| if name == listener { &*address } else { "off" };
+        let listen =
+            ["tcp", "websocket", "http"].map(|name| format!("--listen-{name}={}", of(name)));
+        let output = program().args(listen).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(&format!("{address} (--listen-{listener})")), "{message}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_warned_of() {
+    let mut child = program()
+        .env("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTPP", "off")
+        .env("PROMETHEUS_RSOCKET_PROXY_PORT", "tcp://10.0.0.1:7001")
+        .args(["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0")))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first.contains("WARN"), "{first}");
+    assert!(first.contains("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTPP"), "{first}");
+    assert!(first.ends_with("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTTP"), "{first}");
+    let rest = lines.find(|line| line.contains("PROMETHEUS_RSOCKET_PROXY_PORT"));
+    assert_eq!(rest, None);
+}
+
+#[test]
+fn the_log_may_be_json() {
+    let mut child = program()
+        .arg("--log-format=json")
+        .args(["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0")))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let line = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
+    for part in ["\"level\":\"INFO\"", "\"message\":\"listening\"", "\"listener\":\"tcp\""] {
+        assert!(line.contains(part), "{line}");
+    }
 }
 
 #[test]
@@ -79,5 +128,5 @@ fn names_each_listener(args: &[&str]) {
     child.wait().unwrap();
 }
 
-const RUNTIMES: [(&str, bool); 2] =
+pub(crate) const RUNTIMES: [(&str, bool); 2] =
     [("smol", cfg!(feature = "smol")), ("tokio", cfg!(feature = "tokio"))];

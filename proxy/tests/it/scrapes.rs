@@ -73,10 +73,38 @@ fn an_application_that_goes_while_it_is_asked_is_left_out_at_once() {
 fn two_scrapers_at_once_each_get_all() {
     let world = World::start(&[]);
     let mut app = App::connect(world.tcp);
-    let (first, second) = (world.scrape(), world.scrape_with(GZIP));
-    app.answer_text("a 1\n");
-    app.answer_text("a 1\n");
+    let first = world.scrape();
+    let stream_id = app.asked();
+    let second = world.scrape_with(GZIP);
+    world.wait_tables(|tables| tables.scrapes == 2);
+    // One answer is for both.
+    let payload = app.sealed(b"a 1\n");
+    app.connection().respond(stream_id, payload).unwrap();
+    app.flush();
     assert_eq!((first.text(), second.text()), ("a 1\n".to_owned(), "a 1\n".to_owned()));
+    world.wait_tables(|tables| tables.scrapes == 0 && tables.requests == 0);
+}
+
+#[test]
+fn an_answer_ends_with_the_state_of_every_application() {
+    let world = World::start(&["--app-metrics=on"]);
+    let (gone, mut live) = (App::connect(world.tcp), App::connect(world.tcp));
+    let mut failing = App::connect(world.tcp);
+    let scraping = world.scrape();
+    let stream_id = failing.asked();
+    failing.connection().reject(stream_id, ErrorCode::APPLICATION_ERROR, "no").unwrap();
+    failing.flush();
+    live.answer_text("live 1\n");
+    drop(gone);
+    let text = scraping.text();
+    assert!(text.starts_with("live 1\n# HELP prometheus_proxy_app_up "), "{text}");
+    for line in [
+        "prometheus_proxy_app_up{app=\"connection-1\",reason=\"closed\"} 0\n",
+        "prometheus_proxy_app_up{app=\"connection-2\"} 1\n",
+        "prometheus_proxy_app_up{app=\"connection-3\",reason=\"refused\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn applications_are_scraped_and_push_over_every_transport() {
         ("wss", tls_on("websocket").to_vec()),
         ("ws", vec!["--envelope=plaintext".to_owned()]),
     ] {
+        let options = [options, vec!["--inject-identity=never".to_owned()]].concat();
         let world = start(&options);
         let address = if scheme.starts_with('w') { world.websocket } else { world.tcp };
         let config = config(scheme, address);

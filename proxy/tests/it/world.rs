@@ -1,7 +1,7 @@
 use super::{Leaf, OPTION};
 use prometheus_rsocket_proxy::config::Config;
 use prometheus_rsocket_proxy::shutdown::ShutdownTrigger;
-use prometheus_rsocket_proxy::{Proxy, shutdown};
+use prometheus_rsocket_proxy::{Proxy, Tables, Watch, shutdown};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
@@ -13,11 +13,13 @@ pub(crate) struct World {
     pub(crate) tcp: SocketAddr,
     pub(crate) websocket: SocketAddr,
     pub(crate) http: SocketAddr,
+    watch: Watch,
     trigger: ShutdownTrigger,
     thread: JoinHandle<()>,
 }
 
 impl World {
+    /// Starts a proxy whose answers hold what applications sent and nothing else, unless the options say otherwise.
     pub(crate) fn start(options: &[&str]) -> Self {
         let mut args = vec!["proxy", OPTION];
         args.extend([
@@ -25,6 +27,9 @@ impl World {
             "--listen-websocket=127.0.0.1:0",
             "--listen-http=127.0.0.1:0",
         ]);
+        if !options.contains(&"--app-metrics=on") {
+            args.push("--app-metrics=off");
+        }
         args.extend(options);
         let config = Config::from_args(args, []).unwrap();
         let (trigger, shutdown) = shutdown::channel();
@@ -34,13 +39,13 @@ impl World {
                 let proxy = Proxy::bind(runtime, config).await.unwrap();
                 let addresses =
                     [proxy.tcp_address(), proxy.websocket_address(), proxy.http_address()];
-                started.send(addresses.map(Option::unwrap)).unwrap();
+                started.send((addresses.map(Option::unwrap), proxy.watch())).unwrap();
                 proxy.run(shutdown).await;
             })
             .unwrap();
         });
-        let [tcp, websocket, http] = addresses.recv().unwrap();
-        Self { tcp, websocket, http, trigger, thread }
+        let ([tcp, websocket, http], watch) = addresses.recv().unwrap();
+        Self { tcp, websocket, http, watch, trigger, thread }
     }
 
     /// Begins a scrape; the answer comes when it is asked for.
@@ -69,6 +74,18 @@ impl World {
             thread::sleep(Duration::from_millis(10));
         }
         panic!("{series} is {}, not {value}", self.own(series));
+    }
+
+    /// Waits until the proxy's tables are as they should be.
+    #[track_caller]
+    pub(crate) fn wait_tables(&self, are_right: impl Fn(Tables) -> bool) {
+        for _ in 0..1000 {
+            if are_right(self.watch.tables()) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{:?}", self.watch.tables());
     }
 
     pub(crate) fn begin_stop(&self) {

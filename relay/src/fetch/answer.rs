@@ -106,8 +106,7 @@ fn to_text(url: &ScrapeUrl, text: &[u8]) -> Result<Vec<u8>, FetchError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
     // The proxy judges what it serves; here it is only converted.
-    let mut policy = Policy::default();
-    policy.reserved = false;
+    let policy = Policy { reserved: false, ..Policy::default() };
     let not_openmetrics = |error: String| FetchError::NotOpenMetrics { url: url.clone(), error };
     let facts: Facts =
         read(&source, &policy).map_err(|error| not_openmetrics(error.to_string()))?;

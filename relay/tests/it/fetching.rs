@@ -1,10 +1,16 @@
 use crate::endpoint::heard_endpoint;
-use crate::program::start;
+use crate::program::{program, start};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prometheus_rsocket_protocol::rsocket::connection::{Event, StreamFailure};
+use prometheus_rsocket_runtime::tls::{ServerTls, ServerTlsFiles};
+use prometheus_rsocket_runtime::{Listener, Runtime};
 use prometheus_rsocket_testkit::proxy::FakeProxy;
+use prometheus_rsocket_tokio::Tokio;
 use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
 
 fn answer(head: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -111,4 +117,77 @@ fn an_answer_longer_than_the_limit_is_refused() {
         let error = result.unwrap_err();
         assert!(error.contains("longer than 1000 bytes"), "{error}");
     }
+}
+
+fn pem(name: &str) -> String {
+    format!("{}/../runtime/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// An https endpoint on `localhost` that gives each request the same answer; its port.
+fn secure_endpoint(answer: Vec<u8>) -> u16 {
+    let (tell, port) = mpsc::channel();
+    thread::spawn(move || {
+        Tokio::block_on(Some(1), |runtime| async move {
+            let files = ServerTlsFiles::new(pem("server.pem"), pem("server.key"));
+            let tls = ServerTls::load(files).unwrap();
+            let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+            tell.send(listener.local_addr().unwrap().port()).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                // Who does not trust us is not answered.
+                let Ok(mut stream) = tls.accept(stream).await else { continue };
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    if stream.read(&mut byte).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                    head.extend(byte);
+                }
+                let _ = stream.write_all(&answer).await;
+                let _ = stream.close().await;
+            }
+        })
+        .unwrap();
+    });
+    port.recv().unwrap()
+}
+
+#[test]
+fn https_endpoints_are_relayed_if_their_ca_is_trusted() {
+    let port = secure_endpoint(answer("200 OK\r\nContent-Type: text/plain", b"a 1\n"));
+    let endpoint = format!("https://localhost:{port}");
+    let ca = format!("--scrape-ca={}", pem("ca.pem"));
+    assert_eq!(relayed(&endpoint, &[&ca], 1), [Ok("a 1\n".to_owned())]);
+    let other = format!("--scrape-ca={}", pem("other-ca.pem"));
+    let results = relayed(&endpoint, &[&other], 1);
+    let error = results[0].as_ref().unwrap_err();
+    assert!(error.contains(&endpoint) && error.contains("certificate"), "{error}");
+}
+
+#[test]
+fn credentials_are_not_carried_from_https_to_http() {
+    let (plain, heard) =
+        heard_endpoint(vec![answer("200 OK\r\nContent-Type: text/plain", b"a 1\n")]);
+    let redirect = answer(&format!("302 Found\r\nLocation: {plain}"), b"");
+    let endpoint = format!("https://localhost:{}", secure_endpoint(redirect));
+    let ca = format!("--scrape-ca={}", pem("ca.pem"));
+    assert_eq!(relayed(&endpoint, &[&ca], 1), [Ok("a 1\n".to_owned())]);
+    let results = relayed(&endpoint, &[&ca, "--scrape-user=u"], 1);
+    let error = results[0].as_ref().unwrap_err();
+    assert!(error.contains("would give up TLS"), "{error}");
+    assert_eq!(heard.try_iter().count(), 1);
+}
+
+#[test]
+fn a_relay_says_whom_it_stands_for() {
+    let proxy = FakeProxy::new();
+    let mut command = program();
+    command.args(["--proxy", &proxy.url(), "--scrape=db1.invalid:9100", "--label=zone=b"]);
+    let mut child = command.spawn().unwrap();
+    let hello = proxy.accept().hello();
+    assert_eq!(hello.labels.to_string(), "{instance=\"db1.invalid:9100\",zone=\"b\"}");
+    assert!(hello.program.starts_with("prometheus-rsocket-client/"), "{}", hello.program);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -154,7 +154,7 @@ fn pushes_follow_who_comes_back() {
 #[test]
 fn an_entry_is_kept_while_a_push_is_held_for_it() {
     let config = Config { max_gone: 0, grace: Duration::ZERO, ..Config::default() };
-    let mut world = World::new(config.clone());
+    let mut world = World::new(config);
     let app = world.connect();
     world.push(app, "last 9\n");
     world.cut(app);

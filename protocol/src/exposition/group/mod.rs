@@ -4,9 +4,10 @@
 //! for every family, before its samples, and families in the order of their names. It is made in four steps, of which the first and
 //! the third are work for one application each:
 //!
-//! 1. [`outline`] lists the families of a text.
+//! 1. [`prepare`] lists the families of a text, and renders it into families, in compressed chunks, as if it were the only one. So most of
+//!    the work can be done before the other texts are there.
 //! 2. [`Plan::new`] settles the type of every family over all applications.
-//! 3. [`split`] renders a text into families, in compressed chunks.
+//! 3. [`Prepared::split`] returns what was prepared if the plan leaves the types alone; otherwise [`split`] renders the text again.
 //! 4. [`Merge`] writes the answer from all of them.
 //!
 //! # Memory
@@ -29,6 +30,6 @@ mod table;
 
 pub use self::merge::Merge;
 pub use self::plan::{Outline, Plan};
-pub use self::split::{Split, outline, split};
+pub use self::split::{Prepared, Split, prepare, split};
 
 pub(super) use self::split::render_one;

@@ -42,6 +42,17 @@ impl Plan {
         plan
     }
 
+    /// Whether an application's text is written as it would be if it were the only one.
+    pub(super) fn suits(&self, outline: &Outline) -> bool {
+        let own = Self::new([outline]);
+        let is_same = |name: &u64| self.kinds.get(name) == own.kinds.get(name);
+        outline.families.iter().all(|item| {
+            let kind = self.kind(item.name, item.kind, item.is_structured);
+            kind == own.kind(item.name, item.kind, item.is_structured)
+                && (kind.is_some() || item.names.iter().all(is_same))
+        })
+    }
+
     /// For each application, in their order, the families of which its type was not used.
     pub fn conflicts(&self) -> &[u32] {
         &self.conflicts

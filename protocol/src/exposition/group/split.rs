@@ -9,18 +9,42 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Lists the families of a text. The arguments are those of [`render`](crate::exposition::render).
-pub fn outline(
+/// What a text gives to a grouped answer, as far as it is known without the other texts.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    outline: Outline,
+    /// As it is if no other text has a say in the types.
+    split: Split,
+}
+
+impl Prepared {
+    /// The families of the text.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// Returns what is written of the text, unless the plan is at odds with how it was prepared: then [`split`] has to be called.
+    pub fn split(&self, plan: &Plan) -> Option<Split> {
+        plan.suits(&self.outline).then(|| self.split.clone())
+    }
+}
+
+/// Lists the families of a text, and renders it into families as if it were the only one. The arguments are those of
+/// [`render`](crate::exposition::render).
+pub fn prepare(
     source: &Source<'_>,
     policy: &Policy,
     facts: &Facts,
     target: Target,
     omit: &[u32],
-) -> Outline {
-    outline_of(&Table::build(source, policy, facts, target, omit))
+) -> Prepared {
+    let table = Table::build(source, policy, facts, target, omit);
+    let outline = outline_of(&table);
+    let split = split_table(&table, source.text, &Plan::new([&outline]));
+    Prepared { outline, split }
 }
 
-/// Renders a text into families. The arguments are those of [`outline`], whose result has to be part of the plan.
+/// Renders a text into families. The arguments are those of [`prepare`], whose outline has to be part of the plan.
 pub fn split(
     source: &Source<'_>,
     policy: &Policy,
@@ -29,13 +53,16 @@ pub fn split(
     omit: &[u32],
     plan: &Plan,
 ) -> Split {
-    let table = Table::build(source, policy, facts, target, omit);
+    split_table(&Table::build(source, policy, facts, target, omit), source.text, plan)
+}
+
+fn split_table(table: &Table<'_>, text: &[u8], plan: &Plan) -> Split {
     let mut packer = Packer::default();
-    for (name, family) in families(&table, plan) {
+    for (name, family) in families(table, plan) {
         let mut lines = Vec::new();
         let mut is_first = true;
         for piece in &family.pieces {
-            write_line(&table, source.text, piece, family.shape, &mut lines);
+            write_line(table, text, piece, family.shape, &mut lines);
             if lines.len() >= CHUNK_LEN {
                 packer.add(&name, &family, is_first, &lines);
                 is_first = false;
@@ -49,7 +76,7 @@ pub fn split(
     packer.finish()
 }
 
-/// Renders a single text, family by family.
+/// Renders a single text, family by family, in the order of their first samples.
 pub(in crate::exposition) fn render_one(
     source: &Source<'_>,
     policy: &Policy,
@@ -60,8 +87,12 @@ pub(in crate::exposition) fn render_one(
 ) {
     let table = Table::build(source, policy, facts, target, omit);
     let plan = Plan::new([&outline_of(&table)]);
-    for (name, family) in families(&table, &plan) {
-        write_head(target, &name, family.kind, family.help.as_deref(), family.unit, out);
+    let mut families: Vec<_> = families(&table, &plan).into_iter().collect();
+    families.sort_by_key(|(_, family)| family.pieces.iter().map(|piece| piece.start).min());
+    for (name, family) in families {
+        if family.is_declared || target.format == Format::OpenMetrics1 {
+            write_head(target, &name, family.kind, family.help.as_deref(), family.unit, out);
+        }
         for piece in &family.pieces {
             write_line(&table, source.text, piece, family.shape, out);
         }
@@ -69,7 +100,7 @@ pub(in crate::exposition) fn render_one(
 }
 
 /// A text in families, in compressed chunks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     pub(super) chunks: Vec<Bytes>,
 }
@@ -84,6 +115,8 @@ impl Split {
 /// A family as it is written.
 struct Output<'t> {
     kind: MetricKind,
+    /// Whether the text says anything of it but its samples.
+    is_declared: bool,
     /// Plain.
     help: Option<Cow<'t, [u8]>>,
     unit: Option<&'t [u8]>,
@@ -258,6 +291,7 @@ impl<'a> Table<'a> {
         };
         Output {
             kind,
+            is_declared: family.is_declared,
             help: family.help.map(|help| plain_help(help, self.writer.source)),
             unit: family.unit.filter(|unit| is_whole && is_open_metrics && !unit.is_empty()),
             pieces: Vec::new(),

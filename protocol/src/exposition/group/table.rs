@@ -23,6 +23,7 @@ pub(super) struct Family<'a> {
     /// Plain, as in the text.
     pub(super) name: Cow<'a, [u8]>,
     pub(super) kind: MetricKind,
+    pub(super) is_declared: bool,
     pub(super) help: Option<&'a [u8]>,
     pub(super) unit: Option<&'a [u8]>,
     /// The distinct names of its samples, plain.
@@ -244,6 +245,7 @@ impl<'a> Builder<'a, '_> {
         let family = Family {
             name: owner.clone(),
             kind: said.and_then(|said| said.kind).unwrap_or_default(),
+            is_declared: said.is_some(),
             help: said.and_then(|said| said.help),
             unit: said.and_then(|said| said.unit),
             names: Vec::new(),

@@ -22,15 +22,15 @@ fn open_metrics_becomes_text() {
         text,
         JOINED,
         concat!(
-            "# HELP build_info B\n# TYPE build_info gauge\nbuild_info{version=\"1\"} 1\n",
-            "# TYPE odd untyped\nodd 3 0\n",
-            "# HELP requests_created All \"requests\".\n# TYPE requests_created gauge\n",
-            "requests_created{a=\"b\"} 1700000000.25\n",
             "# HELP requests_total All \"requests\".\n# TYPE requests_total counter\n",
             "requests_total{a=\"b\"} 5 1500\n",
+            "# HELP requests_created All \"requests\".\n# TYPE requests_created gauge\n",
+            "requests_created{a=\"b\"} 1700000000.25\n",
+            "# HELP build_info B\n# TYPE build_info gauge\nbuild_info{version=\"1\"} 1\n",
+            "# TYPE state gauge\nstate{state=\"on\"} 1\nstate{state=\"off\"} 0\n",
+            "# TYPE odd untyped\nodd 3 0\n",
             "# TYPE sizes_bucket untyped\nsizes_bucket{le=\"+Inf\"} 2\n",
             "# TYPE sizes_gcount untyped\nsizes_gcount 2\n# TYPE sizes_gsum untyped\nsizes_gsum 3\n",
-            "# TYPE state gauge\nstate{state=\"on\"} 1\nstate{state=\"off\"} 0\n",
             "# TYPE took_seconds histogram\n",
             "took_seconds_bucket{le=\"1.0\"} 1\ntook_seconds_bucket{le=\"+Inf\"} 2\n",
             "took_seconds_count 2\ntook_seconds_sum 3\n",
@@ -70,9 +70,9 @@ fn text_becomes_open_metrics() {
             "b_total{x=\"1\"} 1 1700000000.123\nb_created{x=\"1\"} 5 1700000000.123\nb_total{x=\"2\"} 2\n",
             "# TYPE h histogram\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 3\nh_sum 2\nh_count 3\n",
             "# TYPE odd unknown\nodd 1 0.005\n",
+            "# TYPE u unknown\nu 1 1\n",
             "# TYPE q summary\nq{quantile=\"0.5\",a=\"1\"} 1\nq{quantile=\"1.0\",a=\"1\"} 1\n",
             "q_sum{a=\"1\"} 4\nq_count{a=\"1\"} 5\nq{quantile=\"0.5\",a=\"2\"} 2\n",
-            "# TYPE u unknown\nu 1 1\n",
         ),
     );
 }
@@ -88,7 +88,7 @@ fn what_does_not_fit_its_type_is_untyped() {
         // A counter's family would have the name of another one.
         (
             "# TYPE a_total counter\na_total 1\na 2\n",
-            "# TYPE a unknown\na 2\n# TYPE a_total unknown\na_total 1\n",
+            "# TYPE a_total unknown\na_total 1\n# TYPE a unknown\na 2\n",
         ),
         ("# TYPE a_total counter\na_total -1\n", "# TYPE a_total unknown\na_total -1\n"),
         ("# TYPE _total counter\n_total 1\n", "# TYPE _total unknown\n_total 1\n"),

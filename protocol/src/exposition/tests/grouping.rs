@@ -1,6 +1,6 @@
 use super::support::*;
 use super::*;
-use crate::exposition::group::{Merge, Plan, outline, split};
+use crate::exposition::group::{Merge, Plan, Prepared, prepare, split};
 
 /// The grouped answer of texts whose samples of the same series are omitted but for the first, and the conflicts.
 pub(super) fn grouped(texts: &[impl AsRef<[u8]>], target: Target) -> (String, Vec<u32>) {
@@ -18,13 +18,19 @@ pub(super) fn grouped(texts: &[impl AsRef<[u8]>], target: Target) -> (String, Ve
             (source, facts, omit)
         })
         .collect();
-    let outlines: Vec<_> = read
+    let prepared: Vec<_> = read
         .iter()
-        .map(|(source, facts, omit)| outline(source, &policy, facts, target, omit))
+        .map(|(source, facts, omit)| prepare(source, &policy, facts, target, omit))
         .collect();
-    let plan = Plan::new(&outlines);
-    let splits =
-        read.iter().map(|(source, facts, omit)| split(source, &policy, facts, target, omit, &plan));
+    let plan = Plan::new(prepared.iter().map(Prepared::outline));
+    let splits: Vec<_> = read
+        .iter()
+        .map(|(source, facts, omit)| split(source, &policy, facts, target, omit, &plan))
+        .collect();
+    for (prepared, split) in prepared.iter().zip(&splits) {
+        // What was prepared is used only where it is the same.
+        assert_eq!(prepared.split(&plan).as_ref().unwrap_or(split), split);
+    }
     let mut merge = Merge::new(target, splits);
     let mut out = Vec::new();
     while merge.write(&mut out) {}

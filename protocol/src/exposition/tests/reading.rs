@@ -216,8 +216,8 @@ fn comments_are_left_alone() {
 fn the_end_is_marked_by_a_line_break_and_nothing_else() {
     becomes("a 1", JOINED, "a 1\n");
     // OpenMetrics.
-    becomes("a 1\n# EOF", JOINED, "# TYPE a untyped\na 1\n");
-    becomes("a 1\n# EOF\n", JOINED, "# TYPE a untyped\na 1\n");
+    becomes("a 1\n# EOF", JOINED, "a 1\n");
+    becomes("a 1\n# EOF\n", JOINED, "a 1\n");
     becomes("a 1\n# EOF\n# EOF\n", JOINED, "a 1\n");
     becomes("# EOF\n", JOINED, "");
     becomes("# EOF", JOINED, "");

@@ -1,3 +1,4 @@
+use crate::observe::telemetry::ProbeKind;
 use http::StatusCode;
 use std::{error::Error, fmt, io};
 
@@ -8,8 +9,8 @@ pub(crate) enum UpgradeError {
     Eof,
     /// The connection failed, or ended in the middle of a request.
     Io(io::Error),
-    /// What the client sends is not HTTP/1.1; this is what it looks like.
-    NotHttp(String),
+    /// What the client sends is not HTTP/1.1; this is what it looks like, and what is wrong with it.
+    NotHttp(ProbeKind, String),
     /// An ordinary request, as of a browser.
     NotWebSocket,
     /// A request to upgrade that is not as it should be, the answer to it, and what is wrong.
@@ -25,8 +26,9 @@ impl UpgradeError {
             return Self::Refused(status, why);
         }
         if error.is_parse() {
-            let known = first.and_then(recognise).map(str::to_owned);
-            return Self::NotHttp(known.unwrap_or_else(|| error.to_string()));
+            let first = first.unwrap_or_default();
+            let what = recognise(first).map_or_else(|| error.to_string(), str::to_owned);
+            return Self::NotHttp(ProbeKind::of_first(first), what);
         }
         if error.is_incomplete_message() {
             let what = "the connection ended in the middle of the request";
@@ -37,10 +39,21 @@ impl UpgradeError {
         Self::Io(io::Error::new(kind, error.to_string()))
     }
 
+    /// What the client is, if it is none that means to open a WebSocket.
+    pub(crate) fn probe(&self) -> Option<ProbeKind> {
+        match self {
+            Self::Eof => Some(ProbeKind::Empty),
+            Self::Io(_) => Some(ProbeKind::Unknown),
+            Self::NotHttp(kind, _) => Some(*kind),
+            Self::NotWebSocket => Some(ProbeKind::HttpRequest),
+            Self::Refused(..) => None,
+        }
+    }
+
     /// Whether the client was sent an answer, which it should get to read.
     pub(super) fn is_answered(&self) -> bool {
         match self {
-            Self::NotHttp(_) | Self::NotWebSocket | Self::Refused(..) => true,
+            Self::NotHttp(..) | Self::NotWebSocket | Self::Refused(..) => true,
             Self::Eof | Self::Io(_) => false,
         }
     }
@@ -51,7 +64,7 @@ impl fmt::Display for UpgradeError {
         match self {
             Self::Eof => f.write_str("closed without a request"),
             Self::Io(error) => write!(f, "no WebSocket: {error}"),
-            Self::NotHttp(what) => write!(f, "not a WebSocket client: {what}"),
+            Self::NotHttp(_, what) => write!(f, "not a WebSocket client: {what}"),
             Self::NotWebSocket => f.write_str("an HTTP request that does not ask for a WebSocket"),
             Self::Refused(status, why) => write!(f, "WebSocket refused with {status}: {why}"),
         }
@@ -62,7 +75,7 @@ impl Error for UpgradeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::Eof | Self::NotHttp(_) | Self::NotWebSocket | Self::Refused(..) => None,
+            Self::Eof | Self::NotHttp(..) | Self::NotWebSocket | Self::Refused(..) => None,
         }
     }
 }

@@ -175,7 +175,9 @@ impl Desk<'_> {
                 [what, &self.config.hint].join(" ")
             }
             UpgradeError::Refused(_, why) => why.clone(),
-            UpgradeError::Eof | UpgradeError::Io(_) | UpgradeError::NotHttp(_) => error.to_string(),
+            UpgradeError::Eof | UpgradeError::Io(_) | UpgradeError::NotHttp(..) => {
+                error.to_string()
+            }
         };
         let mut response = response.map(|()| Full::from(format!("{}\n", text.trim_end())));
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -62,5 +62,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
     }
 }
 
-/// The prefix and the header of an RSocket frame over TCP.
-const FIRST_LEN: usize = 9;
+/// The prefix and the header of an RSocket frame over TCP are shorter, and so is the signature of the PROXY protocol.
+const FIRST_LEN: usize = 16;

@@ -88,6 +88,46 @@ label! {
 }
 
 label! {
+    /// A listener.
+    ListenerName, "listener" {
+        /// Applications over TCP.
+        Tcp = "tcp",
+        /// Applications over WebSocket.
+        WebSocket = "websocket",
+        /// Scrapers.
+        Http = "http",
+    }
+}
+
+label! {
+    /// What came on a connection of somebody who is neither an application nor a scraper.
+    ProbeKind, "kind" {
+        /// Nothing: it was opened and closed again.
+        Empty = "empty",
+        /// An HTTP request, where none is served.
+        HttpRequest = "http_request",
+        /// An HTTP response.
+        HttpResponse = "http_response",
+        /// The header of the PROXY protocol.
+        ProxyHeader = "proxy_header",
+        /// RSocket of another transport.
+        Rsocket = "rsocket",
+        /// Nothing, or the beginning of something, until the time was over.
+        Silent = "silent",
+        /// What SSH begins with.
+        Ssh = "ssh",
+        /// A TLS alert.
+        TlsAlert = "tls_alert",
+        /// A TLS ClientHello.
+        TlsClientHello = "tls_client_hello",
+        /// Something else.
+        Unknown = "unknown",
+        /// A request for a WebSocket.
+        WebSocketUpgrade = "websocket_upgrade",
+    }
+}
+
+label! {
     /// Why an application's metrics are of no use, or did not come.
     ApplicationErrorCause, "cause" {
         /// It answered with an error.

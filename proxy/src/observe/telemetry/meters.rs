@@ -1,7 +1,7 @@
 use super::{
-    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, PushDropCause,
-    PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType, family::Families,
-    window::WindowMax,
+    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, ListenerName,
+    ProbeKind, PushDropCause, PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType,
+    family::Families, window::WindowMax,
 };
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -20,6 +20,9 @@ pub(super) struct Scrapes {
     payload_bytes_max: Gauge,
     pub(super) round_seconds: HistogramVec,
     pub(super) application_errors: IntCounterVec,
+    pub(super) collisions: IntCounter,
+    pub(super) reduced_texts: IntCounter,
+    pub(super) type_conflicts: IntCounter,
     maxima: Mutex<Maxima>,
 }
 
@@ -62,6 +65,18 @@ impl Scrapes {
             application_errors: make.counters::<ApplicationErrorCause>(
                 "prometheus_proxy_application_error_total",
                 "Metrics of single applications that were of no use or did not come.",
+            ),
+            collisions: make.counter(
+                "prometheus_proxy_collisions_total",
+                "Series left out of answers because another application's come first.",
+            ),
+            reduced_texts: make.counter(
+                "prometheus_proxy_reduced_texts_total",
+                "Metrics of single applications served without the families of bad lines.",
+            ),
+            type_conflicts: make.counter(
+                "prometheus_proxy_type_conflicts_total",
+                "Families served untyped because another application's have another type.",
             ),
             maxima: Mutex::default(),
         }
@@ -122,13 +137,22 @@ impl Pushes {
 #[derive(Debug)]
 pub(super) struct Rsocket {
     pub(super) connection_errors: IntCounterVec,
+    pub(super) probes: IntCounterVec,
     pub(super) request_response_seconds: HistogramVec,
     pub(super) fire_and_forgets: IntCounterVec,
 }
 
 impl Rsocket {
     pub(super) fn new(make: &Families<'_>) -> Self {
+        let probes = make.counters_by_two::<ListenerName, ProbeKind>(
+            "prometheus_proxy_probes_total",
+            "Connections of somebody who is neither an application nor a scraper.",
+        );
+        for listener in ListenerName::ALL {
+            probes.with_label_values(&[listener.value(), ProbeKind::Empty.value()]);
+        }
         Self {
+            probes,
             connection_errors: make.counters::<ConnectionErrorCause>(
                 "prometheus_proxy_connection_error_total",
                 "Connections of applications that were refused or broke.",

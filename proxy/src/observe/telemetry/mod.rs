@@ -12,8 +12,8 @@ mod process;
 mod window;
 
 pub use labels::{
-    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, PushDropCause,
-    PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType,
+    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, ListenerName,
+    ProbeKind, PushDropCause, PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType,
 };
 
 use family::Families;
@@ -79,6 +79,26 @@ impl Telemetry {
     /// A connection was refused, or broke.
     pub fn connection_failed(&self, cause: ConnectionErrorCause) {
         self.rsocket.connection_errors.with_label_values(&[cause.value()]).inc();
+    }
+
+    /// Somebody connected who is neither an application nor a scraper.
+    pub fn probed(&self, listener: ListenerName, kind: ProbeKind) {
+        self.rsocket.probes.with_label_values(&[listener.value(), kind.value()]).inc();
+    }
+
+    /// So many series were left out of an answer, as another application before had them too.
+    pub fn collided(&self, series: u64) {
+        self.scrapes.collisions.inc_by(series);
+    }
+
+    /// Part of an application's text was left out of an answer because of a bad line or a limit.
+    pub fn text_reduced(&self) {
+        self.scrapes.reduced_texts.inc();
+    }
+
+    /// So many families of an answer were of another type in an application before, and were made untyped.
+    pub fn types_conflicted(&self, families: u64) {
+        self.scrapes.type_conflicts.inc_by(families);
     }
 
     /// An application's metrics were of no use, or did not come.

@@ -125,7 +125,7 @@ fn what_is_not_http_is_recognised() {
     on_port(config(), async |port| {
         for (bytes, text) in cases {
             let (_, error) = port.ask(bytes).await;
-            let UpgradeError::NotHttp(what) = &error else { panic!("{error}") };
+            let UpgradeError::NotHttp(_, what) = &error else { panic!("{error}") };
             assert!(what.contains(text), "{what}");
             assert!(error.to_string().contains(text), "{error}");
         }
@@ -231,7 +231,7 @@ fn the_connection_is_ended_also_where_there_is_no_answer() {
         };
         let (runtime, config) = (Odd { runtime, fires: false }, config());
         let (error, ()) = zip(upgrade(&runtime, stream, &config), end).await;
-        assert!(matches!(error.unwrap_err(), UpgradeError::NotHttp(_)));
+        assert!(matches!(error.unwrap_err(), UpgradeError::NotHttp(..)));
     });
 }
 

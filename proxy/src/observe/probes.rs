@@ -1,0 +1,152 @@
+//! Connections of anonymous peers: health checks of load balancers, port scans, and clients of another protocol.
+
+use crate::observe::telemetry::{Label, ListenerName, ProbeKind};
+use crate::observe::throttle::Throttle;
+use prometheus_rsocket_protocol::collector::Transport;
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
+use prometheus_rsocket_protocol::rsocket::framing::{Foreign, looks_like};
+use std::fmt::Display;
+use std::time::Instant;
+
+/// Logs them, each listener's once per period. One that sent nothing is logged for debugging alone.
+#[derive(Debug, Default)]
+pub(crate) struct ProbeLog {
+    tcp: Throttle,
+    websocket: Throttle,
+    http: Throttle,
+}
+
+impl ProbeLog {
+    /// Logs a peer that is neither an application nor a scraper.
+    pub(crate) fn on_probe(
+        &self,
+        now: Instant,
+        listener: ListenerName,
+        kind: ProbeKind,
+        peer: &str,
+        error: &dyn Display,
+    ) {
+        let (listener_name, kind_name) = (listener.value(), kind.value());
+        if kind == ProbeKind::Empty {
+            tracing::debug!(listener = listener_name, peer, "connection without a byte");
+            return;
+        }
+        if let Some(suppressed) = self.throttle(listener).pass(now) {
+            tracing::warn!(
+                listener = listener_name,
+                kind = kind_name,
+                peer,
+                %error,
+                suppressed,
+                "connection refused: it is not what this port serves"
+            );
+        }
+    }
+
+    /// Logs an application whose connection ended before it was set up, for another reason than being none.
+    pub(crate) fn on_not_set_up(
+        &self,
+        now: Instant,
+        listener: ListenerName,
+        peer: &str,
+        error: &dyn Display,
+    ) {
+        if let Some(suppressed) = self.throttle(listener).pass(now) {
+            let listener = listener.value();
+            tracing::warn!(
+                listener, peer, %error, suppressed, "connection ended before it was set up"
+            );
+        }
+    }
+
+    fn throttle(&self, listener: ListenerName) -> &Throttle {
+        match listener {
+            ListenerName::Http => &self.http,
+            ListenerName::Tcp => &self.tcp,
+            ListenerName::WebSocket => &self.websocket,
+        }
+    }
+}
+
+impl ListenerName {
+    /// Where applications that use this transport connect.
+    pub(crate) fn of(transport: Transport) -> Self {
+        match transport {
+            Transport::WebSocket => Self::WebSocket,
+            _ => Self::Tcp,
+        }
+    }
+}
+
+impl ProbeKind {
+    /// What a connection was that ended before an application was set up on it. `None` if a client of RSocket has failed, or the
+    /// proxy has ended it.
+    pub(crate) fn of_close(reason: &CloseReason) -> Option<Self> {
+        if let Some(foreign) = reason.foreign() {
+            return Some(foreign.into());
+        }
+        match reason {
+            CloseReason::Eof { unfinished: 0 } => Some(Self::Empty),
+            CloseReason::Eof { .. }
+            | CloseReason::Violation(
+                Violation::Decode(_)
+                | Violation::FirstFrame
+                | Violation::FrameTooLong(_)
+                | Violation::NotSetup(_),
+            ) => Some(Self::Unknown),
+            CloseReason::SetupTimeout { .. } => Some(Self::Silent),
+            _ => None,
+        }
+    }
+
+    /// What the first bytes of a connection are.
+    pub(crate) fn of_first(bytes: &[u8]) -> Self {
+        match bytes {
+            [] => Self::Empty,
+            // A length, stream 0, and the type: SETUP or RESUME.
+            [0, _, _, 0, 0, 0, 0, kind, ..] if matches!(kind >> 2, 0x01 | 0x0d) => Self::Rsocket,
+            bytes => looks_like(bytes).map_or(Self::Unknown, Self::from),
+        }
+    }
+}
+
+impl From<Foreign> for ProbeKind {
+    fn from(foreign: Foreign) -> Self {
+        match foreign {
+            Foreign::HttpRequest => Self::HttpRequest,
+            Foreign::HttpResponse => Self::HttpResponse,
+            Foreign::ProxyHeader => Self::ProxyHeader,
+            Foreign::Ssh => Self::Ssh,
+            Foreign::TlsAlert => Self::TlsAlert,
+            Foreign::TlsClientHello => Self::TlsClientHello,
+            Foreign::WebSocketUpgrade => Self::WebSocketUpgrade,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_another_protocol_has_a_kind_of_that_name() {
+        for foreign in Foreign::ALL {
+            assert_eq!(ProbeKind::from(foreign).value(), foreign.name());
+        }
+    }
+
+    #[test]
+    fn first_bytes_tell_the_kind() {
+        for (bytes, kind) in [
+            (&b""[..], ProbeKind::Empty),
+            (b"\x01", ProbeKind::Unknown),
+            (b"PROXY TCP4 10.0.0.1", ProbeKind::ProxyHeader),
+            (b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c", ProbeKind::ProxyHeader),
+            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", ProbeKind::TlsClientHello),
+            (b"\0\0\x38\0\0\0\0\x04\0\0\x01\0\0", ProbeKind::Rsocket),
+        ] {
+            assert_eq!(ProbeKind::of_first(bytes), kind, "{}", bytes.escape_ascii());
+        }
+    }
+}
