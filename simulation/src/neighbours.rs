@@ -1,6 +1,8 @@
 //! Bad applications, which visit for a time. Whatever they do, nothing must happen to the others.
 
 mod raw;
+#[cfg(test)]
+mod tests;
 
 use crate::scenario::RSOCKET_PORT;
 use crate::text::HEAD;
@@ -139,12 +141,7 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
 /// Lives as a client whose texts are bad.
 fn live(world: &Arc<World>, host: &SimHost, bad: Bad, kind: usize, now: Duration) {
     let mut config = world.terms.client(PushMode::FireAndForget, None);
-    let says = match bad {
-        Bad::Pair | Bad::PairToo => Some("pair".to_owned()),
-        Bad::Drip | Bad::Nul | Bad::QuotedNames => None,
-        _ => Some(format!("bad-{bad:?}")),
-    };
-    config.labels = Labels::new(says.map(|says| ("instance", says))).expect("a label");
+    config.labels = says(bad);
     // No text of another visit has the same number.
     let serial = AtomicUsize::new(now.as_millis() as usize);
     let metrics = move || {
@@ -169,6 +166,16 @@ fn live(world: &Arc<World>, host: &SimHost, bad: Bad, kind: usize, now: Duration
             world.sleep(&host, Duration::from_secs(3600)).await;
         }
     });
+}
+
+/// What a client of this kind says that it is.
+fn says(bad: Bad) -> Labels {
+    let instance = match bad {
+        Bad::Pair | Bad::PairToo => Some("pair".to_owned()),
+        Bad::Drip | Bad::Nul | Bad::QuotedNames => None,
+        _ => Some(format!("bad-{bad:?}")),
+    };
+    Labels::new(instance.map(|instance| ("instance", instance))).expect("a label")
 }
 
 /// What a client of this kind gives.
@@ -224,10 +231,8 @@ pub(crate) fn served(app: usize, serial: usize, open_metrics: bool) -> Option<St
                 true => ("1000.5", " # {t=\"1\"} 1.0"),
                 false => ("1000500", ""),
             };
-            // Families are in the order of their names.
-            format!(
-                "# TYPE bad_total counter\nbad_total{{{own}{instance}}} 1.0 {time}{exemplar}\n# TYPE sim_text gauge\n{head}"
-            )
+            let series = format!("bad_total{{{own}{instance}}} 1.0 {time}{exemplar}");
+            format!("# TYPE sim_text gauge\n{head}# TYPE bad_total counter\n{series}\n")
         }
         Bad::QuotedNames => format!("{head}bad_name{{{own},a_b=\"c\"}} 1\n"),
         Bad::StrayEscapes => format!("{head}bad{{{own},path=\"C:\\\\dir\"{instance}}} 1\n"),
