@@ -234,13 +234,12 @@ impl Collector {
         }
     }
 
-    /// Says how many series of an application were left out of an answer because an application before it has them too,
-    /// with one of them as an example. To be called for every application of an answer that looked for collisions, also with 0.
+    /// Says how many series of an application were left out of an answer because an application before it has them too. To be called for every application of an answer that looked for collisions, also with 0.
     /// The application's owner hears of it.
-    pub fn report_collisions(&mut self, app: AppId, count: usize, example: &str) {
+    pub fn report_collisions(&mut self, app: AppId, count: usize) {
         let Some(entry) = self.registry.get_mut(app) else { return };
         entry.collisions = count;
-        entry.reports.on_collisions(count, example);
+        entry.reports.on_collisions(count);
         self.report(app);
     }
 

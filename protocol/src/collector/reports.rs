@@ -1,5 +1,5 @@
 use super::JobError;
-use crate::exposition::Facts;
+use crate::exposition::{ExpositionError, Facts};
 use crate::report::{Report, ReportKind};
 
 /// What the owner of one application should know, and what he was told already.
@@ -26,11 +26,12 @@ impl Reports {
         self.text = match result {
             Ok(facts) => facts.reduced.as_ref().map(|reduced| {
                 let (lines, families, first) = (reduced.lines, reduced.families, &reduced.first);
-                let message = format!("{lines} lines of {families} families left out: {first}");
+                let message =
+                    format!("{lines} lines of {families} families left out: {}", place(first));
                 Report::new(ReportKind::Reduced, message)
             }),
             Err(JobError::Exposition(error)) => {
-                Some(Report::new(ReportKind::Refused, error.to_string()))
+                Some(Report::new(ReportKind::Refused, place(error)))
             }
             // At which step opening failed is for the log alone: a peer that learned it could probe the key with it.
             Err(JobError::Open(_)) => {
@@ -41,9 +42,10 @@ impl Reports {
     }
 
     /// So many series were left out of an answer, as another application has them too.
-    pub(super) fn on_collisions(&mut self, count: usize, example: &str) {
+    pub(super) fn on_collisions(&mut self, count: usize) {
         self.collision = (count > 0).then(|| {
-            let message = format!("{count} series collide with another application's: {example}");
+            let message =
+                format!("{count} series are those of another application, and were left out");
             Report::new(ReportKind::Collided, message)
         });
     }
@@ -65,6 +67,12 @@ impl Reports {
         self.told = topic;
         Some(report)
     }
+}
+
+/// Where a text is wrong, without a character of it: whoever sent it may have recorded the sealed metrics of somebody else, and must not learn
+/// what is in them.
+fn place(error: &ExpositionError) -> String {
+    format!("line {}, byte {}: {}", error.line, error.column, error.kind)
 }
 
 impl Topic {

@@ -38,7 +38,7 @@ mod write;
 
 pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
 pub use self::facts::{Facts, Reduced, SourceFormat, read};
-pub use self::render::{metric_name, render};
+pub use self::render::render;
 
 use crate::labels::Labels;
 use std::sync::Arc;

@@ -34,30 +34,6 @@ pub fn render(
     super::group::render_one(source, policy, facts, target, omit, out);
 }
 
-/// Returns the name of the metric that a sample belongs to, for messages. `index` counts samples as [`render`]'s `omit` does.
-pub fn metric_name(
-    source: &Source<'_>,
-    policy: &Policy,
-    facts: &Facts,
-    index: u32,
-) -> Option<String> {
-    let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
-    let text = TextToText::new(source, policy, facts, target);
-    let mut reader = facts.reader(source.text, policy);
-    let mut before = index;
-    while let Some(line) = reader.next() {
-        let Ok(line) = line else { continue };
-        if !matches!(line.entry, Entry::Sample(_)) || text.is_dropped(&line) {
-            continue;
-        }
-        if before == 0 {
-            return Some(String::from_utf8_lossy(&line.entry.name()?.plain()).into_owned());
-        }
-        before -= 1;
-    }
-    None
-}
-
 struct TextToText<'a, 'p> {
     writer: Writer<'a>,
     facts: &'p Facts,

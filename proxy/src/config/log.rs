@@ -25,7 +25,8 @@ pub(super) fn format(text: &str) -> Result<LogFormat, String> {
 /// A word alone has to be a level here. To `tracing-subscriber`, any other word is the name of a target, and everything else is
 /// silent.
 pub(super) fn filter(text: &str) -> Result<String, String> {
-    if text.is_empty() {
+    // tracing-subscriber 0.3 panics over some texts that are not ASCII.
+    if text.is_empty() || !text.is_ascii() {
         return Err(LEVELS.to_owned());
     }
     for directive in text.split(',').filter(|directive| !directive.contains(['[', ']', '{', '}'])) {

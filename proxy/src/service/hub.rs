@@ -164,12 +164,12 @@ impl Hub {
         });
     }
 
-    /// Says how many series were left out of an answer, application by application, each with an example.
-    pub(crate) fn report_collisions(&self, now: Instant, counts: &[(AppId, usize, String)]) {
-        self.telemetry.collided(counts.iter().map(|(_, count, _)| *count as u64).sum());
+    /// Says how many series were left out of an answer, application by application.
+    pub(crate) fn report_collisions(&self, now: Instant, counts: &[(AppId, usize)]) {
+        self.telemetry.collided(counts.iter().map(|(_, count)| *count as u64).sum());
         self.with(now, |state| {
-            for (app, count, example) in counts {
-                state.collector.report_collisions(*app, *count, example);
+            for (app, count) in counts {
+                state.collector.report_collisions(*app, *count);
             }
         });
     }

@@ -41,32 +41,25 @@ impl Served {
 }
 
 impl Renderer {
-    /// The application's text by itself, and the name of the first series that is left out.
-    pub(crate) fn text(&self, served: &Served) -> Result<(Piece, Option<String>), OpenError> {
+    /// The application's text by itself.
+    pub(crate) fn text(&self, served: &Served) -> Result<Piece, OpenError> {
         let text = self.expand(&served.answer)?;
-        let omitted = self.omitted(served, &text);
-        Ok((self.render(served, text), omitted))
-    }
-
-    fn render(&self, served: &Served, text: Bytes) -> Piece {
         let facts = &served.answer.facts;
         if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
-            return self.pack(text);
+            return Ok(self.pack(text));
         }
         let mut out = Vec::new();
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         exposition::render(&source, policy, facts, self.target, &served.omit, &mut out);
-        self.pack(out.into())
+        Ok(self.pack(out.into()))
     }
 
-    /// The application's part of a grouped body, as far as it is known without the others; and the name of the first series that
-    /// is left out.
-    pub(crate) fn prepare(&self, served: &Served) -> Result<(Prepared, Option<String>), OpenError> {
+    /// The application's part of a grouped body, as far as it is known without the others.
+    pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
         let text = self.expand(&served.answer)?;
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         let facts = &served.answer.facts;
-        let prepared = group::prepare(&source, policy, facts, self.target, &served.omit);
-        Ok((prepared, self.omitted(served, &text)))
+        Ok(group::prepare(&source, policy, facts, self.target, &served.omit))
     }
 
     /// The application's part of a grouped body where the others have a say in it.
@@ -79,11 +72,6 @@ impl Renderer {
     /// Deflates a text, if the scraper reads gzip.
     pub(crate) fn pack(&self, text: Bytes) -> Piece {
         if self.gzip { Piece::Deflated(gzip::deflate_part(&text)) } else { Piece::Plain(text) }
-    }
-
-    fn omitted(&self, served: &Served, text: &[u8]) -> Option<String> {
-        let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
-        exposition::metric_name(&source, policy, &served.answer.facts, *served.omit.first()?)
     }
 
     fn expand(&self, answer: &Answer) -> Result<Bytes, OpenError> {

@@ -102,8 +102,7 @@ impl<R: Runtime> Scrape<R> {
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
         let renderer = self.renderer.clone();
-        let (piece, _) = self.work(move || renderer.text(&served)).await?;
-        out.append(piece).await?;
+        out.append(self.work(move || renderer.text(&served)).await?).await?;
         if self.form.open_metrics {
             out.append(self.renderer.pack(EOF.into())).await?;
         }
@@ -155,19 +154,14 @@ impl<R: Runtime> Scrape<R> {
                         else {
                             continue;
                         };
-                        let (app, count) = (served.app, served.omit.len());
+                        collided.push((served.app, served.omit.len()));
                         let renderer = self.renderer.clone();
-                        let working = self.work(move || renderer.text(&served));
-                        rendering.push_back((app, count, working));
+                        rendering.push_back(self.work(move || renderer.text(&served)));
                     }
                 }
             }
             match (rendering.pop_front(), summary) {
-                (Some((app, count, working)), _) => {
-                    let (piece, example) = working.await?;
-                    collided.push((app, count, example.unwrap_or_default()));
-                    out.append(piece).await?;
-                }
+                (Some(working), _) => out.append(working.await?).await?,
                 (None, Some(summary)) => {
                     self.hub.report_collisions(self.runtime.now(), &collided);
                     return Ok(summary);
@@ -186,14 +180,12 @@ impl<R: Runtime> Scrape<R> {
     ) -> Result<Summary, Broken> {
         let (all, early, summary) = self.gather(out, metrics).await?;
         let prepared = self.prepare_rest(&all, early).await?;
-        let collided = all.iter().zip(&prepared).map(|(served, (_, example))| {
-            (served.app, served.omit.len(), example.clone().unwrap_or_default())
-        });
-        self.hub.report_collisions(self.runtime.now(), &collided.collect::<Vec<_>>());
+        let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
+        self.hub.report_collisions(self.runtime.now(), &collided);
         let (plan, prepared) = self
             .work(move || {
-                let plan = Plan::new(prepared.iter().map(|(prepared, _)| prepared.outline()));
-                let splits = prepared.iter().map(|(prepared, _)| prepared.split(&plan));
+                let plan = Plan::new(prepared.iter().map(Prepared::outline));
+                let splits = prepared.iter().map(|prepared| prepared.split(&plan));
                 let splits: Vec<Option<Split>> = splits.collect();
                 Ok((Arc::new(plan), splits))
             })
@@ -239,7 +231,7 @@ impl<R: Runtime> Scrape<R> {
                 }
             };
             match (under_way.pop_front(), summary) {
-                (Some((app, working)), _) => drop(early.insert(app, working.await?.0)),
+                (Some((app, working)), _) => drop(early.insert(app, working.await?)),
                 (None, Some(summary)) => return Ok((all, early, summary)),
                 (None, None) => out.wait(listener).await?,
             }
@@ -251,11 +243,8 @@ impl<R: Runtime> Scrape<R> {
         &self,
         all: &[Served],
         mut early: BTreeMap<AppId, Prepared>,
-    ) -> Result<Vec<(Prepared, Option<String>)>, Broken> {
-        let take = |served: &Served| {
-            let prepared = early.remove(&served.app).filter(|_| served.omit.is_empty())?;
-            Some((prepared, None))
-        };
+    ) -> Result<Vec<Prepared>, Broken> {
+        let take = |served: &Served| early.remove(&served.app).filter(|_| served.omit.is_empty());
         let ready: Vec<_> = all.iter().map(take).collect();
         let missing = all.iter().zip(&ready).filter(|(_, ready)| ready.is_none());
         let renderer = self.renderer.clone();
