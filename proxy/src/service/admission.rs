@@ -1,6 +1,8 @@
 //! Which scrapes may be under way at once.
 
 use event_listener::Event;
+use futures_lite::future::or;
+use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Admission {
     max: usize,
     table: Mutex<Table>,
+    /// A place has become free.
+    freed: Event,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +46,7 @@ pub(crate) enum Refused {
 
 impl Admission {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, table: Mutex::default() })
+        Arc::new(Self { max, table: Mutex::default(), freed: Event::new() })
     }
 
     /// Gives a scrape a place until what is returned is dropped.
@@ -61,6 +65,25 @@ impl Admission {
         let entry = Entry { peer, stalled_since: None, evicted: Arc::clone(&evicted) };
         table.scrapes.insert(id, entry);
         Ok(Place { admission: Arc::clone(self), id, evicted })
+    }
+
+    /// The same, but waits for a place until the deadline.
+    pub(crate) async fn admit_by<R: Runtime>(
+        self: &Arc<Self>,
+        runtime: &R,
+        deadline: Instant,
+        peer: IpAddr,
+    ) -> Result<Place, Refused> {
+        loop {
+            let (listener, now) = (self.freed.listen(), runtime.now());
+            let pause = match self.admit(now, peer) {
+                Ok(place) => return Ok(place),
+                Err(refused) if now >= deadline => return Err(refused),
+                Err(_) => sleep_until(runtime, deadline.min(now + STALL)),
+            };
+            // By then another may have stalled for long enough.
+            or(pause, listener).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -123,6 +146,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.admission.lock().scrapes.remove(&self.id);
+        self.admission.freed.notify(usize::MAX);
     }
 }
 
@@ -132,7 +156,9 @@ pub(crate) const STALL: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::{Admission, Refused, STALL};
-    use futures_lite::future::{block_on, poll_once};
+    use futures_lite::future::{block_on, poll_once, zip};
+    use prometheus_rsocket_runtime::{Runtime, sleep_until};
+    use prometheus_rsocket_smol::Smol;
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::{Duration, Instant};
 
@@ -179,5 +205,24 @@ mod tests {
         places[0].end_send();
         let later = now + STALL * 60;
         assert_eq!(admission.admit(later, peer(3)).unwrap_err(), Refused::Full);
+    }
+
+    #[test]
+    fn who_waits_gets_the_place_that_becomes_free() {
+        let run = |runtime: Smol| async move {
+            let admission = Admission::new(1);
+            let place = admission.admit(runtime.now(), peer(1)).unwrap();
+            let deadline = runtime.now() + STALL * 60;
+            let waiting = admission.admit_by(&runtime, deadline, peer(2));
+            let freeing = async {
+                sleep_until(&runtime, runtime.now() + Duration::from_millis(10)).await;
+                drop(place);
+            };
+            let (admitted, ()) = zip(waiting, freeing).await;
+            let _admitted = admitted.unwrap();
+            let refused = admission.admit_by(&runtime, runtime.now(), peer(2)).await;
+            assert_eq!(refused.unwrap_err(), Refused::Share);
+        };
+        Smol::block_on(Some(1), run).unwrap();
     }
 }

@@ -64,7 +64,7 @@ fn settings_reach_the_parts_that_they_are_for() {
     assert_eq!(collector.max_connections, 6);
     assert_eq!(collector.max_gone, 7);
     assert_eq!(collector.grace, Duration::from_secs(8));
-    assert_eq!(collector.max_scrapes, 26);
+    assert_eq!(collector.max_scrapes, 44);
     assert_eq!(collector.max_pushes, 10);
     assert_eq!(collector.max_push_bytes, 11);
     assert_eq!(collector.push_ttl, Duration::from_secs(12));
