@@ -387,7 +387,7 @@ impl<R: Runtime> Output<'_, R> {
         }
         self.place.begin_send(self.scrape.runtime.now());
         let sent = self.chunks.send(bytes).await;
-        self.place.end_send();
+        self.place.end_send(self.scrape.runtime.now());
         sent.map_err(|_| Broken)
     }
 
