@@ -202,7 +202,12 @@ fn given(bad: Bad, app: usize, serial: usize) -> String {
 }
 
 /// What of it is to be in an answer, if anything.
-pub(crate) fn served(app: usize, serial: usize, open_metrics: bool) -> Option<String> {
+pub(crate) fn served(
+    app: usize,
+    serial: usize,
+    open_metrics: bool,
+    is_gathered: bool,
+) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
         Bad::Pair | Bad::PairToo => ",instance=\"pair\"".to_owned(),
@@ -218,7 +223,7 @@ pub(crate) fn served(app: usize, serial: usize, open_metrics: bool) -> Option<St
         Bad::Drip => head + &format!("# {}\n", "drip ".repeat(1_000)),
         Bad::Duplicates => {
             // The same series twice is one where families are gathered.
-            let times = if open_metrics { 1 } else { 2 };
+            let times = if is_gathered { 1 } else { 2 };
             head + &format!("bad{{{own}{instance}}} 1\n").repeat(times)
         }
         Bad::EndlessLabels => {
