@@ -149,7 +149,9 @@ impl Rsocket {
             "Connections of somebody who is neither an application nor a scraper.",
         );
         for listener in ListenerName::ALL {
-            probes.with_label_values(&[listener.value(), ProbeKind::Empty.value()]);
+            for kind in ProbeKind::ALL {
+                probes.with_label_values(&[listener.value(), kind.value()]);
+            }
         }
         Self {
             probes,
