@@ -19,7 +19,7 @@ fn what_is_given_is_served_as_said_or_refused() {
             Ok(facts) if !is_raw => facts,
             Ok(_) => {
                 let is_elsewhere =
-                    matches!(bad, Bad::BadUtf8 | Bad::Bomb | Bad::Oversize | Bad::WrongKey);
+                    matches!(bad, Bad::NotUtf8 | Bad::Bomb | Bad::Oversize | Bad::WrongKey);
                 assert!(is_elsewhere, "{bad:?}");
                 continue;
             }
