@@ -5,7 +5,7 @@ use std::time::Duration;
 #[test]
 fn without_limits_only_the_length_of_the_text_counts() {
     let Policy { limits, on_bad_line, identity_labels, reserved } = accepted(&[], &[]).policy();
-    assert_eq!(limits.max_text_len, 64 << 20);
+    assert_eq!(limits.max_text_len, 32 << 20);
     for limit in [limits.max_line_len, limits.max_labels, limits.max_series, limits.max_families] {
         assert!(limit >= limits.max_text_len);
     }
