@@ -32,10 +32,10 @@ impl AppMetrics {
         });
     }
 
-    /// The application's answer was read, but could not be rendered: it is down after all.
-    pub(crate) fn on_not_rendered(&mut self, app: AppId) {
+    /// The application's answer was read, but is not in the body: it is down after all.
+    pub(crate) fn on_left_out(&mut self, app: AppId, reason: &'static str) {
         for row in self.rows.iter_mut().filter(|row| row.app.id == app) {
-            (row.reason, row.samples) = (Some("worker"), 0);
+            (row.reason, row.samples) = (Some(reason), 0);
         }
     }
 
