@@ -19,8 +19,8 @@ use std::time::Duration;
 /// What is bad about an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bad {
-    /// Answers with what is no UTF-8.
-    BadUtf8,
+    /// Answers with what is not UTF-8.
+    NotUtf8,
     /// Answers with a short block that says it is long.
     Bomb,
     /// Says all of its series twice.
@@ -55,7 +55,7 @@ enum Bad {
 }
 
 const ALL: [Bad; 20] = [
-    Bad::BadUtf8,
+    Bad::NotUtf8,
     Bad::Bomb,
     Bad::Duplicates,
     Bad::Drip,
@@ -105,7 +105,7 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
     }
     let time = Duration::from_millis(rng.u64(2_000..20_000));
     world.count(match bad {
-        Bad::BadUtf8 | Bad::Bomb | Bad::KeyIgnored | Bad::WrongKey => "neighbours with bad bytes",
+        Bad::NotUtf8 | Bad::Bomb | Bad::KeyIgnored | Bad::WrongKey => "neighbours with bad bytes",
         Bad::Hung | Bad::Drip | Bad::Empty => "neighbours that do not answer",
         Bad::Loop | Bad::PushAndVanish | Bad::ResetMidFrame => "neighbours that come and go",
         Bad::Nul | Bad::Oversize | Bad::Reserved => "neighbours with refused texts",
@@ -119,7 +119,7 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
     world.ledger().mutes.add(now, now + time + world.terms.dead_within());
     let life = Arc::clone(world);
     match bad {
-        Bad::BadUtf8
+        Bad::NotUtf8
         | Bad::Bomb
         | Bad::Empty
         | Bad::KeyIgnored
@@ -202,11 +202,16 @@ fn given(bad: Bad, app: usize, serial: usize) -> String {
 }
 
 /// What of it is to be in an answer, if anything.
-pub(crate) fn served(app: usize, serial: usize, open_metrics: bool) -> Option<String> {
+pub(crate) fn served(
+    app: usize,
+    serial: usize,
+    open_metrics: bool,
+    is_gathered: bool,
+) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
         Bad::Pair | Bad::PairToo => ",instance=\"pair\"".to_owned(),
-        Bad::BadUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::Reserved | Bad::WrongKey => {
+        Bad::NotUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::Reserved | Bad::WrongKey => {
             return None;
         }
         Bad::Drip | Bad::QuotedNames | Bad::KeyIgnored | Bad::ResetMidFrame => String::new(),
@@ -218,7 +223,7 @@ pub(crate) fn served(app: usize, serial: usize, open_metrics: bool) -> Option<St
         Bad::Drip => head + &format!("# {}\n", "drip ".repeat(1_000)),
         Bad::Duplicates => {
             // The same series twice is one where families are gathered.
-            let times = if open_metrics { 1 } else { 2 };
+            let times = if is_gathered { 1 } else { 2 };
             head + &format!("bad{{{own}{instance}}} 1\n").repeat(times)
         }
         Bad::EndlessLabels => {

@@ -1,6 +1,6 @@
 //! Scrapers: real HTTP, well-mannered and other.
 
-use crate::body::{self, Contents, Form};
+use crate::body::{self, Contents, Fault, Form};
 use crate::http::{Connection, Get, Got};
 use crate::ledger::{At, ListRecord, Of, ScrapeEnd, ScrapeRecord};
 use crate::targets;
@@ -109,8 +109,13 @@ impl Scraper {
                 crc.update(&got.body);
                 self.world.sim.note(&format!("scrape {index} has CRC {:08x}", crc.sum()));
                 let len = got.body.len();
-                let Contents { sections, rows } = self.take_apart(index, &ask, &got.body);
-                ScrapeEnd::Whole { len, sections, rows }
+                match self.take_apart(&ask, &got.body) {
+                    Ok(Contents { sections, rows }) => ScrapeEnd::Whole { len, sections, rows },
+                    Err((kind, what)) => {
+                        self.world.violation(kind, format!("scrape {index}: {what}"));
+                        ScrapeEnd::Failed("it cannot be taken apart".to_owned())
+                    }
+                }
             }
             Some(Ok(got)) if ask.of != Of::All => down(&got),
             Some(Ok(got)) => ScrapeEnd::Failed(format!("status {}", got.status)),
@@ -177,7 +182,7 @@ impl Scraper {
     }
 
     /// Finds the applications' texts in an answer, each as it was given.
-    fn take_apart(&self, index: usize, ask: &Ask, bytes: &[u8]) -> Contents {
+    fn take_apart(&self, ask: &Ask, bytes: &[u8]) -> Result<Contents, Fault> {
         let is_of_all = ask.of == Of::All;
         let form = Form {
             grouped: ask.open_metrics || is_of_all && self.world.scenario.group_families(),
@@ -187,12 +192,7 @@ impl Scraper {
         let ledger = self.world.ledger();
         let shape_of =
             |app: usize, serial| ledger.apps.get(app).and_then(|record| record.shape(serial));
-        let contents = body::read(bytes, form, shape_of);
-        drop(ledger);
-        contents.unwrap_or_else(|(kind, what)| {
-            self.world.violation(kind, format!("scrape {index}: {what}"));
-            Contents::default()
-        })
+        body::read(bytes, form, shape_of)
     }
 }
 

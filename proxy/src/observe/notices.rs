@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
     match notice {
         Notice::Gone { app, reason, was_connected } => {
-            if let Some(cause) = reason.as_ref().and_then(cause_of_close) {
+            let cause = reason.as_ref().and_then(|reason| cause_of_close(reason, *was_connected));
+            if let Some(cause) = cause {
                 telemetry.connection_failed(cause);
             }
             let probe = reason.as_ref().filter(|_| !was_connected).and_then(ProbeKind::of_close);
@@ -100,11 +101,14 @@ impl FailureReason {
 }
 
 /// An ordinary end is no error.
-fn cause_of_close(reason: &CloseReason) -> Option<ConnectionErrorCause> {
+fn cause_of_close(reason: &CloseReason, was_connected: bool) -> Option<ConnectionErrorCause> {
     match reason {
         CloseReason::KeepAliveTimeout { .. } => Some(ConnectionErrorCause::KeepaliveTimeout),
         CloseReason::SetupTimeout { .. } => Some(ConnectionErrorCause::SetupTimeout),
         CloseReason::Eof { unfinished } if *unfinished > 0 => Some(ConnectionErrorCause::Io),
+        CloseReason::Transport { unfinished, .. } if was_connected || *unfinished > 0 => {
+            Some(ConnectionErrorCause::Io)
+        }
         CloseReason::NotRsocket(_) => Some(ConnectionErrorCause::NotRsocket),
         CloseReason::Violation(violation) => Some(match violation {
             Violation::FirstFrame | Violation::NotRsocket(_) | Violation::NotSetup(_) => {

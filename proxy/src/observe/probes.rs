@@ -78,8 +78,11 @@ impl ProbeKind {
             return Some(foreign.into());
         }
         match reason {
-            CloseReason::Eof { unfinished: 0 } => Some(Self::Empty),
+            CloseReason::Eof { unfinished: 0 } | CloseReason::Transport { unfinished: 0, .. } => {
+                Some(Self::Empty)
+            }
             CloseReason::Eof { .. }
+            | CloseReason::Transport { .. }
             | CloseReason::Violation(
                 Violation::Decode(_)
                 | Violation::FirstFrame

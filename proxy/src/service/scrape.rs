@@ -32,8 +32,6 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) deadline: Instant,
     pub(crate) renderer: Renderer,
     pub(crate) form: Form,
-    /// Its place among the scrapes under way.
-    pub(crate) place: Place,
     /// Whether everything reached the scraper.
     pub(crate) delivered: bool,
 }
@@ -70,10 +68,10 @@ struct Broken;
 
 impl<R: Runtime> Scrape<R> {
     /// Sends the body chunk by chunk. Only what is being rendered and sent exists as text.
-    pub(crate) async fn send(mut self, chunks: BodySender) -> Ended {
+    pub(crate) async fn send(mut self, place: Place, chunks: BodySender) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let sending = or(self.run(chunks), async {
-            self.place.evicted().await;
+        let sending = or(self.run(&place, chunks), async {
+            place.evicted().await;
             Err(Broken)
         });
         let sent = timeout(&self.runtime, give_up, sending).await;
@@ -83,10 +81,15 @@ impl<R: Runtime> Scrape<R> {
     }
 
     /// Sends the body of a single application, whose outcome is there.
-    pub(crate) async fn send_one(mut self, outcome: Outcome, chunks: BodySender) -> Ended {
+    pub(crate) async fn send_one(
+        mut self,
+        outcome: Outcome,
+        place: Place,
+        chunks: BodySender,
+    ) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let sending = or(self.run_one(outcome, chunks), async {
-            self.place.evicted().await;
+        let sending = or(self.run_one(outcome, &place, chunks), async {
+            place.evicted().await;
             Err(Broken)
         });
         let sent = timeout(&self.runtime, give_up, sending).await;
@@ -95,10 +98,15 @@ impl<R: Runtime> Scrape<R> {
         Ended::Sent(summary)
     }
 
-    async fn run_one(&self, outcome: Outcome, chunks: BodySender) -> Result<Summary, Broken> {
+    async fn run_one(
+        &self,
+        outcome: Outcome,
+        place: &Place,
+        chunks: BodySender,
+    ) -> Result<Summary, Broken> {
         let Ok(answer) = outcome.result else { return Err(Broken) };
         self.count(&answer);
-        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+        let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
         let renderer = self.renderer.clone();
@@ -113,8 +121,8 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    async fn run(&self, chunks: BodySender) -> Result<Summary, Broken> {
-        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+    async fn run(&self, place: &Place, chunks: BodySender) -> Result<Summary, Broken> {
+        let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let mut metrics = AppMetrics::default();
         let summary = if self.form.grouped {
@@ -154,14 +162,18 @@ impl<R: Runtime> Scrape<R> {
                         else {
                             continue;
                         };
-                        collided.push((served.app, served.omit.len()));
+                        let app = served.app;
+                        collided.push((app, served.omit.len()));
                         let renderer = self.renderer.clone();
-                        rendering.push_back(self.work(move || renderer.text(&served)));
+                        rendering.push_back((app, self.work(move || renderer.text(&served))));
                     }
                 }
             }
             match (rendering.pop_front(), summary) {
-                (Some(working), _) => out.append(working.await?).await?,
+                (Some((app, working)), _) => match working.await {
+                    Ok(piece) => out.append(piece).await?,
+                    Err(Broken) => metrics.on_not_rendered(app),
+                },
                 (None, Some(summary)) => {
                     self.hub.report_collisions(self.runtime.now(), &collided);
                     return Ok(summary);
@@ -358,6 +370,7 @@ type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
 /// The way to the scraper.
 struct Output<'a, R: Runtime> {
     scrape: &'a Scrape<R>,
+    place: &'a Place,
     chunks: BodySender,
     body: Body,
 }
@@ -372,10 +385,9 @@ impl<R: Runtime> Output<'_, R> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let Scrape { runtime, place, .. } = self.scrape;
-        place.begin_send(runtime.now());
+        self.place.begin_send(self.scrape.runtime.now());
         let sent = self.chunks.send(bytes).await;
-        place.end_send();
+        self.place.end_send(self.scrape.runtime.now());
         sent.map_err(|_| Broken)
     }
 
@@ -387,10 +399,9 @@ impl<R: Runtime> Output<'_, R> {
 
     /// Sends what comes last, and waits until the transport has taken everything.
     async fn finish(self) -> Result<(), Broken> {
-        let Self { scrape, chunks, body } = self;
-        let Scrape { runtime, place, .. } = scrape;
+        let Self { scrape, place, chunks, body } = self;
         let tail = body.tail();
-        place.begin_send(runtime.now());
+        place.begin_send(scrape.runtime.now());
         if !tail.is_empty() {
             chunks.send(tail).await.map_err(|_| Broken)?;
         }

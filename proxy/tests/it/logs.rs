@@ -120,6 +120,22 @@ fn anonymous_peers_are_logged_once_in_a_while() {
 }
 
 #[test]
+fn a_connection_that_is_reset_is_gone_for_that_reason() {
+    let mut program = Program::start(&[]);
+    let app = App::connect_as(program.tcp, &[("instance", "a")]);
+    program.line("application connected");
+    let scraping = program.scrape();
+    // It leaves the request unread, and so its system resets the connection.
+    let stream = app.into_stream();
+    stream.peek(&mut [0]).unwrap();
+    drop(stream);
+    let gone = program.line("application gone");
+    assert!(gone.contains("the transport failed: "), "{gone}");
+    scraping.join().unwrap();
+    program.stop();
+}
+
+#[test]
 fn the_log_can_be_json() {
     let mut program = Program::start(&["--log-format=json"]);
     drop(App::connect_as(program.tcp, &[("instance", "a\"1")]));

@@ -118,3 +118,26 @@ fn an_identity_is_learnt_from_the_labels_of_the_text() {
     let up = "prometheus_proxy_app_up{application=\"orders\",instance=\"a\"} 1\n";
     assert!(text.contains(up), "{text}");
 }
+
+#[test]
+fn labels_of_an_identity_are_kept_where_the_proxys_own_have_the_same_names() {
+    let world = World::start(ON);
+    let labels = [("app", "orders"), ("reason", "migration")];
+    let twins = [(); 2].map(|()| App::connect_as(world.tcp, &labels));
+    drop(twins);
+    world.wait_tables(|tables| tables.connections == 0);
+    let _first = App::connect_as(world.tcp, &labels);
+    let _second = App::connect_as(world.tcp, &labels);
+    let text = world.scrape_with(SHORT).text();
+    let up = text.lines().filter(|line| line.starts_with("prometheus_proxy_app_up{"));
+    let up: Vec<_> = up.collect();
+    assert_eq!(up.len(), 2, "{text}");
+    assert_ne!(up[0], up[1]);
+    for line in up {
+        for label in
+            ["app=\"orders\"", "reason=\"migration\"", "app_path=", "down_reason=\"timeout\""]
+        {
+            assert!(line.contains(label), "{label} is in {line}");
+        }
+    }
+}

@@ -59,7 +59,7 @@ fn answer(bad: Bad, app: usize, serial: usize, key: &[u8], rng: &mut Rng) -> Opt
     let mut seed = [0; 32];
     rng.fill(&mut seed);
     match bad {
-        Bad::BadUtf8 => {
+        Bad::NotUtf8 => {
             let text = [head.as_bytes(), b"bad{a=\"\xff\xfe\"} 1\n"].concat();
             envelope::seal(&PeerKey::parse(key).ok()?, &text, AesKeySize::Aes128, seed).ok()
         }

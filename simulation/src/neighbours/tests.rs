@@ -8,7 +8,7 @@ fn what_is_given_is_served_as_said_or_refused() {
     let policy = Policy::default();
     for (kind, bad) in ALL.into_iter().enumerate() {
         // Those that are no clients, and those whose texts are refused for another reason than what is in them.
-        let is_raw = served(FIRST + kind, 3, false).is_none();
+        let is_raw = served(FIRST + kind, 3, false, false).is_none();
         if matches!(bad, Bad::KeyIgnored | Bad::ResetMidFrame) {
             continue;
         }
@@ -19,7 +19,7 @@ fn what_is_given_is_served_as_said_or_refused() {
             Ok(facts) if !is_raw => facts,
             Ok(_) => {
                 let is_elsewhere =
-                    matches!(bad, Bad::BadUtf8 | Bad::Bomb | Bad::Oversize | Bad::WrongKey);
+                    matches!(bad, Bad::NotUtf8 | Bad::Bomb | Bad::Oversize | Bad::WrongKey);
                 assert!(is_elsewhere, "{bad:?}");
                 continue;
             }
@@ -32,8 +32,10 @@ fn what_is_given_is_served_as_said_or_refused() {
             let target = Target { format, escaping: Escaping::Underscores };
             let mut out = Vec::new();
             render(&source, &policy, &facts, target, &[], &mut out);
-            let (out, expected) =
-                (String::from_utf8(out).unwrap(), served(FIRST + kind, 3, open_metrics).unwrap());
+            let (out, expected) = (
+                String::from_utf8(out).unwrap(),
+                served(FIRST + kind, 3, open_metrics, open_metrics).unwrap(),
+            );
             if open_metrics {
                 let samples = |text: &str| -> Vec<String> {
                     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
