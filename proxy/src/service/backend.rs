@@ -158,6 +158,7 @@ impl<R: Runtime> Backend for Service<R> {
     }
 
     fn own_metrics(&self) -> String {
+        self.hub.count_apps();
         self.telemetry.encode(self.runtime.now())
     }
 

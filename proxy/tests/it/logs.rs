@@ -115,7 +115,8 @@ fn anonymous_peers_are_logged_once_in_a_while() {
     drop(App::connect(program.tcp));
     program.line("application gone");
     let rest = program.stop();
-    assert!(rest.matches("connection refused").count() <= 1, "{rest}");
+    // Two kinds on each of two ports.
+    assert!(rest.matches("connection refused").count() <= 3, "{rest}");
 }
 
 #[test]
