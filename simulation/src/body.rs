@@ -58,11 +58,7 @@ pub(crate) fn read(
         let at = body.find(STATES).ok_or_else(|| altered("no states are at its end"))?;
         (body, states) = body.split_at(at);
     }
-    let given = Given {
-        shape_of,
-        open_metrics: form.open_metrics,
-        is_gathered: form.grouped || form.open_metrics,
-    };
+    let given = Given { shape_of, form };
     let sections = if form.grouped { given.grouped(body) } else { given.joined(body) };
     let sections = sections.map_err(|what| (Kind::Altered, what))?;
     let rows = if form.states {
@@ -79,9 +75,7 @@ pub(crate) fn read(
 /// What was given, to compare with.
 struct Given<F> {
     shape_of: F,
-    open_metrics: bool,
-    /// Whether the samples of a family are gathered, and each series is there once.
-    is_gathered: bool,
+    form: Form,
 }
 
 impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
@@ -158,7 +152,7 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
     ) -> Result<(String, Section), String> {
         let mut section = Section { app, serial, samples: 0, instance: None };
         if app >= neighbours::FIRST {
-            let served = neighbours::served(app, serial, self.open_metrics, self.is_gathered);
+            let served = neighbours::served(app, serial, self.form);
             let served = served.ok_or_else(|| format!("a text of neighbour {app} is served"))?;
             return Ok((served, section));
         }

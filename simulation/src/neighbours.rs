@@ -4,6 +4,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
+use crate::body::Form;
 use crate::scenario::RSOCKET_PORT;
 use crate::text::HEAD;
 use crate::world::World;
@@ -191,7 +192,7 @@ fn given(bad: Bad, app: usize, serial: usize) -> String {
         }
         Bad::Nul => head + "bad\0 1\n",
         Bad::OpenMetrics => format!(
-            "# TYPE sim_text gauge\n{head}# TYPE bad counter\nbad_total{{{own}}} 1.0 1000.5 # {{t=\"1\"}} 1.0\n# EOF\n"
+            "# TYPE sim_text gauge\n{head}# TYPE bad_events counter\nbad_events_total{{{own}}} 1.0 1000.5 # {{t=\"1\"}} 1.0\n# EOF\n"
         ),
         Bad::Oversize => crate::text::oversized(app, serial),
         Bad::QuotedNames => format!("{head}{{\"bad.name\",{own},\"a.b\"=\"c\"}} 1\n"),
@@ -202,12 +203,7 @@ fn given(bad: Bad, app: usize, serial: usize) -> String {
 }
 
 /// What of it is to be in an answer, if anything.
-pub(crate) fn served(
-    app: usize,
-    serial: usize,
-    open_metrics: bool,
-    is_gathered: bool,
-) -> Option<String> {
+pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
         Bad::Pair | Bad::PairToo => ",instance=\"pair\"".to_owned(),
@@ -223,7 +219,7 @@ pub(crate) fn served(
         Bad::Drip => head + &format!("# {}\n", "drip ".repeat(1_000)),
         Bad::Duplicates => {
             // The same series twice is one where families are gathered.
-            let times = if is_gathered { 1 } else { 2 };
+            let times = if form.grouped { 1 } else { 2 };
             head + &format!("bad{{{own}{instance}}} 1\n").repeat(times)
         }
         Bad::EndlessLabels => {
@@ -232,12 +228,12 @@ pub(crate) fn served(
         }
         Bad::KeyIgnored | Bad::ResetMidFrame => head,
         Bad::OpenMetrics => {
-            let (time, exemplar) = match open_metrics {
+            let (time, exemplar) = match form.open_metrics {
                 true => ("1000.5", " # {t=\"1\"} 1.0"),
                 false => ("1000500", ""),
             };
-            let series = format!("bad_total{{{own}{instance}}} 1.0 {time}{exemplar}");
-            format!("# TYPE sim_text gauge\n{head}# TYPE bad_total counter\n{series}\n")
+            let series = format!("bad_events_total{{{own}{instance}}} 1.0 {time}{exemplar}");
+            format!("# TYPE sim_text gauge\n{head}# TYPE bad_events_total counter\n{series}\n")
         }
         Bad::QuotedNames => format!("{head}bad_name{{{own},a_b=\"c\"}} 1\n"),
         Bad::StrayEscapes => format!("{head}bad{{{own},path=\"C:\\\\dir\"{instance}}} 1\n"),

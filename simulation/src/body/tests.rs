@@ -132,7 +132,7 @@ fn states_have_to_be_those_of_the_texts() {
 fn neighbours_may_be_served_as_they_are() {
     for kind in 0..20 {
         let app = neighbours::FIRST + kind;
-        let Some(text) = neighbours::served(app, 3, false, false) else { continue };
+        let Some(text) = neighbours::served(app, 3, JOINED) else { continue };
         let count = text.lines().filter(|line| !line.starts_with('#')).count();
         let whole = text + &states(&[state("app=\"connection-1\"", "", count)]);
         let contents = body(JOINED, &whole).unwrap();

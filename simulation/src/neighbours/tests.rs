@@ -1,4 +1,5 @@
 use super::{ALL, Bad, FIRST, given, says, served};
+use crate::body::Form;
 use prometheus_rsocket_protocol::exposition::{
     Escaping, Format, Inject, Policy, Source, Target, read, render,
 };
@@ -8,7 +9,7 @@ fn what_is_given_is_served_as_said_or_refused() {
     let policy = Policy::default();
     for (kind, bad) in ALL.into_iter().enumerate() {
         // Those that are no clients, and those whose texts are refused for another reason than what is in them.
-        let is_raw = served(FIRST + kind, 3, false, false).is_none();
+        let is_raw = served(FIRST + kind, 3, form(false)).is_none();
         if matches!(bad, Bad::KeyIgnored | Bad::ResetMidFrame) {
             continue;
         }
@@ -34,7 +35,7 @@ fn what_is_given_is_served_as_said_or_refused() {
             render(&source, &policy, &facts, target, &[], &mut out);
             let (out, expected) = (
                 String::from_utf8(out).unwrap(),
-                served(FIRST + kind, 3, open_metrics, open_metrics).unwrap(),
+                served(FIRST + kind, 3, form(open_metrics)).unwrap(),
             );
             if open_metrics {
                 let samples = |text: &str| -> Vec<String> {
@@ -46,4 +47,8 @@ fn what_is_given_is_served_as_said_or_refused() {
             }
         }
     }
+}
+
+fn form(open_metrics: bool) -> Form {
+    Form { grouped: open_metrics, open_metrics, states: false }
 }
