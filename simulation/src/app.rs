@@ -163,6 +163,10 @@ impl App {
         move || {
             let mut asked = Asked::begin(&world, number);
             let mut plan = Plan::draw(&mut rng, temper, world.is_calm());
+            // Last metrics of no use are rare otherwise, and nobody must hear that they are stored.
+            if temper == Temper::Moody && asked.is_last() && rng.u8(..4) == 0 {
+                plan = Plan { delay: Duration::ZERO, result: Planned::Malformed };
+            }
             if let Planned::Text(shape) = &mut plan.result {
                 shape.instance = instance;
             }
@@ -240,6 +244,12 @@ impl Asked {
             calls.len() - 1
         };
         Self { world: Arc::clone(world), app, serial }
+    }
+
+    /// Whether the application is pushing, and so this may be its last text.
+    fn is_last(&self) -> bool {
+        let ledger = self.world.ledger();
+        ledger.apps[self.app].pushes.last().is_some_and(|push| push.done.is_none())
     }
 
     fn end(&mut self, came: Came) {
