@@ -2,16 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "an IO loop has a clock")]
 
-#[path = "support/echo.rs"]
-mod echo;
-
 use bytes::{Buf, BytesMut};
-use echo::Echo;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection};
 use prometheus_rsocket_protocol::rsocket::framing;
+use prometheus_rsocket_testkit::echo::Echo;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};

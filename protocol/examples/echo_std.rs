@@ -8,14 +8,11 @@
     reason = "an IO loop has a clock and sockets"
 )]
 
-#[path = "support/echo.rs"]
-mod echo;
-
 use bytes::BytesMut;
-use echo::Echo;
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event, ResumeConfig};
 use prometheus_rsocket_protocol::rsocket::framing;
+use prometheus_rsocket_testkit::echo::Echo;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

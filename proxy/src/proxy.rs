@@ -7,6 +7,7 @@ use crate::ingress::rsocket::RsocketServer;
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
+use crate::observe::throttle::Throttle;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
@@ -158,6 +159,7 @@ async fn service<R: Runtime>(
         telemetry,
         toolbox: Arc::new(toolbox),
         admission: Admission::new(config.max_concurrent_scrapes),
+        refusals: Throttle::default(),
         group_families: config.group_families,
         app_metrics: config.app_metrics,
         listeners,

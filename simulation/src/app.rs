@@ -68,7 +68,12 @@ impl App {
         sim.set_link(&host, link.clone());
         sim.set_job_time(&host, terms.job_time);
         let text_max = if temper == Temper::Large { TEXT_MAX + 20_000 } else { 4_000 };
-        let record = AppRecord::new(&link, text_max, terms.job_time);
+        let mut record = AppRecord::new(&link, text_max, terms.job_time);
+        record.instance = scenario.instance(number);
+        let is_same = |other: usize| scenario.instance(other) == record.instance;
+        record.is_learnt = record.instance.is_none() && scenario.reads_identity();
+        record.is_twin = record.instance.is_some()
+            && (0..scenario.apps).filter(|other| is_same(*other)).count() > 1;
         let mode = PushMode::Acknowledged;
         (Self { number, host, temper, rng, client: None, mode }, record)
     }
@@ -77,7 +82,8 @@ impl App {
     pub(crate) fn start(&mut self, world: &Arc<World>) {
         self.mode =
             if self.rng.u8(..3) > 0 { PushMode::Acknowledged } else { PushMode::FireAndForget };
-        let config = world.terms.client(self.mode);
+        let instance = world.scenario.instance(self.number);
+        let config = world.terms.client(self.mode, instance);
         let metrics = self.metrics(world);
         let (client, running) = Client::new(self.host.clone(), config, metrics);
         self.client = Some(client);
@@ -152,20 +158,27 @@ impl App {
 
     fn metrics(&mut self, world: &Arc<World>) -> impl FnMut() -> Metrics + Send + 'static + use<> {
         let (number, temper, mut rng) = (self.number, self.temper, self.rng.fork());
+        let instance = world.scenario.instance(number);
         let (world, host) = (Arc::clone(world), self.host.clone());
         move || {
-            let serial = begin_call(&world, number);
-            let plan = Plan::draw(&mut rng, temper, world.is_calm());
+            let mut asked = Asked::begin(&world, number);
+            let mut plan = Plan::draw(&mut rng, temper, world.is_calm());
+            // Last metrics of no use are rare otherwise, and nobody must hear that they are stored.
+            if temper == Temper::Moody && asked.is_last() && rng.u8(..4) == 0 {
+                plan = Plan { delay: Duration::ZERO, result: Planned::Malformed };
+            }
+            if let Planned::Text(shape) = &mut plan.result {
+                shape.instance = instance;
+            }
             if matches!(plan.result, Planned::Panic) && plan.delay.is_zero() {
-                end_call(&world, number, serial, Came::Nothing);
+                asked.end(Came::Nothing("refused"));
                 resume_unwind(Box::new("in the call for the metrics"));
             }
             let (world, host) = (Arc::clone(&world), host.clone());
             Box::pin(async move {
                 world.sleep(&host, plan.delay).await;
-                let shape = plan.result.shape();
-                end_call(&world, number, serial, shape.map_or(Came::Nothing, Came::Text));
-                plan.result.give(number, serial)
+                asked.end(plan.result.came());
+                plan.result.give(number, asked.serial)
             })
         }
     }
@@ -175,7 +188,7 @@ impl Plan {
     fn draw(rng: &mut Rng, temper: Temper, calm: bool) -> Self {
         let delay = Duration::from_micros(if rng.bool() { 0 } else { rng.u64(..20_000) });
         let ending = rng.choice([Ending::Break, Ending::Eof, Ending::Open]).unwrap_or(Ending::Open);
-        let text = |lines| Planned::Text(Shape { lines, ending });
+        let text = |lines| Planned::Text(Shape { lines, ending, instance: None });
         let (few, many) = (rng.u32(1..60), rng.u32(700..2500));
         let chance = if calm { 100 } else { rng.u8(..100) };
         let slow = Duration::from_millis(rng.u64(300..12_000));
@@ -193,10 +206,12 @@ impl Plan {
 }
 
 impl Planned {
-    fn shape(&self) -> Option<Shape> {
+    fn came(&self) -> Came {
         match self {
-            Self::Text(shape) => Some(*shape),
-            Self::Error | Self::Malformed | Self::Oversized | Self::Panic => None,
+            Self::Text(shape) => Came::Text(*shape),
+            Self::Error | Self::Panic => Came::Nothing("refused"),
+            Self::Malformed => Came::Nothing("exposition"),
+            Self::Oversized => Came::Nothing("too_large"),
         }
     }
 
@@ -211,22 +226,53 @@ impl Planned {
     }
 }
 
-/// The text's serial number.
-fn begin_call(world: &World, app: usize) -> usize {
-    let at = world.now();
-    let mut ledger = world.ledger();
-    let calls = &mut ledger.apps[app].calls;
-    calls.push(Call { at, came: None });
-    calls.len() - 1
+/// A call for the metrics, from its beginning to whatever ends it.
+struct Asked {
+    world: Arc<World>,
+    app: usize,
+    /// The text's number.
+    serial: usize,
 }
 
-fn end_call(world: &World, app: usize, serial: usize, came: Came) {
-    let now = world.now();
-    let mut ledger = world.ledger();
-    ledger.apps[app].calls[serial].came = Some((now, came));
-    match came {
-        Came::Nothing => ledger.counts.add("calls in vain", 1),
-        Came::Text(_) => ledger.counts.add("texts given", 1),
+impl Asked {
+    fn begin(world: &Arc<World>, app: usize) -> Self {
+        let at = world.now();
+        let serial = {
+            let mut ledger = world.ledger();
+            let calls = &mut ledger.apps[app].calls;
+            calls.push(Call { at, came: None, dropped: None });
+            calls.len() - 1
+        };
+        Self { world: Arc::clone(world), app, serial }
+    }
+
+    /// Whether the application is pushing, and so this may be its last text.
+    fn is_last(&self) -> bool {
+        let ledger = self.world.ledger();
+        ledger.apps[self.app].pushes.last().is_some_and(|push| push.done.is_none())
+    }
+
+    fn end(&mut self, came: Came) {
+        let now = self.world.now();
+        let mut ledger = self.world.ledger();
+        ledger.apps[self.app].calls[self.serial].came = Some((now, came));
+        match came {
+            Came::Nothing(_) => ledger.counts.add("calls in vain", 1),
+            Came::Text(_) => ledger.counts.add("texts given", 1),
+        }
+    }
+}
+
+/// Nobody wants it any more, or all is over.
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let now = self.world.now();
+        let mut ledger = self.world.ledger();
+        let call = &mut ledger.apps[self.app].calls[self.serial];
+        if call.came.is_none() {
+            call.dropped = Some(now);
+            ledger.counts.add("calls dropped", 1);
+        }
     }
 }
 

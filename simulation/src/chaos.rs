@@ -1,7 +1,8 @@
 //! What goes wrong, and when: all of it from the seed.
 
 use crate::app::App;
-use crate::scraper::{Manner, Scraper};
+use crate::neighbours;
+use crate::scraper::{Ask, Manner, Scraper};
 use crate::strangers;
 use crate::world::{AFTER_PUSH, ILL_MANNERED, SCRAPER_LATENCY, World};
 use fastrand::Rng;
@@ -26,10 +27,11 @@ pub(crate) async fn rage(world: Arc<World>, mut rng: Rng, until: Duration) {
 /// One thing goes wrong.
 fn act(world: &Arc<World>, rng: &mut Rng) {
     match rng.u8(..100) {
-        ..62 => on_app(world, rng),
-        62..72 => on_scraper(world, rng),
-        72..84 => ill_mannered(world, rng),
-        84..95 => strangers::visit(world, rng.fork()),
+        ..56 => on_app(world, rng),
+        56..66 => on_scraper(world, rng),
+        66..78 => ill_mannered(world, rng),
+        78..87 => strangers::visit(world, rng.fork()),
+        87..95 => neighbours::visit(world, rng.fork()),
         _ => on_proxy(world, rng),
     }
 }
@@ -103,7 +105,7 @@ fn isolate(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
 /// An application pushes and closes. Right after, there may be a scrape that is left before its end, and one that must have the push.
 fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     world.count("applications pushed");
-    let (scrapes, gzip) = (rng.u8(..3) > 0, rng.bool());
+    let (scrapes, ask) = (rng.u8(..3) > 0, Ask::draw(rng, false));
     let leaving = match rng.u8(..4) {
         0 => Some(Manner::LeavingAtOnce),
         1 | 2 => Some(Manner::Leaving(Duration::from_millis(rng.u64(50..1_500)))),
@@ -119,11 +121,11 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
             let host = scraping.scrapers[AFTER_PUSH].clone();
             host.spawn(async move {
                 if let Some(manner) = leaving {
-                    Scraper::new(&scraping, AFTER_PUSH).scrape(gzip, manner).await;
+                    Scraper::new(&scraping, AFTER_PUSH).scrape(ask.clone(), manner).await;
                     // Until the proxy has heard of it.
                     scraping.sleep(&scraping.scrapers[AFTER_PUSH], SCRAPER_LATENCY * 3).await;
                 }
-                Scraper::new(&scraping, AFTER_PUSH).scrape(gzip, Manner::Prompt).await;
+                Scraper::new(&scraping, AFTER_PUSH).scrape(ask, Manner::Prompt).await;
             });
         }
     });
@@ -170,11 +172,11 @@ fn ill_mannered(world: &Arc<World>, rng: &mut Rng) {
         // Reads nothing, and has given up when the first piece would be read.
         _ => Manner::Slow(Duration::from_secs(110)),
     };
-    let gzip = rng.bool();
+    let ask = Ask::draw(rng, false);
     world.count("scrapers without manners");
     let world = Arc::clone(world);
     world.scrapers[ILL_MANNERED].clone().spawn(async move {
-        Scraper::new(&world, ILL_MANNERED).scrape(gzip, manner).await;
+        Scraper::new(&world, ILL_MANNERED).scrape(ask, manner).await;
     });
 }
 

@@ -5,7 +5,7 @@ use crate::scenario::HTTP_PORT;
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
 use futures_lite::future::or;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HOST};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -24,13 +24,22 @@ pub(crate) struct Connection {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Get {
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     pub(crate) gzip: bool,
+    pub(crate) open_metrics: bool,
     pub(crate) timeout: Duration,
     /// How long to wait before each piece of the answer is read.
     pub(crate) pause: Duration,
+}
+
+/// What has come.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    /// The body, decoded.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Connection {
@@ -52,25 +61,31 @@ impl Connection {
         !self.sender.is_closed()
     }
 
-    /// The answer's body, decoded.
-    pub(crate) async fn get(&mut self, get: Get) -> Result<Vec<u8>, String> {
+    pub(crate) async fn get(&mut self, get: Get) -> Result<Got, String> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = get.path.parse().expect("a path");
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("proxy"));
         let encoding = if get.gzip { "gzip" } else { "identity" };
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+        if get.open_metrics {
+            headers.insert(ACCEPT, HeaderValue::from_static(OPEN_METRICS));
+        }
         let seconds = get.timeout.as_secs_f64().to_string();
         let seconds = HeaderValue::try_from(seconds).expect("a number");
         headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
         self.sender.ready().await.map_err(|error| error.to_string())?;
         let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("status {}", answer.status()));
-        }
-        let is_gzip = answer.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
-        if is_gzip != get.gzip {
+        let (status, headers) = (answer.status(), answer.headers());
+        let is_gzip = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+        let is_metrics = status == StatusCode::OK && get.path.starts_with("/metrics/");
+        if is_metrics && is_gzip != get.gzip {
             return Err(format!("asked for {encoding}, and got another encoding"));
+        }
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let is_open_metrics = kind.is_some_and(|kind| kind.starts_with(OPEN_METRICS));
+        if is_metrics && is_open_metrics != get.open_metrics {
+            return Err(format!("got {kind:?} with open_metrics {}", get.open_metrics));
         }
         let mut body = answer.into_body();
         let mut bytes = Vec::new();
@@ -86,9 +101,11 @@ impl Connection {
                 None => break,
             }
         }
-        if is_gzip { gunzip(&bytes) } else { Ok(bytes) }
+        Ok(Got { status, body: if is_gzip { gunzip(&bytes)? } else { bytes } })
     }
 }
+
+const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// Expands one gzip member, whose checksum has to be right, and which has to be all there is.
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {

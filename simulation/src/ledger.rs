@@ -15,6 +15,7 @@ pub(crate) struct Ledger {
     pub(crate) apps: Vec<AppRecord>,
     pub(crate) scrapers: Vec<Faults>,
     pub(crate) scrapes: Vec<ScrapeRecord>,
+    pub(crate) lists: Vec<ListRecord>,
     /// What was done to the proxy, and so to everybody.
     pub(crate) proxy: Faults,
     /// While there may have been a peer that is asked, and does not answer.
@@ -41,6 +42,12 @@ pub(crate) struct AppRecord {
     pub(crate) pushes: Vec<PushRecord>,
     /// How long what it gives may take to reach the proxy.
     pub(crate) transfer: Duration,
+    /// It says that it is `instance="app-N"`.
+    pub(crate) instance: Option<usize>,
+    /// Another application says the same.
+    pub(crate) is_twin: bool,
+    /// It says nothing, and is known by its texts.
+    pub(crate) is_learnt: bool,
 }
 
 /// One time that an application's metrics were asked for.
@@ -48,13 +55,15 @@ pub(crate) struct AppRecord {
 pub(crate) struct Call {
     pub(crate) at: At,
     pub(crate) came: Option<(At, Came)>,
+    /// When nobody wanted it any more, if that was before anything came of it.
+    pub(crate) dropped: Option<At>,
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
-    /// An error, a panic, or a text that is of no use.
-    Nothing,
+    /// An error, a panic, or a text that is of no use; and what the proxy calls that.
+    Nothing(&'static str),
     Text(Shape),
 }
 
@@ -79,6 +88,7 @@ pub(crate) struct PushDone {
 pub(crate) struct ScrapeRecord {
     /// Whose.
     pub(crate) scraper: usize,
+    pub(crate) of: Of,
     /// Since when its connection has been there.
     pub(crate) opened: At,
     pub(crate) start: At,
@@ -97,8 +107,45 @@ pub(crate) enum ScrapeEnd {
     Abandoned { early: bool },
     /// It broke.
     Failed(String),
+    /// The proxy says that the one application is down, or unknown.
+    Down { status: u16, reason: Option<&'static str> },
     /// All of it was read: so many bytes, and whose texts of which number.
-    Whole { len: usize, sections: Vec<(usize, usize)> },
+    Whole { len: usize, sections: Vec<(usize, usize)>, rows: Vec<Row> },
+}
+
+/// Whom a scrape is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    All,
+    One(usize),
+    /// One application, of which nobody knows which it is.
+    Somebody,
+}
+
+/// What an answer says of one application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Its labels, but for the reason.
+    pub(crate) name: String,
+    /// Whose it is, where its labels or its text say so.
+    pub(crate) app: Option<usize>,
+    /// Which text of its is in the answer.
+    pub(crate) serial: Option<usize>,
+    /// Why it is down; otherwise it is up.
+    pub(crate) reason: Option<String>,
+    pub(crate) took: Duration,
+    pub(crate) samples: usize,
+}
+
+/// A list of targets that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct ListRecord {
+    pub(crate) scraper: usize,
+    pub(crate) opened: At,
+    pub(crate) start: At,
+    pub(crate) end: At,
+    /// The paths behind `/metrics/app/`; or what went wrong.
+    pub(crate) paths: Result<Vec<String>, String>,
 }
 
 impl Faults {
@@ -127,6 +174,11 @@ impl Faults {
         self.0.iter().any(|fault| fault.0 <= until && fault.1 >= from)
     }
 
+    /// From when to when.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (At, At)> {
+        self.0.iter().copied()
+    }
+
     /// Whether one has lasted for all of a time.
     pub(crate) fn throughout(&self, from: At, until: At) -> bool {
         self.0.iter().any(|fault| fault.0 <= from && fault.1 >= until)
@@ -145,6 +197,9 @@ impl AppRecord {
             downs: Faults::default(),
             pushes: Vec::new(),
             transfer: travel * 4 + job_time,
+            instance: None,
+            is_twin: false,
+            is_learnt: false,
         }
     }
 
@@ -160,11 +215,23 @@ impl AppRecord {
         &self.calls[begin..end]
     }
 
+    /// Whether it says of itself what nobody else says.
+    pub(crate) fn has_name(&self) -> bool {
+        self.instance.is_some() && !self.is_twin
+    }
+
     pub(crate) fn shape(&self, serial: usize) -> Option<Shape> {
         match self.calls.get(serial)?.came {
             Some((_, Came::Text(shape))) => Some(shape),
-            Some((_, Came::Nothing)) | None => None,
+            Some((_, Came::Nothing(_))) | None => None,
         }
+    }
+}
+
+impl Call {
+    /// When it was over.
+    pub(crate) fn over(&self) -> At {
+        self.came.map(|(at, _)| at).or(self.dropped).unwrap_or(At::MAX)
     }
 }
 

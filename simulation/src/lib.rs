@@ -17,15 +17,18 @@
 //! down what they do (`ledger`). Then all is calm, heals (`life`), and is ended in order. At last it is judged (`check`).
 
 mod app;
+mod body;
 mod chaos;
 mod check;
 mod http;
 mod ledger;
 mod life;
+mod neighbours;
 mod report;
 mod scenario;
 mod scraper;
 mod strangers;
+mod targets;
 mod text;
 mod world;
 

@@ -4,8 +4,10 @@ use crate::app::App;
 use crate::chaos;
 use crate::http::{Connection, Get};
 use crate::report::Kind;
-use crate::scraper::{Manner, Scraper};
-use crate::world::{SCRAPER_LATENCY, World};
+use crate::scenario::Terms;
+use crate::scraper::{Ask, Manner, Scraper};
+use crate::targets;
+use crate::world::{OF_TARGETS, SCRAPER_LATENCY, World};
 use fastrand::Rng;
 use prometheus_rsocket_client::Status;
 use prometheus_rsocket_proxy::{Proxy, Tables, Watch, shutdown};
@@ -41,10 +43,10 @@ pub(crate) async fn live(world: Arc<World>) {
     stop_scraping(&world).await;
     // Once for what is held, and once for the applications alone.
     for gzip in [true, false] {
-        Scraper::new(&world, 0).scrape(gzip, Manner::Prompt).await;
+        Scraper::new(&world, 0).scrape(Ask { gzip, ..Ask::default() }, Manner::Prompt).await;
     }
     close_all(&world).await;
-    look_at_counters(&world).await;
+    look_at_counters(&world, &watch).await;
     let is_busy = rng_of_end.bool() && !world.scenario.calm;
     if is_busy {
         begin_again(&world).await;
@@ -67,7 +69,9 @@ async fn begin_again(world: &Arc<World>) {
     world.apps().iter_mut().for_each(|app| app.start(world));
     world.sleep(&world.driver, world.terms.settled_within()).await;
     let mut scraper = Scraper::new(world, 0);
-    world.scrapers[0].spawn(async move { scraper.scrape(true, Manner::Prompt).await });
+    world.scrapers[0].spawn(async move {
+        scraper.scrape(Ask { gzip: true, ..Ask::default() }, Manner::Prompt).await;
+    });
     // The request has come, and no answer is there yet.
     world.sleep(&world.driver, SCRAPER_LATENCY * 4).await;
 }
@@ -111,11 +115,16 @@ fn begin_scraping(world: &Arc<World>, rng: &mut Rng) {
         let scraper = Scraper::new(world, 1);
         world.scrapers[1].spawn(scraper.scrape_at_intervals(interval * 13 / 10, rng.fork()));
     }
+    if !world.scenario.calm && world.scenario.seed % 5 < 2 {
+        let scraping = targets::scrape_at_intervals(Arc::clone(world), interval * 2, rng.fork());
+        world.scrapers[OF_TARGETS].spawn(scraping);
+    }
 }
 
 /// No more faults: all applications come back, are connected in time, and stay so.
 async fn heal(world: &Arc<World>) {
     world.calm();
+    world.neighbours.iter().for_each(|host| world.sim.crash(host));
     let deadline = world.now() + world.terms.dead_within() + PUSH_WITHIN;
     loop {
         let all_live = {
@@ -171,18 +180,28 @@ async fn wait_for(world: &World, hosts: Vec<&SimHost>, who: &str, within: Durati
 }
 
 /// What the proxy says of itself when all are gone.
-async fn look_at_counters(world: &World) {
-    // The last of the other side of what was closed.
-    world.sleep(&world.driver, world.terms.push_ttl + world.terms.dead_within()).await;
-    let get =
-        Get { path: "/metrics/proxy", gzip: false, timeout: Duration::ZERO, pause: Duration::ZERO };
+async fn look_at_counters(world: &World, watch: &Watch) {
+    // The last of the other side of what was closed, and what the proxy remembers.
+    let Terms { push_ttl, grace, .. } = world.terms;
+    world.sleep(&world.driver, push_ttl + grace + world.terms.dead_within()).await;
+    let tables = watch.tables();
+    if tables != Tables::default() {
+        world.violation(Kind::Left, format!("when all are forgotten: {tables:?}"));
+    }
+    let get = Get {
+        path: "/metrics/proxy".to_owned(),
+        gzip: false,
+        open_metrics: false,
+        timeout: Duration::ZERO,
+        pause: Duration::ZERO,
+    };
     let host = &world.scrapers[0];
     let text = match Connection::open(host, world.now()).await {
         Ok(mut connection) => connection.get(get).await,
         Err(error) => Err(error),
     };
     let text = match text {
-        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        Ok(got) => String::from_utf8_lossy(&got.body).into_owned(),
         Err(error) => {
             world.violation(Kind::Failed, format!("/metrics/proxy: {error}"));
             return;
@@ -209,13 +228,14 @@ async fn look_at_counters(world: &World) {
 
 fn look_for_remains(world: &World, watch: &Watch) {
     let mut tables = watch.tables();
-    // Entries of applications that have gone wait for them to come back.
+    // Nobody forgets them any more where the proxy has ended before.
     tables.entries = 0;
     if tables != Tables::default() {
         world.violation(Kind::Left, format!("{tables:?}"));
     }
     let apps: Vec<SimHost> = world.apps().iter().map(|app| app.host.clone()).collect();
-    for host in world.scrapers.iter().chain(&apps).chain([&world.proxy, &world.stranger]) {
+    let hosts = world.scrapers.iter().chain(&apps).chain(&world.neighbours);
+    for host in hosts.chain([&world.proxy, &world.stranger]) {
         let (tasks, connections) = (world.sim.tasks(host), world.sim.connections(host));
         if (tasks, connections) != (0, 0) {
             let what = format!("{}: {tasks} tasks, {connections} connections", host.name());

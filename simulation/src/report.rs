@@ -37,6 +37,10 @@ pub struct Violation {
 pub enum Kind {
     /// An answer holds something that is no application's text, or not as it was given.
     Altered,
+    /// An application's text came after a newer one of its.
+    Backwards,
+    /// An application was asked while it was being asked already.
+    Doubled,
     /// Something failed with nothing wrong around it.
     Failed,
     /// An application was not connected again in time, or a connection that was in order was given up.
@@ -61,6 +65,8 @@ pub enum Kind {
     Stale,
     /// A text came twice.
     Twice,
+    /// An answer says of an application what is not so.
+    Untrue,
 }
 
 /// What happened, in numbers. Each is to be above 0 over some seeds, or what it counts was not tried.

@@ -1,7 +1,6 @@
 //! What is to be simulated, and the times that hold in it.
 
 use prometheus_rsocket_client as client;
-use prometheus_rsocket_protocol::exposition::Inject;
 #[cfg(planted_faults)]
 use prometheus_rsocket_protocol::planted::Fault;
 use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr};
@@ -51,6 +50,26 @@ impl Scenario {
     pub(crate) fn terms(&self) -> Terms {
         Terms::new(self)
     }
+
+    /// Which `instance="app-N"` an application says that it is, if it says anything. With some seeds two say the same.
+    pub(crate) fn instance(&self, app: usize) -> Option<usize> {
+        match app {
+            _ if self.calm => Some(app),
+            6 if self.seed % 4 == 2 => Some(1),
+            _ if app % 5 == 4 => None,
+            _ => Some(app),
+        }
+    }
+
+    /// Whether the proxy groups families for all scrapers.
+    pub(crate) fn group_families(&self) -> bool {
+        !self.calm && self.seed % 3 == 1
+    }
+
+    /// Whether the proxy learns who applications are from their texts.
+    pub(crate) fn reads_identity(&self) -> bool {
+        !self.calm && self.seed % 2 == 1
+    }
 }
 
 /// The arguments that make the program simulate this again.
@@ -85,6 +104,8 @@ pub(crate) struct Terms {
     pub(crate) metrics_timeout: Duration,
     pub(crate) setup_timeout: Duration,
     pub(crate) push_ttl: Duration,
+    /// How long the proxy remembers applications that have gone.
+    pub(crate) grace: Duration,
     /// What a scraper gives the proxy.
     pub(crate) scrape_timeout: Duration,
     /// How long a job takes at most, anywhere.
@@ -104,6 +125,7 @@ impl Terms {
             metrics_timeout: seconds(8),
             setup_timeout: seconds(3),
             push_ttl: seconds(if rng.bool() { 60 } else { 7 }),
+            grace: seconds(25),
             scrape_timeout: (scenario.interval * 4 / 5).clamp(seconds(1), seconds(10)),
             job_time: Duration::from_millis(rng.choice([1, 4, 10, 20]).unwrap_or(1)),
         }
@@ -142,17 +164,23 @@ impl Terms {
             setup_timeout: self.setup_timeout,
             envelope: scenario.envelope,
             push_ttl: self.push_ttl,
-            app_metrics: false,
-            inject_identity: Inject::Never,
+            app_grace: self.grace,
+            group_families: scenario.group_families(),
+            identity_labels: if scenario.reads_identity() {
+                vec!["app".to_owned()]
+            } else {
+                Vec::new()
+            },
             ..config::Config::default()
         }
     }
 
-    pub(crate) fn client(&self, push: client::PushMode) -> client::Config {
+    pub(crate) fn client(&self, push: client::PushMode, instance: Option<usize>) -> client::Config {
         let proxy = format!("tcp://proxy:{RSOCKET_PORT}").parse().expect("a URL");
         let mut config = client::Config::new(proxy);
         // The default names the machine, which must not matter.
-        config.labels = Default::default();
+        let labels = instance.map(|app| ("instance", format!("app-{app}")));
+        config.labels = client::Labels::new(labels).expect("a label");
         config.connect_timeout = self.connect_timeout;
         config.metrics_timeout = self.metrics_timeout;
         config.agent.backoff =

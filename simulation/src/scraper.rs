@@ -1,12 +1,14 @@
 //! Scrapers: real HTTP, well-mannered and other.
 
-use crate::http::{Connection, Get};
-use crate::ledger::{ScrapeEnd, ScrapeRecord};
-use crate::report::Kind;
-use crate::text;
+use crate::body::{self, Contents, Fault, Form};
+use crate::http::{Connection, Get, Got};
+use crate::ledger::{At, ListRecord, Of, ScrapeEnd, ScrapeRecord};
+use crate::targets;
 use crate::world::World;
 use fastrand::Rng;
 use flate2::Crc;
+use http::StatusCode;
+use prometheus_rsocket_protocol::collector::ScrapeFailure;
 use prometheus_rsocket_runtime::{Runtime, timeout};
 use prometheus_rsocket_sim::SimHost;
 use std::sync::Arc;
@@ -32,6 +34,29 @@ pub(crate) enum Manner {
     Slow(Duration),
 }
 
+/// What a scraper asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) path: String,
+    pub(crate) of: Of,
+    pub(crate) gzip: bool,
+    pub(crate) open_metrics: bool,
+}
+
+impl Ask {
+    /// All applications, in whatever encoding and format.
+    pub(crate) fn draw(rng: &mut Rng, calm: bool) -> Self {
+        Self { gzip: rng.bool(), open_metrics: !calm && rng.u8(..5) == 0, ..Self::default() }
+    }
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        let path = "/metrics/connected".to_owned();
+        Self { path, of: Of::All, gzip: false, open_metrics: false }
+    }
+}
+
 impl Scraper {
     pub(crate) fn new(world: &Arc<World>, number: usize) -> Self {
         let host = world.scrapers[number].clone();
@@ -42,7 +67,8 @@ impl Scraper {
     pub(crate) async fn scrape_at_intervals(mut self, interval: Duration, mut rng: Rng) {
         let mut due = self.host.now();
         while !self.world.is_over() {
-            self.scrape(rng.bool(), Manner::Prompt).await;
+            let ask = Ask::draw(&mut rng, self.world.scenario.calm);
+            self.scrape(ask, Manner::Prompt).await;
             if rng.u8(..4) == 0 {
                 self.connection = None;
             }
@@ -56,12 +82,11 @@ impl Scraper {
     }
 
     /// Scrapes once, and writes down what came of it.
-    pub(crate) async fn scrape(&mut self, gzip: bool, manner: Manner) {
-        let start = self.world.now();
-        self.connection.take_if(|connection| !connection.is_open());
-        let opened = self.connection.as_ref().map_or(start, |connection| connection.opened);
+    pub(crate) async fn scrape(&mut self, ask: Ask, manner: Manner) {
+        let (start, opened) = self.reuse();
         let record = ScrapeRecord {
             scraper: self.number,
+            of: ask.of,
             opened,
             start,
             timeout: self.world.terms.scrape_timeout,
@@ -74,28 +99,59 @@ impl Scraper {
             ledger.scrapes.push(record);
             ledger.scrapes.len() - 1
         };
-        self.world.sim.note(&format!("scrape {index} begins: gzip {gzip}, {manner:?}"));
-        let body = self.fetch(gzip, manner).await;
-        if !matches!(body, Some(Ok(_))) {
-            self.connection = None;
-        }
-        let end = match body {
+        self.world.sim.note(&format!("scrape {index} begins: {ask:?}, {manner:?}"));
+        let got = self.fetch(&ask, manner).await;
+        let end = match got {
             None => ScrapeEnd::Abandoned { early: manner == Manner::LeavingAtOnce },
             Some(Err(error)) => ScrapeEnd::Failed(error),
-            Some(Ok(body)) => {
+            Some(Ok(got)) if got.status == StatusCode::OK => {
                 let mut crc = Crc::new();
-                crc.update(&body);
+                crc.update(&got.body);
                 self.world.sim.note(&format!("scrape {index} has CRC {:08x}", crc.sum()));
-                ScrapeEnd::Whole { len: body.len(), sections: self.take_apart(index, &body) }
+                let len = got.body.len();
+                match self.take_apart(&ask, &got.body) {
+                    Ok(Contents { sections, rows }) => ScrapeEnd::Whole { len, sections, rows },
+                    Err((kind, what)) => {
+                        self.world.violation(kind, format!("scrape {index}: {what}"));
+                        ScrapeEnd::Failed("it cannot be taken apart".to_owned())
+                    }
+                }
             }
+            Some(Ok(got)) if ask.of != Of::All => down(&got),
+            Some(Ok(got)) => ScrapeEnd::Failed(format!("status {}", got.status)),
         };
         self.world.sim.note(&format!("scrape {index} ends: {}", summary(&end)));
         let now = self.world.now();
         self.world.ledger().scrapes[index].end = Some((now, end));
     }
 
-    /// The body, or nothing where it was not waited for.
-    async fn fetch(&mut self, gzip: bool, manner: Manner) -> Option<Result<Vec<u8>, String>> {
+    /// Asks for the list of targets, and writes it down.
+    pub(crate) async fn list(&mut self) -> Vec<String> {
+        let (start, opened) = self.reuse();
+        let ask = Ask { path: "/sd".to_owned(), ..Ask::default() };
+        let paths = match self.fetch(&ask, Manner::Prompt).await {
+            Some(Ok(got)) if got.status == StatusCode::OK => targets::paths(&got.body),
+            Some(Ok(got)) => Err(format!("status {}", got.status)),
+            Some(Err(error)) => Err(error),
+            None => Err("nothing came".to_owned()),
+        };
+        self.world.sim.note(&format!("the list of targets is {paths:?}"));
+        let end = self.world.now();
+        let found = paths.clone().unwrap_or_default();
+        let record = ListRecord { scraper: self.number, opened, start, end, paths };
+        self.world.ledger().lists.push(record);
+        found
+    }
+
+    /// The time, and since when the connection is there that will be used.
+    fn reuse(&mut self) -> (At, At) {
+        let start = self.world.now();
+        self.connection.take_if(|connection| !connection.is_open());
+        (start, self.connection.as_ref().map_or(start, |connection| connection.opened))
+    }
+
+    /// What has come, or nothing where it was not waited for.
+    async fn fetch(&mut self, ask: &Ask, manner: Manner) -> Option<Result<Got, String>> {
         let begin = self.host.now();
         let timeout_ = self.world.terms.scrape_timeout;
         let mut connection = match self.connection.take() {
@@ -106,7 +162,8 @@ impl Scraper {
             },
         };
         let pause = if let Manner::Slow(pause) = manner { pause } else { Duration::ZERO };
-        let get = Get { path: "/metrics/connected", gzip, timeout: timeout_, pause };
+        let Ask { path, gzip, open_metrics, .. } = ask.clone();
+        let get = Get { path, gzip, open_metrics, timeout: timeout_, pause };
         let give_up = match manner {
             Manner::Leaving(after) => self.host.now() + after,
             Manner::LeavingAtOnce => self.host.now() + AT_ONCE,
@@ -114,45 +171,45 @@ impl Scraper {
             Manner::Slow(_) => begin + timeout_ + SLOW_PATIENCE,
         };
         let got = timeout(&self.host, give_up, connection.get(get)).await;
-        self.connection = Some(connection);
         match (got, manner) {
-            (Ok(body), _) => Some(body),
+            (Ok(got), _) => {
+                self.connection = got.is_ok().then_some(connection);
+                Some(got)
+            }
             (Err(_), Manner::Leaving(_) | Manner::LeavingAtOnce) => None,
             (Err(_), Manner::Prompt | Manner::Slow(_)) => Some(Err("it did not end".to_owned())),
         }
     }
 
     /// Finds the applications' texts in an answer, each as it was given.
-    fn take_apart(&self, index: usize, body: &[u8]) -> Vec<(usize, usize)> {
-        let sections = match text::sections(body) {
-            Ok(sections) => sections,
-            Err(error) => {
-                self.world.violation(Kind::Altered, format!("scrape {index}: {error}"));
-                return Vec::new();
-            }
+    fn take_apart(&self, ask: &Ask, bytes: &[u8]) -> Result<Contents, Fault> {
+        let is_of_all = ask.of == Of::All;
+        let form = Form {
+            grouped: ask.open_metrics || is_of_all && self.world.scenario.group_families(),
+            open_metrics: ask.open_metrics,
+            states: is_of_all,
         };
-        let mut found = Vec::with_capacity(sections.len());
-        for section in sections {
-            let (app, serial) = (section.app, section.serial);
-            let shape = self.world.ledger().apps.get(app).and_then(|record| record.shape(serial));
-            let is_given = shape
-                .is_some_and(|shape| text::served(app, serial, shape).as_bytes() == section.bytes);
-            if is_given {
-                found.push((app, serial));
-            } else {
-                let what = format!("scrape {index}: app-{app} never gave its text {serial} so");
-                self.world.violation(Kind::Altered, what);
-            }
-        }
-        found
+        let ledger = self.world.ledger();
+        let shape_of =
+            |app: usize, serial| ledger.apps.get(app).and_then(|record| record.shape(serial));
+        body::read(bytes, form, shape_of)
     }
+}
+
+/// What the proxy says of an application that is down.
+fn down(got: &Got) -> ScrapeEnd {
+    let text = String::from_utf8_lossy(&got.body);
+    let mut reasons = ScrapeFailure::REASONS.into_iter();
+    let reason = reasons.find(|reason| text.contains(&format!("is down ({reason})")));
+    ScrapeEnd::Down { status: got.status.as_u16(), reason }
 }
 
 fn summary(end: &ScrapeEnd) -> String {
     match end {
         ScrapeEnd::Abandoned { .. } => "abandoned".to_owned(),
         ScrapeEnd::Failed(error) => format!("failed: {error}"),
-        ScrapeEnd::Whole { len, sections } => {
+        ScrapeEnd::Down { status, reason } => format!("status {status}, {reason:?}"),
+        ScrapeEnd::Whole { len, sections, .. } => {
             format!("{len} bytes, {} texts {sections:?}", sections.len())
         }
     }

@@ -9,27 +9,23 @@ pub(crate) struct Shape {
     /// Series after the first.
     pub(crate) lines: u32,
     pub(crate) ending: Ending,
+    /// The application says in its SETUP that it is `instance="app-N"`. Its text does not, so the proxy adds that label.
+    pub(crate) instance: Option<usize>,
 }
 
-/// How an application ends its text. The proxy makes all of them one: a line break, and no `# EOF`.
+/// How an application ends its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Break,
+    /// As OpenMetrics, which it is then.
     Eof,
+    /// Without the last line break, which the proxy adds.
     Open,
-}
-
-/// One application's text within an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Section<'a> {
-    pub(crate) app: usize,
-    pub(crate) serial: usize,
-    pub(crate) bytes: &'a [u8],
 }
 
 /// The text of that number that an application gives.
 pub(crate) fn given(app: usize, serial: usize, shape: Shape) -> String {
-    let mut text = served(app, serial, shape);
+    let mut text = served(app, serial, Shape { instance: None, ..shape }, 0);
     match shape.ending {
         Ending::Break => {}
         Ending::Eof => text.push_str("# EOF\n"),
@@ -38,24 +34,54 @@ pub(crate) fn given(app: usize, serial: usize, shape: Shape) -> String {
     text
 }
 
-/// The same as it is to be in an answer.
-pub(crate) fn served(app: usize, serial: usize, shape: Shape) -> String {
-    let mut rest = String::with_capacity(64 * shape.lines as usize + 64);
-    rest.push_str("# HELP sim_value Numbers, \\\\ and ünïcode.\n# TYPE sim_value gauge\n");
-    for line in 0..shape.lines {
-        let value = mix(mix(app as u64, serial as u64), u64::from(line)) >> 11;
-        writeln!(rest, "sim_value{{app=\"{app}\",line=\"{line}\"}} {value}")
-            .expect("a String takes all");
+/// The same as it is to be in an answer in the text format, without the series that another text of the application in front of it has
+/// already: the first so many lines.
+pub(crate) fn served(app: usize, serial: usize, shape: Shape, without: u32) -> String {
+    let mut text = String::with_capacity(80 * shape.lines as usize + 256);
+    let is_open_metrics = shape.ending == Ending::Eof;
+    if is_open_metrics {
+        text.push_str("# TYPE sim_text gauge\n");
     }
-    let head_len = head(app, serial, 0).len();
-    let mut text = head(app, serial, head_len + rest.len());
-    text.push_str(&rest);
+    let mut samples = samples(app, serial, shape, without);
+    text.extend(samples.next().map(|line| line + "\n"));
+    // Where text is converted, a family without series is left out.
+    if !is_open_metrics || without < shape.lines {
+        text.push_str("# HELP sim_value Numbers, \\\\ and ünïcode.\n# TYPE sim_value gauge\n");
+    }
+    samples.for_each(|line| text.extend([&line, "\n"]));
     text
+}
+
+/// Its samples, each a line without its end; the first of them is the head.
+pub(crate) fn samples(
+    app: usize,
+    serial: usize,
+    shape: Shape,
+    without: u32,
+) -> impl Iterator<Item = String> {
+    let instance =
+        shape.instance.map_or_else(String::new, |app| format!(",instance=\"app-{app}\""));
+    let head = format!("{HEAD}{app}\",serial=\"{serial}\"{instance}}} 1");
+    let values = (without.min(shape.lines)..shape.lines).map(move |line| {
+        let value = mix(mix(app as u64, serial as u64), u64::from(line)) >> 11;
+        let mut text = String::with_capacity(64);
+        write!(text, "sim_value{{app=\"{app}\",line=\"{line}\"{instance}}} {value}")
+            .expect("a String takes all");
+        text
+    });
+    std::iter::once(head).chain(values)
+}
+
+/// Whose text begins with this line, and which of them it is.
+pub(crate) fn parse_head(line: &str) -> Option<(usize, usize)> {
+    let (app, rest) = line.strip_prefix(HEAD)?.split_once("\",serial=\"")?;
+    let (serial, _) = rest.split_once('"')?;
+    Some((app.parse().ok()?, serial.parse().ok()?))
 }
 
 /// A text that nobody can read.
 pub(crate) fn malformed(app: usize, serial: usize) -> String {
-    let mut text = served(app, serial, Shape { lines: 3, ending: Ending::Break });
+    let mut text = served(app, serial, PLAIN, 0);
     match serial % 4 {
         0 => text.push_str("sim_value{app=\"0\"} many\n"),
         1 => text.push_str("sim_value{app=\"0} 1\n"),
@@ -67,44 +93,15 @@ pub(crate) fn malformed(app: usize, serial: usize) -> String {
 
 /// A text that is longer than the simulated proxy takes.
 pub(crate) fn oversized(app: usize, serial: usize) -> String {
-    let mut text = served(app, serial, Shape { lines: 3, ending: Ending::Break });
+    let mut text = served(app, serial, PLAIN, 0);
     text.extend(std::iter::repeat_n(format!("# {}\n", "long ".repeat(200)), TEXT_MAX / 1000));
     text
-}
-
-/// Takes an answer apart. Says what is where no text begins.
-pub(crate) fn sections(mut body: &[u8]) -> Result<Vec<Section<'_>>, String> {
-    let mut sections = Vec::new();
-    while !body.is_empty() {
-        let Some((app, serial, len)) = parse_head(body) else {
-            let begin = &body[..body.len().min(80)];
-            return Err(format!("no text begins with {:?}", String::from_utf8_lossy(begin)));
-        };
-        let Some((bytes, rest)) = body.split_at_checked(len) else {
-            return Err(format!("text {serial} of app-{app} is cut off"));
-        };
-        sections.push(Section { app, serial, bytes });
-        body = rest;
-    }
-    Ok(sections)
 }
 
 /// What the simulated proxy takes of one application, in bytes.
 pub(crate) const TEXT_MAX: usize = 256 * 1024;
 
-fn head(app: usize, serial: usize, len: usize) -> String {
-    format!("{HEAD}{app}\",serial=\"{serial}\",bytes=\"{len:09}\"}} 1\n")
-}
-
-fn parse_head(body: &[u8]) -> Option<(usize, usize, usize)> {
-    let line = body.split(|byte| *byte == b'\n').next()?;
-    let rest = std::str::from_utf8(line).ok()?.strip_prefix(HEAD)?;
-    let (app, rest) = rest.split_once("\",serial=\"")?;
-    let (serial, rest) = rest.split_once("\",bytes=\"")?;
-    let len = rest.strip_suffix("\"} 1")?;
-    let (app, serial, len) = (app.parse().ok()?, serial.parse().ok()?, len.parse().ok()?);
-    (len > line.len()).then_some((app, serial, len))
-}
+const PLAIN: Shape = Shape { lines: 3, ending: Ending::Break, instance: None };
 
 /// SplitMix64's last step: numbers that compress badly and are always the same.
 fn mix(a: u64, b: u64) -> u64 {
@@ -114,7 +111,7 @@ fn mix(a: u64, b: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-const HEAD: &str = "sim_text{app=\"";
+pub(crate) const HEAD: &str = "sim_text{app=\"";
 
 #[cfg(test)]
 mod tests {
@@ -126,44 +123,37 @@ mod tests {
 
     #[test]
     fn what_is_given_is_served_as_said() {
+        let (policy, target) = (
+            Policy::default(),
+            Target { format: Format::Text004, escaping: Escaping::Underscores },
+        );
         for ending in [Ending::Break, Ending::Eof, Ending::Open] {
-            let shape = Shape { lines: 7, ending };
-            let (text, identity, policy) =
-                (given(3, 4, shape), Labels::default(), Policy::default());
-            let source = Source {
-                text: text.as_bytes(),
-                identity: &identity,
-                inject: Inject::Never,
-                seed: 1,
-            };
-            let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
-            let facts = read(&source, &policy).unwrap();
-            let mut rendered = Vec::new();
-            render(&source, &policy, &facts, target, &[], &mut rendered);
-            assert_eq!(rendered, served(3, 4, shape).into_bytes(), "{ending:?}");
+            for (instance, without) in [(None, 0), (Some(30), 0), (Some(3), 2), (None, 7)] {
+                let shape = Shape { lines: 7, ending, instance };
+                let text = given(3, 4, shape);
+                let labels = instance.map(|app| ("instance", format!("app-{app}")));
+                let identity = Labels::new(labels).unwrap();
+                let (text, inject) = (text.as_bytes(), Inject::Missing);
+                let source = Source { text, identity: &identity, inject, seed: 1 };
+                let facts = read(&source, &policy).unwrap();
+                assert_eq!(facts.samples, samples(3, 4, shape, 0).count());
+                let omit: Vec<u32> = (1..=without).collect();
+                let mut out = Vec::new();
+                render(&source, &policy, &facts, target, &omit, &mut out);
+                let out = String::from_utf8(out).unwrap();
+                assert_eq!(out, served(3, 4, shape, without), "{shape:?}");
+            }
         }
     }
 
     #[test]
-    fn joined_texts_are_told_apart() {
-        let shape = Shape { lines: 2, ending: Ending::Eof };
-        let (first, second) = (served(1, 20, shape), served(300, 4, shape));
-        let body = [first.as_bytes(), second.as_bytes()].concat();
-        let expected = [
-            Section { app: 1, serial: 20, bytes: first.as_bytes() },
-            Section { app: 300, serial: 4, bytes: second.as_bytes() },
-        ];
-        assert_eq!(sections(&body).unwrap(), expected);
-        assert_eq!(sections(b"").unwrap(), []);
-        assert!(sections(&body[..body.len() - 1]).unwrap_err().contains("cut off"));
-        assert!(sections(&body[1..]).unwrap_err().contains("no text begins"));
-        assert!(sections(b"sim_text{app=\"1\",serial=\"1\",bytes=\"000000000\"} 1\n").is_err());
-    }
-
-    #[test]
     fn malformed_texts_are_refused() {
+        let identity = Labels::default();
         for serial in 0..4 {
-            assert!(check(malformed(1, serial), &Limits::default()).is_err(), "{serial}");
+            let text = malformed(1, serial);
+            let (text, inject) = (text.as_bytes(), Inject::Missing);
+            let source = Source { text, identity: &identity, inject, seed: 1 };
+            assert!(read(&source, &Policy::default()).is_err(), "{serial}");
         }
         assert!(oversized(1, 4).len() > TEXT_MAX);
     }

@@ -1,5 +1,6 @@
 use crate::app::App;
 use crate::ledger::{At, Ledger};
+use crate::neighbours;
 use crate::report::Kind;
 use crate::scenario::{Scenario, Terms};
 use fastrand::Rng;
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) scrapers: Vec<SimHost>,
     /// Where the bad peers are.
     pub(crate) stranger: SimHost,
+    /// Where the bad applications are.
+    pub(crate) neighbours: Vec<SimHost>,
     apps: Mutex<Vec<App>>,
     ledger: Mutex<Ledger>,
     calm: AtomicBool,
@@ -37,6 +40,7 @@ impl World {
         let scrapers: Vec<SimHost> =
             (0..SCRAPERS).map(|number| sim.host(&format!("prometheus-{number}"))).collect();
         let stranger = sim.host("stranger");
+        let neighbours = neighbours::hosts(&sim);
         let mut ledger = Ledger::default();
         ledger.scrapers.resize_with(SCRAPERS, Default::default);
         if !scenario.calm {
@@ -63,6 +67,7 @@ impl World {
             proxy,
             scrapers,
             stranger,
+            neighbours,
             apps,
             ledger,
             calm,
@@ -137,7 +142,8 @@ impl World {
     pub(crate) fn dissolve(&self) {
         let apps: Vec<SimHost> = self.apps().iter().map(|app| app.host.clone()).collect();
         let others = [&self.proxy, &self.stranger, &self.driver];
-        for host in apps.iter().chain(&self.scrapers).chain(others) {
+        let hosts = apps.iter().chain(&self.scrapers).chain(&self.neighbours);
+        for host in hosts.chain(others) {
             self.sim.crash(host);
         }
         self.apps().clear();
@@ -155,12 +161,14 @@ fn scraper_link(rng: &mut Rng) -> LinkConfig {
     link
 }
 
-/// Two that scrape at intervals, and two more.
-const SCRAPERS: usize = 4;
+/// Two that scrape at intervals, and three more.
+const SCRAPERS: usize = 5;
 /// The scraper for scrapes right after a push.
 pub(crate) const AFTER_PUSH: usize = 2;
 /// The scraper that leaves, or reads slowly.
 pub(crate) const ILL_MANNERED: usize = 3;
+/// The scraper that scrapes one application after the other.
+pub(crate) const OF_TARGETS: usize = 4;
 /// The longest that bytes of scrapers travel. Applications are farther away: nobody answers a scrape before the proxy has
 /// heard that its scraper left at once.
 pub(crate) const SCRAPER_LATENCY: Duration = Duration::from_millis(1);

@@ -1,12 +1,14 @@
-//! What the tests of `protocol` and the fuzz targets share: they hold the same code against the same models.
+//! What tests, fuzz targets and examples share: they hold the same code against the same models.
 //!
 //! | module | |
 //! |---|---|
 //! | [`world`] | two connections with owners, drivers and a transport that carry out a list of operations, each held against a reference model |
+//! | [`echo`] | what the echo servers of the examples and of the interop runs answer |
 //! | [`heard`] | what one connection makes of bytes, however they are cut |
 //! | [`vectors`] | golden bytes that other implementations made |
 //! | `proxy` (a feature) | a proxy on plain blocking sockets, which does what a test tells it |
 
+pub mod echo;
 pub mod heard;
 mod model;
 #[cfg(feature = "proxy")]

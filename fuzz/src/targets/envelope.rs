@@ -93,7 +93,7 @@ fn there_and_back(input: &mut Input<'_>) {
     let payload = Payload::new(Bytes::copy_from_slice(key.expose()), sealed);
     let mut limits = OpenLimits::default();
     limits.max_text_len = text.len();
-    let opened = envelope::open(&Bare, payload.clone(), &limits, [0; 32]).expect("what was sealed");
+    let opened = envelope::open(&Bare, payload, &limits, [0; 32]).expect("what was sealed");
     assert_eq!(opened.text, text);
 }
 

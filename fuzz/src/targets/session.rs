@@ -107,7 +107,7 @@ impl Run {
         match input.below(16) {
             0 => {
                 let kind = input.below(12);
-                self.connect(kind % 4 == 0, [None, Some("a"), Some("b c")][kind / 4]);
+                self.connect(kind.is_multiple_of(4), [None, Some("a"), Some("b c")][kind / 4]);
             }
             1 => self.cut(input.below(6)),
             2 => self.start(input.flag()),
@@ -405,8 +405,8 @@ impl KeyUnwrap for NoKeys {
 fn work(job: Job) -> JobDone {
     let mut open = OpenLimits::default();
     open.allow_plaintext = true;
-    let mut policy = Policy::default();
-    policy.identity_labels = ["b".into(), "instance".into()].into();
+    let identity_labels = ["b".into(), "instance".into()].into();
+    let policy = Policy { identity_labels, ..Policy::default() };
     let tools = Tools { keys: &NoKeys, open: &open, policy: &policy, inject: INJECT, seed: SEED };
     job.run(&tools, [7; 32])
 }
@@ -417,10 +417,8 @@ fn setup(instance: Option<&str>) -> Setup {
     let labels = Labels::new([("instance", instance)]).expect("a good label");
     let hello = Hello::new(labels, "fuzz/1");
     let composite = MimeId::COMPOSITE_METADATA.name().expect("a known type");
-    let mut setup = Setup::default();
-    setup.metadata_mime = composite.into();
-    setup.payload = Payload::new(hello.encode(), Bytes::new());
-    setup
+    let payload = Payload::new(hello.encode(), Bytes::new());
+    Setup { metadata_mime: composite.into(), payload, ..Setup::default() }
 }
 
 /// Texts that are good, and texts that are not.

@@ -3,7 +3,6 @@
 mod call;
 mod checks;
 mod desk;
-mod echo;
 mod serve;
 mod sessions;
 #[cfg(test)]

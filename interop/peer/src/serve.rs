@@ -1,7 +1,6 @@
 //! The echo server.
 
 use crate::ServeArgs;
-use crate::echo::Echo;
 use crate::sessions::{Claim, Sessions};
 use crate::transport::{self, Stream};
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use prometheus_rsocket_protocol::rsocket::connection::{
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::{DriverConfig, Listener, Owner, Runtime, drive};
+use prometheus_rsocket_testkit::echo::Echo;
 use std::io;
 use std::mem;
 use std::pin::Pin;

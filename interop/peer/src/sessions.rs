@@ -1,8 +1,8 @@
 //! Connections that can be resumed, by token.
 
-use crate::echo::Echo;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::rsocket::connection::Connection;
+use prometheus_rsocket_testkit::echo::Echo;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};

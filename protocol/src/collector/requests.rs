@@ -231,7 +231,9 @@ impl Collector {
         may_wait: bool,
     ) {
         let Some((app, took)) = self.scrapes.open_slot(now, scrape, slot) else { return };
-        if let Some((push, answer)) = self.pushes.get(owner) {
+        // Two entries that were merged while the scrape went on have one push, which is in it once.
+        let held = self.pushes.get(owner).filter(|(push, _)| !self.scrapes.has_push(scrape, *push));
+        if let Some((push, answer)) = held {
             let result = Ok(answer.text_len);
             self.notices.push_back(Notice::Scraped { app, result, is_push: true, took });
             let instead_of = Some(failure.clone());

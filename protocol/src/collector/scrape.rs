@@ -248,6 +248,17 @@ impl Scrapes {
         self.note_news(id);
     }
 
+    /// Whether a push is part of a scrape already, handed out or not.
+    pub(super) fn has_push(&self, id: ScrapeId, push: PushId) -> bool {
+        let is_settled = |slot: &Slot| match &slot.state {
+            State::Settled(settled) => settled.origin == Origin::Push(push),
+            State::Asked(_) | State::AwaitingPush(..) => false,
+        };
+        self.table.get(&id).is_some_and(|scrape| {
+            scrape.pushes.contains(&push) || scrape.slots.values().any(is_settled)
+        })
+    }
+
     /// Has an open slot wait for a push.
     pub(super) fn await_push(
         &mut self,

@@ -254,6 +254,11 @@ impl Machine for Session {
         self.translate();
     }
 
+    fn handle_transport_failed(&mut self, now: Instant, error: &str) {
+        self.connection.handle_transport_failed(now, error);
+        self.translate();
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         self.connection.handle_timeout(now);
         self.translate();

@@ -148,7 +148,7 @@ pub(super) struct Args {
     pub(super) reserved_names: Option<bool>,
 
     /// How much text one application's metrics may be. Prometheus has no such limit by default, but the proxy's memory is bounded
-    /// [default: 64MiB]
+    /// [default: 32MiB]
     #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Metrics")]
     pub(super) max_text_bytes: Option<usize>,
 

@@ -13,8 +13,11 @@ impl Config {
         collector.max_connections = self.max_connections;
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
-        // Admission counts what is served. A scrape that has lost its place, or that has been answered, may take a moment to end.
-        collector.max_scrapes = self.max_concurrent_scrapes.saturating_mul(2).saturating_add(8);
+        // Admission counts what is served. A scrape that has lost its place, or that has been answered, may take a moment to end; and
+        // each HTTP connection may have one of a single application, which needs no place while it waits.
+        let singles = self.max_http_connections.saturating_add(8);
+        collector.max_scrapes =
+            self.max_concurrent_scrapes.saturating_mul(2).saturating_add(singles);
         collector.max_pushes = self.max_held_pushes;
         collector.max_push_bytes = self.max_held_push_bytes;
         collector.push_ttl = self.push_ttl;

@@ -254,7 +254,7 @@ impl Default for Config {
             inject_identity: Inject::Missing,
             on_bad_line: OnBadLine::DropApplication,
             refuse_reserved_names: true,
-            max_text_bytes: 64 << 20,
+            max_text_bytes: 32 << 20,
             max_line_bytes: None,
             max_labels: None,
             max_series: None,

@@ -1,16 +1,19 @@
-//! What happens among the applications, as counts and log lines: one line each, however it went wrong.
+//! What happens among the applications, as counts and log lines.
 
-use crate::observe::probes::ProbeLog;
+mod lines;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use lines::log;
+
 use crate::observe::telemetry::{
-    ApplicationErrorCause, ConnectionErrorCause, ListenerName, ProbeKind, PushDropCause, PushKind,
-    PushOutcome, ScrapeOutcome, SignalType, Telemetry,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, Label, ListenerName, ProbeKind,
+    PushDropCause, PushKind, PushOutcome, ScrapeOutcome, SignalType, Telemetry,
 };
-use prometheus_rsocket_protocol::collector::{
-    AppRef, JobError, Notice, PushError, ScrapeFailure, is_ordinary,
-};
+use prometheus_rsocket_protocol::collector::{JobError, Notice, PushError, ScrapeFailure};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
-use prometheus_rsocket_protocol::report::ReportKind;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
 use std::time::{Duration, Instant};
 
@@ -18,7 +21,8 @@ use std::time::{Duration, Instant};
 pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
     match notice {
         Notice::Gone { app, reason, was_connected } => {
-            if let Some(cause) = reason.as_ref().and_then(cause_of_close) {
+            let cause = reason.as_ref().and_then(|reason| cause_of_close(reason, *was_connected));
+            if let Some(cause) = cause {
                 telemetry.connection_failed(cause);
             }
             let probe = reason.as_ref().filter(|_| !was_connected).and_then(ProbeKind::of_close);
@@ -48,108 +52,6 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
     }
 }
 
-/// Logs one notice.
-pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
-    match notice {
-        Notice::Connected { app, came_back, is_duplicate } => {
-            let (id, peer) = (&app.path, &app.peer);
-            let (transport, labels) = (peer.transport.name(), &app.labels);
-            tracing::info!(%id, %labels, peer = peer.address, transport, came_back, "application connected");
-            warn_of_duplicate(app, *is_duplicate);
-        }
-        Notice::Gone { app, reason, was_connected } => {
-            if *was_connected {
-                log_gone(app, reason.as_ref());
-            } else {
-                log_not_set_up(probes, now, app, reason.as_ref());
-            }
-        }
-        Notice::HelloIgnored { app, error } => {
-            let (id, peer) = (&app.path, &app.peer.address);
-            tracing::warn!(%id, peer, %error, "the application's hello cannot be read and is ignored");
-        }
-        Notice::Identified { app, came_back, is_duplicate } => {
-            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-            tracing::info!(%id, %labels, peer, came_back, "application identified by its metrics");
-            warn_of_duplicate(app, *is_duplicate);
-        }
-        Notice::PushExpired { app } => {
-            let (id, labels) = (&app.path, &app.labels);
-            tracing::warn!(%id, %labels, "push expired without having been scraped");
-        }
-        Notice::PushHeld { app, .. } => {
-            tracing::info!(id = %app.path, labels = %app.labels, "push held");
-        }
-        Notice::PushRejected { app, error, .. } => {
-            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-            tracing::warn!(%id, %labels, peer, %error, "push not stored");
-        }
-        Notice::PushServed { app } => tracing::debug!(id = %app.path, "push served"),
-        Notice::PushSuperseded { app } => tracing::debug!(id = %app.path, "push superseded"),
-        Notice::Recovered { app } => {
-            let (id, labels) = (&app.path, &app.labels);
-            tracing::info!(%id, %labels, "application can be scraped again");
-        }
-        // That a text is refused has a line of its own.
-        Notice::Reported { report, .. }
-            if matches!(report.kind, ReportKind::Refused | ReportKind::Served) => {}
-        Notice::Reported { app, report } => {
-            let (id, labels, what) = (&app.path, &app.labels, &report.message);
-            tracing::warn!(%id, %labels, what, "part of the application's metrics is left out");
-        }
-        Notice::Scraped { app, result: Ok(text_len), took, is_push } => {
-            tracing::trace!(id = %app.path, text_len, is_push, ?took, "scraped");
-        }
-        Notice::Scraped { app, result: Err(failure), took, .. } => {
-            tracing::debug!(id = %app.path, error = %failure, ?took, "not scraped");
-        }
-        Notice::ScrapeFailing { app, failure } => {
-            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-            let reason = failure.reason();
-            tracing::warn!(%id, %labels, peer, reason, error = %failure, "scrape failed");
-        }
-        Notice::Violation { app, violation } => {
-            let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-            tracing::warn!(%id, %labels, peer, %violation, "application broke the protocol");
-        }
-        other => tracing::debug!(?other, "notice"),
-    }
-}
-
-fn warn_of_duplicate(app: &AppRef, is_duplicate: bool) {
-    if is_duplicate {
-        let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-        tracing::warn!(%id, %labels, peer, "another live application has the same identity");
-    }
-}
-
-fn log_gone(app: &AppRef, reason: Option<&CloseReason>) {
-    let is_ordinary = reason.is_some_and(is_ordinary);
-    let (id, labels, peer) = (&app.path, &app.labels, &app.peer.address);
-    match reason {
-        Some(_) if is_ordinary => tracing::info!(%id, %labels, peer, "application gone"),
-        Some(reason) => tracing::info!(%id, %labels, peer, %reason, "application gone"),
-        None => tracing::info!(%id, %labels, peer, reason = TASK_ENDED, "application gone"),
-    }
-}
-
-fn log_not_set_up(probes: &ProbeLog, now: Instant, app: &AppRef, reason: Option<&CloseReason>) {
-    let (peer, listener) = (&*app.peer.address, ListenerName::of(app.peer.transport));
-    let Some(reason) = reason else {
-        return probes.on_not_set_up(now, listener, peer, &TASK_ENDED);
-    };
-    match ProbeKind::of_close(reason) {
-        Some(kind) => probes.on_probe(now, listener, kind, peer, reason),
-        None if is_ordinary(reason) => {
-            tracing::debug!(peer, %reason, "connection ended before it was set up");
-        }
-        None => probes.on_not_set_up(now, listener, peer, reason),
-    }
-}
-
-/// Why a connection is over whose session has not said so.
-const TASK_ENDED: &str = "its task ended";
-
 fn on_push(telemetry: &Telemetry, acknowledged: bool, outcome: PushOutcome) {
     let signal = match outcome {
         PushOutcome::Held => SignalType::OnComplete,
@@ -176,6 +78,7 @@ fn on_scraped(
         }
         Err(failure) => {
             telemetry.application_failed(cause_of_failure(failure));
+            telemetry.app_scrape_failed(FailureReason::of(failure));
             match failure {
                 ScrapeFailure::Closed => (ScrapeOutcome::Closed, SignalType::OnError),
                 ScrapeFailure::TimedOut => (ScrapeOutcome::Timeout, SignalType::Cancel),
@@ -190,12 +93,22 @@ fn on_scraped(
     telemetry.request_response_ended(signal, took);
 }
 
+impl FailureReason {
+    fn of(failure: &ScrapeFailure) -> Self {
+        let reason = failure.reason();
+        Self::ALL.iter().copied().find(|known| known.value() == reason).unwrap_or(Self::Unknown)
+    }
+}
+
 /// An ordinary end is no error.
-fn cause_of_close(reason: &CloseReason) -> Option<ConnectionErrorCause> {
+fn cause_of_close(reason: &CloseReason, was_connected: bool) -> Option<ConnectionErrorCause> {
     match reason {
         CloseReason::KeepAliveTimeout { .. } => Some(ConnectionErrorCause::KeepaliveTimeout),
         CloseReason::SetupTimeout { .. } => Some(ConnectionErrorCause::SetupTimeout),
         CloseReason::Eof { unfinished } if *unfinished > 0 => Some(ConnectionErrorCause::Io),
+        CloseReason::Transport { unfinished, .. } if was_connected || *unfinished > 0 => {
+            Some(ConnectionErrorCause::Io)
+        }
         CloseReason::NotRsocket(_) => Some(ConnectionErrorCause::NotRsocket),
         CloseReason::Violation(violation) => Some(match violation {
             Violation::FirstFrame | Violation::NotRsocket(_) | Violation::NotSetup(_) => {

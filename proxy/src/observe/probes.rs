@@ -1,5 +1,6 @@
 //! Connections of anonymous peers: health checks of load balancers, port scans, and clients of another protocol.
 
+use crate::observe::line::Line;
 use crate::observe::telemetry::{Label, ListenerName, ProbeKind};
 use crate::observe::throttle::Throttle;
 use prometheus_rsocket_protocol::collector::Transport;
@@ -8,12 +9,11 @@ use prometheus_rsocket_protocol::rsocket::framing::{Foreign, looks_like};
 use std::fmt::Display;
 use std::time::Instant;
 
-/// Logs them, each listener's once per period. One that sent nothing is logged for debugging alone.
+/// Logs them, those of one kind on one listener once per period. One that sent nothing is logged for debugging alone.
 #[derive(Debug, Default)]
 pub(crate) struct ProbeLog {
-    tcp: Throttle,
-    websocket: Throttle,
-    http: Throttle,
+    probes: [[Throttle; ProbeKind::ALL.len()]; ListenerName::ALL.len()],
+    not_set_up: [Throttle; ListenerName::ALL.len()],
 }
 
 impl ProbeLog {
@@ -26,12 +26,12 @@ impl ProbeLog {
         peer: &str,
         error: &dyn Display,
     ) {
-        let (listener_name, kind_name) = (listener.value(), kind.value());
+        let (listener_name, kind_name, error) = (listener.value(), kind.value(), Line(error));
         if kind == ProbeKind::Empty {
             tracing::debug!(listener = listener_name, peer, "connection without a byte");
             return;
         }
-        if let Some(suppressed) = self.throttle(listener).pass(now) {
+        if let Some(suppressed) = self.probes[listener as usize][kind as usize].pass(now) {
             tracing::warn!(
                 listener = listener_name,
                 kind = kind_name,
@@ -51,19 +51,11 @@ impl ProbeLog {
         peer: &str,
         error: &dyn Display,
     ) {
-        if let Some(suppressed) = self.throttle(listener).pass(now) {
-            let listener = listener.value();
+        if let Some(suppressed) = self.not_set_up[listener as usize].pass(now) {
+            let (listener, error) = (listener.value(), Line(error));
             tracing::warn!(
                 listener, peer, %error, suppressed, "connection ended before it was set up"
             );
-        }
-    }
-
-    fn throttle(&self, listener: ListenerName) -> &Throttle {
-        match listener {
-            ListenerName::Http => &self.http,
-            ListenerName::Tcp => &self.tcp,
-            ListenerName::WebSocket => &self.websocket,
         }
     }
 }
@@ -86,8 +78,11 @@ impl ProbeKind {
             return Some(foreign.into());
         }
         match reason {
-            CloseReason::Eof { unfinished: 0 } => Some(Self::Empty),
+            CloseReason::Eof { unfinished: 0 } | CloseReason::Transport { unfinished: 0, .. } => {
+                Some(Self::Empty)
+            }
             CloseReason::Eof { .. }
+            | CloseReason::Transport { .. }
             | CloseReason::Violation(
                 Violation::Decode(_)
                 | Violation::FirstFrame

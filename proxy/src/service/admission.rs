@@ -1,6 +1,8 @@
 //! Which scrapes may be under way at once.
 
 use event_listener::Event;
+use futures_lite::future::or;
+use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +11,14 @@ use std::time::{Duration, Instant};
 /// A bounded number of scrapes, shared fairly.
 ///
 /// * One address has at most half of the places, so that it cannot use up those of the others.
-/// * A scraper that does not read its answer loses its place to a newcomer once it has kept the proxy waiting for [`STALL`]; the one that has done
-///   so longest goes first. As long as there is room nobody is evicted.
+/// * A scraper loses its place to a newcomer once it has not read for [`STALL`], or has kept the proxy waiting for [`PATIENCE`] in all by reading
+///   slowly; the one that has done so longest goes first. As long as there is room nobody is evicted.
 #[derive(Debug)]
 pub(crate) struct Admission {
     max: usize,
     table: Mutex<Table>,
+    /// A place has become free.
+    freed: Event,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ struct Entry {
     peer: IpAddr,
     /// Since when the scraper has not taken the next chunk.
     stalled_since: Option<Instant>,
+    /// How long it has kept the proxy waiting before.
+    waited: Duration,
     evicted: Arc<Event>,
 }
 
@@ -42,7 +48,7 @@ pub(crate) enum Refused {
 
 impl Admission {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, table: Mutex::default() })
+        Arc::new(Self { max, table: Mutex::default(), freed: Event::new() })
     }
 
     /// Gives a scrape a place until what is returned is dropped.
@@ -58,9 +64,33 @@ impl Admission {
         let id = table.next;
         table.next += 1;
         let evicted = Arc::new(Event::new());
-        let entry = Entry { peer, stalled_since: None, evicted: Arc::clone(&evicted) };
+        let entry = Entry {
+            peer,
+            stalled_since: None,
+            waited: Duration::ZERO,
+            evicted: Arc::clone(&evicted),
+        };
         table.scrapes.insert(id, entry);
         Ok(Place { admission: Arc::clone(self), id, evicted })
+    }
+
+    /// The same, but waits for a place until the deadline.
+    pub(crate) async fn admit_by<R: Runtime>(
+        self: &Arc<Self>,
+        runtime: &R,
+        deadline: Instant,
+        peer: IpAddr,
+    ) -> Result<Place, Refused> {
+        loop {
+            let (listener, now) = (self.freed.listen(), runtime.now());
+            let pause = match self.admit(now, peer) {
+                Ok(place) => return Ok(place),
+                Err(refused) if now >= deadline => return Err(refused),
+                Err(_) => sleep_until(runtime, deadline.min(now + STALL)),
+            };
+            // By then another may have stalled for long enough.
+            or(pause, listener).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -72,14 +102,21 @@ impl Table {
     /// Evicts the scrape that has kept the proxy waiting longest, of one address or of all.
     fn evict(&mut self, now: Instant, peer: Option<IpAddr>) -> Option<()> {
         let is_candidate = |entry: &Entry| peer.is_none_or(|peer| entry.peer == peer);
-        let stalled = self.scrapes.iter().filter(|(_, entry)| is_candidate(entry));
-        let since = stalled.filter_map(|(id, entry)| Some((entry.stalled_since?, *id)));
-        let (since, id) = since.min()?;
-        if now.saturating_duration_since(since) < STALL {
-            return None;
-        }
+        let candidates = self.scrapes.iter().filter(|(_, entry)| is_candidate(entry));
+        let slow = candidates.filter_map(|(id, entry)| Some((entry.slowness(now)?, *id)));
+        let (_, id) = slow.max()?;
         self.scrapes.remove(&id)?.evicted.notify(usize::MAX);
         Some(())
+    }
+}
+
+impl Entry {
+    /// How long the scraper has kept the proxy waiting, if that is long enough to lose its place.
+    fn slowness(&self, now: Instant) -> Option<Duration> {
+        let since = self.stalled_since.unwrap_or(now);
+        let stall = now.saturating_duration_since(since);
+        let all = self.waited + stall;
+        (stall >= STALL || all >= PATIENCE).then_some(all)
     }
 }
 
@@ -94,12 +131,18 @@ pub(crate) struct Place {
 impl Place {
     /// The scraper is to take a chunk from now on.
     pub(crate) fn begin_send(&self, now: Instant) {
-        self.set(Some(now));
+        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
+            entry.stalled_since = Some(now);
+        }
     }
 
     /// The scraper has taken it.
-    pub(crate) fn end_send(&self) {
-        self.set(None);
+    pub(crate) fn end_send(&self, now: Instant) {
+        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id)
+            && let Some(since) = entry.stalled_since.take()
+        {
+            entry.waited += now.saturating_duration_since(since);
+        }
     }
 
     /// Resolves once the place was given to another scrape.
@@ -112,27 +155,27 @@ impl Place {
             listener.await;
         }
     }
-
-    fn set(&self, since: Option<Instant>) {
-        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
-            entry.stalled_since = since;
-        }
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.admission.lock().scrapes.remove(&self.id);
+        self.admission.freed.notify(usize::MAX);
     }
 }
 
-/// How long a scraper may keep the proxy waiting before it can lose its place.
+/// How long a scraper may keep the proxy waiting at a time before it can lose its place.
 pub(crate) const STALL: Duration = Duration::from_secs(1);
+
+/// How long a scraper may keep the proxy waiting in all before it can lose its place: as long as Prometheus waits for a whole scrape by default.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::{Admission, Refused, STALL};
-    use futures_lite::future::{block_on, poll_once};
+    use futures_lite::future::{block_on, poll_once, zip};
+    use prometheus_rsocket_runtime::{Runtime, sleep_until};
+    use prometheus_rsocket_smol::Smol;
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::{Duration, Instant};
 
@@ -176,8 +219,41 @@ mod tests {
         let places =
             [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
         places[0].begin_send(now);
-        places[0].end_send();
+        places[0].end_send(now);
         let later = now + STALL * 60;
         assert_eq!(admission.admit(later, peer(3)).unwrap_err(), Refused::Full);
+    }
+
+    #[test]
+    fn a_scraper_that_reads_little_by_little_loses_its_place_in_the_end() {
+        let (admission, mut now) = (Admission::new(2), Instant::now());
+        let places =
+            [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
+        while admission.admit(now, peer(3)).is_err() {
+            places[1].begin_send(now);
+            now += STALL / 2;
+            places[1].end_send(now);
+        }
+        block_on(places[1].evicted());
+        assert!(block_on(poll_once(places[0].evicted())).is_none());
+    }
+
+    #[test]
+    fn who_waits_gets_the_place_that_becomes_free() {
+        let run = |runtime: Smol| async move {
+            let admission = Admission::new(1);
+            let place = admission.admit(runtime.now(), peer(1)).unwrap();
+            let deadline = runtime.now() + STALL * 60;
+            let waiting = admission.admit_by(&runtime, deadline, peer(2));
+            let freeing = async {
+                sleep_until(&runtime, runtime.now() + Duration::from_millis(10)).await;
+                drop(place);
+            };
+            let (admitted, ()) = zip(waiting, freeing).await;
+            let _admitted = admitted.unwrap();
+            let refused = admission.admit_by(&runtime, runtime.now(), peer(2)).await;
+            assert_eq!(refused.unwrap_err(), Refused::Share);
+        };
+        Smol::block_on(Some(1), run).unwrap();
     }
 }

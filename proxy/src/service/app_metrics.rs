@@ -1,6 +1,6 @@
 //! The state of every application of a scrape, as series at the end of the answer.
 
-use prometheus_rsocket_protocol::collector::{AppRef, Outcome};
+use prometheus_rsocket_protocol::collector::{AppId, AppRef, Outcome};
 use prometheus_rsocket_protocol::labels::Escaped;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -30,6 +30,13 @@ impl AppMetrics {
             took: outcome.took,
             samples,
         });
+    }
+
+    /// The application's answer was read, but is not in the body: it is down after all.
+    pub(crate) fn on_left_out(&mut self, app: AppId, reason: &'static str) {
+        for row in self.rows.iter_mut().filter(|row| row.app.id == app) {
+            (row.reason, row.samples) = (Some(reason), 0);
+        }
     }
 
     /// Writes three families, which are the same in the text format 0.0.4 and in OpenMetrics.
@@ -101,9 +108,10 @@ impl fmt::Display for RowLabels<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row { app, reason, .. } = self.row;
         let reason = reason.filter(|_| self.with_reason);
-        let path_label = if app.labels.get("app").is_some() { "app_path" } else { "app" };
+        let free = |name, other| if app.labels.get(name).is_some() { other } else { name };
+        let path_label = free("app", "app_path");
         let path = (!self.is_unique).then_some((path_label, &*app.path));
-        let own = [path, reason.map(|reason| ("reason", reason))];
+        let own = [path, reason.map(|reason| (free("reason", "down_reason"), reason))];
         let is_own = |name: &str| own.iter().flatten().any(|(other, _)| *other == name);
         let labels = app.labels.iter().filter(|(name, _)| !is_own(name));
         f.write_str("{")?;

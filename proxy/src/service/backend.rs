@@ -3,7 +3,8 @@ use crate::http::{
     Status,
 };
 use crate::observe::telemetry::{RoundOutcome, Telemetry};
-use crate::service::admission::{Admission, Place, Refused};
+use crate::observe::throttle::Throttle;
+use crate::service::admission::{Admission, Place, Refused, STALL};
 use crate::service::hub::Hub;
 use crate::service::render::Renderer;
 use crate::service::scrape::{Ended, Form, Scrape};
@@ -22,6 +23,8 @@ pub(crate) struct Service<R> {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) toolbox: Arc<Toolbox>,
     pub(crate) admission: Arc<Admission>,
+    /// One line about refused scrapes per period.
+    pub(crate) refusals: Throttle,
     /// Whether families are grouped where the scraper does not get OpenMetrics.
     pub(crate) group_families: bool,
     pub(crate) app_metrics: bool,
@@ -40,20 +43,15 @@ impl<R: Runtime> Service<R> {
         self.running.store(true, Ordering::Relaxed);
     }
 
-    /// Begins a scrape, if there is a place for it.
+    /// Begins a scrape.
     fn start(
         &self,
         request: &ScrapeRequest,
         targets: Targets,
         form: Form,
     ) -> Result<Scrape<R>, ScrapeRefused> {
-        let now = self.runtime.now();
-        let place = self.place(request)?;
-        let started = self.hub.start_scrape(now, request.deadline, targets);
-        let (id, news) = started.map_err(|error| {
-            tracing::warn!(%error, peer = %request.peer, "scrape refused");
-            refusal(Refused::Full)
-        })?;
+        let started = self.hub.start_scrape(self.runtime.now(), request.deadline, targets);
+        let (id, news) = started.map_err(|_| self.refuse(Refused::Full, request))?;
         let (toolbox, target) = (Arc::clone(&self.toolbox), request.format.target);
         Ok(Scrape {
             runtime: self.runtime.clone(),
@@ -63,29 +61,29 @@ impl<R: Runtime> Service<R> {
             deadline: request.deadline,
             renderer: Renderer { toolbox, target, gzip: request.gzip },
             form,
-            place,
             delivered: false,
         })
     }
 
-    fn place(&self, request: &ScrapeRequest) -> Result<Place, ScrapeRefused> {
-        self.admission.admit(self.runtime.now(), request.peer).map_err(|refused| {
-            let refusal = refusal(refused);
-            tracing::warn!(reason = refusal.reason, peer = %request.peer, "scrape refused");
-            refusal
-        })
+    fn refuse(&self, refused: Refused, request: &ScrapeRequest) -> ScrapeRefused {
+        let refusal = refusal(refused);
+        if let Some(suppressed) = self.refusals.pass(self.runtime.now()) {
+            let (peer, reason) = (request.peer, refusal.reason);
+            tracing::warn!(%peer, reason, suppressed, "scrape refused");
+        }
+        refusal
     }
 
     /// Sends a scrape's body in the background.
-    fn send(&self, scrape: Scrape<R>, first: Option<Outcome>) -> ScrapeBody {
+    fn send(&self, scrape: Scrape<R>, place: Place, first: Option<Outcome>) -> ScrapeBody {
         let started = self.runtime.now();
         let (sender, body) = ScrapeBody::channel(scrape.renderer.gzip, CHUNKS);
         let (telemetry, runtime) = (Arc::clone(&self.telemetry), self.runtime.clone());
         let is_round = first.is_none();
         self.runtime.spawn(async move {
             let ended = match first {
-                None => scrape.send(sender).await,
-                Some(outcome) => scrape.send_one(outcome, sender).await,
+                None => scrape.send(place, sender).await,
+                Some(outcome) => scrape.send_one(outcome, place, sender).await,
             };
             let took = runtime.now().saturating_duration_since(started);
             tracing::debug!(?ended, ?took, "scrape");
@@ -116,8 +114,10 @@ impl<R: Runtime> Service<R> {
 
 impl<R: Runtime> Backend for Service<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
+        let admitted = self.admission.admit(self.runtime.now(), request.peer);
+        let place = admitted.map_err(|refused| self.refuse(refused, &request))?;
         let scrape = self.start(&request, Targets::All, self.form(request.format))?;
-        Ok(self.send(scrape, None))
+        Ok(self.send(scrape, place, None))
     }
 
     async fn scrape_app(
@@ -137,12 +137,15 @@ impl<R: Runtime> Backend for Service<R> {
                 Progress::Finished(_) => return Err(AppFailure::Unknown),
             }
         };
-        match &outcome.result {
-            Ok(_) => Ok(self.send(scrape, Some(outcome))),
-            Err(failure) => {
-                Err(AppFailure::Down { reason: failure.reason(), message: failure.to_string() })
-            }
+        if let Err(failure) = &outcome.result {
+            let (reason, message) = (failure.reason(), failure.to_string());
+            return Err(AppFailure::Down { reason, message });
         }
+        // Only an answer takes a place: applications that hang, of which there may be many, keep nobody from being scraped.
+        let (deadline, peer) = (request.deadline + STALL, request.peer);
+        let admitted = self.admission.admit_by(&self.runtime, deadline, peer).await;
+        let place = admitted.map_err(|refused| AppFailure::Refused(self.refuse(refused, &request)));
+        Ok(self.send(scrape, place?, Some(outcome)))
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -155,6 +158,7 @@ impl<R: Runtime> Backend for Service<R> {
     }
 
     fn own_metrics(&self) -> String {
+        self.hub.count_apps();
         self.telemetry.encode(self.runtime.now())
     }
 

@@ -1,3 +1,4 @@
+use crate::observe::census::Census;
 use crate::observe::notices;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::Telemetry;
@@ -249,6 +250,13 @@ impl Hub {
     /// Applications that are set up.
     pub(crate) fn connected(&self) -> usize {
         self.lock().collector.connected()
+    }
+
+    /// Brings up to date what the proxy's own metrics say of the registry.
+    pub(crate) fn count_apps(&self) {
+        let mut census = Census::default();
+        self.lock().collector.apps().for_each(|app| census.add(app));
+        census.tell(&self.telemetry);
     }
 
     /// Logs anonymous peers of the applications' listeners.

@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod app_metrics;
 pub(crate) mod backend;
 pub(crate) mod collisions;
+mod grouped;
 pub(crate) mod hub;
 pub(crate) mod inbox;
 pub(crate) mod render;

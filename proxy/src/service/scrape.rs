@@ -9,11 +9,10 @@ use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress, ScrapeId, Summary};
+use prometheus_rsocket_protocol::collector::{Answer, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
-use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
 use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,8 +31,6 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) deadline: Instant,
     pub(crate) renderer: Renderer,
     pub(crate) form: Form,
-    /// Its place among the scrapes under way.
-    pub(crate) place: Place,
     /// Whether everything reached the scraper.
     pub(crate) delivered: bool,
 }
@@ -66,14 +63,14 @@ pub(crate) enum Ended {
 }
 
 /// The body cannot be finished.
-struct Broken;
+pub(super) struct Broken;
 
 impl<R: Runtime> Scrape<R> {
     /// Sends the body chunk by chunk. Only what is being rendered and sent exists as text.
-    pub(crate) async fn send(mut self, chunks: BodySender) -> Ended {
+    pub(crate) async fn send(mut self, place: Place, chunks: BodySender) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let sending = or(self.run(chunks), async {
-            self.place.evicted().await;
+        let sending = or(self.run(&place, chunks), async {
+            place.evicted().await;
             Err(Broken)
         });
         let sent = timeout(&self.runtime, give_up, sending).await;
@@ -83,10 +80,15 @@ impl<R: Runtime> Scrape<R> {
     }
 
     /// Sends the body of a single application, whose outcome is there.
-    pub(crate) async fn send_one(mut self, outcome: Outcome, chunks: BodySender) -> Ended {
+    pub(crate) async fn send_one(
+        mut self,
+        outcome: Outcome,
+        place: Place,
+        chunks: BodySender,
+    ) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let sending = or(self.run_one(outcome, chunks), async {
-            self.place.evicted().await;
+        let sending = or(self.run_one(outcome, &place, chunks), async {
+            place.evicted().await;
             Err(Broken)
         });
         let sent = timeout(&self.runtime, give_up, sending).await;
@@ -95,10 +97,15 @@ impl<R: Runtime> Scrape<R> {
         Ended::Sent(summary)
     }
 
-    async fn run_one(&self, outcome: Outcome, chunks: BodySender) -> Result<Summary, Broken> {
+    async fn run_one(
+        &self,
+        outcome: Outcome,
+        place: &Place,
+        chunks: BodySender,
+    ) -> Result<Summary, Broken> {
         let Ok(answer) = outcome.result else { return Err(Broken) };
         self.count(&answer);
-        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+        let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
         let renderer = self.renderer.clone();
@@ -113,8 +120,8 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    async fn run(&self, chunks: BodySender) -> Result<Summary, Broken> {
-        let mut out = Output { scrape: self, chunks, body: Body::new(self.renderer.gzip) };
+    async fn run(&self, place: &Place, chunks: BodySender) -> Result<Summary, Broken> {
+        let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let mut metrics = AppMetrics::default();
         let summary = if self.form.grouped {
@@ -154,14 +161,18 @@ impl<R: Runtime> Scrape<R> {
                         else {
                             continue;
                         };
-                        collided.push((served.app, served.omit.len()));
+                        let app = served.app;
+                        collided.push((app, served.omit.len()));
                         let renderer = self.renderer.clone();
-                        rendering.push_back(self.work(move || renderer.text(&served)));
+                        rendering.push_back((app, self.work(move || renderer.text(&served))));
                     }
                 }
             }
             match (rendering.pop_front(), summary) {
-                (Some(working), _) => out.append(working.await?).await?,
+                (Some((app, working)), _) => match working.await {
+                    Ok(piece) => out.append(piece).await?,
+                    Err(Broken) => metrics.on_left_out(app, "worker"),
+                },
                 (None, Some(summary)) => {
                     self.hub.report_collisions(self.runtime.now(), &collided);
                     return Ok(summary);
@@ -171,116 +182,8 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// All applications family by family. Each is prepared as soon as its answer is there, so that little is left to do when the last one
-    /// is; until then all are held in compressed form.
-    async fn grouped(
-        &self,
-        out: &mut Output<'_, R>,
-        metrics: &mut AppMetrics,
-    ) -> Result<Summary, Broken> {
-        let (all, early, summary) = self.gather(out, metrics).await?;
-        let prepared = self.prepare_rest(&all, early).await?;
-        let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
-        self.hub.report_collisions(self.runtime.now(), &collided);
-        let (plan, prepared) = self
-            .work(move || {
-                let plan = Plan::new(prepared.iter().map(Prepared::outline));
-                let splits = prepared.iter().map(|prepared| prepared.split(&plan));
-                let splits: Vec<Option<Split>> = splits.collect();
-                Ok((Arc::new(plan), splits))
-            })
-            .await?;
-        self.hub.count_type_conflicts(plan.conflicts().iter().copied().map(u64::from).sum());
-        let renderer = self.renderer.clone();
-        let again = move |served: &Served| renderer.split(served, &plan);
-        let at_odds = all.iter().zip(&prepared).filter(|(_, split)| split.is_none());
-        let again = self.each(at_odds.map(|(served, _)| served), again).await?;
-        let mut again = again.into_iter();
-        let splits = prepared.into_iter().filter_map(|split| split.or_else(|| again.next()));
-        let splits: Vec<Split> = splits.collect();
-        drop(all);
-        self.merged(out, splits).await?;
-        Ok(summary)
-    }
-
-    /// Waits for all outcomes, and meanwhile prepares what is there, without regard to collisions.
-    async fn gather(
-        &self,
-        out: &Output<'_, R>,
-        metrics: &mut AppMetrics,
-    ) -> Result<(Vec<Served>, BTreeMap<AppId, Prepared>, Summary), Broken> {
-        let mut collisions = Collisions::default();
-        let (mut all, mut early) = (Vec::new(), BTreeMap::new());
-        let mut under_way = VecDeque::new();
-        loop {
-            let listener = self.news.listen();
-            while under_way.len() < self.look_ahead()
-                && let Some((app, answer)) = self.hub.poll_early(self.id)
-            {
-                let served = Served { app, answer, omit: Arc::default() };
-                let renderer = self.renderer.clone();
-                under_way.push_back((app, self.work(move || renderer.prepare(&served))));
-            }
-            let summary = loop {
-                match self.hub.poll_scrape(self.runtime.now(), self.id) {
-                    Progress::Pending => break None,
-                    Progress::Finished(summary) => break Some(summary),
-                    Progress::Outcome(outcome) => {
-                        all.extend(self.on_outcome(*outcome, &mut collisions, metrics));
-                    }
-                }
-            };
-            match (under_way.pop_front(), summary) {
-                (Some((app, working)), _) => drop(early.insert(app, working.await?)),
-                (None, Some(summary)) => return Ok((all, early, summary)),
-                (None, None) => out.wait(listener).await?,
-            }
-        }
-    }
-
-    /// Prepares the applications that were not prepared early, or otherwise: their series collide with those of another.
-    async fn prepare_rest(
-        &self,
-        all: &[Served],
-        mut early: BTreeMap<AppId, Prepared>,
-    ) -> Result<Vec<Prepared>, Broken> {
-        let take = |served: &Served| early.remove(&served.app).filter(|_| served.omit.is_empty());
-        let ready: Vec<_> = all.iter().map(take).collect();
-        let missing = all.iter().zip(&ready).filter(|(_, ready)| ready.is_none());
-        let renderer = self.renderer.clone();
-        let rest = self
-            .each(missing.map(|(served, _)| served), move |served| renderer.prepare(served))
-            .await?;
-        let mut rest = rest.into_iter();
-        Ok(ready.into_iter().filter_map(|ready| ready.or_else(|| rest.next())).collect())
-    }
-
-    /// Sends what the applications' parts come to, piece by piece.
-    async fn merged(&self, out: &mut Output<'_, R>, splits: Vec<Split>) -> Result<(), Broken> {
-        let mut merge = Merge::new(self.renderer.target, splits);
-        loop {
-            let renderer = self.renderer.clone();
-            let (rest, piece, is_more) = self
-                .work(move || {
-                    let mut text = Vec::with_capacity(GROUPED_CHUNK + GROUPED_CHUNK / 2);
-                    let mut is_more = true;
-                    while is_more && text.len() < GROUPED_CHUNK {
-                        is_more = merge.write(&mut text);
-                    }
-                    let piece = renderer.pack(text.into());
-                    Ok((merge, piece, is_more))
-                })
-                .await?;
-            merge = rest;
-            out.append(piece).await?;
-            if !is_more {
-                return Ok(());
-            }
-        }
-    }
-
     /// Notes what has come of an application. Returns what is to be rendered of it.
-    fn on_outcome(
+    pub(super) fn on_outcome(
         &self,
         outcome: Outcome,
         collisions: &mut Collisions,
@@ -303,36 +206,13 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// Does work for each answer on as many cores as there are.
-    async fn each<'s, T: Send + 'static>(
-        &self,
-        all: impl Iterator<Item = &'s Served>,
-        work: impl Fn(&Served) -> Result<T, OpenError> + Clone + Send + 'static,
-    ) -> Result<Vec<T>, Broken> {
-        let mut done = Vec::new();
-        let mut under_way = VecDeque::new();
-        for served in all {
-            if under_way.len() >= self.look_ahead()
-                && let Some(first) = under_way.pop_front()
-            {
-                done.push(first.await?);
-            }
-            let (served, work) = (served.clone(), work.clone());
-            under_way.push_back(self.work(move || work(&served)));
-        }
-        for rest in under_way {
-            done.push(rest.await?);
-        }
-        Ok(done)
-    }
-
     /// How many applications are worked on at once.
-    fn look_ahead(&self) -> usize {
+    pub(super) fn look_ahead(&self) -> usize {
         self.runtime.parallelism() * 2
     }
 
     /// Begins work away from the event loop.
-    fn work<T: Send + 'static>(
+    pub(super) fn work<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
     ) -> Working<T> {
@@ -353,17 +233,18 @@ impl<R: Runtime> Scrape<R> {
     }
 }
 
-type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
+pub(super) type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
 
 /// The way to the scraper.
-struct Output<'a, R: Runtime> {
+pub(super) struct Output<'a, R: Runtime> {
     scrape: &'a Scrape<R>,
+    place: &'a Place,
     chunks: BodySender,
     body: Body,
 }
 
 impl<R: Runtime> Output<'_, R> {
-    async fn append(&mut self, piece: Piece) -> Result<(), Broken> {
+    pub(super) async fn append(&mut self, piece: Piece) -> Result<(), Broken> {
         let bytes = self.body.append(piece);
         self.send(bytes).await
     }
@@ -372,25 +253,23 @@ impl<R: Runtime> Output<'_, R> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let Scrape { runtime, place, .. } = self.scrape;
-        place.begin_send(runtime.now());
+        self.place.begin_send(self.scrape.runtime.now());
         let sent = self.chunks.send(bytes).await;
-        place.end_send();
+        self.place.end_send(self.scrape.runtime.now());
         sent.map_err(|_| Broken)
     }
 
     /// Waits for news, or until nobody reads any more.
-    async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
+    pub(super) async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
         or(news, self.chunks.gone()).await;
         if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
     }
 
     /// Sends what comes last, and waits until the transport has taken everything.
     async fn finish(self) -> Result<(), Broken> {
-        let Self { scrape, chunks, body } = self;
-        let Scrape { runtime, place, .. } = scrape;
+        let Self { scrape, place, chunks, body } = self;
         let tail = body.tail();
-        place.begin_send(runtime.now());
+        place.begin_send(scrape.runtime.now());
         if !tail.is_empty() {
             chunks.send(tail).await.map_err(|_| Broken)?;
         }
@@ -400,6 +279,3 @@ impl<R: Runtime> Output<'_, R> {
 
 /// What ends an OpenMetrics body.
 const EOF: &str = "# EOF\n";
-
-/// Bytes of text that are grouped, deflated and sent at a time.
-const GROUPED_CHUNK: usize = 64 * 1024;

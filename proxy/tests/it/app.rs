@@ -87,6 +87,20 @@ impl App {
         self.flush();
     }
 
+    /// Answers the next request, past reports that come first.
+    pub(crate) fn answer_text_between_reports(&mut self, text: &str) {
+        let stream_id = loop {
+            match self.next() {
+                Event::RequestResponse { stream_id, .. } => break stream_id,
+                Event::MetadataPush { .. } => {}
+                other => panic!("a scrape was expected, not {other:?}"),
+            }
+        };
+        let payload = self.sealed(text.as_bytes());
+        self.connection.respond(stream_id, payload).unwrap();
+        self.flush();
+    }
+
     pub(crate) fn answer_text(&mut self, text: &str) {
         self.answer(self.sealed(text.as_bytes()));
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
 
 mod app;
+mod logs;
 mod program;
 #[cfg(unix)]
 mod signals;
@@ -17,6 +18,7 @@ mod smol {
     mod outcomes;
     mod probes;
     mod pushes;
+    mod readers;
     mod scrapes;
     mod targets;
     mod transports;
@@ -34,6 +36,7 @@ mod tokio {
     mod outcomes;
     mod probes;
     mod pushes;
+    mod readers;
     mod scrapes;
     mod targets;
     mod transports;

@@ -3,13 +3,13 @@
 use super::world::{World, get};
 use crate::app::App;
 use bytes::Bytes;
+use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::{
     AesKeySize, KeyUnwrap, PeerKey, RsaKeyPair, SecretKey, encrypt, seal,
 };
 use prometheus_rsocket_protocol::rsocket::connection::Event;
 use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
-use prometheus_rsocket_protocol::{Machine, Payload};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};

@@ -62,15 +62,17 @@ fn an_application_that_has_gone_is_down_and_then_up_again() {
 fn of_the_same_series_the_first_applications_is_served_and_the_other_is_told() {
     let world = World::start(&["--inject-identity=never"]);
     let mut apps = ["a", "b"].map(|name| App::connect_as(world.tcp, &[("instance", name)]));
-    for _ in 0..2 {
+    for round in 0..2 {
         let scraping = world.scrape();
         apps[1].answer_text("jobs{x=\"1\",y=\"2\"} 2\nown 2\n");
         apps[0].answer_text("jobs{y=\"2\",x=\"1\"} 1\n");
         assert_eq!(scraping.text(), "jobs{y=\"2\",x=\"1\"} 1\nown 2\n");
+        if round == 0 {
+            let told = report(&mut apps[1]);
+            assert_eq!(told.kind, ReportKind::Collided);
+            assert!(told.message.starts_with("1 series"), "{}", told.message);
+        }
     }
-    let told = report(&mut apps[1]);
-    assert_eq!(told.kind, ReportKind::Collided);
-    assert!(told.message.contains("jobs"), "{}", told.message);
     world.wait_own("prometheus_proxy_collisions_total", 2.0);
     // Once until it changes.
     let scraping = world.scrape();
@@ -115,4 +117,27 @@ fn an_identity_is_learnt_from_the_labels_of_the_text() {
     let text = scraping.text();
     let up = "prometheus_proxy_app_up{application=\"orders\",instance=\"a\"} 1\n";
     assert!(text.contains(up), "{text}");
+}
+
+#[test]
+fn labels_of_an_identity_are_kept_where_the_proxys_own_have_the_same_names() {
+    let world = World::start(ON);
+    let labels = [("app", "orders"), ("reason", "migration")];
+    let twins = [(); 2].map(|()| App::connect_as(world.tcp, &labels));
+    drop(twins);
+    world.wait_tables(|tables| tables.connections == 0);
+    let _first = App::connect_as(world.tcp, &labels);
+    let _second = App::connect_as(world.tcp, &labels);
+    let text = world.scrape_with(SHORT).text();
+    let up = text.lines().filter(|line| line.starts_with("prometheus_proxy_app_up{"));
+    let up: Vec<_> = up.collect();
+    assert_eq!(up.len(), 2, "{text}");
+    assert_ne!(up[0], up[1]);
+    for line in up {
+        for label in
+            ["app=\"orders\"", "reason=\"migration\"", "app_path=", "down_reason=\"timeout\""]
+        {
+            assert!(line.contains(label), "{label} is in {line}");
+        }
+    }
 }

@@ -91,3 +91,29 @@ fn a_text_that_is_refused_fails_its_own_target_and_says_where() {
     let text = answer.text();
     assert!(text.contains("exposition") && text.contains("line 2"), "{text}");
 }
+
+#[test]
+fn applications_that_hang_keep_none_of_the_others_from_being_scraped() {
+    let world = World::start(&["--max-concurrent-scrapes=2"]);
+    let hung: Vec<_> = (0..40)
+        .map(|number| App::connect_as(world.tcp, &[("instance", &format!("hung{number}"))]))
+        .collect();
+    let app = App::connect_as(world.tcp, &[("instance", "good")]);
+    thread::spawn(move || app.serve("jobs 1\n"));
+    let http = world.http;
+    let header = "X-Prometheus-Scrape-Timeout-Seconds: 4\r\n";
+    let single = move |name: String| thread::spawn(move || get(http, &path_of(&name), header));
+    let waiting: Vec<_> = (0..hung.len()).map(|number| single(format!("hung{number}"))).collect();
+    world.wait_tables(|tables| tables.scrapes == hung.len());
+    // More at once than there are places for answers: each waits its turn.
+    let good: Vec<_> = (0..20).map(|_| single("good".to_owned())).collect();
+    for scraping in good {
+        let answer = scraping.join().unwrap();
+        assert_eq!(answer.status(), "200 OK");
+        assert_eq!(answer.text(), "jobs{instance=\"good\"} 1\n");
+    }
+    assert_eq!(world.scrape_with(header).text(), "jobs{instance=\"good\"} 1\n");
+    for scraping in waiting {
+        assert_eq!(scraping.join().unwrap().status(), "504 Gateway Timeout");
+    }
+}

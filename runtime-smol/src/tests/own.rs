@@ -1,9 +1,9 @@
 //! What no other leaf has.
 
-use crate::{Smol, SmolStream};
+use crate::Smol;
 use prometheus_rsocket_runtime::{Listener, Runtime};
 use smol::{Executor, channel, future};
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 #[test]
 fn an_executor_that_the_caller_runs_will_do() {

@@ -205,3 +205,17 @@ fn bytes_of_pushes_are_bounded_also_while_they_are_opened() {
     world.work();
     assert_eq!(world.collector.held_pushes(), 1);
 }
+
+/// Two live applications of one identity become one entry while a scrape asks both: the push that it holds stands in once.
+#[test]
+fn a_push_is_in_a_scrape_once_also_where_entries_are_merged() {
+    let mut world = World::new(Config::default());
+    let (first, second) = (world.connect_as("a"), world.connect_as("a"));
+    world.push(first, "last 9\n");
+    world.work();
+    let scrape = world.start();
+    world.cut(first);
+    world.cut(second);
+    let expected = [served("a", "last 9\n"), failed("a~~2", "closed")];
+    assert_eq!(world.take(scrape), (expected.into(), Some(summary(2, 1, 1))));
+}

@@ -214,8 +214,15 @@ pub enum CloseReason {
         /// Its text, or what can be read of it.
         message: String,
     },
-    /// The peer closed the transport, or it failed.
+    /// The peer closed the transport.
     Eof {
+        /// Bytes of an unfinished frame that had arrived.
+        unfinished: usize,
+    },
+    /// The transport failed.
+    Transport {
+        /// The transport's error.
+        error: String,
         /// Bytes of an unfinished frame that had arrived.
         unfinished: usize,
     },
@@ -255,6 +262,7 @@ impl CloseReason {
             | Self::NotRsocket(_)
             | Self::ResumeTimeout { .. }
             | Self::SetupTimeout { .. }
+            | Self::Transport { .. }
             | Self::Violation(_) => false,
         }
     }
@@ -287,6 +295,7 @@ impl fmt::Display for CloseReason {
             Self::Eof { unfinished } => {
                 write!(f, "the peer closed the connection {unfinished} bytes into a frame")
             }
+            Self::Transport { error, .. } => write!(f, "the transport failed: {error}"),
             Self::NotRsocket(foreign) => {
                 write!(f, "the peer does not speak RSocket: it sent {foreign}")
             }

@@ -40,21 +40,11 @@ impl Machine for Connection {
     }
 
     fn handle_eof(&mut self, now: Instant) {
-        if self.suspend(now) {
-            return;
-        }
-        match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Closed => {}
-            Phase::Closing { ending, .. } => self.finish(ending.reason),
-            _ => {
-                let eof = match self.foreign {
-                    Some(foreign) => CloseReason::NotRsocket(foreign),
-                    None => CloseReason::Eof { unfinished: self.unfinished },
-                };
-                let reason = self.draining.take().unwrap_or(eof);
-                self.finish(reason);
-            }
-        }
+        self.on_transport_gone(now, None);
+    }
+
+    fn handle_transport_failed(&mut self, now: Instant, error: &str) {
+        self.on_transport_gone(now, Some(error));
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -183,6 +173,29 @@ impl Connection {
             phase => {
                 self.phase = phase;
                 None
+            }
+        }
+    }
+
+    /// The transport was closed by the peer, or failed for this reason.
+    fn on_transport_gone(&mut self, now: Instant, error: Option<&str>) {
+        if self.suspend(now) {
+            return;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Closed => {}
+            Phase::Closing { ending, .. } => self.finish(ending.reason),
+            _ => {
+                let unfinished = self.unfinished;
+                let eof = match (self.foreign, error) {
+                    (Some(foreign), _) => CloseReason::NotRsocket(foreign),
+                    (None, None) => CloseReason::Eof { unfinished },
+                    (None, Some(error)) => {
+                        CloseReason::Transport { error: error.to_owned(), unfinished }
+                    }
+                };
+                let reason = self.draining.take().unwrap_or(eof);
+                self.finish(reason);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 #[test]
 fn without_limits_only_the_length_of_the_text_counts() {
     let Policy { limits, on_bad_line, identity_labels, reserved } = accepted(&[], &[]).policy();
-    assert_eq!(limits.max_text_len, 64 << 20);
+    assert_eq!(limits.max_text_len, 32 << 20);
     for limit in [limits.max_line_len, limits.max_labels, limits.max_series, limits.max_families] {
         assert!(limit >= limits.max_text_len);
     }
@@ -64,7 +64,7 @@ fn settings_reach_the_parts_that_they_are_for() {
     assert_eq!(collector.max_connections, 6);
     assert_eq!(collector.max_gone, 7);
     assert_eq!(collector.grace, Duration::from_secs(8));
-    assert_eq!(collector.max_scrapes, 26);
+    assert_eq!(collector.max_scrapes, 44);
     assert_eq!(collector.max_pushes, 10);
     assert_eq!(collector.max_push_bytes, 11);
     assert_eq!(collector.push_ttl, Duration::from_secs(12));

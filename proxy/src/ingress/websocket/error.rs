@@ -7,8 +7,8 @@ use std::{error::Error, fmt, io};
 pub(crate) enum UpgradeError {
     /// The client closed the connection without having asked for anything: a probe, mostly.
     Eof,
-    /// The connection failed, or ended in the middle of a request.
-    Io(io::Error),
+    /// The connection failed, or ended in the middle of a request, which looked like this.
+    Io(ProbeKind, io::Error),
     /// What the client sends is not HTTP/1.1; this is what it looks like, and what is wrong with it.
     NotHttp(ProbeKind, String),
     /// An ordinary request, as of a browser.
@@ -25,26 +25,32 @@ impl UpgradeError {
             let why = format!("the head of the request is longer than {} bytes", super::HEAD_MAX);
             return Self::Refused(status, why);
         }
+        let first = first.unwrap_or_default();
+        // The client may have left before it could be answered.
+        let kind = ProbeKind::of_first(first);
         if error.is_parse() {
-            let first = first.unwrap_or_default();
             let what = recognise(first).map_or_else(|| error.to_string(), str::to_owned);
-            return Self::NotHttp(ProbeKind::of_first(first), what);
+            return Self::NotHttp(kind, what);
         }
         if error.is_incomplete_message() {
             let what = "the connection ended in the middle of the request";
-            return Self::Io(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            return Self::Io(kind, io::Error::new(io::ErrorKind::UnexpectedEof, what));
         }
         let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        let kind = source.map_or(io::ErrorKind::Other, io::Error::kind);
-        Self::Io(io::Error::new(kind, error.to_string()))
+        let io_kind = source.map_or(io::ErrorKind::Other, io::Error::kind);
+        Self::Io(kind, io::Error::new(io_kind, error.to_string()))
+    }
+
+    /// A failure of the transport itself.
+    pub(super) fn of_io(error: io::Error) -> Self {
+        Self::Io(ProbeKind::Unknown, error)
     }
 
     /// What the client is, if it is none that means to open a WebSocket.
     pub(crate) fn probe(&self) -> Option<ProbeKind> {
         match self {
             Self::Eof => Some(ProbeKind::Empty),
-            Self::Io(_) => Some(ProbeKind::Unknown),
-            Self::NotHttp(kind, _) => Some(*kind),
+            Self::Io(kind, _) | Self::NotHttp(kind, _) => Some(*kind),
             Self::NotWebSocket => Some(ProbeKind::HttpRequest),
             Self::Refused(..) => None,
         }
@@ -54,7 +60,7 @@ impl UpgradeError {
     pub(super) fn is_answered(&self) -> bool {
         match self {
             Self::NotHttp(..) | Self::NotWebSocket | Self::Refused(..) => true,
-            Self::Eof | Self::Io(_) => false,
+            Self::Eof | Self::Io(..) => false,
         }
     }
 }
@@ -63,7 +69,7 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eof => f.write_str("closed without a request"),
-            Self::Io(error) => write!(f, "no WebSocket: {error}"),
+            Self::Io(_, error) => write!(f, "no WebSocket: {error}"),
             Self::NotHttp(_, what) => write!(f, "not a WebSocket client: {what}"),
             Self::NotWebSocket => f.write_str("an HTTP request that does not ask for a WebSocket"),
             Self::Refused(status, why) => write!(f, "WebSocket refused with {status}: {why}"),
@@ -74,7 +80,7 @@ impl fmt::Display for UpgradeError {
 impl Error for UpgradeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Io(_, error) => Some(error),
             Self::Eof | Self::NotHttp(..) | Self::NotWebSocket | Self::Refused(..) => None,
         }
     }

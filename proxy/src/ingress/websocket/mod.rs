@@ -100,7 +100,7 @@ where
             let stream = parts.io.into_inner().into_inner();
             Ok(WebSocket::server(stream, parts.read_buf, &config.websocket))
         }
-        Err(_) => Err(UpgradeError::Io(io::Error::other("the upgraded stream is not ours"))),
+        Err(_) => Err(UpgradeError::of_io(io::Error::other("the upgraded stream is not ours"))),
     }
 }
 
@@ -175,7 +175,7 @@ impl Desk<'_> {
                 [what, &self.config.hint].join(" ")
             }
             UpgradeError::Refused(_, why) => why.clone(),
-            UpgradeError::Eof | UpgradeError::Io(_) | UpgradeError::NotHttp(..) => {
+            UpgradeError::Eof | UpgradeError::Io(..) | UpgradeError::NotHttp(..) => {
                 error.to_string()
             }
         };

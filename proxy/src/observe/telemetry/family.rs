@@ -1,7 +1,7 @@
 use super::Label;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry, core::Collector,
+    IntGaugeVec, Opts, Registry, core::Collector,
 };
 
 /// Makes the families of one registry. Names and label sets are constants, so a bad one shows in every test.
@@ -40,6 +40,15 @@ impl Families<'_> {
         help: &str,
     ) -> IntCounterVec {
         self.register(IntCounterVec::new(Opts::new(name, help), &[A::NAME, B::NAME]))
+    }
+
+    /// One series per value from the start.
+    pub(super) fn gauges<L: Label>(&self, name: &str, help: &str) -> IntGaugeVec {
+        let gauges = self.register(IntGaugeVec::new(Opts::new(name, help), &[L::NAME]));
+        for label in L::ALL {
+            gauges.with_label_values(&[label.value()]);
+        }
+        gauges
     }
 
     pub(super) fn float_gauges<L: Label>(&self, name: &str, help: &str) -> GaugeVec {

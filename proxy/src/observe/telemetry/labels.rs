@@ -48,6 +48,50 @@ label! {
 }
 
 label! {
+    /// Why the scrape of one application failed: the reasons of `prometheus_proxy_app_up`.
+    FailureReason, "reason" {
+        /// Its connection ended during the scrape.
+        Closed = "closed",
+        /// Its SETUP had not come yet.
+        Connecting = "connecting",
+        /// Its answer could not be decrypted or decompressed.
+        Decrypt = "decrypt",
+        /// It answered without metrics.
+        Empty = "empty",
+        /// Prometheus could not read its text.
+        Exposition = "exposition",
+        /// It had gone before the scrape.
+        Gone = "gone",
+        /// Its connection takes no more requests.
+        NotAsked = "not_asked",
+        /// The proxy had no room or time to open its answer.
+        Overloaded = "overloaded",
+        /// It answered by an error.
+        Refused = "refused",
+        /// It did not answer by the deadline.
+        Timeout = "timeout",
+        /// Its text is over a limit.
+        TooLarge = "too_large",
+        /// It is not known.
+        Unknown = "unknown",
+        /// The proxy failed while it opened the answer.
+        Worker = "worker",
+    }
+}
+
+label! {
+    /// Whether an application of the registry is there.
+    RegistryState, "state" {
+        /// Its connection is accepted, and SETUP has not come yet.
+        Connecting = "connecting",
+        /// It is connected.
+        Up = "up",
+        /// Its connection has ended, and its grace time has not.
+        Gone = "gone",
+    }
+}
+
+label! {
     /// How a round over all applications ended.
     RoundOutcome, "outcome" {
         /// Every application's metrics are in the answer.

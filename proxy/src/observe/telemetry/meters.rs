@@ -1,10 +1,11 @@
 use super::{
-    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, ListenerName,
-    ProbeKind, PushDropCause, PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType,
-    family::Families, window::WindowMax,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpCode, HttpPath, Label,
+    ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState, RoundOutcome,
+    ScrapeOutcome, SignalType, family::Families, window::WindowMax,
 };
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts,
 };
 use std::{
     sync::{Mutex, PoisonError},
@@ -20,6 +21,7 @@ pub(super) struct Scrapes {
     payload_bytes_max: Gauge,
     pub(super) round_seconds: HistogramVec,
     pub(super) application_errors: IntCounterVec,
+    pub(super) failures: IntCounterVec,
     pub(super) collisions: IntCounter,
     pub(super) reduced_texts: IntCounter,
     pub(super) type_conflicts: IntCounter,
@@ -66,6 +68,10 @@ impl Scrapes {
                 "prometheus_proxy_application_error_total",
                 "Metrics of single applications that were of no use or did not come.",
             ),
+            failures: make.counters::<FailureReason>(
+                "prometheus_proxy_app_scrape_failures_total",
+                "Scrapes of single applications that failed, by the reason that prometheus_proxy_app_up has.",
+            ),
             collisions: make.counter(
                 "prometheus_proxy_collisions_total",
                 "Series left out of answers because another application's come first.",
@@ -94,6 +100,28 @@ impl Scrapes {
             }
             self.payload_bytes_max.set(maxima.payload_bytes.max(now));
         });
+    }
+}
+
+/// The registry of applications.
+#[derive(Debug)]
+pub(super) struct Apps {
+    pub(super) by_state: IntGaugeVec,
+    pub(super) duplicates: IntGauge,
+}
+
+impl Apps {
+    pub(super) fn new(make: &Families<'_>) -> Self {
+        Self {
+            by_state: make.gauges::<RegistryState>(
+                "prometheus_proxy_applications",
+                "Applications known, including those that went within their grace time.",
+            ),
+            duplicates: make.gauge(
+                "prometheus_proxy_identity_duplicates",
+                "Applications that are connected while another one has the same identity.",
+            ),
+        }
     }
 }
 
@@ -149,7 +177,9 @@ impl Rsocket {
             "Connections of somebody who is neither an application nor a scraper.",
         );
         for listener in ListenerName::ALL {
-            probes.with_label_values(&[listener.value(), ProbeKind::Empty.value()]);
+            for kind in ProbeKind::ALL {
+                probes.with_label_values(&[listener.value(), kind.value()]);
+            }
         }
         Self {
             probes,

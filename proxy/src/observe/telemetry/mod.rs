@@ -12,12 +12,13 @@ mod process;
 mod window;
 
 pub use labels::{
-    ApplicationErrorCause, ConnectionErrorCause, HttpCode, HttpPath, Label, ListenerName,
-    ProbeKind, PushDropCause, PushKind, PushOutcome, RoundOutcome, ScrapeOutcome, SignalType,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpCode, HttpPath, Label,
+    ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState, RoundOutcome,
+    ScrapeOutcome, SignalType,
 };
 
 use family::Families;
-use meters::{Http, Pushes, Rsocket, Scrapes};
+use meters::{Apps, Http, Pushes, Rsocket, Scrapes};
 use prometheus::{Registry, TextEncoder};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct Telemetry {
     registry: Registry,
     started: Option<SystemTime>,
+    apps: Apps,
     scrapes: Scrapes,
     pushes: Pushes,
     rsocket: Rsocket,
@@ -41,6 +43,7 @@ impl Telemetry {
         meters::build_info(&make, runtime);
         Self {
             started: started.into(),
+            apps: Apps::new(&make),
             scrapes: Scrapes::new(&make),
             pushes: Pushes::new(&make),
             rsocket: Rsocket::new(&make),
@@ -52,6 +55,21 @@ impl Telemetry {
     /// So many applications are connected now.
     pub fn active_connections(&self, count: usize) {
         self.scrapes.active_connections.set(saturated(count));
+    }
+
+    /// So many applications of the registry are in this state now.
+    pub fn applications(&self, state: RegistryState, count: usize) {
+        self.apps.by_state.with_label_values(&[state.value()]).set(saturated(count));
+    }
+
+    /// So many applications share their identity with another one now, while both are connected.
+    pub fn identity_duplicates(&self, count: usize) {
+        self.apps.duplicates.set(saturated(count));
+    }
+
+    /// The scrape of one application failed.
+    pub fn app_scrape_failed(&self, reason: FailureReason) {
+        self.scrapes.failures.with_label_values(&[reason.value()]).inc();
     }
 
     /// The scrape of one application ended.

@@ -30,6 +30,13 @@ fn names_of_the_original_dashboard_are_there_from_the_start() {
         "prometheus_proxy_pushes_total{kind=\"fire_and_forget\",outcome=\"rejected\"} 0",
         "prometheus_proxy_http_requests_total{code=\"200\",path=\"/metrics/connected\"} 0",
         "prometheus_proxy_http_requests_total{code=\"404\",path=\"other\"} 0",
+        "prometheus_proxy_applications{state=\"gone\"} 0",
+        "prometheus_proxy_app_scrape_failures_total{reason=\"timeout\"} 0",
+        "prometheus_proxy_collisions_total 0",
+        "prometheus_proxy_identity_duplicates 0",
+        "prometheus_proxy_probes_total{kind=\"tls_client_hello\",listener=\"websocket\"} 0",
+        "prometheus_proxy_reduced_texts_total 0",
+        "prometheus_proxy_type_conflicts_total 0",
     ] {
         assert_line(&text, line);
     }
@@ -40,6 +47,13 @@ fn every_event_shows() {
     let now = Instant::now();
     let telemetry = telemetry();
     telemetry.active_connections(7);
+    telemetry.applications(RegistryState::Connecting, 4);
+    telemetry.identity_duplicates(2);
+    telemetry.app_scrape_failed(FailureReason::Exposition);
+    telemetry.probed(ListenerName::Http, ProbeKind::Ssh);
+    telemetry.collided(12);
+    telemetry.types_conflicted(5);
+    telemetry.text_reduced();
     telemetry.application_scraped(ScrapeOutcome::Timeout, Duration::from_secs(3), now);
     telemetry.payload_received(2_000, now);
     telemetry.round_ended(RoundOutcome::Partial, Duration::from_millis(9_500));
@@ -58,6 +72,13 @@ fn every_event_shows() {
     let text = telemetry.encode(now);
     for line in [
         "prometheus_proxy_scrape_active_connections 7",
+        "prometheus_proxy_applications{state=\"connecting\"} 4",
+        "prometheus_proxy_identity_duplicates 2",
+        "prometheus_proxy_app_scrape_failures_total{reason=\"exposition\"} 1",
+        "prometheus_proxy_probes_total{kind=\"ssh\",listener=\"http\"} 1",
+        "prometheus_proxy_collisions_total 12",
+        "prometheus_proxy_type_conflicts_total 5",
+        "prometheus_proxy_reduced_texts_total 1",
         "prometheus_proxy_scrape_seconds_count{outcome=\"timeout\"} 1",
         "prometheus_proxy_scrape_seconds_sum{outcome=\"timeout\"} 3",
         "prometheus_proxy_scrape_seconds_max{outcome=\"timeout\"} 3",
@@ -121,6 +142,10 @@ fn label_values_are_distinct() {
         let values: BTreeSet<_> = L::ALL.iter().map(|label| label.value()).collect();
         assert_eq!(values.len(), L::ALL.len(), "{values:?}");
     }
+    check::<FailureReason>();
+    check::<ListenerName>();
+    check::<ProbeKind>();
+    check::<RegistryState>();
     check::<ScrapeOutcome>();
     check::<RoundOutcome>();
     check::<ConnectionErrorCause>();

@@ -165,6 +165,18 @@ fn connection_close_ends_with_the_last_stream_however_that_ends() {
 }
 
 #[test]
+fn a_transport_that_fails_is_the_reason() {
+    let mut talk = Talk::client();
+    talk.requests("a");
+    talk.hears_bytes(&[0, 0, 7, 1]);
+    talk.connection.handle_transport_failed(talk.now, "reset");
+    let reason = CloseReason::Transport { error: "reset".to_owned(), unfinished: 4 };
+    assert_eq!(reason.to_string(), "the transport failed: reset");
+    assert!(!reason.is_ordinary());
+    talk.tells([failed(1), closed(reason)]);
+}
+
+#[test]
 fn the_end_of_the_transport_ends_all() {
     let mut talk = Talk::client();
     talk.requests("a");

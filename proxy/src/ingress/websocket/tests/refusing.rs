@@ -167,7 +167,7 @@ fn an_end_within_the_request_is_one() {
             client.write_all(&REQUEST.as_bytes()[..len]).await.unwrap();
             drop(client);
             let error = port.ended.recv().await.unwrap().unwrap_err();
-            let UpgradeError::Io(error) = error else { panic!("{error}") };
+            let UpgradeError::Io(_, error) = error else { panic!("{error}") };
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
     });

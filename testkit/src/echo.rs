@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// The streams of one connection that are not answered to their end.
 #[derive(Default)]
-pub(crate) struct Echo {
+pub struct Echo {
     answers: BTreeMap<StreamId, Answer>,
 }
 
@@ -24,7 +24,7 @@ struct Answer {
 
 impl Echo {
     /// Takes what happened, and sends what can be sent.
-    pub(crate) fn handle(&mut self, connection: &mut Connection, event: Event, now: Instant) {
+    pub fn handle(&mut self, connection: &mut Connection, event: Event, now: Instant) {
         match event {
             // As long as there are leases, there is always one.
             Event::SetupReceived { setup } if setup.lease => {
@@ -61,7 +61,7 @@ impl Echo {
     }
 
     /// Sends as much as the peer's credit and the connection's queue allow; call it when frames were sent, too.
-    pub(crate) fn send(&mut self, connection: &mut Connection) {
+    pub fn send(&mut self, connection: &mut Connection) {
         self.answers.retain(|stream_id, answer| answer.send(connection, *stream_id));
     }
 

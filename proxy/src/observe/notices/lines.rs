@@ -1,0 +1,130 @@
+//! Log lines: one for each notice, and each says which application it is about, and where that is.
+
+use crate::observe::line::Line;
+use crate::observe::probes::ProbeLog;
+use crate::observe::telemetry::{ListenerName, ProbeKind};
+use prometheus_rsocket_protocol::collector::{AppRef, Notice, ScrapeFailure};
+use prometheus_rsocket_protocol::report::{Report, ReportKind};
+use prometheus_rsocket_protocol::rsocket::connection::CloseReason;
+use std::fmt::{self, Display};
+use std::time::Instant;
+use tracing::field::display;
+
+/// A line about an application.
+macro_rules! line {
+    ($level:ident, $app:expr, $($rest:tt)+) => {{
+        let app: &AppRef = $app;
+        tracing::$level!(
+            app = %app.path,
+            labels = (!app.labels.is_empty()).then(|| display(Line(&app.labels))),
+            peer = app.peer.address,
+            transport = app.peer.transport.name(),
+            $($rest)+
+        )
+    }};
+}
+
+/// Logs one notice.
+pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
+    match notice {
+        Notice::Connected { app, came_back, is_duplicate } => {
+            let tls_subject = app.peer.tls_subject.as_ref().map(|subject| display(Line(subject)));
+            line!(info, app, tls_subject, came_back, "application connected");
+            warn_of_duplicate(app, *is_duplicate);
+        }
+        Notice::Gone { app, reason, was_connected: true } => log_gone(app, reason.as_ref()),
+        Notice::Gone { app, reason, was_connected: false } => {
+            log_not_set_up(probes, now, app, reason.as_ref());
+        }
+        Notice::HelloIgnored { app, error } => {
+            let error = Line(error);
+            line!(warn, app, %error, "the application's hello cannot be read and is ignored");
+        }
+        Notice::Identified { app, came_back, is_duplicate } => {
+            line!(info, app, came_back, "application identified by its metrics");
+            warn_of_duplicate(app, *is_duplicate);
+        }
+        Notice::PushExpired { app } => {
+            line!(warn, app, "push expired without having been scraped");
+        }
+        Notice::PushHeld { app, .. } => line!(info, app, "push held"),
+        Notice::PushRejected { app, error, .. } => {
+            let error = Line(error);
+            line!(warn, app, %error, "push not stored");
+        }
+        Notice::PushServed { app } => line!(debug, app, "push served"),
+        Notice::PushSuperseded { app } => line!(debug, app, "push superseded"),
+        Notice::Recovered { app } => line!(info, app, "application can be scraped again"),
+        Notice::Reported { app, report } => log_report(app, report),
+        Notice::Scraped { app, result: Ok(text_len), took, is_push } => {
+            line!(trace, app, text_len, is_push, ?took, "scraped");
+        }
+        Notice::Scraped { app, result: Err(failure), took, .. } => {
+            let error = Line(failure);
+            line!(trace, app, %error, ?took, "not scraped");
+        }
+        Notice::ScrapeFailing { app, failure } => log_failing(app, failure),
+        Notice::Violation { app, violation } => {
+            let violation = Line(violation);
+            line!(warn, app, %violation, "application broke the protocol");
+        }
+        other => tracing::debug!(?other, "notice"),
+    }
+}
+
+fn warn_of_duplicate(app: &AppRef, is_duplicate: bool) {
+    if is_duplicate {
+        line!(warn, app, "another live application has the same identity");
+    }
+}
+
+fn log_gone(app: &AppRef, reason: Option<&CloseReason>) {
+    let why = Why(reason);
+    let reason = Line(&why);
+    match why.0 {
+        Some(CloseReason::Violation(_)) => line!(warn, app, %reason, "application gone"),
+        _ => line!(info, app, %reason, "application gone"),
+    }
+}
+
+fn log_not_set_up(probes: &ProbeLog, now: Instant, app: &AppRef, reason: Option<&CloseReason>) {
+    let (peer, listener) = (&*app.peer.address, ListenerName::of(app.peer.transport));
+    let error = Why(reason);
+    match reason.map(|reason| (ProbeKind::of_close(reason), reason.is_ordinary())) {
+        Some((Some(kind), _)) => probes.on_probe(now, listener, kind, peer, &error),
+        Some((None, true)) => {
+            tracing::debug!(peer, reason = %Line(&error), "connection ended before it was set up");
+        }
+        Some((None, false)) | None => probes.on_not_set_up(now, listener, peer, &error),
+    }
+}
+
+fn log_failing(app: &AppRef, failure: &ScrapeFailure) {
+    let (reason, error) = (failure.reason(), Line(failure));
+    line!(warn, app, reason, %error, "scrape failed");
+}
+
+fn log_report(app: &AppRef, report: &Report) {
+    let what = Line(&report.message);
+    match report.kind {
+        // A text that is refused, and one that is served again, have lines of their own.
+        ReportKind::Refused | ReportKind::Served => {}
+        _ => line!(warn, app, %what, "part of the application's metrics is left out"),
+    }
+}
+
+/// Why a connection is over; `None` if its session has not said so.
+struct Why<'a>(Option<&'a CloseReason>);
+
+impl Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("its task ended"),
+            // The code is that of an error even where the proxy only shuts down.
+            Some(CloseReason::Local { message, .. }) => {
+                write!(f, "closed by the proxy: {message}")
+            }
+            Some(reason) => reason.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A body in which families are grouped over all applications.
+
+use crate::service::app_metrics::AppMetrics;
+use crate::service::collisions::Collisions;
+use crate::service::render::Served;
+use crate::service::scrape::{Broken, Output, Scrape};
+use prometheus_rsocket_protocol::collector::{AppId, Progress, Summary};
+use prometheus_rsocket_protocol::envelope::OpenError;
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
+use prometheus_rsocket_runtime::Runtime;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// About how many bytes one grouped body may hold: answers as they came, and what is prepared of them, which is compressed as well.
+/// Applications beyond that are left out as `overloaded`.
+const HELD_MAX: usize = 128 * 1024 * 1024;
+
+/// Bytes of text that are merged, deflated and sent at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// An application's part of the body.
+struct Part {
+    served: Served,
+    prepared: Prepared,
+}
+
+impl<R: Runtime> Scrape<R> {
+    /// Sends all applications family by family. Each is prepared as soon as its answer is there, so that little is left to do when the
+    /// last one is. An application that cannot be rendered is left out.
+    pub(super) async fn grouped(
+        &self,
+        out: &mut Output<'_, R>,
+        metrics: &mut AppMetrics,
+    ) -> Result<Summary, Broken> {
+        let (all, early, summary) = self.gather(out, metrics).await?;
+        let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
+        self.hub.report_collisions(self.runtime.now(), &collided);
+        let parts = self.prepare_rest(all, early, metrics).await;
+        let (plan, parts) = self
+            .work(move || {
+                let plan = Plan::new(parts.iter().map(|part| part.prepared.outline()));
+                let split = |part: Part| (part.served, part.prepared.split(&plan));
+                let parts: Vec<(Served, Option<Split>)> = parts.into_iter().map(split).collect();
+                Ok((Arc::new(plan), parts))
+            })
+            .await?;
+        self.hub.count_type_conflicts(plan.conflicts().iter().copied().map(u64::from).sum());
+        let at_odds = parts.iter().filter(|(_, split)| split.is_none());
+        let at_odds = at_odds.map(|(served, _)| served.clone()).collect();
+        let renderer = self.renderer.clone();
+        let again = self.each(at_odds, move |served| renderer.split(served, &plan)).await;
+        let mut again = again.into_iter();
+        let mut splits = Vec::with_capacity(parts.len());
+        for (served, split) in parts {
+            match split.map_or_else(|| again.next().unwrap_or(Err(Broken)), Ok) {
+                Ok(split) => splits.push(split),
+                Err(Broken) => metrics.on_left_out(served.app, "worker"),
+            }
+        }
+        self.merged(out, splits).await?;
+        Ok(summary)
+    }
+
+    /// Waits for all outcomes, and meanwhile prepares what is there, without regard to collisions.
+    async fn gather(
+        &self,
+        out: &Output<'_, R>,
+        metrics: &mut AppMetrics,
+    ) -> Result<(Vec<Served>, BTreeMap<AppId, Prepared>, Summary), Broken> {
+        let mut collisions = Collisions::default();
+        let (mut all, mut early) = (Vec::new(), BTreeMap::new());
+        let mut under_way = VecDeque::new();
+        let mut held = 0;
+        loop {
+            let listener = self.news.listen();
+            while under_way.len() < self.look_ahead()
+                && let Some((app, answer)) = self.hub.poll_early(self.id)
+            {
+                let served = Served { app, answer, omit: Arc::default() };
+                let renderer = self.renderer.clone();
+                under_way.push_back((app, self.work(move || renderer.prepare(&served))));
+            }
+            let summary = loop {
+                match self.hub.poll_scrape(self.runtime.now(), self.id) {
+                    Progress::Pending => break None,
+                    Progress::Finished(summary) => break Some(summary),
+                    Progress::Outcome(outcome) => {
+                        let served = self.on_outcome(*outcome, &mut collisions, metrics);
+                        let Some(served) = served else { continue };
+                        let facts = &served.answer.facts;
+                        let weight = 3 * served.answer.block.len() + 8 * facts.fingerprints.len();
+                        if held + weight > HELD_MAX {
+                            metrics.on_left_out(served.app, "overloaded");
+                            continue;
+                        }
+                        held += weight;
+                        all.push(served);
+                    }
+                }
+            };
+            match (under_way.pop_front(), summary) {
+                (Some((app, working)), _) => early.extend(working.await.ok().map(|it| (app, it))),
+                (None, Some(summary)) => return Ok((all, early, summary)),
+                (None, None) => out.wait(listener).await?,
+            }
+        }
+    }
+
+    /// Prepares the applications that were not prepared early, or otherwise: their series collide with those of another.
+    async fn prepare_rest(
+        &self,
+        all: Vec<Served>,
+        mut early: BTreeMap<AppId, Prepared>,
+        metrics: &mut AppMetrics,
+    ) -> Vec<Part> {
+        let mut take =
+            |served: &Served| early.remove(&served.app).filter(|_| served.omit.is_empty());
+        let ready: Vec<_> = all.iter().map(&mut take).collect();
+        let missing = all.iter().zip(&ready).filter(|(_, ready)| ready.is_none());
+        let missing = missing.map(|(served, _)| served.clone()).collect();
+        let renderer = self.renderer.clone();
+        let rest = self.each(missing, move |served| renderer.prepare(served)).await;
+        let mut rest = rest.into_iter();
+        let mut parts = Vec::with_capacity(all.len());
+        for (served, ready) in all.into_iter().zip(ready) {
+            match ready.map_or_else(|| rest.next().unwrap_or(Err(Broken)), Ok) {
+                Ok(prepared) => parts.push(Part { served, prepared }),
+                Err(Broken) => metrics.on_left_out(served.app, "worker"),
+            }
+        }
+        parts
+    }
+
+    /// Sends what the applications' parts come to, piece by piece.
+    async fn merged(&self, out: &mut Output<'_, R>, splits: Vec<Split>) -> Result<(), Broken> {
+        let mut merge = Merge::new(self.renderer.target, splits);
+        loop {
+            let renderer = self.renderer.clone();
+            let (rest, piece, is_more) = self
+                .work(move || {
+                    let mut text = Vec::with_capacity(CHUNK + CHUNK / 2);
+                    let mut is_more = true;
+                    while is_more && text.len() < CHUNK {
+                        is_more = merge.write(&mut text);
+                    }
+                    let piece = renderer.pack(text.into());
+                    Ok((merge, piece, is_more))
+                })
+                .await?;
+            merge = rest;
+            out.append(piece).await?;
+            if !is_more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does work for each answer on as many cores as there are. The results are in the same order.
+    async fn each<T: Send + 'static>(
+        &self,
+        all: Vec<Served>,
+        work: impl Fn(&Served) -> Result<T, OpenError> + Clone + Send + 'static,
+    ) -> Vec<Result<T, Broken>> {
+        let mut done = Vec::with_capacity(all.len());
+        let mut under_way = VecDeque::new();
+        for served in all {
+            if under_way.len() >= self.look_ahead()
+                && let Some(first) = under_way.pop_front()
+            {
+                done.push(first.await);
+            }
+            let work = work.clone();
+            under_way.push_back(self.work(move || work(&served)));
+        }
+        for rest in under_way {
+            done.push(rest.await);
+        }
+        done
+    }
+}

@@ -1,0 +1,287 @@
+//! Takes answers apart: whose texts are in them, each as it was given, and what is said of each application at the end.
+
+#[cfg(test)]
+mod tests;
+
+use crate::ledger::Row;
+use crate::neighbours;
+use crate::report::Kind;
+use crate::text::{self, Shape};
+use prometheus_rsocket_protocol::collector::ScrapeFailure;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What an answer looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Family by family over all applications.
+    pub(crate) grouped: bool,
+    pub(crate) open_metrics: bool,
+    /// Whether the applications' states are at the end.
+    pub(crate) states: bool,
+}
+
+/// What is in an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// Whose texts, and which of them, in their order; bad neighbours' are left out.
+    pub(crate) sections: Vec<(usize, usize)>,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// What must not be in an answer.
+pub(crate) type Fault = (Kind, String);
+
+/// One application's text within an answer.
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    app: usize,
+    serial: usize,
+    samples: usize,
+    instance: Option<usize>,
+}
+
+/// Takes an answer apart. `shape_of` knows the texts that were given.
+pub(crate) fn read(
+    body: &[u8],
+    form: Form,
+    shape_of: impl Fn(usize, usize) -> Option<Shape>,
+) -> Result<Contents, Fault> {
+    let altered = |what: &str| (Kind::Altered, what.to_owned());
+    let mut body = std::str::from_utf8(body).map_err(|_| altered("it is not UTF-8"))?;
+    if form.open_metrics {
+        let rest = body.strip_suffix("# EOF\n").filter(|rest| !rest.contains("# EOF"));
+        body = rest.ok_or_else(|| altered("# EOF is not its one end"))?;
+    }
+    let mut states = "";
+    if form.states {
+        let at = body.find(STATES).ok_or_else(|| altered("no states are at its end"))?;
+        (body, states) = body.split_at(at);
+    }
+    let given = Given { shape_of, form };
+    let sections = if form.grouped { given.grouped(body) } else { given.joined(body) };
+    let sections = sections.map_err(|what| (Kind::Altered, what))?;
+    let rows = if form.states {
+        let rows = rows(states).map_err(|what| (Kind::Untrue, what))?;
+        attribute(rows, &sections).map_err(|what| (Kind::Untrue, what))?
+    } else {
+        Vec::new()
+    };
+    let ours = sections.iter().filter(|section| section.app < neighbours::FIRST);
+    let sections = ours.map(|section| (section.app, section.serial)).collect();
+    Ok(Contents { sections, rows })
+}
+
+/// What was given, to compare with.
+struct Given<F> {
+    shape_of: F,
+    form: Form,
+}
+
+impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
+    /// One text after the other, to the last byte.
+    fn joined(&self, body: &str) -> Result<Vec<Section>, String> {
+        let mut begins = Vec::new();
+        let (mut at, mut before) = (0, "");
+        for line in body.split_inclusive('\n') {
+            let is_typed = before.starts_with(TYPE);
+            if line.starts_with(TYPE) || line.starts_with(text::HEAD) && !is_typed {
+                begins.push(at);
+            }
+            at += line.len();
+            before = line;
+        }
+        if begins.first().is_none_or(|first| *first > 0) && !body.is_empty() {
+            return Err(format!("no text begins with {:?}", &body[..floor(body, 80)]));
+        }
+        begins.push(body.len());
+        let mut sections: Vec<Section> = Vec::new();
+        for pair in begins.windows(2) {
+            let bytes = &body[pair[0]..pair[1]];
+            let head = bytes.lines().find_map(text::parse_head);
+            let (app, serial) = head.ok_or("a text has no head")?;
+            let (served, mut section) = self.served(app, serial, &sections)?;
+            if served != bytes {
+                return Err(format!(
+                    "app-{app} never gave its text {serial} so: {}",
+                    apart(bytes, &served)
+                ));
+            }
+            section.samples = samples(bytes).count();
+            sections.push(section);
+        }
+        Ok(sections)
+    }
+
+    /// The samples of each text, wherever they are.
+    fn grouped(&self, body: &str) -> Result<Vec<Section>, String> {
+        let mut sections: Vec<Section> = Vec::new();
+        let mut lines: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        let mut due: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for line in samples(body) {
+            let app = label(line, "app").and_then(|app| app.parse().ok());
+            let app: usize = app.ok_or_else(|| format!("whose is {line:?}?"))?;
+            lines.entry(app).or_default().push(line);
+            let Some((app, serial)) = text::parse_head(line) else { continue };
+            let (served, mut section) = self.served(app, serial, &sections)?;
+            let served = samples(&served).map(str::to_owned);
+            let before = due.entry(app).or_default();
+            let len = before.len();
+            before.extend(served);
+            section.samples = before.len() - len;
+            sections.push(section);
+        }
+        for (app, mut lines) in lines {
+            let mut due = due.remove(&app).unwrap_or_default();
+            lines.sort_unstable();
+            due.sort_unstable();
+            if lines != due {
+                let (lines, due) = (lines.join("\n"), due.join("\n"));
+                return Err(format!("app-{app} never gave such a text: {}", apart(&lines, &due)));
+            }
+        }
+        Ok(sections)
+    }
+
+    /// The text as it is to be, behind these sections.
+    fn served(
+        &self,
+        app: usize,
+        serial: usize,
+        before: &[Section],
+    ) -> Result<(String, Section), String> {
+        let mut section = Section { app, serial, samples: 0, instance: None };
+        if app >= neighbours::FIRST {
+            let served = neighbours::served(app, serial, self.form);
+            let served = served.ok_or_else(|| format!("a text of neighbour {app} is served"))?;
+            return Ok((served, section));
+        }
+        let shape = (self.shape_of)(app, serial);
+        let shape = shape.ok_or_else(|| format!("app-{app} never gave its text {serial}"))?;
+        section.instance = shape.instance;
+        let same = before.iter().filter(|other| other.app == app);
+        let seen = same.filter_map(|other| (self.shape_of)(app, other.serial));
+        let without = seen.map(|shape| shape.lines).max().unwrap_or(0);
+        Ok((text::served(app, serial, shape, without), section))
+    }
+}
+
+/// The states of the applications, which have to be the same ones in each family.
+fn rows(states: &str) -> Result<Vec<Row>, String> {
+    let mut lines = states.lines();
+    let mut families = FAMILIES.map(|_| Vec::new());
+    for (family, name) in families.iter_mut().zip(FAMILIES) {
+        let head = [lines.next(), lines.next()];
+        let is_head = head[0].is_some_and(|line| line.starts_with(&format!("# HELP {name} ")))
+            && head[1] == Some(&*format!("# TYPE {name} gauge"));
+        if !is_head {
+            return Err(format!("{name} begins with {head:?}"));
+        }
+        while let Some((labels, value)) = lines.clone().next().and_then(|line| series(line, name)) {
+            family.push((labels, value));
+            lines.next();
+        }
+    }
+    if let Some(line) = lines.next() {
+        return Err(format!("{line:?} is among the states"));
+    }
+    let [ups, durations, counts] = families;
+    if ups.len() != durations.len() || ups.len() != counts.len() {
+        return Err("the families of states differ in length".to_owned());
+    }
+    let mut rows: Vec<Row> = Vec::with_capacity(ups.len());
+    for ((up, duration), count) in ups.into_iter().zip(durations).zip(counts) {
+        let row = row(up, duration, count)?;
+        if rows.iter().any(|other| other.name == row.name) {
+            return Err(format!("{{{}}} is there twice", row.name));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn row(up: (&str, &str), duration: (&str, &str), count: (&str, &str)) -> Result<Row, String> {
+    let reason = label(up.0, "reason");
+    let name = match reason {
+        Some(reason) => up.0.replace(&format!("reason=\"{reason}\""), ""),
+        None => up.0.to_owned(),
+    };
+    let name = name.trim_end_matches(',').to_owned();
+    if duration.0 != name || count.0 != name {
+        return Err(format!("{{{name}}} is {{{}}} and {{{}}}", duration.0, count.0));
+    }
+    let is_known = reason.is_none_or(|reason| ScrapeFailure::REASONS.contains(&reason));
+    if !is_known || up.1 != if reason.is_some() { "0" } else { "1" } {
+        return Err(format!("{{{}}} is {}", up.0, up.1));
+    }
+    let number = |text: &str| format!("{{{name}}} has the number {text:?}");
+    let seconds: f64 = duration.1.parse().map_err(|_| number(duration.1))?;
+    let took = Duration::try_from_secs_f64(seconds).map_err(|_| number(duration.1))?;
+    let samples = count.1.parse().map_err(|_| number(count.1))?;
+    let app = label(&name, "instance").and_then(|instance| instance.strip_prefix("app-"));
+    let app = app.filter(|app| name == format!("instance=\"app-{app}\""));
+    let app = app.and_then(|app| app.parse().ok());
+    let reason = reason.map(str::to_owned);
+    Ok(Row { name, app, serial: None, reason, took, samples })
+}
+
+/// Says of each row whose it is: those with samples are those of the texts, in the same order.
+fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, String> {
+    let mut texts = sections.iter();
+    for row in rows.iter_mut().filter(|row| row.samples > 0) {
+        let Some(section) = texts.next() else {
+            return Err(format!("{{{}}} has samples, and no text", row.name));
+        };
+        let is_same = row.app.is_none_or(|app| section.instance == Some(app));
+        // What a neighbour says of itself twice counts twice, and is written once where families are grouped.
+        let is_exact = section.app >= neighbours::FIRST || row.samples == section.samples;
+        if !is_same || !is_exact {
+            let Row { name, samples, .. } = row;
+            return Err(format!("{{{name}}} with {samples} samples stands for {section:?}"));
+        }
+        (row.app, row.serial) = (Some(section.app), Some(section.serial));
+    }
+    match texts.next() {
+        Some(section) => Err(format!("no state is that of {section:?}")),
+        None => Ok(rows),
+    }
+}
+
+fn samples(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The labels and the value of a series of this name.
+fn series<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} ")?;
+    Some((labels, value))
+}
+
+/// The value of a label, none of which has escapes here.
+fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
+    let key = format!("{name}=\"");
+    let is_begin = |at: &usize| *at == 0 || labels[..*at].ends_with([',', '{']);
+    let (at, _) = labels.match_indices(&key).find(|(at, _)| is_begin(at))?;
+    labels[at + key.len()..].split('"').next()
+}
+
+/// Where two texts part.
+fn apart(one: &str, other: &str) -> String {
+    let mut pairs = one.lines().zip(other.lines());
+    match pairs.find(|(one, other)| one != other) {
+        Some((one, other)) => format!("{one:?} in place of {other:?}"),
+        None => format!("{} bytes in place of {}", one.len(), other.len()),
+    }
+}
+
+fn floor(text: &str, len: usize) -> usize {
+    text.floor_char_boundary(len.min(text.len()))
+}
+
+const FAMILIES: [&str; 3] = [
+    "prometheus_proxy_app_up",
+    "prometheus_proxy_app_scrape_duration_seconds",
+    "prometheus_proxy_app_scrape_samples",
+];
+const STATES: &str = "# HELP prometheus_proxy_app_up ";
+const TYPE: &str = "# TYPE sim_text ";
