@@ -49,15 +49,15 @@ class Judges:
     def __exit__(self, *_):
         self.close()
 
-    def judge(self, content_type, body):
+    def judge(self, content_type, body, among=NAMES):
         """What each judge says of one body, by its name. `expfmt` knows only text."""
-        (verdict,) = self.judge_all([(content_type, body)])
+        (verdict,) = self.judge_all([(content_type, body)], among)
         return verdict
 
-    def judge_all(self, bodies):
+    def judge_all(self, bodies, among=NAMES):
         """The same for pairs of a content type and a body."""
         bodies = [(kind, body.encode() if isinstance(body, str) else body) for kind, body in bodies]
-        answers = [program.judge_all(bodies) for program in self.programs]
+        answers = [program.judge_all(bodies, among) for program in self.programs]
         return [{name: opinion for verdict in verdicts for name, opinion in verdict.items()} for verdicts in zip(*answers)]
 
     def close(self):
@@ -72,18 +72,18 @@ class Program:
         self.command = command
         self.popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def judge_all(self, bodies):
+    def judge_all(self, bodies, among=NAMES):
         # From a thread of its own: a program that waits to be read would read no further.
-        writer = threading.Thread(target=self.write, args=(bodies,), daemon=True)
+        writer = threading.Thread(target=self.write, args=(bodies, among), daemon=True)
         writer.start()
         verdicts = [self.verdict(number) for number in range(len(bodies))]
         writer.join()
         return verdicts
 
-    def write(self, bodies):
+    def write(self, bodies, among):
         try:
             for number, (kind, body) in enumerate(bodies):
-                head = {"id": str(number), "content_type": kind, "length": len(body)}
+                head = {"id": str(number), "content_type": kind, "length": len(body), "among": list(among)}
                 self.popen.stdin.write(json.dumps(head).encode() + b"\n" + body)
             self.popen.stdin.flush()
         except BrokenPipeError:

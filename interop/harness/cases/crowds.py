@@ -23,6 +23,7 @@ NEEDS = ("our_proxy", "crowd", "judges")
 # As Prometheus asks by default, apart from the order of what it likes best.
 ASKS_OPENMETRICS = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2"
 SECONDS = 5.0
+PROMETHEUS = ("textparse", "prometheus2")
 ALIKE = re.compile(r'^bad_million\{number="\d{4,}"\} .*\n', re.MULTILINE)
 
 
@@ -44,10 +45,14 @@ def scrape(proxy, accept=None):
 
 def accepted(judges, kind, body, among):
     """Fails unless judges can read a body."""
-    verdict = judges.judge(kind, body)
-    check(not refusals(verdict, among), f"{refusals(verdict, among)}")
-    # That is the one of `duplicate-series`, of which Prometheus takes the first.
-    check(verdict["textparse"].repeated <= 1, f"{verdict['textparse'].repeated} series come twice")
+    # Whether labels are there twice is found out by `expfmt` in a time by the square of them: for 100,000, in minutes.
+    shorter = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("bad_labels{"))
+    for text, asked in ((body, [name for name in among if name in PROMETHEUS]), (shorter, [name for name in among if name not in PROMETHEUS])):
+        verdict = judges.judge(kind, text, asked)
+        check(not refusals(verdict), f"{refusals(verdict)}")
+        if "textparse" in verdict:
+            # That is the one of `duplicate-series`, of which Prometheus takes the first.
+            check(verdict["textparse"].repeated <= 1, f"{verdict['textparse'].repeated} series come twice")
 
 
 @case("crowd/joined", NEEDS, java_passes=False, transports=TCP)
@@ -60,7 +65,7 @@ def joined(bench):
             body = scrape(proxy)
             missing = [number for number in range(GOOD) if text(number, value=round_) not in body]
             check(not missing, f"scrape {round_} has all but {missing}")
-            accepted(judges, TEXT, body, ("textparse", "prometheus2"))
+            accepted(judges, TEXT, body, PROMETHEUS)
     for number in range(GOOD):
         check(value(body, "prometheus_proxy_app_up", app=f"good-{number}") == 1, f"good-{number} is said to be up")
         samples = value(body, "prometheus_proxy_app_scrape_samples", app=f"good-{number}")

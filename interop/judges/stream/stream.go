@@ -2,7 +2,7 @@
 //
 // Standard input is a sequence of bodies, each behind a line of JSON that announces it:
 //
-//	{"id": "any text", "content_type": "text/plain; version=0.0.4", "length": 1234}
+//	{"id": "any text", "content_type": "text/plain; version=0.0.4", "length": 1234, "among": ["textparse"]}
 //
 // Standard output is a line of JSON for each, in the same order: the id, and what each parser says, by its name. A parser that does not
 // know the format is left out. A judge ends with its input.
@@ -15,6 +15,7 @@ import (
 	"io"
 	"mime"
 	"os"
+	"slices"
 )
 
 // Opinion is one parser's. Samples and the others count what came before Error, where that is set.
@@ -42,6 +43,8 @@ type head struct {
 	ID          string `json:"id"`
 	ContentType string `json:"content_type"`
 	Length      int    `json:"length"`
+	// Among names the parsers that are asked; nil is all.
+	Among []string `json:"among"`
 }
 
 // Run asks the judges about each body, and ends the program.
@@ -66,7 +69,8 @@ func run(in *bufio.Reader, out *bufio.Writer, judges map[string]Judge) error {
 		}
 		verdict := map[string]any{"id": head.ID}
 		for name, judge := range judges {
-			if !judge.TextOnly || isText(head.ContentType) {
+			isAsked := head.Among == nil || slices.Contains(head.Among, name)
+			if isAsked && (!judge.TextOnly || isText(head.ContentType)) {
 				verdict[name] = guarded(judge, body, head.ContentType)
 			}
 		}
