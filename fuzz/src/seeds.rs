@@ -2,6 +2,9 @@
 
 mod vectors;
 
+use prometheus_rsocket_protocol::Labels;
+use prometheus_rsocket_protocol::hello::Hello;
+use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use vectors::{frames, metadata, prefixed, scrape, sealed};
 
 /// An input of a target.
@@ -23,6 +26,7 @@ pub fn seeds() -> Vec<Seed> {
         ("framing", framing()),
         ("handshake", handshake()),
         ("hearing", hearing()),
+        ("hello", hello()),
         ("metadata", metadata()),
         ("peers", peers()),
         ("render", render()),
@@ -275,6 +279,24 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Each of these texts beside the next two, for every target.
+fn hello() -> Vec<Vec<u8>> {
+    let labels = Labels::new([("instance", "a1"), ("zone", "é")]).expect("good labels");
+    let mut said = Hello::new(labels, "orders/1.4.2");
+    said.openmetrics = true;
+    said.envelope = 2;
+    let fields: [&[u8]; 4] = [
+        &[3, 0, 4, 1, b'a', b'x', b'y', 4, 0, 1, b'p', 5, 0, 0],
+        &[1, 0, 1, 2, 2, 0, 1, 0, 2, 0, 1, 1, 200, 0, 2, 7, 7],
+        &[3, 0, 4, 1, b'a', b'x', b'y', 3, 0, 3, 1, b'a', b'z'],
+        &[4, 0, 9, b'p'],
+    ];
+    let report = Report::new(ReportKind::Reduced, "line 3, byte 7: not a number").encode();
+    let hellos = fields.map(|fields| [&[1], fields].concat());
+    let wholes = [[&[0], &said.encode()[..]].concat(), [&[2], &report[..]].concat()];
+    let reports = [vec![3, 1, b'm'], vec![3, 9], vec![3]];
+    [&hellos[..], &wholes, &reports].concat()
+}
+
 fn render() -> Vec<Vec<u8>> {
     let texts: [&[u8]; 8] = [
         b"# HELP a b\n# TYPE a counter\na_total{b=\"c\"} 1.5e3 1.5 # {x=\"y\"} 1 1\na_created{b=\"c\"} 1\n# EOF\n",

@@ -36,7 +36,7 @@ use nom::{IResult, Parser};
 pub const MIME: &str = "application/x.prometheus-rsocket.hello.v1";
 
 /// What an application says of itself when it connects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello {
     /// Labels that identify it; may be empty.
@@ -116,7 +116,7 @@ impl Hello {
         if content.len() > Self::MAX_LEN {
             return Err(HelloError::TooLong { len: content.len() });
         }
-        let mut hello = Self { envelope: 1, ..Self::default() };
+        let mut hello = Self::default();
         let mut labels = Vec::new();
         let mut rest = content;
         while !rest.is_empty() {
@@ -140,6 +140,19 @@ impl Hello {
         }
         hello.labels = Labels::new(labels)?;
         Ok(hello)
+    }
+}
+
+/// That of a client which says nothing.
+impl Default for Hello {
+    fn default() -> Self {
+        Self {
+            labels: Labels::default(),
+            program: String::new(),
+            openmetrics: false,
+            reads_reports: false,
+            envelope: 1,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod frame;
 mod framing;
 mod handshake;
 mod hearing;
+mod hello;
 mod metadata;
 mod peers;
 mod render;
@@ -24,6 +25,7 @@ pub use frame::frame;
 pub use framing::framing;
 pub use handshake::handshake;
 pub use hearing::hearing;
+pub use hello::hello;
 pub use metadata::metadata;
 pub use peers::peers;
 pub use render::render_texts as render;
@@ -38,7 +40,7 @@ pub use websocket::websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("agent", agent),
     ("connection", connection),
     ("envelope", envelope),
@@ -46,6 +48,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("framing", framing),
     ("handshake", handshake),
     ("hearing", hearing),
+    ("hello", hello),
     ("metadata", metadata),
     ("peers", peers),
     ("render", render),

@@ -322,9 +322,15 @@ impl<'a> Reader<'a> {
             (false, None) => return Err(Kind::MetricName),
         };
         match self.dialect {
-            Dialect::Text => self.cursor.skip_blanks(),
-            Dialect::OpenMetrics => self.cursor.take(b' '),
-        };
+            Dialect::Text => {
+                self.cursor.skip_blanks();
+            }
+            Dialect::OpenMetrics => {
+                if !self.cursor.take(b' ') && (has_braces || !is_separated) {
+                    return Err(Kind::Expected("the blank before the value"));
+                }
+            }
+        }
         let value = self.value();
         if !is_separated && !has_braces && !glued.is_at_line_end() && self.dialect == Dialect::Text
         {

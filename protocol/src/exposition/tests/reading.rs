@@ -230,6 +230,18 @@ fn the_end_is_marked_by_a_line_break_and_nothing_else() {
     becomes("#", JOINED, "#\n");
 }
 
+/// OpenMetrics needs a blank before a value, the text format does not: what lacks it is read as the latter.
+#[test]
+fn a_text_that_ends_like_openmetrics_but_is_not_is_read_as_text() {
+    for (text, format) in [
+        ("a{x=\"1\"} 1\n# EOF\n", SourceFormat::OpenMetrics),
+        ("a{x=\"1\"}1\n# EOF\n", SourceFormat::Text004),
+        ("a{}1\n# EOF\n", SourceFormat::Text004),
+    ] {
+        assert_eq!(facts(text).unwrap().format, format, "{text}");
+    }
+}
+
 #[test]
 fn what_prometheus_reads_and_strict_parsers_do_not_is_rewritten() {
     for (text, expected) in [
