@@ -16,7 +16,7 @@ from process import Failure
 
 # Bodies that are judged in one go: enough to keep all busy, and not too many to hold.
 BATCH = 4000
-BEFORE_1970 = re.compile(rb"^[^#\n]* [^ \n]+ -\d", re.MULTILINE)
+OUT_OF_RANGE = re.compile(rb"^[^#\n]* [^ \n]+ (-\d|1e19|1e400)", re.MULTILINE)
 BLANKS = re.compile(rb"^[ \t]+[a-zA-Z_:{]", re.MULTILINE)
 # Who must accept an answer.
 JOINED = ("textparse",)
@@ -92,8 +92,8 @@ class Sets:
             self.start_set(head)
             # Prometheus 3 takes blanks before a name for part of it, and 2 refuses the scrape.
             self.exact &= not (opinion.quoted and BLANKS.search(body))
-            # The text format has no times before 1970.
-            self.exact &= not BEFORE_1970.search(body)
+            # The text format has no times before 1970, and Prometheus makes another time of one beyond 64 bits.
+            self.exact &= not OUT_OF_RANGE.search(body)
             self.digest = (self.digest + int(opinion.digest)) % (1 << 64)
             if not opinion.accepted:
                 yield f"is served, and Prometheus says: {opinion.error}"
@@ -116,7 +116,7 @@ class Sets:
     def answer(self, head, verdict, _):
         self.start_set(head)
         for name in JOINED if head["what"] == "joined" else STRICT:
-            if name in verdict and not verdict[name].accepted and not is_known(name, verdict[name].error):
+            if name in verdict and not verdict[name].accepted and not is_known(name, verdict[name].error, head["merged"]):
                 yield f"{name}: {verdict[name].error}"
         if head["legacy"] and not verdict["prometheus2"].accepted:
             yield f"prometheus2: {verdict['prometheus2'].error}"
@@ -134,10 +134,21 @@ class Sets:
                 yield f"{opinion.quoted} samples have names that Prometheus 2 cannot read"
 
 
-def is_known(name, error):
-    """Whether a refusal is one that nothing can be done about: what Prometheus reads may not be renamed."""
-    # Names that begin with two underscores are Prometheus' own, says the Python client; Prometheus reads them.
-    return name == "prometheus_client" and re.search(r"Invalid labels: (.*,)?__", error) is not None
+# Refusals of the Python client that nothing can be done about without renaming or losing what Prometheus reads.
+KNOWN = (
+    # It takes label names that begin with two underscores for Prometheus' own.
+    r"Invalid labels: (.*,)?__",
+    # It takes the name of a counter `_total` for an empty one.
+    r"metric name cannot be empty",
+)
+# The same, where names of two applications meet only once they have underscores: a series then comes twice. Prometheus takes the first.
+KNOWN_IF_MERGED = (r"Invalid metric grouping", r"Mix of timestamp presence")
+
+
+def is_known(name, error, merged):
+    """Whether a refusal is one that is left as it is."""
+    known = KNOWN + (KNOWN_IF_MERGED if merged else ())
+    return name == "prometheus_client" and any(re.search(pattern, error) for pattern in known)
 
 
 def concerns(name, head):
