@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::exposition::{
-    Escaping, Facts, Format, Inject, Policy, Source, SourceFormat, Target, read, render,
+    Escaping, ExpositionError, Format, Inject, Policy, Source, SourceFormat, Target, read, render,
 };
 use std::io::Read;
 
@@ -84,7 +84,13 @@ impl Body {
             ScrapeFormat::Text => bytes,
             ScrapeFormat::OpenMetrics => to_text(&url, &bytes)?,
         };
-        String::from_utf8(bytes).map_err(|_| FetchError::NotUtf8 { url })
+        String::from_utf8(bytes).or_else(|error| {
+            // Prometheus reads comments that are not UTF-8. Rendering leaves them out.
+            let rendered = rendered(error.as_bytes()).ok().map(|(_, text)| text);
+            rendered
+                .and_then(|text| String::from_utf8(text).ok())
+                .ok_or(FetchError::NotUtf8 { url })
+        })
     }
 
     fn expanded(self) -> Result<Vec<u8>, FetchError> {
@@ -103,18 +109,23 @@ impl Body {
 /// OpenMetrics as text of 0.0.4, which is all that the original proxy takes. Names in UTF-8 stay: the proxy escapes them for whom
 /// they have to be escaped.
 fn to_text(url: &ScrapeUrl, text: &[u8]) -> Result<Vec<u8>, FetchError> {
+    let not_openmetrics = |error: String| FetchError::NotOpenMetrics { url: url.clone(), error };
+    let (format, out) = rendered(text).map_err(|error| not_openmetrics(error.to_string()))?;
+    if format != SourceFormat::OpenMetrics {
+        return Err(not_openmetrics("its last line is not # EOF".to_owned()));
+    }
+    Ok(out)
+}
+
+/// The format of a text, and the text in the format 0.0.4.
+fn rendered(text: &[u8]) -> Result<(SourceFormat, Vec<u8>), ExpositionError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
     // The proxy judges what it serves; here it is only converted.
     let policy = Policy { reserved: false, ..Policy::default() };
-    let not_openmetrics = |error: String| FetchError::NotOpenMetrics { url: url.clone(), error };
-    let facts: Facts =
-        read(&source, &policy).map_err(|error| not_openmetrics(error.to_string()))?;
-    if facts.format != SourceFormat::OpenMetrics {
-        return Err(not_openmetrics("its last line is not # EOF".to_owned()));
-    }
+    let facts = read(&source, &policy)?;
     let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
     let mut out = Vec::new();
     render(&source, &policy, &facts, target, &[], &mut out);
-    Ok(out)
+    Ok((facts.format, out))
 }

@@ -153,6 +153,14 @@ fn openmetrics_becomes_text() {
 }
 
 #[test]
+fn comments_that_are_not_utf_8_cost_nothing_else() {
+    let text = |bytes: &[u8]| body(bytes.to_vec(), ScrapeFormat::Text, false).text();
+    assert_eq!(text(b"# caf\xe9\nother 1\n").unwrap(), "other 1\n");
+    let error = text(b"other{x=\"caf\xe9\"} 1\n").unwrap_err();
+    assert!(matches!(error, FetchError::NotUtf8 { .. }), "{error}");
+}
+
+#[test]
 fn credentials_come_from_files_and_are_not_shown() {
     let file = std::env::temp_dir().join(format!("relay-secret-{}", std::process::id()));
     std::fs::write(&file, "open sesame\n").unwrap();
