@@ -16,7 +16,7 @@ from process import Failure
 
 # Bodies that are judged in one go: enough to keep all busy, and not too many to hold.
 BATCH = 4000
-OUT_OF_RANGE = re.compile(rb"^[^#\n]* [^ \n]+ (-\d|1e19|1e400|\d{16})", re.MULTILINE)
+OUT_OF_RANGE = re.compile(rb" [^ \n]+ (-\d|1e19|1e400|\d{16})")
 BLANKS = re.compile(rb"^[ \t]+[a-zA-Z_:{]", re.MULTILINE)
 # Who must accept an answer.
 JOINED = ("textparse",)
