@@ -19,12 +19,6 @@ pub struct Part {
 }
 
 impl Part {
-    /// A part that was deflated before: what [`bytes`](Self::bytes), [`crc`](Self::crc) and
-    /// [`text_len`](Self::text_len) said then.
-    pub fn from_deflated(bytes: Bytes, crc: u32, text_len: u64) -> Self {
-        Self { bytes, checksum: Hasher::new_with_initial_len(crc, text_len), text_len }
-    }
-
     /// The deflate blocks, none of which is final.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

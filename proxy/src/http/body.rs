@@ -15,7 +15,6 @@ use std::{
 /// scraper takes a part for the whole.
 #[derive(Debug)]
 pub struct ScrapeBody {
-    gzip: bool,
     chunks: Pin<Box<Receiver<Chunk>>>,
     /// Whom to tell of the flush, once the end was taken.
     ended: Option<Flushed>,
@@ -23,16 +22,9 @@ pub struct ScrapeBody {
 
 impl ScrapeBody {
     /// A body, and the sending side of it, which waits once `capacity` pieces have not been read.
-    ///
-    /// With `gzip`, what is sent is one gzip member; see [`gzip`](crate::gzip).
-    pub fn channel(gzip: bool, capacity: usize) -> (BodySender, Self) {
+    pub fn channel(capacity: usize) -> (BodySender, Self) {
         let (sender, receiver) = async_channel::bounded(capacity);
-        (BodySender { chunks: sender }, Self { gzip, chunks: Box::pin(receiver), ended: None })
-    }
-
-    /// Whether this is gzip.
-    pub fn is_gzip(&self) -> bool {
-        self.gzip
+        (BodySender { chunks: sender }, Self { chunks: Box::pin(receiver), ended: None })
     }
 }
 

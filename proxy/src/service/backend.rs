@@ -75,26 +75,20 @@ impl<R: Runtime> Service<R> {
     }
 
     /// Sends a scrape's body in the background.
-    fn send(&self, scrape: Scrape<R>, place: Place, first: Option<Outcome>) -> ScrapeBody {
+    fn send(&self, scrape: Scrape<R>, place: Place, single: Option<Outcome>) -> ScrapeBody {
         let started = self.runtime.now();
-        let (sender, body) = ScrapeBody::channel(scrape.renderer.gzip, CHUNKS);
+        let (sender, body) = ScrapeBody::channel(CHUNKS);
         let (telemetry, runtime) = (Arc::clone(&self.telemetry), self.runtime.clone());
-        let is_round = first.is_none();
+        let is_round = single.is_none();
         self.runtime.spawn(async move {
-            let ended = match first {
-                None => scrape.send(place, sender).await,
-                Some(outcome) => scrape.send_one(outcome, place, sender).await,
-            };
+            let ended = scrape.send(single, place, sender).await;
             let took = runtime.now().saturating_duration_since(started);
             tracing::debug!(?ended, ?took, "scrape");
             if !is_round {
                 return;
             }
             let outcome = match ended {
-                // An application that had gone before was not to be waited for.
-                Ended::Sent(summary) if summary.served + summary.gone >= summary.apps => {
-                    RoundOutcome::Complete
-                }
+                Ended::Sent(summary) if summary.is_complete() => RoundOutcome::Complete,
                 Ended::Sent(_) => RoundOutcome::Partial,
                 Ended::Aborted => RoundOutcome::Aborted,
             };

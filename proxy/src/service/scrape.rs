@@ -66,32 +66,26 @@ pub(crate) enum Ended {
 pub(super) struct Broken;
 
 impl<R: Runtime> Scrape<R> {
-    /// Sends the body chunk by chunk. Only what is being rendered and sent exists as text.
-    pub(crate) async fn send(mut self, place: Place, chunks: BodySender) -> Ended {
-        let give_up = self.deadline + READ_GRACE;
-        let sending = or(self.run(&place, chunks), async {
-            place.evicted().await;
-            Err(Broken)
-        });
-        let sent = timeout(&self.runtime, give_up, sending).await;
-        let Ok(Ok(summary)) = sent else { return Ended::Aborted };
-        self.delivered = true;
-        Ended::Sent(summary)
-    }
-
-    /// Sends the body of a single application, whose outcome is there.
-    pub(crate) async fn send_one(
+    /// Sends the body chunk by chunk: that of all applications, or of a `single` one whose outcome is there. Only what is being rendered
+    /// and sent exists as text.
+    pub(crate) async fn send(
         mut self,
-        outcome: Outcome,
+        single: Option<Outcome>,
         place: Place,
         chunks: BodySender,
     ) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let sending = or(self.run_one(outcome, &place, chunks), async {
+        let body = async {
+            match single {
+                None => self.run(&place, chunks).await,
+                Some(outcome) => self.run_one(outcome, &place, chunks).await,
+            }
+        };
+        let evicted = async {
             place.evicted().await;
             Err(Broken)
-        });
-        let sent = timeout(&self.runtime, give_up, sending).await;
+        };
+        let sent = timeout(&self.runtime, give_up, or(body, evicted)).await;
         let Ok(Ok(summary)) = sent else { return Ended::Aborted };
         self.delivered = true;
         Ended::Sent(summary)

@@ -48,7 +48,7 @@ impl Backend for Fake {
         if let Some(refusal) = self.refusal.lock().unwrap().clone() {
             return Err(refusal);
         }
-        let (sender, body) = ScrapeBody::channel(request.gzip, 2);
+        let (sender, body) = ScrapeBody::channel(2);
         self.scrapes.send((request, sender)).await.expect("the test listens");
         Ok(body)
     }
