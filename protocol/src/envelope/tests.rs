@@ -151,6 +151,17 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
 }
 
 #[test]
+fn a_key_that_is_made_here_has_the_size_that_was_asked_for() {
+    for seed in 0..8 {
+        let keys = RsaKeyPair::generate(2048, [seed; 32]).unwrap();
+        let sealed = seal(&peer(&keys), b"x", AesKeySize::Aes256, [seed; 32]).unwrap();
+        assert_eq!(sealed.metadata.as_ref().unwrap().len(), 2048 / 8);
+        assert_eq!(open(&keys, sealed, &OpenLimits::default(), [1; 32]).unwrap().text, "x");
+        assert_eq!(format!("{keys:?}"), "RsaKeyPair(2048 bits)");
+    }
+}
+
+#[test]
 fn plaintext_is_sealed_as_it_is_and_opened_only_where_allowed() {
     let key = PeerKey::parse(b"plaintext").unwrap();
     assert!(key.is_plaintext());

@@ -13,18 +13,38 @@ pub struct Collisions {
 impl Collisions {
     /// Takes the fingerprints of an application's samples, and returns the indexes of those to be left out, in ascending order.
     pub fn add(&mut self, fingerprints: &[u64]) -> Vec<u32> {
-        let is_seen = |(index, fingerprint)| {
-            let index = u32::try_from(index).ok()?;
-            self.seen.contains(fingerprint).then_some(index)
-        };
-        let omit = match self.seen.is_empty() {
-            true => Vec::new(),
-            false => fingerprints.iter().enumerate().filter_map(is_seen).collect(),
-        };
-        let room = MAX_SERIES.saturating_sub(self.seen.len());
-        self.seen.extend(fingerprints.iter().take(room).copied());
-        omit
+        let is_first = self.seen.is_empty();
+        let mut known = Vec::new();
+        // One look at the table for each series: it is far larger than a processor's caches.
+        for (index, fingerprint) in (0_u32..).zip(fingerprints) {
+            let is_new = match self.seen.len() < MAX_SERIES {
+                true => self.seen.insert(*fingerprint),
+                false => !self.seen.contains(fingerprint),
+            };
+            if !is_new {
+                known.push(index);
+            }
+        }
+        if is_first {
+            known.clear();
+        }
+        if !known.is_empty() {
+            leave_repeated(&mut known, fingerprints);
+        }
+        known
     }
+}
+
+/// Removes from `known` the indexes of series that the answer itself brought before.
+fn leave_repeated(known: &mut Vec<u32>, fingerprints: &[u64]) {
+    let mut own = HashSet::<u64, BuildHasherDefault<Ready>>::default();
+    let mut next = known.iter().peekable();
+    for (index, fingerprint) in (0_u32..).zip(fingerprints) {
+        if next.next_if(|known| **known == index).is_none() {
+            own.insert(*fingerprint);
+        }
+    }
+    known.retain(|index| fingerprints.get(*index as usize).is_some_and(|f| !own.contains(f)));
 }
 
 /// The most series that are remembered.
@@ -61,6 +81,7 @@ mod tests {
         );
         assert_eq!(collisions.add(&[9, 2, 4, 3, 2]), [1, 3, 4]);
         assert_eq!(collisions.add(&[4, 5]), [0]);
+        assert_eq!(collisions.add(&[6, 6, 5, 6, 5]), [2, 4], "its own repetition stays beside one");
     }
 
     #[test]
