@@ -1,11 +1,11 @@
 //! Connections of anonymous peers: health checks of load balancers, port scans, and clients of another protocol.
 
-use crate::observe::line::Line;
 use crate::observe::telemetry::{Label, ListenerName, ProbeKind};
 use crate::observe::throttle::Throttle;
 use prometheus_rsocket_protocol::collector::Transport;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
 use prometheus_rsocket_protocol::rsocket::framing::{Foreign, looks_like};
+use prometheus_rsocket_runtime::Line;
 use std::fmt::Display;
 use std::time::Instant;
 

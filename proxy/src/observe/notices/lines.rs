@@ -1,11 +1,11 @@
 //! Log lines: one for each notice, and each says which application it is about, and where that is.
 
-use crate::observe::line::Line;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{ListenerName, ProbeKind};
 use prometheus_rsocket_protocol::collector::{AppRef, Notice, ScrapeFailure};
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_protocol::rsocket::connection::CloseReason;
+use prometheus_rsocket_runtime::Line;
 use std::fmt::{self, Display};
 use std::time::Instant;
 use tracing::field::display;
