@@ -75,13 +75,14 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
 ) {
     let (abort, aborted) = shutdown::channel();
     let slots = Slots::new(limits.max_connections);
+    let probes = ProbeLog::new(router.telemetry());
     let server = HttpServer {
         runtime: runtime.clone(),
         router,
         limits,
         shutdown: shutdown.clone(),
         aborted,
-        probes: ProbeLog::default(),
+        probes,
     };
     let acceptor = Acceptor {
         runtime: runtime.clone(),

@@ -86,8 +86,8 @@ impl Hub {
             jobs: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
+            probes: ProbeLog::new(&telemetry),
             telemetry,
-            probes: ProbeLog::default(),
         }
     }
 
