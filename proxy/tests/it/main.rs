@@ -6,6 +6,8 @@ mod logs;
 mod program;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+mod stderr;
 
 #[path = "."]
 mod smol {
