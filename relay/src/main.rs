@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
 use fetch::{Endpoint, Fetcher};
 use prometheus_rsocket_client::{Client, Config};
-use prometheus_rsocket_runtime::{Runtime, logging};
+use prometheus_rsocket_runtime::{Line, Runtime, logging};
 use relay::Relay;
 use std::io;
 use std::process::ExitCode;
@@ -123,6 +123,7 @@ async fn run<R: Runtime>(
             ExitCode::SUCCESS
         }
         Err(error) => {
+            let error = Line(error);
             tracing::error!(%error, "the last metrics are lost");
             ExitCode::FAILURE
         }

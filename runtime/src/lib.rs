@@ -7,7 +7,8 @@
 //! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over.
 //!   An [`Owner`] stands beside it, which hands commands to the machine and takes its events.
 //! - [`sleep_until`] and [`timeout`] are what one expects, on any runtime.
-//! - [`read_file`] reads a file of a program's configuration within bounds, [`Line`] makes a peer's text fit for a log, and `logging` (a
+//! - [`read_file`] reads a file of a program's configuration within bounds, [`Line`] and [`LogThrottle`] bound what a peer can
+//!   do to a log, and `logging` (a
 //!   feature) writes the log of a program so that it stops nothing.
 //! - `HyperIo` and `HyperTimer` (feature `hyper`) let hyper serve and ask over the same streams and timers.
 //!
@@ -54,6 +55,7 @@ mod scratch;
 mod seam;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -67,4 +69,5 @@ pub use files::{FileError, read_file};
 pub use hyper::{HyperIo, HyperTimer};
 pub use line::Line;
 pub use seam::{JobLost, Listener, Runtime, Timer};
+pub use throttle::LogThrottle;
 pub use time::{Elapsed, sleep_until, timeout};

@@ -1,21 +1,22 @@
 //! How many log lines there are at most, whatever peers do.
 
 use crate::observe::telemetry::{Label, LogCause};
+use prometheus_rsocket_runtime::LogThrottle;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Lets one log line through per period, and counts the others. For lines that no single peer causes.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
-    window: Mutex<Window>,
+    throttle: Mutex<LogThrottle>,
 }
 
 impl Throttle {
     /// Whether to log now, and then how many lines have not been since the last one.
     pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner).pass(now, 1)
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner).pass(now, 1)
     }
 }
 
@@ -29,11 +30,11 @@ pub(crate) struct PeerThrottle {
 
 #[derive(Debug, Default)]
 struct State {
-    peers: BTreeMap<(LogCause, Option<IpAddr>), Window>,
+    peers: BTreeMap<(LogCause, Option<IpAddr>), LogThrottle>,
     /// For those beyond the limit, by cause.
-    shared: [Window; LogCause::ALL.len()],
+    shared: [LogThrottle; LogCause::ALL.len()],
     /// Over all peers, by cause.
-    all: [Window; LogCause::ALL.len()],
+    all: [LogThrottle; LogCause::ALL.len()],
 }
 
 impl PeerThrottle {
@@ -46,14 +47,14 @@ impl PeerThrottle {
         if !peers.contains_key(&key) && peers.len() >= MAX_PEERS {
             make_room(now, peers, shared);
         }
-        let window = if peers.contains_key(&key) || peers.len() < MAX_PEERS {
+        let throttle = if peers.contains_key(&key) || peers.len() < MAX_PEERS {
             peers.entry(key).or_default()
         } else {
             &mut shared[cause as usize]
         };
-        let suppressed = window.pass(now, cause.burst())?;
+        let suppressed = throttle.pass(now, cause.burst())?;
         if all[cause as usize].pass(now, MAX_OF_CAUSE).is_none() {
-            window.suppressed = suppressed + 1;
+            throttle.suppress(suppressed + 1);
             return None;
         }
         Some(suppressed)
@@ -63,14 +64,14 @@ impl PeerThrottle {
 /// Forgets the peer that has been known for longest, if its period is over.
 fn make_room(
     now: Instant,
-    peers: &mut BTreeMap<(LogCause, Option<IpAddr>), Window>,
-    shared: &mut [Window],
+    peers: &mut BTreeMap<(LogCause, Option<IpAddr>), LogThrottle>,
+    shared: &mut [LogThrottle],
 ) {
-    let oldest = peers.iter().min_by_key(|(_, window)| window.began_at).map(|(key, _)| *key);
+    let oldest = peers.iter().min_by_key(|(_, throttle)| throttle.began_at()).map(|(key, _)| *key);
     let Some(oldest) = oldest.filter(|key| peers[key].is_over(now)) else { return };
-    if let Some(window) = peers.remove(&oldest) {
+    if let Some(throttle) = peers.remove(&oldest) {
         // The next line that peers share tells of them.
-        shared[oldest.0 as usize].suppressed += window.suppressed;
+        shared[oldest.0 as usize].suppress(throttle.suppressed());
     }
 }
 
@@ -85,35 +86,6 @@ fn network(address: &str) -> Option<IpAddr> {
     }
 }
 
-/// The lines of one period.
-#[derive(Debug, Default)]
-struct Window {
-    began_at: Option<Instant>,
-    passed: u32,
-    suppressed: u64,
-}
-
-impl Window {
-    fn pass(&mut self, now: Instant, max: u32) -> Option<u64> {
-        if self.is_over(now) {
-            self.began_at = Some(now);
-            self.passed = 0;
-        }
-        if self.passed >= max {
-            self.suppressed += 1;
-            return None;
-        }
-        self.passed += 1;
-        Some(std::mem::take(&mut self.suppressed))
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        self.began_at.is_none_or(|at| now.saturating_duration_since(at) >= PERIOD)
-    }
-}
-
-const PERIOD: Duration = Duration::from_secs(10);
-
 /// Pairs of cause and peer that are told apart.
 const MAX_PEERS: usize = 1024;
 
@@ -123,6 +95,7 @@ const MAX_OF_CAUSE: u32 = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn at(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)

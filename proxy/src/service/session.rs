@@ -2,7 +2,7 @@ use crate::service::hub::Hub;
 use crate::service::inbox::Inbox;
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_protocol::collector::{ConnectionId, Session};
-use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
+use prometheus_rsocket_runtime::{DriverConfig, Line, Owner, Runtime, drive};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +25,9 @@ where
     let mut owner = SessionOwner { hub, inbox };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
-    let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
+    let end = end.inspect_err(
+        |error| tracing::debug!(%connection, error = %Line(error), "transport failed"),
+    )?;
     tracing::trace!(%connection, ?end, "connection ended");
     Ok(())
 }

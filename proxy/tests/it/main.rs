@@ -6,7 +6,7 @@ mod logs;
 mod program;
 #[cfg(unix)]
 mod signals;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod stderr;
 
 #[path = "."]
