@@ -163,3 +163,22 @@ pub struct TooManyApps {
     /// The limit.
     pub limit: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_ERROR_DATA, ScrapeFailure};
+    use crate::rsocket::connection::StreamFailure;
+    use crate::rsocket::frame::ErrorCode;
+
+    #[test]
+    fn little_is_kept_of_what_an_application_says() {
+        let code = ErrorCode::APPLICATION_ERROR;
+        let failure = StreamFailure::Error { code, data: vec![b'x'; 16 << 20].into() };
+        // As text, it is bounded before it is kept, too.
+        assert!(failure.to_string().len() < 1_100);
+        let ScrapeFailure::Refused(StreamFailure::Error { data, .. }) = failure.into() else {
+            panic!("an application's error");
+        };
+        assert_eq!(data.len(), MAX_ERROR_DATA);
+    }
+}
