@@ -95,6 +95,11 @@ impl Machine for Toy {
         self.events.len() < self.events_max && !self.closing && !self.closed
     }
 
+    fn held_bytes(&self) -> usize {
+        self.events.iter().map(Bytes::len).sum::<usize>()
+            + self.out.iter().map(Vec::len).sum::<usize>()
+    }
+
     fn is_closed(&self) -> bool {
         self.closed
     }
