@@ -56,6 +56,8 @@ impl Config {
         // A push or an answer in fragments may be as long as one in a frame, and a connection has one at a time.
         connection.max_payload_len = self.max_frame_bytes;
         connection.max_unfinished = self.max_frame_bytes;
+        // What the proxy sends is short: keys, requests, reports. The rest is echoes of what the application sent.
+        connection.max_queued_output = 256 * 1024;
         connection.setup_timeout = self.setup_timeout;
         connection
     }
