@@ -63,6 +63,11 @@ fn main() -> ExitCode {
     exit_code
 }
 
+/// What was freed goes back to the system, also after a burst.
+#[cfg(all(feature = "jemalloc", unix))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The signals to stop.
 struct Signals {
     shutdown: Shutdown,

@@ -342,6 +342,11 @@ impl Collector {
         self.requests.len()
     }
 
+    /// Bytes of answers and pushes that wait to be opened.
+    pub fn job_bytes(&self) -> usize {
+        self.job_bytes
+    }
+
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub fn pending_bytes(&self) -> usize {
         self.job_bytes + self.scrapes.held_bytes()

@@ -16,6 +16,7 @@ mod smol {
 
     mod bad_input;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;
@@ -34,6 +35,7 @@ mod tokio {
 
     mod bad_input;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;
