@@ -55,10 +55,6 @@ pub(super) const SERIES: &[(&str, &str)] = &[
 ];
 
 pub(super) const MESSAGES: &[(&str, &str)] = &[
-    (
-        "--runtime {name}: this program is built without it",
-        "depends on the build; program.rs has it",
-    ),
     ("a Snappy block that was read before is broken", "a fault of the program"),
     ("a thread panicked", "a fault of the program"),
     ("a worker was lost", "a fault of the program"),
