@@ -54,6 +54,8 @@ impl Config {
         // A push or an answer in fragments may be as long as one in a frame, and a connection has one at a time.
         connection.max_payload_len = self.max_frame_bytes;
         connection.max_unfinished = self.max_frame_bytes;
+        // The proxy sends its key, acknowledgements, errors and reports, and echoes.
+        connection.max_queued_output = 256 * 1024;
         connection.setup_timeout = self.setup_timeout;
         connection
     }
