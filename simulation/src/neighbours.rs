@@ -207,9 +207,7 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
         Bad::Pair | Bad::PairToo => ",instance=\"pair\"".to_owned(),
-        Bad::NotUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::Reserved | Bad::WrongKey => {
-            return None;
-        }
+        Bad::NotUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::WrongKey => return None,
         Bad::Drip | Bad::QuotedNames | Bad::KeyIgnored | Bad::ResetMidFrame => String::new(),
         _ => format!(",instance=\"bad-{bad:?}\""),
     };
@@ -226,7 +224,7 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
             let labels: String = (0..3_000).map(|label| format!(",l{label}=\"x\"")).collect();
             format!("{head}bad{{{own}{labels}{instance}}} 1\n")
         }
-        Bad::KeyIgnored | Bad::ResetMidFrame => head,
+        Bad::KeyIgnored | Bad::Reserved | Bad::ResetMidFrame => head,
         Bad::OpenMetrics => {
             let (time, exemplar) = match form.open_metrics {
                 true => ("1000.5", " # {t=\"1\"} 1.0"),

@@ -15,7 +15,8 @@
 //! * OpenMetrics 1.0, recognised by its final `# EOF` line. A text with such a line that is not OpenMetrics is read as 0.0.4.
 //!
 //! What Prometheus refuses is refused, as [`OnBadLine`] says. NUL bytes are refused everywhere, since Prometheus takes some of them for the
-//! end of the text and silently loses what follows. Metric names that begin with `prometheus_proxy_` belong to the proxy.
+//! end of the text and silently loses what follows. Families with names that Prometheus or the proxy gives to its own series, such as `up`,
+//! are left out: see [`ReservedNames`].
 //!
 //! # Fingerprints
 //!
@@ -30,6 +31,7 @@ mod float;
 pub mod group;
 mod reader;
 mod render;
+mod reserved;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ mod write;
 pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
 pub use self::facts::{Facts, Reduced, SourceFormat, read};
 pub use self::render::render;
+pub use self::reserved::{NotAName, ReservedNames};
 
 use crate::labels::Labels;
 use std::sync::Arc;
@@ -52,8 +55,8 @@ pub struct Policy {
     pub on_bad_line: OnBadLine,
     /// Names of labels that identify an application, to be looked for in its text.
     pub identity_labels: Arc<[Box<str>]>,
-    /// Refuses families whose names begin with `prometheus_proxy_`. Default: true.
-    pub reserved: bool,
+    /// Names whose families are left out, whatever [`on_bad_line`](Self::on_bad_line) says.
+    pub reserved: ReservedNames,
 }
 
 impl Default for Policy {
@@ -62,7 +65,7 @@ impl Default for Policy {
             limits: Limits::default(),
             on_bad_line: OnBadLine::default(),
             identity_labels: Arc::default(),
-            reserved: true,
+            reserved: ReservedNames::default(),
         }
     }
 }

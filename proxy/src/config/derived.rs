@@ -43,7 +43,7 @@ impl Config {
             },
             on_bad_line: self.on_bad_line,
             identity_labels: self.identity_labels.iter().map(|name| name.as_str().into()).collect(),
-            reserved: self.refuse_reserved_names,
+            reserved: self.reserved_names.clone(),
         }
     }
 

@@ -64,14 +64,14 @@ fn who_comes_back_has_its_entry_again() {
 #[test]
 fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
     let mut world = World::new(Config::default());
-    let text = "up{application=\"orders\",instance=\"a\"} 1\n";
+    let text = "ok{application=\"orders\",instance=\"a\"} 1\n";
     let first = world.connect();
     let other = world.connect();
     let scrape = world.start();
     world.answer(first, text);
-    world.answer(other, "up 1\n");
+    world.answer(other, "ok 1\n");
     world.work();
-    assert_eq!(world.take(scrape).0, [served("orders~a", text), served("connection-2", "up 1\n")]);
+    assert_eq!(world.take(scrape).0, [served("orders~a", text), served("connection-2", "ok 1\n")]);
     world.collector.end_scrape(scrape, true);
     assert_eq!(world.app(first).source, IdentitySource::Text);
     let entry = world.app(first).id;
@@ -79,12 +79,12 @@ fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
     let again = world.connect();
     assert_eq!(&*world.app(again).path, "connection-3");
     let scrape = world.start();
-    world.answer(other, "up 1\n");
+    world.answer(other, "ok 1\n");
     world.answer(again, text);
     world.work();
     // The outcome of the entry that had gone was waiting to be handed out: it is this one now.
     let (outcomes, over) = world.take(scrape);
-    assert_eq!(outcomes, [served("orders~a", text), served("connection-2", "up 1\n")]);
+    assert_eq!(outcomes, [served("orders~a", text), served("connection-2", "ok 1\n")]);
     assert_eq!(over, Some(summary(2, 2, 0)));
     assert_eq!(world.app(again).id, entry);
     assert_eq!(world.collector.pending_bytes(), 0);
@@ -93,7 +93,7 @@ fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
 #[test]
 fn no_two_outcomes_of_a_scrape_have_one_path() {
     let mut world = World::new(Config::default());
-    let text = "up{instance=\"a\"} 1\n";
+    let text = "ok{instance=\"a\"} 1\n";
     let first = world.connect_as("a");
     world.cut(first);
     let again = world.connect();
@@ -226,7 +226,7 @@ fn labels_said_in_setup_come_before_those_of_the_text() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("said");
     let scrape = world.start();
-    world.answer(app, "up{instance=\"found\"} 1\n");
+    world.answer(app, "ok{instance=\"found\"} 1\n");
     world.work();
     world.take(scrape);
     assert_eq!((world.app(app).source, &*world.app(app).path), (IdentitySource::Hello, "said"));
