@@ -2,6 +2,7 @@
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
+use crate::ingress::rsocket::MAX_LEAVING;
 use prometheus_rsocket_protocol::collector;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
 use prometheus_rsocket_protocol::exposition::{self, Policy};
@@ -10,7 +11,8 @@ use prometheus_rsocket_protocol::rsocket::connection;
 impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
         let mut collector = collector::Config::default();
-        collector.max_connections = self.max_connections;
+        // Those that have made room are still there until they are told.
+        collector.max_connections = self.max_connections.saturating_add(MAX_LEAVING);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
         // Admission counts what is served. A scrape that has lost its place, or that has been answered, may take a moment to end; and

@@ -77,6 +77,7 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
     let slots = Slots::new(limits.max_connections);
     let server = HttpServer {
         runtime: runtime.clone(),
+        slots: Arc::clone(&slots),
         router,
         limits,
         shutdown: shutdown.clone(),
@@ -88,7 +89,6 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
         name: HTTP,
         tls,
         handshake_timeout: limits.handshake_timeout,
-        slots: Arc::clone(&slots),
         shutdown,
         server: Arc::new(server),
         logs: Default::default(),
@@ -105,6 +105,8 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
 /// Serves HTTP connections.
 struct HttpServer<R, B> {
     runtime: R,
+    /// Places of connections, from being accepted to their end.
+    slots: Arc<Slots>,
     router: Arc<Router<B>>,
     limits: Limits,
     /// Idle connections end when it is triggered, others after their answer.
@@ -115,6 +117,13 @@ struct HttpServer<R, B> {
 }
 
 impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
+    type Place = Slot;
+    type Held = ();
+
+    fn place(&self, _peer: SocketAddr) -> Option<Slot> {
+        self.slots.take()
+    }
+
     async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, _slot: Slot) {
         let phase = Phase::default();
         let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
@@ -154,7 +163,7 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
         match why {
             TurnedAway::Full => self.router.telemetry().http_refused(),
             TurnedAway::Tls => self.router.telemetry().http_tls_failed(),
-            TurnedAway::NotAccepted => {}
+            TurnedAway::Evicted | TurnedAway::NotAccepted => {}
         }
     }
 

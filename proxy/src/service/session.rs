@@ -1,20 +1,21 @@
 use crate::service::hub::Hub;
 use crate::service::inbox::Inbox;
 use futures_io::{AsyncRead, AsyncWrite};
-use prometheus_rsocket_protocol::collector::{ConnectionId, Session};
+use prometheus_rsocket_protocol::collector::{ConnectionId, Session, SessionEvent};
 use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Runs one application's connection to its end; fails if its transport did.
+/// Runs one application's connection to its end; fails if its transport did. Calls `on_set_up` when its SETUP has come.
 pub(crate) async fn run<R, S>(
     runtime: R,
     hub: Arc<Hub>,
     stream: S,
     mut session: Session,
     inbox: Arc<Inbox>,
+    on_set_up: impl FnOnce(),
 ) -> io::Result<()>
 where
     R: Runtime,
@@ -22,7 +23,7 @@ where
 {
     let connection = session.id();
     let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), connection };
-    let mut owner = SessionOwner { hub, inbox };
+    let mut owner = SessionOwner { hub, inbox, on_set_up: Some(on_set_up) };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
     let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
@@ -43,17 +44,23 @@ impl<R: Runtime> Drop for Leave<R> {
     }
 }
 
-struct SessionOwner {
+struct SessionOwner<F> {
     hub: Arc<Hub>,
     inbox: Arc<Inbox>,
+    on_set_up: Option<F>,
 }
 
-impl Owner<Session> for SessionOwner {
+impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
         while let Poll::Ready(command) = self.inbox.poll_next(cx) {
             session.handle_command(now, command);
         }
         while let Some(event) = session.poll_event() {
+            if matches!(event, SessionEvent::Connected { .. })
+                && let Some(on_set_up) = self.on_set_up.take()
+            {
+                on_set_up();
+            }
             self.hub.handle_session(now, session.id(), event);
         }
     }

@@ -13,6 +13,7 @@ mod smol {
     const OPTION: &str = "--runtime=smol";
 
     mod bad_input;
+    mod crowds;
     mod formats;
     mod neighbours;
     mod outcomes;
@@ -31,6 +32,7 @@ mod tokio {
     const OPTION: &str = "--runtime=tokio";
 
     mod bad_input;
+    mod crowds;
     mod formats;
     mod neighbours;
     mod outcomes;

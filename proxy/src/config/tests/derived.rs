@@ -62,7 +62,7 @@ fn settings_reach_the_parts_that_they_are_for() {
     assert_eq!(policy.on_bad_line, OnBadLine::DropFamily);
 
     let collector = config.collector();
-    assert_eq!(collector.max_connections, 6);
+    assert_eq!(collector.max_connections, 6 + 256);
     assert_eq!(collector.max_gone, 7);
     assert_eq!(collector.grace, Duration::from_secs(8));
     assert_eq!(collector.max_scrapes, 44);
