@@ -129,6 +129,55 @@ fn two_with_one_identity_are_both_served_and_flagged() {
     assert_eq!(world.collector.entries(), 1);
 }
 
+/// Who it is by a hello or by its text, and what its path is then.
+#[track_caller]
+fn claims(world: &mut World, by_text: bool, path: &str) -> ConnectionId {
+    let app = if by_text { world.connect() } else { world.connect_as("a") };
+    let id = world.app(app).id;
+    let scrape = world.start_for(Targets::Some(vec![id]));
+    world.answer(app, "ok{instance=\"a\"} 1\n");
+    world.work();
+    world.take(scrape);
+    world.collector.end_scrape(scrape, true);
+    assert_eq!(&*world.app(app).path, path);
+    app
+}
+
+#[test]
+fn whoever_had_an_identity_first_keeps_it_as_long_as_its_connection_lives() {
+    for (first_by_text, second_by_text) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let mut world = World::new(Config::default());
+        // It may have connected later than the other.
+        let earlier = world.connect();
+        let first = claims(&mut world, first_by_text, "a");
+        let entry = world.app(first).id;
+        let second = claims(&mut world, second_by_text, "a~~2");
+        // It is half open: it does not answer, and nobody knows yet that it has gone.
+        let scrape = world.start_for(Targets::Some(vec![entry]));
+        world.advance(20 * SECOND);
+        assert_eq!(world.take(scrape).0, [failed("a", "timeout")]);
+        world.collector.end_scrape(scrape, true);
+        let scrape = world.start();
+        world.answer(earlier, "ok{instance=\"a\"} 1\n");
+        world.work();
+        assert_eq!(&*world.app(earlier).path, "a~~3");
+        world.answer(second, "ok{instance=\"a\"} 2\n");
+        world.work();
+        world.take(scrape);
+        world.collector.end_scrape(scrape, true);
+        assert_eq!((world.app(first).id, &*world.app(first).path), (entry, "a"));
+        // The others come and go.
+        world.cut(second);
+        world.cut(earlier);
+        let third = claims(&mut world, second_by_text, "a~~2");
+        assert_eq!((world.app(first).id, &*world.app(first).path), (entry, "a"));
+        assert_ne!(world.app(third).id, entry);
+        assert_eq!(world.collector.app_at("a").map(|app| app.id), Some(entry));
+    }
+}
+
 #[test]
 fn of_two_with_one_identity_the_younger_leaves_nothing() {
     let mut world = World::new(Config::default());
