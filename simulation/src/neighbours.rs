@@ -78,6 +78,9 @@ const ALL: [Bad; 20] = [
     Bad::WrongKey,
 ];
 
+/// How many kinds there are.
+pub(crate) const COUNT: usize = ALL.len();
+
 /// The number of the first of them, where applications are numbered.
 pub(crate) const FIRST: usize = 1000;
 

@@ -32,7 +32,7 @@ fn a_calm_hour_passes_quickly() {
 }
 
 /// What the checks rest on: where one of these is 0, something is never looked at.
-const TRIED: [&str; 60] = [
+const TRIED: [&str; 65] = [
     "ages compared",
     "answers shared",
     "applications closed",
@@ -43,9 +43,11 @@ const TRIED: [&str; 60] = [
     "asked again",
     "calls dropped",
     "calls in vain",
+    "crowds sent away",
     "dead connections noticed",
     "deadlines reached",
     "ends with applications connected",
+    "floods of keepalives",
     "keepalive timeouts",
     "lists",
     "mute applications",
@@ -57,6 +59,7 @@ const TRIED: [&str; 60] = [
     "neighbours with strange texts",
     "places compared",
     "proxy struck or paused",
+    "reconnect loops",
     "pushes acknowledged",
     "pushes in peace",
     "pushes kept for the next scrape",
@@ -74,6 +77,8 @@ const TRIED: [&str; 60] = [
     "scrapes whole",
     "scrapes with nobody to wait for",
     "sections due",
+    "silent crowds",
+    "slow frames",
     "slow scrapes whole",
     "states",
     "states compared",
