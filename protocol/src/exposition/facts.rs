@@ -188,7 +188,7 @@ impl<'a, 'p> Scan<'a, 'p> {
         if let Some(name) = line.entry.name() {
             self.facts.has_utf8_names |= name.is_quoted;
             if self.policy.reserved.contains(&name) {
-                self.reserved = self.reserved.or(Some(fault(Kind::MetricNameReserved)));
+                self.reserved.get_or_insert_with(|| fault(Kind::MetricNameReserved));
                 return Ok(());
             }
         }

@@ -47,7 +47,7 @@ use crate::labels::Labels;
 use std::sync::Arc;
 
 /// The decisions on every text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The limits of one text.
     pub limits: Limits,
@@ -57,17 +57,6 @@ pub struct Policy {
     pub identity_labels: Arc<[Box<str>]>,
     /// Names whose families are left out, whatever [`on_bad_line`](Self::on_bad_line) says.
     pub reserved: ReservedNames,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            on_bad_line: OnBadLine::default(),
-            identity_labels: Arc::default(),
-            reserved: ReservedNames::default(),
-        }
-    }
 }
 
 /// The consequence of a bad line.

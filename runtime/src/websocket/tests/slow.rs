@@ -8,8 +8,11 @@ use prometheus_rsocket_protocol::rsocket::{
 };
 use std::time::{Duration, Instant};
 
+/// How a connection ended, and what its owner was told.
+type Served = (io::Result<DriveEnd>, Vec<Event>);
+
 /// A server's connection with a lifetime of a second over a WebSocket, and how it ended.
-fn serve(clock: &Virtual) -> (Task<(io::Result<DriveEnd>, Vec<Event>)>, Duplex) {
+fn serve(clock: &Virtual) -> (Task<Served>, Duplex) {
     let (socket, far) = open(Role::Server);
     let setup = Setup { keepalive_ms: 0, max_lifetime_ms: 1_000, ..Setup::default() };
     far.outgoing.push(&frame(Role::Server, BINARY, &encoded(Body::Setup(setup))));
