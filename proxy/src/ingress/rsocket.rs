@@ -18,6 +18,7 @@ use prometheus_rsocket_runtime::websocket::WebSocket;
 use prometheus_rsocket_runtime::{DriverConfig, Runtime, drive, timeout};
 use std::future::pending;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -183,7 +184,9 @@ impl<R: Runtime> RsocketServer<R> {
         let session = Session::new(id, self.connection.clone(), self.key.clone(), now);
         let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
         let on_set_up = || place.keep();
-        let served = session::run(runtime, hub, stream, session, Arc::clone(&inbox), on_set_up);
+        let inbox_of_session = Arc::clone(&inbox);
+        // Pinned here, as it is the largest part of what a connection holds, and would be there twice if it were moved.
+        let served = pin!(session::run(runtime, hub, stream, session, inbox_of_session, on_set_up));
         let evicted = async {
             place.evicted().await;
             self.on_evicted(&address);

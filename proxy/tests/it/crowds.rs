@@ -1,13 +1,19 @@
 //! More connections than there are places, and connections that say nothing or go on for ever.
 
+use super::Leaf;
+use super::transports::{tls_on, trusting};
 use super::world::{World, exchange, get};
 use crate::app::App;
 use bytes::BytesMut;
+use futures_lite::future::or;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prometheus_rsocket_protocol::rsocket::connection::Event;
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup};
 use prometheus_rsocket_protocol::rsocket::framing::{
     MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
 };
+use prometheus_rsocket_runtime::{Runtime, sleep_until};
+use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -264,4 +270,56 @@ fn reserved_names_are_left_out_and_their_sender_hears_of_it() {
     let single = thread::spawn(move || get(http, "/metrics/app/a", "").text());
     app.answer_text_between_reports("up 1\nother 2\n");
     assert_eq!(single.join().unwrap(), "other{instance=\"a\"} 2\n");
+}
+
+/// Over TLS: sends SETUP, then a byte now and then; the frames until the other side ends.
+fn drip_over_tls(tcp: SocketAddr, max_lifetime_ms: u32, pause: Duration) -> Vec<Frame> {
+    Leaf::block_on(Some(1), move |runtime| async move {
+        let stream = runtime.connect("localhost", tcp.port()).await.unwrap();
+        let stream = trusting(None).connect("localhost", stream).await.unwrap();
+        let (mut reader, mut writer) = futures_lite::io::split(stream);
+        let dripping = async {
+            writer.write_all(&setup(60_000, max_lifetime_ms)).await.unwrap();
+            // A record for each byte of a long frame.
+            while writer.write_all(b"\x01").await.is_ok() && writer.flush().await.is_ok() {
+                sleep_until(&runtime, runtime.now() + pause).await;
+            }
+            pending().await
+        };
+        let reading = async {
+            let mut bytes = Vec::new();
+            let _ = reader.read_to_end(&mut bytes).await;
+            frames(&bytes)
+        };
+        or(reading, dripping).await
+    })
+    .unwrap()
+}
+
+#[test]
+fn over_tls_too_only_whole_frames_are_signs_of_life() {
+    let [cert, key] = tls_on("tcp");
+    let world = World::start(&[&cert, &key, "--max-connections=1"]);
+    // One that does not even begin its handshake makes room. It was there first, for what is accepted comes in order.
+    let silent = connect(world.tcp);
+    let tcp = world.tcp;
+    let first = thread::spawn(move || drip_over_tls(tcp, 1_000, Duration::from_millis(100)));
+    assert!(rest_or_nothing(&silent).is_empty());
+    wait_errors(&world, "evicted", 1.0);
+    let (code, text) = last_word(&first.join().unwrap());
+    assert_eq!((code, &*text), (ErrorCode::CONNECTION_ERROR, "no keep-alive acks for 1s"));
+}
+
+#[test]
+fn over_tls_whoever_has_no_place_is_told_after_the_handshake() {
+    let [cert, key] = tls_on("tcp");
+    let world = World::start(&[&cert, &key, "--max-connections=1"]);
+    let tcp = world.tcp;
+    let first = thread::spawn(move || drip_over_tls(tcp, 90_000, Duration::from_millis(100)));
+    world.wait_own("prometheus_proxy_scrape_active_connections", 1.0);
+    assert_turned_away(&drip_over_tls(tcp, 90_000, Duration::from_secs(60)));
+    wait_errors(&world, "too_many_connections", 1.0);
+    world.stopped();
+    let (_, text) = last_word(&first.join().unwrap());
+    assert_eq!(text, "the proxy is shutting down");
 }
