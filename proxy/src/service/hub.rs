@@ -101,8 +101,8 @@ impl Hub {
             let connection = state.collector.accept(now, peer)?;
             let inbox = Arc::new(Inbox::default());
             if state.draining {
-                // Accepted at the last moment. Its inbox is empty still, and nobody waits at it.
-                let _ = inbox.put(goodbye());
+                // Accepted at the last moment. Nobody waits at its inbox yet.
+                inbox.put(goodbye());
             }
             state.inboxes.insert(connection, Arc::clone(&inbox));
             Ok((connection, inbox))
@@ -224,8 +224,7 @@ impl Hub {
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
-        // A full inbox belongs to a connection that is stuck; it ends with the process.
-        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()).ok().flatten());
+        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()));
         let wakers: Vec<Waker> = wakers.collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -285,7 +284,7 @@ impl Hub {
         let mut state = self.lock();
         let timeout = state.collector.poll_timeout();
         let result = act(&mut state);
-        let mut effects = state.dispatch(now);
+        let mut effects = state.dispatch();
         effects.timer_changed = state.collector.poll_timeout() != timeout;
         if effects.notices.is_empty() {
             drop(state);
@@ -330,23 +329,11 @@ impl Hub {
 
 impl State {
     /// Carries the collector's commands to the connections, and gathers who is to be told of what.
-    fn dispatch(&mut self, now: Instant) -> Effects {
+    fn dispatch(&mut self) -> Effects {
         let mut effects = Effects::default();
         while let Some((connection, command)) = self.collector.poll_command() {
-            let Some(inbox) = self.inboxes.get(&connection) else { continue };
-            // A connection that takes no commands has failed its scrape; the rest it does not need to know.
-            let request = match &command {
-                SessionCommand::Scrape { request } => Some(*request),
-                _ => None,
-            };
-            match (inbox.put(command), request) {
-                (Ok(waker), _) => effects.tasks.extend(waker),
-                (Err(_), Some(request)) => {
-                    let error = "its connection is busy".to_owned();
-                    let event = SessionEvent::NotAsked { request, error };
-                    self.collector.handle_session(now, connection, event);
-                }
-                (Err(_), None) => {}
+            if let Some(inbox) = self.inboxes.get(&connection) {
+                effects.tasks.extend(inbox.put(command));
             }
         }
         let news = std::iter::from_fn(|| self.collector.poll_news());

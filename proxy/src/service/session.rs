@@ -50,11 +50,19 @@ struct SessionOwner {
 
 impl Owner<Session> for SessionOwner {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
-        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
-            session.handle_command(now, command);
-        }
+        self.take_commands(cx, now, session);
         while let Some(event) = session.poll_event() {
             self.hub.handle_session(now, session.id(), event);
+            // At once: answers to pushes must not pile up in the inbox.
+            self.take_commands(cx, now, session);
+        }
+    }
+}
+
+impl SessionOwner {
+    fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
+        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
+            session.handle_command(now, command);
         }
     }
 }

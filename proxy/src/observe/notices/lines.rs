@@ -44,6 +44,9 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             line!(info, app, came_back, "application identified by its metrics");
             warn_of_duplicate(app, *is_duplicate);
         }
+        Notice::PushEvicted { app } => {
+            line!(debug, app, "push dropped to make room for another application's");
+        }
         Notice::PushExpired { app } => {
             line!(warn, app, "push expired without having been scraped");
         }
@@ -52,6 +55,7 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             let error = Line(error);
             line!(warn, app, %error, "push not stored");
         }
+        Notice::PushReplaced { app } => line!(debug, app, "push replaced by a later one"),
         Notice::PushServed { app } => line!(debug, app, "push served"),
         Notice::PushSuperseded { app } => line!(debug, app, "push superseded"),
         Notice::Recovered { app } => line!(info, app, "application can be scraped again"),
