@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::chaos;
 use crate::http::{Connection, Get};
 use crate::report::Kind;
-use crate::scenario::Terms;
+use crate::scenario::{PUSH_BYTES_MAX, PUSHES_MAX, Terms};
 use crate::scraper::{Ask, Manner, Scraper};
 use crate::targets;
 use crate::world::{OF_TARGETS, SCRAPER_LATENCY, World};
@@ -37,6 +37,8 @@ pub(crate) async fn live(world: Arc<World>) {
     } else {
         let watching = Arc::clone(&world);
         world.driver.spawn(async move { watch_for_the_dead(&watching).await });
+        let (watching, tables) = (Arc::clone(&world), watch.clone());
+        world.driver.spawn(async move { watch_bounds(&watching, &tables).await });
         chaos::rage(Arc::clone(&world), rng, until).await;
         heal(&world).await;
     }
@@ -275,6 +277,22 @@ async fn watch_for_the_dead(world: &World) {
                 }
                 known[app] = cut;
             }
+        }
+        world.sleep(&world.driver, STEP).await;
+    }
+}
+
+/// Sees to it that no table grows beyond its bound.
+async fn watch_bounds(world: &World, watch: &Watch) {
+    while !world.is_over() {
+        let tables = watch.tables();
+        let pushes = tables.held_pushes + tables.opening_pushes;
+        if pushes > PUSHES_MAX || tables.push_bytes > PUSH_BYTES_MAX {
+            world.violation(Kind::Exceeded, format!("{tables:?}"));
+            return;
+        }
+        if tables.opening_pushes > 0 {
+            world.count("pushes seen while they are opened");
         }
         world.sleep(&world.driver, STEP).await;
     }

@@ -345,6 +345,16 @@ impl Collector {
         self.pushes.held()
     }
 
+    /// Pushes being opened.
+    pub fn opening_pushes(&self) -> usize {
+        self.pushes.len() - self.pushes.held()
+    }
+
+    /// Bytes of pushes held or being opened.
+    pub fn push_bytes(&self) -> usize {
+        self.pushes.bytes()
+    }
+
     /// Scrapes under way.
     pub fn scrapes(&self) -> usize {
         self.scrapes.len()

@@ -70,6 +70,10 @@ pub struct Tables {
     pub answers: usize,
     /// Pushes held.
     pub held_pushes: usize,
+    /// Pushes being opened.
+    pub opening_pushes: usize,
+    /// Bytes of pushes held or being opened.
+    pub push_bytes: usize,
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub pending_bytes: usize,
     /// Whether there are jobs that nobody has taken.
@@ -274,6 +278,8 @@ impl Hub {
             scrapes: state.collector.scrapes(),
             answers: state.scrapes.len(),
             held_pushes: state.collector.held_pushes(),
+            opening_pushes: state.collector.opening_pushes(),
+            push_bytes: state.collector.push_bytes(),
             pending_bytes: state.collector.pending_bytes(),
             has_jobs: state.collector.has_jobs(),
         }
