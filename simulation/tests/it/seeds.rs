@@ -32,7 +32,7 @@ fn a_calm_hour_passes_quickly() {
 }
 
 /// What the checks rest on: where one of these is 0, something is never looked at.
-const TRIED: [&str; 63] = [
+const TRIED: [&str; 65] = [
     "ages compared",
     "answers shared",
     "applications closed",
@@ -63,6 +63,8 @@ const TRIED: [&str; 63] = [
     "pushes in peace",
     "pushes kept for the next scrape",
     "pushes not acknowledged",
+    "pushes over a share",
+    "pushes replaced",
     "pushes seen",
     "pushes seen while they are opened",
     "pushes served",
