@@ -105,7 +105,6 @@ mod tests {
     #[test]
     fn scrapes_that_come_and_go_leave_no_more_than_one_request_behind() {
         let (mut collector, inbox) = (Collector::new(Config::default()), Inbox::default());
-        #[expect(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
         let now = Instant::now();
         let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
         let connection = collector.accept(now, peer).unwrap();
