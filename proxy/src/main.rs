@@ -59,6 +59,11 @@ fn main() -> ExitCode {
     })
 }
 
+/// What was freed goes back to the system, also after a burst.
+#[cfg(all(feature = "jemalloc", unix))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Logs to standard error from here on.
 fn start_logging(config: &Config) {
     let log = tracing_subscriber::fmt()

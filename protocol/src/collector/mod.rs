@@ -365,6 +365,11 @@ impl Collector {
         self.requests.len()
     }
 
+    /// Bytes of answers that wait to be opened or are being opened. Pushes have a limit of their own, and take none of the answers' room.
+    pub fn unopened_bytes(&self) -> usize {
+        self.jobs.answer_bytes()
+    }
+
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub fn pending_bytes(&self) -> usize {
         self.jobs.bytes() + self.scrapes.held_bytes()

@@ -113,6 +113,17 @@ pub enum SessionEvent {
     },
 }
 
+impl SessionEvent {
+    /// Bytes of the payload that it holds.
+    fn payload_len(&self) -> usize {
+        match self {
+            Self::Answered { payload, .. } => payload.as_ref().map_or(0, Payload::encoded_len),
+            Self::Pushed { payload, .. } => payload.encoded_len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Session {
     /// A session for an application whose transport was just accepted. `key` is the proxy's public key as SPKI DER,
     /// or `plaintext` (see [`envelope`](crate::envelope)).
@@ -192,6 +203,11 @@ impl Session {
                 return;
             }
         }
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     fn stream_of(&self, request: RequestId) -> Option<StreamId> {
@@ -293,6 +309,11 @@ impl Machine for Session {
 
     fn wants_input(&self) -> bool {
         self.connection.wants_input() && self.events.len() < MAX_EVENTS
+    }
+
+    fn held_bytes(&self) -> usize {
+        let waiting = self.events.iter().map(SessionEvent::payload_len).sum::<usize>();
+        self.connection.held_bytes() + waiting
     }
 
     fn is_closed(&self) -> bool {

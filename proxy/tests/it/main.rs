@@ -14,6 +14,7 @@ mod smol {
 
     mod bad_input;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;
@@ -32,6 +33,7 @@ mod tokio {
 
     mod bad_input;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;

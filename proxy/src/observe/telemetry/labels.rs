@@ -128,6 +128,8 @@ label! {
         WebSocket = "websocket",
         /// There are as many connections as allowed.
         TooManyConnections = "too_many_connections",
+        /// Others needed the memory that the connection held.
+        Memory = "memory",
     }
 }
 
