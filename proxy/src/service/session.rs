@@ -58,9 +58,7 @@ struct SessionOwner {
 
 impl Owner<Session> for SessionOwner {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
-        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
-            session.handle_command(now, command);
-        }
+        self.take_commands(cx, now, session);
         if !self.is_evicted && self.lease.is_evicted() {
             self.is_evicted = true;
             self.hub.count_evicted();
@@ -72,11 +70,21 @@ impl Owner<Session> for SessionOwner {
             && let Some(event) = session.poll_event()
         {
             self.hub.handle_session(now, session.id(), event);
+            // At once: answers to pushes must not pile up in the inbox.
+            self.take_commands(cx, now, session);
         }
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
         self.lease.poll_hold(cx, now, held)
+    }
+}
+
+impl SessionOwner {
+    fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
+        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
+            session.handle_command(now, command);
+        }
     }
 }
 

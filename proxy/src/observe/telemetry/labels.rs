@@ -200,6 +200,8 @@ label! {
         Timeout = "timeout",
         /// The proxy had no room for the work.
         Overloaded = "overloaded",
+        /// It pushed more than its share.
+        OverShare = "over_share",
     }
 }
 
@@ -228,7 +230,7 @@ label! {
     PushDropCause, "cause" {
         /// Its application has pushed again.
         Replaced = "replaced",
-        /// A later push needed its room.
+        /// Another application's push needed its room, and its own application lives on.
         Evicted = "evicted",
         /// Its time to live has run out.
         Expired = "expired",
