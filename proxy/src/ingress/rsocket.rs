@@ -15,7 +15,7 @@ use prometheus_rsocket_protocol::rsocket::connection::{self, Connection};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
-use prometheus_rsocket_runtime::{DriverConfig, Runtime, drive, timeout};
+use prometheus_rsocket_runtime::{DriverConfig, Line, Runtime, drive, timeout};
 use std::future::pending;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -191,10 +191,8 @@ impl<R: Runtime> RsocketServer<R> {
             place.evicted().await;
             self.on_evicted(&address);
             // Without a place to wait in until it is told, it is dropped.
-            if let Some(_leaving) = self.leaving.take()
-                && let Ok(waker) = inbox.put(rejection())
-            {
-                waker.into_iter().for_each(Waker::wake);
+            if let Some(_leaving) = self.leaving.take() {
+                inbox.put(rejection()).into_iter().for_each(Waker::wake);
                 pending::<()>().await;
             }
             Ok(())
@@ -238,6 +236,7 @@ impl<R: Runtime> RsocketServer<R> {
             None => ConnectionErrorCause::Tls,
         });
         if let Some(suppressed) = self.logs.transport.pass(self.runtime.now()) {
+            let error = Line(error);
             tracing::warn!(listener = self.name, peer, %error, suppressed, "transport failed");
         }
     }

@@ -1,8 +1,11 @@
 use crate::service::hub::Hub;
 use crate::service::inbox::Inbox;
+use crate::service::memory::Lease;
 use futures_io::{AsyncRead, AsyncWrite};
-use prometheus_rsocket_protocol::collector::{ConnectionId, Session, SessionEvent};
-use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
+use prometheus_rsocket_protocol::Machine;
+use prometheus_rsocket_protocol::collector::{ConnectionId, Session, SessionCommand};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
+use prometheus_rsocket_runtime::{DriverConfig, Line, Owner, Runtime, drive};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,10 +26,14 @@ where
 {
     let connection = session.id();
     let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), connection };
-    let mut owner = SessionOwner { hub, inbox, on_set_up: Some(on_set_up) };
+    let lease = hub.memory().lease();
+    let mut owner =
+        SessionOwner { hub, inbox, lease, is_evicted: false, on_set_up: Some(on_set_up) };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
-    let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
+    let end = end.inspect_err(
+        |error| tracing::debug!(%connection, error = %Line(error), "transport failed"),
+    )?;
     tracing::trace!(%connection, ?end, "connection ended");
     Ok(())
 }
@@ -47,21 +54,62 @@ impl<R: Runtime> Drop for Leave<R> {
 struct SessionOwner<F> {
     hub: Arc<Hub>,
     inbox: Arc<Inbox>,
+    lease: Lease,
+    is_evicted: bool,
     on_set_up: Option<F>,
 }
 
 impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
+        self.take_commands(cx, now, session);
+        if !self.is_evicted && self.lease.is_evicted() {
+            self.is_evicted = true;
+            self.hub.count_evicted();
+            evict(now, session);
+        }
+        // The first event is that of SETUP, or of the end.
+        if session.has_events()
+            && !session.is_closed()
+            && let Some(on_set_up) = self.on_set_up.take()
+        {
+            on_set_up();
+        }
+        // What waits in a session makes it read no more. Of one that is closed this may be the last look.
+        while session.has_events()
+            && (session.is_closed() || self.hub.poll_room(cx, session.id()).is_ready())
+            && let Some(event) = session.poll_event()
+        {
+            self.hub.handle_session(now, session.id(), event);
+            // At once: answers to pushes must not pile up in the inbox.
+            self.take_commands(cx, now, session);
+        }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
+        self.lease.poll_hold(cx, now, held)
+    }
+}
+
+impl<F> SessionOwner<F> {
+    fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
         while let Poll::Ready(command) = self.inbox.poll_next(cx) {
             session.handle_command(now, command);
         }
-        while let Some(event) = session.poll_event() {
-            if matches!(event, SessionEvent::Connected { .. })
-                && let Some(on_set_up) = self.on_set_up.take()
-            {
-                on_set_up();
-            }
-            self.hub.handle_session(now, session.id(), event);
-        }
     }
 }
+
+/// Ends a connection whose memory others need.
+fn evict(now: Instant, session: &mut Session) {
+    // What it does not read it would not read now either.
+    if session.held_bytes() > FAREWELL_BYTES {
+        session.handle_transport_failed(now, EVICTED);
+    } else {
+        let (code, message) = (ErrorCode::CONNECTION_ERROR, EVICTED.to_owned());
+        session.handle_command(now, SessionCommand::Close { code, message });
+    }
+}
+
+const EVICTED: &str = "the proxy's memory for connections is used up, and this one has held much of it for long (--max-memory)";
+
+/// What may wait before an ERROR that ends a connection. With more, the transport ends without one.
+const FAREWELL_BYTES: usize = 64 * 1024;

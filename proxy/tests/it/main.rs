@@ -6,6 +6,8 @@ mod logs;
 mod program;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod stderr;
 
 #[path = "."]
 mod smol {
@@ -15,6 +17,7 @@ mod smol {
     mod bad_input;
     mod crowds;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;
@@ -34,6 +37,7 @@ mod tokio {
     mod bad_input;
     mod crowds;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;
