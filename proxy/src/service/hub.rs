@@ -107,8 +107,8 @@ impl Hub {
             jobs: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
+            probes: ProbeLog::new(&telemetry),
             telemetry,
-            probes: ProbeLog::default(),
             memory: ConnectionMemory::new(shares.connections),
         }
     }

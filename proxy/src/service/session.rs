@@ -5,7 +5,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::collector::{ConnectionId, Session, SessionCommand};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
-use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
+use prometheus_rsocket_runtime::{DriverConfig, Line, Owner, Runtime, drive};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,7 +29,9 @@ where
     let mut owner = SessionOwner { hub, inbox, lease, is_evicted: false };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
-    let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
+    let end = end.inspect_err(
+        |error| tracing::debug!(%connection, error = %Line(error), "transport failed"),
+    )?;
     tracing::trace!(%connection, ?end, "connection ended");
     Ok(())
 }

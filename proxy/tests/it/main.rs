@@ -6,6 +6,8 @@ mod logs;
 mod program;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod stderr;
 
 #[path = "."]
 mod smol {
