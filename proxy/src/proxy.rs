@@ -7,11 +7,10 @@ use crate::ingress::rsocket::RsocketServer;
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
-use crate::observe::throttle::Throttle;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
-use crate::service::memory::{Shares, TextMemory};
+use crate::service::memory::{BodyMemory, Shares, TextMemory};
 use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
 use crate::store::keys;
@@ -157,14 +156,14 @@ async fn service<R: Runtime>(
         inject: config.inject_identity,
         seed: u64::from_ne_bytes(seed),
         texts: TextMemory::new(shares.texts),
+        bodies: BodyMemory::new(shares.bodies),
     };
     Ok(Service {
         runtime,
         hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry), &shares)),
         telemetry,
         toolbox: Arc::new(toolbox),
-        admission: Admission::new(config.max_concurrent_scrapes),
-        refusals: Throttle::default(),
+        admission: Admission::new(config.max_scrapes(), config.max_concurrent_scrapes),
         group_families: config.group_families,
         app_metrics: config.app_metrics,
         listeners,

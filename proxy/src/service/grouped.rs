@@ -11,10 +11,6 @@ use prometheus_rsocket_runtime::Runtime;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// About how many bytes one grouped body may hold: answers as they came, and what is prepared of them, which is compressed as well.
-/// Applications beyond that are left out as `overloaded`.
-const HELD_MAX: usize = 128 * 1024 * 1024;
-
 /// Bytes of text that are merged, deflated and sent at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -35,6 +31,7 @@ impl<R: Runtime> Scrape<R> {
         let (all, early, summary) = self.gather(out, metrics).await?;
         let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
         self.hub.report_collisions(self.runtime.now(), &collided);
+        out.place().await?;
         let parts = self.prepare_rest(all, early, metrics).await;
         let (plan, parts) = self
             .work(move || {
@@ -67,10 +64,9 @@ impl<R: Runtime> Scrape<R> {
         out: &Output<'_, R>,
         metrics: &mut AppMetrics,
     ) -> Result<(Vec<Served>, BTreeMap<AppId, Prepared>, Summary), Broken> {
-        let mut collisions = Collisions::default();
+        let mut collisions = Collisions::within(self.share.clone());
         let (mut all, mut early) = (Vec::new(), BTreeMap::new());
         let mut under_way = VecDeque::new();
-        let mut held = 0;
         loop {
             let listener = self.news.listen();
             while under_way.len() < self.look_ahead()
@@ -78,6 +74,7 @@ impl<R: Runtime> Scrape<R> {
             {
                 let served = Served { app, answer, omit: Arc::default() };
                 let renderer = self.renderer.clone();
+                out.place().await?;
                 under_way.push_back((app, self.work(move || renderer.prepare(&served))));
             }
             let summary = loop {
@@ -89,12 +86,11 @@ impl<R: Runtime> Scrape<R> {
                         let Some(served) = served else { continue };
                         let facts = &served.answer.facts;
                         let weight = 3 * served.answer.block.len() + 8 * facts.fingerprints.len();
-                        if held + weight > HELD_MAX {
+                        if out.keep(weight).await {
+                            all.push(served);
+                        } else {
                             metrics.on_left_out(served.app, "overloaded");
-                            continue;
                         }
-                        held += weight;
-                        all.push(served);
                     }
                 }
             };
@@ -136,6 +132,7 @@ impl<R: Runtime> Scrape<R> {
         let mut merge = Merge::new(self.renderer.target, splits);
         loop {
             let renderer = self.renderer.clone();
+            out.place().await?;
             let (rest, piece, is_more) = self
                 .work(move || {
                     let mut text = Vec::with_capacity(CHUNK + CHUNK / 2);

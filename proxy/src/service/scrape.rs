@@ -1,25 +1,24 @@
 //! One scrape: from the collector's outcomes to the chunks of the HTTP body.
 
 use crate::http::BodySender;
-use crate::service::admission::Place;
+use crate::observe::telemetry::ScrapeGivenUp;
+use crate::service::admission::Admitted;
 use crate::service::app_metrics::AppMetrics;
 use crate::service::collisions::Collisions;
 use crate::service::hub::Hub;
+use crate::service::memory::BodyShare;
 use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Answer, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
-use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
+use prometheus_rsocket_runtime::{JobLost, Runtime, sleep_until};
+use std::time::Duration;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long after the deadline the scraper may take to read the answer.
-const READ_GRACE: Duration = Duration::from_secs(30);
 
 /// A scrape under way, on its way to one scraper.
 pub(crate) struct Scrape<R: Runtime> {
@@ -28,9 +27,10 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) id: ScrapeId,
     /// Notified when the collector has something new.
     pub(crate) news: Arc<Event>,
-    pub(crate) deadline: Instant,
     pub(crate) renderer: Renderer,
     pub(crate) form: Form,
+    /// What the body keeps until it is complete.
+    pub(crate) share: BodyShare,
     /// Whether everything reached the scraper.
     pub(crate) delivered: bool,
 }
@@ -58,8 +58,10 @@ impl<R: Runtime> Drop for Scrape<R> {
 pub(crate) enum Ended {
     /// Everything that arrived was sent.
     Sent(Summary),
-    /// The scraper went away, did not read, or lost its place to another.
+    /// The scraper went away, or did not read.
     Aborted,
+    /// Another scrape needed the room.
+    GivenUp(ScrapeGivenUp),
 }
 
 /// The body cannot be finished.
@@ -68,33 +70,36 @@ pub(super) struct Broken;
 impl<R: Runtime> Scrape<R> {
     /// Sends the body chunk by chunk: that of all applications, or of a `single` one whose outcome is there. Only what is being rendered
     /// and sent exists as text.
+    ///
+    /// How long that may take is not for the scrape to judge: applications are waited for until the deadline, a scraper that does not
+    /// read loses its connection.
     pub(crate) async fn send(
         mut self,
         single: Option<Outcome>,
-        place: Place,
+        place: Admitted,
         chunks: BodySender,
     ) -> Ended {
-        let give_up = self.deadline + READ_GRACE;
         let body = async {
             match single {
                 None => self.run(&place, chunks).await,
                 Some(outcome) => self.run_one(outcome, &place, chunks).await,
             }
+            .map_err(|Broken| Ended::Aborted)
         };
-        let evicted = async {
-            place.evicted().await;
-            Err(Broken)
-        };
-        let sent = timeout(&self.runtime, give_up, or(body, evicted)).await;
-        let Ok(Ok(summary)) = sent else { return Ended::Aborted };
-        self.delivered = true;
-        Ended::Sent(summary)
+        let evicted = async { Err(Ended::GivenUp(place.evicted().await)) };
+        match or(body, evicted).await {
+            Ok(summary) => {
+                self.delivered = true;
+                Ended::Sent(summary)
+            }
+            Err(ended) => ended,
+        }
     }
 
     async fn run_one(
         &self,
         outcome: Outcome,
-        place: &Place,
+        place: &Admitted,
         chunks: BodySender,
     ) -> Result<Summary, Broken> {
         let Ok(answer) = outcome.result else { return Err(Broken) };
@@ -103,6 +108,7 @@ impl<R: Runtime> Scrape<R> {
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
         let renderer = self.renderer.clone();
+        out.place().await?;
         out.append(self.work(move || renderer.text(&served)).await?).await?;
         if self.form.open_metrics {
             out.append(self.renderer.pack(EOF.into())).await?;
@@ -114,7 +120,7 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    async fn run(&self, place: &Place, chunks: BodySender) -> Result<Summary, Broken> {
+    async fn run(&self, place: &Admitted, chunks: BodySender) -> Result<Summary, Broken> {
         let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let mut metrics = AppMetrics::default();
@@ -128,6 +134,7 @@ impl<R: Runtime> Scrape<R> {
             last.push_str(EOF);
         }
         let renderer = self.renderer.clone();
+        out.place().await?;
         let last = self.work(move || Ok(renderer.pack(last.into()))).await?;
         out.append(last).await?;
         out.finish().await?;
@@ -140,13 +147,18 @@ impl<R: Runtime> Scrape<R> {
         out: &mut Output<'_, R>,
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
-        let mut collisions = Collisions::default();
+        let mut collisions = Collisions::within(self.share.clone());
         let mut collided = Vec::new();
         let mut rendering = VecDeque::new();
+        // Bytes that are ahead of the scraper.
+        let mut ahead = 0;
         let mut summary = None;
         loop {
             let listener = self.news.listen();
-            while summary.is_none() && rendering.len() < self.look_ahead() {
+            while summary.is_none()
+                && rendering.len() < self.look_ahead()
+                && ahead < self.runtime.parallelism() * AHEAD_BYTES
+            {
                 match self.hub.poll_scrape(self.runtime.now(), self.id) {
                     Progress::Pending => break,
                     Progress::Finished(finished) => summary = Some(finished),
@@ -155,18 +167,24 @@ impl<R: Runtime> Scrape<R> {
                         else {
                             continue;
                         };
-                        let app = served.app;
+                        let (app, bytes) = (served.app, self.renderer.estimate(&served));
                         collided.push((app, served.omit.len()));
+                        ahead += bytes;
                         let renderer = self.renderer.clone();
-                        rendering.push_back((app, self.work(move || renderer.text(&served))));
+                        out.place().await?;
+                        let working = self.work(move || renderer.text(&served));
+                        rendering.push_back((app, bytes, working));
                     }
                 }
             }
             match (rendering.pop_front(), summary) {
-                (Some((app, working)), _) => match working.await {
-                    Ok(piece) => out.append(piece).await?,
-                    Err(Broken) => metrics.on_left_out(app, "worker"),
-                },
+                (Some((app, bytes, working)), _) => {
+                    match working.await {
+                        Ok(piece) => out.append(piece).await?,
+                        Err(Broken) => metrics.on_left_out(app, "worker"),
+                    }
+                    ahead -= bytes;
+                }
                 (None, Some(summary)) => {
                     self.hub.report_collisions(self.runtime.now(), &collided);
                     return Ok(summary);
@@ -232,7 +250,7 @@ pub(super) type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Se
 /// The way to the scraper.
 pub(super) struct Output<'a, R: Runtime> {
     scrape: &'a Scrape<R>,
-    place: &'a Place,
+    place: &'a Admitted,
     chunks: BodySender,
     body: Body,
 }
@@ -243,18 +261,38 @@ impl<R: Runtime> Output<'_, R> {
         self.send(bytes).await
     }
 
-    async fn send(&self, bytes: Bytes) -> Result<(), Broken> {
-        if bytes.is_empty() {
-            return Ok(());
+    async fn send(&self, mut bytes: Bytes) -> Result<(), Broken> {
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            self.place.begin_send(self.scrape.runtime.now());
+            self.chunks.send(piece).await.map_err(|_| Broken)?;
+            self.place.end_send();
         }
-        self.place.begin_send(self.scrape.runtime.now());
-        let sent = self.chunks.send(bytes).await;
-        self.place.end_send(self.scrape.runtime.now());
-        sent.map_err(|_| Broken)
+        Ok(())
     }
 
-    /// Waits for news, or until nobody reads any more.
+    /// Waits for a place to work in, or until nobody reads any more. While the scraper keeps the proxy waiting, it may be lost again.
+    pub(super) async fn place(&self) -> Result<(), Broken> {
+        or(self.place.place(&self.scrape.runtime), self.chunks.gone()).await;
+        if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
+    }
+
+    /// Waits for room in the memory of all bodies, which others may have to give up. Returns whether there is any.
+    pub(super) async fn keep(&self, bytes: usize) -> bool {
+        let runtime = &self.scrape.runtime;
+        while !self.scrape.share.grow(bytes) {
+            if !self.place.evict_other(runtime.now()) {
+                return false;
+            }
+            // It takes a moment to end.
+            sleep_until(runtime, runtime.now() + MOMENT).await;
+        }
+        true
+    }
+
+    /// Waits for news without a place, or until nobody reads any more.
     pub(super) async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
+        self.place.leave_place();
         or(news, self.chunks.gone()).await;
         if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
     }
@@ -270,6 +308,16 @@ impl<R: Runtime> Output<'_, R> {
         chunks.finish().await.map_err(|_| Broken)
     }
 }
+
+/// How much is handed to HTTP at a time. With [`CHUNKS`](crate::service::backend::CHUNKS) and [`AHEAD_BYTES`] it bounds what a scraper holds
+/// that does not read: that, and the one text that is being sent.
+const PIECE: usize = 64 * 1024;
+
+/// How many bytes may be ahead of the scraper for each core, beside what is begun before they are reached.
+const AHEAD_BYTES: usize = 128 * 1024;
+
+/// How long a scrape that was given up may take to end.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// What ends an OpenMetrics body.
 const EOF: &str = "# EOF\n";

@@ -1,5 +1,5 @@
 use crate::service::hub::Hub;
-use crate::service::memory::TextMemory;
+use crate::service::memory::{BodyMemory, TextMemory};
 use prometheus_rsocket_protocol::collector::Tools;
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits};
 use prometheus_rsocket_protocol::exposition::{Inject, Policy};
@@ -20,6 +20,8 @@ pub(crate) struct Toolbox {
     pub(crate) seed: u64,
     /// What all texts that are worked on take.
     pub(crate) texts: Arc<TextMemory>,
+    /// What all bodies keep.
+    pub(crate) bodies: Arc<BodyMemory>,
 }
 
 /// Does the collector's jobs, one after the other, away from the event loop. As many of these run as there are cores, which
