@@ -2,6 +2,7 @@
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
+use crate::ingress::rsocket::MAX_LEAVING;
 use crate::service::memory::Shares;
 use prometheus_rsocket_protocol::collector;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
@@ -11,7 +12,8 @@ use prometheus_rsocket_protocol::rsocket::connection;
 impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
         let mut collector = collector::Config::default();
-        collector.max_connections = self.max_connections;
+        // Those that have made room are still there until they are told.
+        collector.max_connections = self.max_connections.saturating_add(MAX_LEAVING);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
         // A scrape that was replaced or answered may take a moment to end.
@@ -51,7 +53,7 @@ impl Config {
             },
             on_bad_line: self.on_bad_line,
             identity_labels: self.identity_labels.iter().map(|name| name.as_str().into()).collect(),
-            reserved: self.refuse_reserved_names,
+            reserved: self.reserved_names.clone(),
         }
     }
 

@@ -17,11 +17,6 @@ impl Slots {
         Arc::new(Self { max, taken: AtomicUsize::new(0), emptied: Event::new() })
     }
 
-    /// How many places there are.
-    pub(crate) fn max(&self) -> usize {
-        self.max
-    }
-
     pub(crate) fn take(self: &Arc<Self>) -> Option<Slot> {
         self.taken
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {

@@ -126,6 +126,8 @@ label! {
         Tls = "tls",
         /// A WebSocket did not come about.
         WebSocket = "websocket",
+        /// It was not set up yet, and had to make room for another.
+        Evicted = "evicted",
         /// There are as many connections as allowed.
         TooManyConnections = "too_many_connections",
         /// Others needed the memory that the connection held.
