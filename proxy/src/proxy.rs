@@ -156,14 +156,15 @@ async fn service<R: Runtime>(
         policy: config.policy(),
         inject: config.inject_identity,
         seed: u64::from_ne_bytes(seed),
-        texts: TextMemory::new(shares.texts),
-        bodies: BodyMemory::new(shares.bodies),
+        texts: TextMemory::new(shares.texts / 2),
+        rendered: TextMemory::new(shares.texts / 2),
     };
     Ok(Service {
         runtime,
         hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry), &shares)),
         telemetry,
         toolbox: Arc::new(toolbox),
+        bodies: BodyMemory::new(shares.bodies),
         admission: Admission::new(config.max_scrapes(), config.max_concurrent_scrapes),
         group_families: config.group_families,
         app_metrics: config.app_metrics,

@@ -71,8 +71,7 @@ impl Places {
         state.next += 1;
         let notice = Arc::new(Notice::default());
         let standing = Standing::Idle(now);
-        let entry =
-            Entry { peer: network(peer), standing, is_spare, notice: Arc::clone(&notice) };
+        let entry = Entry { peer: network(peer), standing, is_spare, notice: Arc::clone(&notice) };
         state.entries.insert(id, entry);
         Some(Place { places: Arc::clone(self), id, notice })
     }
@@ -222,7 +221,8 @@ mod tests {
     #[test]
     fn the_connection_that_is_idle_longest_makes_room() {
         let (places, now) = (Places::new(4, 0), Instant::now());
-        let all: Vec<_> = (0..4).map(|n| places.take(after(now, n), peer(n as u8)).unwrap()).collect();
+        let all: Vec<_> =
+            (0..4).map(|n| places.take(after(now, n), peer(n as u8)).unwrap()).collect();
         assert!(all[0].begin_request(after(now, 10)));
         all[1].stand(Standing::Idle(after(now, 20)));
         let _newcomer = places.take(after(now, 30), peer(9)).unwrap();
@@ -237,9 +237,8 @@ mod tests {
     fn an_address_with_more_than_half_of_the_places_loses_its_own_first() {
         let (places, now) = (Places::new(4, 0), Instant::now());
         let other = places.take(now, peer(1)).unwrap();
-        let flood: Vec<_> = (1..100)
-            .map(|millis| places.take(after(now, millis), peer(2)).unwrap())
-            .collect();
+        let flood: Vec<_> =
+            (1..100).map(|millis| places.take(after(now, millis), peer(2)).unwrap()).collect();
         assert_eq!(evicted(&other), None);
         assert_eq!(flood.iter().filter(|place| evicted(place).is_none()).count(), 3);
     }

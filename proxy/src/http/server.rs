@@ -231,9 +231,7 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
             return tracing::debug!(%peer, reason = reason.1, "HTTP connection closed");
         }
         let telemetry = self.router.telemetry();
-        if let Some(suppressed) =
-            telemetry.may_log(now, LogCause::HttpClosed, &peer.to_string())
-        {
+        if let Some(suppressed) = telemetry.may_log(now, LogCause::HttpClosed, &peer.to_string()) {
             warn!(%peer, reason = reason.1, suppressed, "HTTP connection closed");
         }
     }

@@ -71,9 +71,9 @@ impl Admission {
         let of_peer = table.scrapes.values().filter(|entry| entry.peer == peer).count();
         if of_peer >= self.max_scrapes.div_ceil(2) {
             // Its own stalled scrape is the first to go.
-            table.evict(now, Some(peer)).ok_or(ScrapeGivenUp::RefusedShare)?;
+            table.evict(now, |_, entry| entry.peer == peer).ok_or(ScrapeGivenUp::RefusedShare)?;
         } else if table.scrapes.len() >= self.max_scrapes {
-            table.evict(now, None).ok_or(ScrapeGivenUp::RefusedFull)?;
+            table.evict(now, |_, _| true).ok_or(ScrapeGivenUp::RefusedFull)?;
         }
         let id = table.next();
         let notice = Arc::new(Notice::default());
@@ -103,15 +103,13 @@ impl Table {
         self.next
     }
 
-    /// Evicts the scrape that stalls longest, or else waits longest, of one address or of all.
-    fn evict(&mut self, now: Instant, peer: Option<IpAddr>) -> Option<()> {
-        let is_candidate = |entry: &Entry| peer.is_none_or(|peer| entry.peer == peer);
-        let candidates = self.scrapes.iter().filter(|(_, entry)| is_candidate(entry));
+    /// Evicts the scrape that stalls longest, or else waits longest.
+    fn evict(&mut self, now: Instant, is_candidate: impl Fn(u64, &Entry) -> bool) -> Option<()> {
+        let candidates = self.scrapes.iter().filter(|(id, entry)| is_candidate(**id, entry));
         let slow = candidates.filter_map(|(id, entry)| Some((entry.slowness(now)?, *id)));
         let ((is_stalled, _), id) = slow.max()?;
         let notice = self.scrapes.remove(&id)?.notice;
-        let reason =
-            if is_stalled { ScrapeGivenUp::Stalled } else { ScrapeGivenUp::Replaced };
+        let reason = if is_stalled { ScrapeGivenUp::Stalled } else { ScrapeGivenUp::Replaced };
         let _ = notice.reason.set(reason);
         notice.event.notify(usize::MAX);
         Some(())
@@ -123,7 +121,10 @@ impl Table {
         let Some(peer) = self.scrapes.get(id).map(|entry| entry.peer) else { return true };
         let earlier = self.queue.range(..ticket).filter_map(|(_, id)| self.scrapes.get(id));
         // Those of an address that has its share hold up nobody else.
-        if earlier.into_iter().any(|entry| entry.peer == peer || self.has_room(now, entry.peer, max)) {
+        if earlier
+            .into_iter()
+            .any(|entry| entry.peer == peer || self.has_room(now, entry.peer, max))
+        {
             return false;
         }
         if !self.has_room(now, peer, max) {
@@ -247,7 +248,8 @@ impl Admitted {
 
     /// Makes room by giving up another scrape that stalls, or waits for longer than usual.
     pub(crate) fn evict_other(&self, now: Instant) -> bool {
-        self.admission.lock().evict(now, None).is_some()
+        let mut table = self.admission.lock();
+        table.evict(now, |id, _| id != self.id).is_some()
     }
 
     /// Resolves once the scrape has to go for another one.

@@ -5,6 +5,7 @@ use crate::http::{
 use crate::observe::telemetry::{Label, LogCause, RoundOutcome, ScrapeGivenUp, Telemetry};
 use crate::service::admission::{Admission, Admitted, PATIENCE, PATIENCE_FOR_ONE};
 use crate::service::hub::Hub;
+use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
 use crate::service::scrape::{Ended, Form, Scrape};
 use crate::service::workers::Toolbox;
@@ -23,6 +24,8 @@ pub(crate) struct Service<R> {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) toolbox: Arc<Toolbox>,
     pub(crate) admission: Arc<Admission>,
+    /// What all bodies keep.
+    pub(crate) bodies: Arc<BodyMemory>,
     /// Whether families are grouped where the scraper does not get OpenMetrics.
     pub(crate) group_families: bool,
     pub(crate) app_metrics: bool,
@@ -32,7 +35,7 @@ pub(crate) struct Service<R> {
     pub(crate) running: AtomicBool,
 }
 
-/// Chunks of a body that wait for a scraper.
+/// Chunks of a body that wait for a scraper, of 64 KiB at most.
 pub(crate) const CHUNKS: usize = 2;
 
 impl<R: Runtime> Service<R> {
@@ -56,14 +59,18 @@ impl<R: Runtime> Service<R> {
             hub: Arc::clone(&self.hub),
             id,
             news,
-            share: self.toolbox.bodies.share(),
             renderer: Renderer { toolbox, target, gzip: request.gzip },
             form,
+            bodies: Arc::clone(&self.bodies),
             delivered: false,
         })
     }
 
-    fn admit(&self, request: &ScrapeRequest, patience: Duration) -> Result<Admitted, ScrapeRefused> {
+    fn admit(
+        &self,
+        request: &ScrapeRequest,
+        patience: Duration,
+    ) -> Result<Admitted, ScrapeRefused> {
         let admitted = self.admission.admit(self.runtime.now(), request.peer, patience);
         admitted.map_err(|refused| self.refuse(refused, request))
     }
@@ -77,7 +84,7 @@ impl<R: Runtime> Service<R> {
     fn send(
         &self,
         scrape: Scrape<R>,
-        place: Admitted,
+        admitted: Admitted,
         single: Option<Outcome>,
         peer: IpAddr,
     ) -> ScrapeBody {
@@ -86,7 +93,7 @@ impl<R: Runtime> Service<R> {
         let (telemetry, runtime) = (Arc::clone(&self.telemetry), self.runtime.clone());
         let is_round = single.is_none();
         self.runtime.spawn(async move {
-            let ended = scrape.send(single, place, sender).await;
+            let ended = scrape.send(single, admitted, sender).await;
             let took = runtime.now().saturating_duration_since(started);
             tracing::debug!(?ended, ?took, "scrape");
             if let Ended::GivenUp(reason) = ended {
@@ -116,9 +123,9 @@ impl<R: Runtime> Service<R> {
 
 impl<R: Runtime> Backend for Service<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
-        let place = self.admit(&request, PATIENCE)?;
+        let admitted = self.admit(&request, PATIENCE)?;
         let scrape = self.start(&request, Targets::All, self.form(request.format))?;
-        Ok(self.send(scrape, place, None, request.peer))
+        Ok(self.send(scrape, admitted, None, request.peer))
     }
 
     async fn scrape_app(
@@ -127,7 +134,7 @@ impl<R: Runtime> Backend for Service<R> {
         request: ScrapeRequest,
     ) -> Result<ScrapeBody, AppFailure> {
         let id = self.hub.app_at(path, |app| app.id).ok_or(AppFailure::Unknown)?;
-        let place = self.admit(&request, PATIENCE_FOR_ONE).map_err(AppFailure::Refused)?;
+        let admitted = self.admit(&request, PATIENCE_FOR_ONE).map_err(AppFailure::Refused)?;
         let form = Form { app_metrics: false, grouped: false, ..self.form(request.format) };
         let scrape =
             self.start(&request, Targets::Some(vec![id]), form).map_err(AppFailure::Refused)?;
@@ -142,7 +149,7 @@ impl<R: Runtime> Backend for Service<R> {
             }
         };
         let evicted = async {
-            let reason = place.evicted().await;
+            let reason = admitted.evicted().await;
             Err(AppFailure::Refused(self.refuse(reason, &request)))
         };
         let outcome = or(outcome, evicted).await?;
@@ -150,7 +157,7 @@ impl<R: Runtime> Backend for Service<R> {
             let (reason, message) = (failure.reason(), failure.to_string());
             return Err(AppFailure::Down { reason, message });
         }
-        Ok(self.send(scrape, place, Some(outcome), request.peer))
+        Ok(self.send(scrape, admitted, Some(outcome), request.peer))
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -197,12 +204,14 @@ fn on_given_up(telemetry: &Telemetry, now: Instant, reason: ScrapeGivenUp, peer:
 
 fn refusal(refused: ScrapeGivenUp) -> ScrapeRefused {
     let reason = match refused {
-        ScrapeGivenUp::RefusedFull => "too many scrapes are under way (half of --max-http-connections)",
+        ScrapeGivenUp::RefusedFull => {
+            "too many scrapes are under way (half of --max-http-connections)"
+        }
         ScrapeGivenUp::RefusedShare => {
             "this address has half of all scrapes under way already, which is its share"
         }
         ScrapeGivenUp::Replaced | ScrapeGivenUp::Stalled => {
-            "the scrape was given up, as it took long and others needed the room"
+            "the scrape was given up: it took long, and others needed the room"
         }
     };
     ScrapeRefused { reason, retry_after: Duration::from_secs(1) }

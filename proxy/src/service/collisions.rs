@@ -1,49 +1,41 @@
-use crate::service::memory::BodyShare;
+use crate::service::memory::{BodyMemory, BodyPart};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 /// The series of one answer, to find those that a second application has as well. The first one wins.
 ///
-/// A series that one application repeats is no collision. Beyond two million no more series are remembered, which bounds the memory
-/// at some 40 MB, nor beyond what [all bodies together](BodyShare) may keep; Prometheus itself then keeps the first of two.
+/// A series that one application repeats is no collision. Beyond two million, or what there is memory for, no more series are remembered;
+/// Prometheus itself then keeps the first of two.
 #[derive(Debug, Default)]
 pub struct Collisions {
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
-    /// How many series there is room for, of those that all bodies share.
-    room: usize,
-    share: Option<BodyShare>,
+    /// What all bodies keep, and for how many series this one has taken of it.
+    part: Option<(BodyPart, usize)>,
 }
 
 impl Collisions {
-    /// Series that are remembered as far as the body's share allows.
-    pub(crate) fn within(share: BodyShare) -> Self {
-        Self { share: Some(share), ..Self::default() }
+    /// Remembers series as long as there is memory for them.
+    pub(crate) fn within(memory: &Arc<BodyMemory>) -> Self {
+        Self { part: Some((memory.part(), 0)), ..Self::default() }
     }
 
-    fn has_room(&mut self) -> bool {
-        let len = self.seen.len();
-        if len >= MAX_SERIES {
-            return false;
+    /// How many series may be remembered if so many come.
+    fn room(&mut self, coming: usize) -> usize {
+        let Some((part, taken)) = &mut self.part else { return MAX_SERIES };
+        while *taken < self.seen.len() + coming && part.grow(STEP * SERIES_BYTES) {
+            *taken += STEP;
         }
-        if let Some(share) = &self.share
-            && len >= self.room
-        {
-            let more = (self.room / 2).max(STEP);
-            if !share.grow(more * SERIES_BYTES) {
-                return false;
-            }
-            self.room += more;
-        }
-        true
+        (*taken).min(MAX_SERIES)
     }
 
     /// Takes the fingerprints of an application's samples, and returns the indexes of those to be left out, in ascending order.
     pub fn add(&mut self, fingerprints: &[u64]) -> Vec<u32> {
-        let is_first = self.seen.is_empty();
+        let (is_first, room) = (self.seen.is_empty(), self.room(fingerprints.len()));
         let mut known = Vec::new();
         // One look at the table for each series: it is far larger than a processor's caches.
         for (index, fingerprint) in (0_u32..).zip(fingerprints) {
-            let is_new = match self.has_room() {
+            let is_new = match self.seen.len() < room {
                 true => self.seen.insert(*fingerprint),
                 false => !self.seen.contains(fingerprint),
             };
@@ -73,14 +65,14 @@ fn leave_repeated(known: &mut Vec<u32>, fingerprints: &[u64]) {
     known.retain(|index| fingerprints.get(*index as usize).is_some_and(|f| !own.contains(f)));
 }
 
+/// Series that memory is taken for at a time.
+const STEP: usize = 16 * 1024;
+
+/// What a series takes in the table, which is twice as large as it was whenever it is full.
+const SERIES_BYTES: usize = 20;
+
 /// The most series that are remembered.
 const MAX_SERIES: usize = 2_000_000;
-
-/// Series for which room is taken at a time, at least.
-const STEP: usize = 1024;
-
-/// About how many bytes a series takes.
-const SERIES_BYTES: usize = 20;
 
 /// Fingerprints are keyed hashes already.
 #[derive(Default)]
@@ -102,8 +94,7 @@ impl Hasher for Ready {
 
 #[cfg(test)]
 mod tests {
-    use super::{Collisions, MAX_SERIES, SERIES_BYTES, STEP};
-    use crate::service::memory::BodyMemory;
+    use super::{Collisions, MAX_SERIES};
 
     #[test]
     fn the_first_application_with_a_series_wins() {
@@ -115,21 +106,6 @@ mod tests {
         assert_eq!(collisions.add(&[9, 2, 4, 3, 2]), [1, 3, 4]);
         assert_eq!(collisions.add(&[4, 5]), [0]);
         assert_eq!(collisions.add(&[6, 6, 5, 6, 5]), [2, 4], "its own repetition stays beside one");
-    }
-
-    #[test]
-    fn all_bodies_together_have_a_bound() {
-        let memory = BodyMemory::new(2 * STEP * SERIES_BYTES);
-        let other = memory.share();
-        assert!(other.grow(STEP * SERIES_BYTES));
-        let mut collisions = Collisions::within(memory.share());
-        let many: Vec<u64> = (0..3 * STEP as u64).collect();
-        assert!(collisions.add(&many).is_empty());
-        assert_eq!(collisions.seen.len(), STEP);
-        assert_eq!(collisions.add(&[5, STEP as u64 + 5]), [0]);
-        drop(other);
-        assert!(collisions.add(&[STEP as u64 + 5]).is_empty());
-        assert_eq!(collisions.seen.len(), STEP + 1, "there is room again");
     }
 
     #[test]

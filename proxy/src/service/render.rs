@@ -54,13 +54,6 @@ impl Renderer {
         Ok(self.pack(out.into()))
     }
 
-    /// About how long the piece for this application is: its text, or that deflated, which is about as long as under Snappy.
-    pub(crate) fn estimate(&self, served: &Served) -> usize {
-        let block = &served.answer.block;
-        let expanded = || envelope::expanded_len(block).unwrap_or_default();
-        if self.gzip { block.len() } else { expanded() }
-    }
-
     /// The application's part of a grouped body, as far as it is known without the others.
     pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
         let text = self.expand(&served.answer)?;

@@ -1,5 +1,5 @@
 use crate::service::hub::Hub;
-use crate::service::memory::{BodyMemory, TextMemory};
+use crate::service::memory::TextMemory;
 use prometheus_rsocket_protocol::collector::Tools;
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits};
 use prometheus_rsocket_protocol::exposition::{Inject, Policy};
@@ -18,10 +18,10 @@ pub(crate) struct Toolbox {
     pub(crate) inject: Inject,
     /// The key of the series' fingerprints, drawn at start.
     pub(crate) seed: u64,
-    /// What all texts that are worked on take.
+    /// What all texts that are being opened take.
     pub(crate) texts: Arc<TextMemory>,
-    /// What all bodies keep.
-    pub(crate) bodies: Arc<BodyMemory>,
+    /// What all large texts that are being rendered take, and what was made of them and is not sent.
+    pub(crate) rendered: Arc<TextMemory>,
 }
 
 /// Does the collector's jobs, one after the other, away from the event loop. As many of these run as there are cores, which

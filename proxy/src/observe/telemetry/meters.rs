@@ -1,7 +1,7 @@
 use super::{
-    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath, Label,
-    ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState, RoundOutcome,
-    ScrapeGivenUp, ScrapeOutcome, SignalType, family::Families, window::WindowMax,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath,
+    Label, ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
+    RoundOutcome, ScrapeGivenUp, ScrapeOutcome, SignalType, family::Families, window::WindowMax,
 };
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,

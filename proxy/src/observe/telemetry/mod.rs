@@ -12,8 +12,8 @@ mod process;
 mod window;
 
 pub use labels::{
-    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath, Label,
-    ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath,
+    Label, ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
     RoundOutcome, ScrapeGivenUp, ScrapeOutcome, SignalType,
 };
 

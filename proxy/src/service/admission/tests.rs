@@ -11,11 +11,7 @@ fn peer(number: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 0, number).into()
 }
 
-fn admit(
-    admission: &Arc<Admission>,
-    now: Instant,
-    number: u8,
-) -> Result<Admitted, ScrapeGivenUp> {
+fn admit(admission: &Arc<Admission>, now: Instant, number: u8) -> Result<Admitted, ScrapeGivenUp> {
     admission.admit(now, peer(number), PATIENCE)
 }
 
@@ -91,8 +87,7 @@ fn waiting_for_applications_takes_no_place() {
 #[test]
 fn a_scrape_whose_scraper_stalls_lends_its_place() {
     let (admission, now) = (Admission::new(100, 2), Instant::now());
-    let [stalled, working, third] =
-        [1, 2, 3].map(|number| admit(&admission, now, number).unwrap());
+    let [stalled, working, third] = [1, 2, 3].map(|number| admit(&admission, now, number).unwrap());
     assert!(has_place(&stalled, now) && has_place(&working, now));
     stalled.begin_send(now);
     assert!(!has_place(&third, now + LEND / 2));

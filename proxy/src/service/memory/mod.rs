@@ -8,7 +8,7 @@
 //! | answers | 3 | sealed answers that wait to be opened, opened ones that wait for a scraper | connections are read more slowly; then applications fail as `overloaded` |
 //! | pushes | 2 | pushes being opened or held | those of applications that live on, the oldest first; then new ones are refused |
 //! | texts | 4 | texts that are being read or rendered | the work waits for its turn |
-//! | bodies | 4 | what grouped bodies keep, and the tables for collisions | scrapes that stall or wait for longer than usual, if they hold up others; then applications are left out as `overloaded`, and no more series are compared |
+//! | bodies | 4 | what grouped bodies keep, and the tables for collisions | applications are left out as `overloaded` |
 
 mod bodies;
 mod connections;
@@ -17,9 +17,9 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use bodies::{BodyMemory, BodyShare};
+pub(crate) use bodies::{BodyMemory, BodyPart};
 pub(crate) use connections::{ConnectionMemory, Lease};
-pub(crate) use texts::TextMemory;
+pub(crate) use texts::{TextMemory, Texts};
 
 /// How `--max-memory` is shared out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
