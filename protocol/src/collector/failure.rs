@@ -134,7 +134,10 @@ pub enum PushError {
     /// It cannot be opened or read.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// As many pushes are held as allowed.
+    /// Its application has its share already.
+    #[error(transparent)]
+    OverShare(#[from] PushShare),
+    /// As many pushes are held as allowed, and none gives way.
     #[error("{limit} pushes are held already")]
     TooMany {
         /// The limit.
@@ -145,6 +148,32 @@ pub enum PushError {
     TooLarge {
         /// The limit.
         limit: usize,
+    },
+}
+
+/// What one application may have of the room for pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushShare {
+    /// Bytes of pushes, held or being opened.
+    #[error(
+        "no room for it beside other pushes of this application, with a limit of {limit} bytes"
+    )]
+    Bytes {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pushes being opened at once.
+    #[error("{limit} pushes of this application are being opened already")]
+    Opening {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pushes a second.
+    #[error("this application pushes more than {limit} times a second")]
+    Rate {
+        /// The limit.
+        limit: u32,
     },
 }
 

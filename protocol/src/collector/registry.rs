@@ -1,4 +1,5 @@
 use super::identity::{self, IdentitySource};
+use super::pace::Pace;
 use super::reports::Reports;
 use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
 use crate::Labels;
@@ -75,6 +76,8 @@ pub struct App {
     /// The reason that [`Notice::ScrapeFailing`](super::Notice::ScrapeFailing) gave last, unless it has recovered.
     pub(super) failing: Option<&'static str>,
     pub(super) reports: Reports,
+    /// How often it pushes.
+    pub(super) pace: Pace,
     /// Pushes are held or being opened: the entry is kept for them.
     pub(super) is_pinned: bool,
 }
@@ -120,6 +123,11 @@ impl App {
     /// Whether the application is connected and set up.
     pub fn is_up(&self) -> bool {
         self.state == AppState::Up
+    }
+
+    /// Whether the application is connected and answered its last scrape, so that what it pushed is not its last word.
+    pub(super) fn lives_on(&self) -> bool {
+        self.is_up() && self.last_scrape.as_ref().is_some_and(|last| last.error.is_none())
     }
 
     fn gone_at(&self) -> Option<Instant> {
@@ -174,6 +182,7 @@ impl Registry {
             collisions: 0,
             failing: None,
             reports: Reports::default(),
+            pace: Pace::default(),
             is_pinned: false,
         };
         self.apps.insert(id, app);
@@ -225,8 +234,8 @@ impl Registry {
     /// A connection is over.
     ///
     /// An application that was never set up is forgotten. If another live one has its identity, the two entries become one,
-    /// with the path and history of the older: so it is when an application comes back before the proxy has found out
-    /// that its last connection is dead. Otherwise the entry waits for its application to come back.
+    /// with the path and history of the one that had the identity first: so it is when an application comes back before the proxy has
+    /// found out that its last connection is dead. Otherwise the entry waits for its application to come back.
     pub(super) fn leave(
         &mut self,
         now: Instant,
@@ -244,11 +253,14 @@ impl Registry {
             return Some(Merged { kept: id, absorbed: None });
         }
         self.connected -= 1;
-        let labels = app.labels.clone();
-        let is_live = |other: &&AppId| self.apps.get(other).is_some_and(App::is_up);
-        let sibling = self.identities.get(&labels).into_iter().flatten().find(is_live).copied();
-        let merged = match sibling {
-            Some(sibling) if id < sibling => {
+        let (labels, path_len) = (app.labels.clone(), app.path.len());
+        let same = self.identities.get(&labels).into_iter().flatten();
+        let live = same.filter_map(|other| self.apps.get(other).filter(|app| app.is_up()));
+        // The path of whoever had the identity first has no number at its end, and so is the shortest.
+        let sibling = live.map(|app| (app.path.len(), app.id)).min();
+        let had_it_first = sibling.is_some_and(|(other_len, _)| path_len < other_len);
+        let merged = match sibling.map(|(_, sibling)| sibling) {
+            Some(sibling) if had_it_first => {
                 self.absorb(sibling, id);
                 Merged { kept: id, absorbed: Some(sibling) }
             }
@@ -348,6 +360,7 @@ impl Registry {
         kept.last_scrape = app.last_scrape.or_else(|| kept.last_scrape.take());
         kept.failing = app.failing.or(kept.failing);
         kept.pushes += app.pushes;
+        kept.pace.join(app.pace);
         kept.collisions = app.collisions;
         let labels = kept.labels.clone();
         self.mark_duplicates(&labels);

@@ -101,7 +101,7 @@ fn every_setting_reaches_its_field() {
         ("identity-labels", "application,instance"),
         ("inject-identity", "never"),
         ("on-bad-line", "drop-family"),
-        ("reserved-names", "accept"),
+        ("reserved-names", "secret_*, up"),
         ("max-line-bytes", "22KiB"),
         ("max-labels", "23"),
         ("max-families", "24"),
@@ -113,6 +113,7 @@ fn every_setting_reaches_its_field() {
         ("envelope", "plaintext"),
         ("max-held-pushes", "0"),
         ("max-held-push-bytes", "16MiB"),
+        ("max-push-rate", "25"),
         ("push-ttl", "17m"),
         ("max-memory", "512MiB"),
         ("shutdown-timeout", "0s"),
@@ -146,7 +147,7 @@ fn every_setting_reaches_its_field() {
         identity_labels: vec!["application".to_owned(), "instance".to_owned()],
         inject_identity: Inject::Never,
         on_bad_line: OnBadLine::DropFamily,
-        refuse_reserved_names: false,
+        reserved_names: ReservedNames::new(["secret_*", "up", "prometheus_proxy_*"]).unwrap(),
         max_line_bytes: Some(22 * 1024),
         max_labels: Some(23),
         max_families: Some(24),
@@ -158,6 +159,7 @@ fn every_setting_reaches_its_field() {
         envelope: Envelope::Plaintext,
         max_held_pushes: 0,
         max_held_push_bytes: 16 << 20,
+        max_push_rate: 25,
         max_memory: 512 << 20,
         push_ttl: Duration::from_secs(17 * 60),
         shutdown_timeout: Duration::ZERO,
@@ -242,7 +244,7 @@ fn settings_must_fit_together() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 38;
+const FIELDS: usize = 39;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

@@ -75,6 +75,9 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             );
             warn_of_duplicate(log, app, *is_duplicate);
         }
+        Notice::PushEvicted { app } => {
+            line!(debug, app, "push dropped to make room for another application's");
+        }
         Notice::PushExpired { app } => {
             throttled!(log, PushExpired, warn, app, "push expired without having been scraped");
         }
@@ -83,6 +86,7 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             let error = Line(error);
             throttled!(log, PushRejected, warn, app, %error, "push not stored");
         }
+        Notice::PushReplaced { app } => line!(debug, app, "push replaced by a later one"),
         Notice::PushServed { app } => line!(debug, app, "push served"),
         Notice::PushSuperseded { app } => line!(debug, app, "push superseded"),
         Notice::Recovered { app } => {

@@ -3,7 +3,9 @@ use crate::observe::census::Census;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::RegistryState;
 use prometheus_rsocket_protocol::Labels;
-use prometheus_rsocket_protocol::collector::{AppRef, Collector, Config, Peer, Transport};
+use prometheus_rsocket_protocol::collector::{
+    AppRef, Collector, Config, Peer, PushShare, Transport,
+};
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_protocol::rsocket::connection::StreamFailure;
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -257,6 +259,28 @@ fn probes_are_counted_by_kind_and_listener() {
     }
     let text = counted(&[gone(CloseReason::Eof { unfinished: 0 }, true)]);
     assert!(text.contains("kind=\"empty\",listener=\"tcp\"} 0"), "an application is no probe");
+}
+
+#[test]
+fn pushes_that_are_not_kept_are_counted_by_cause() {
+    let app = app();
+    let dropped = [
+        (Notice::PushEvicted { app: app.clone() }, "evicted"),
+        (Notice::PushExpired { app: app.clone() }, "expired"),
+        (Notice::PushReplaced { app: app.clone() }, "replaced"),
+    ];
+    for (notice, cause) in dropped {
+        let line = format!("prometheus_proxy_pushes_dropped_total{{cause=\"{cause}\"}} 1");
+        assert_counted(notice, &line);
+    }
+    let error = PushError::OverShare(PushShare::Rate { limit: 10 });
+    let refused = Notice::PushRejected { app, acknowledged: false, error };
+    for line in [
+        "prometheus_proxy_application_error_total{cause=\"over_share\"} 1",
+        "prometheus_proxy_pushes_total{kind=\"fire_and_forget\",outcome=\"rejected\"} 1",
+    ] {
+        assert_counted(refused.clone(), line);
+    }
 }
 
 #[test]
