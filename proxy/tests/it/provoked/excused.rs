@@ -2,6 +2,39 @@
 
 pub(super) const SERIES: &[(&str, &str)] = &[
     (
+        "prometheus_proxy_application_error_total{cause=\"over_share\"}",
+        "takes a flood of pushes; pushes.rs has it",
+    ),
+    ("prometheus_proxy_http_connections_closed_total{reason=\"idle\"}", "takes minutes"),
+    (
+        "prometheus_proxy_http_connections_closed_total{reason=\"stalled\"}",
+        "takes a long answer, and a reader that stalls for seconds",
+    ),
+    (
+        "prometheus_proxy_http_connections_closed_total{reason=\"stalled_evicted\"}",
+        "takes a long answer, and a reader that stalls for seconds",
+    ),
+    (
+        "prometheus_proxy_http_connections_closed_total{reason=\"trickle\"}",
+        "takes a long answer, and a reader that stalls for seconds",
+    ),
+    (
+        "prometheus_proxy_http_refused_total",
+        "only where no connection can make room; http/tests has it",
+    ),
+    (
+        "prometheus_proxy_scrapes_given_up_total{reason=\"refused_full\"}",
+        "takes scrapers of several addresses; service/admission has it",
+    ),
+    (
+        "prometheus_proxy_scrapes_given_up_total{reason=\"replaced\"}",
+        "takes scrapers of several addresses; service/admission has it",
+    ),
+    (
+        "prometheus_proxy_scrapes_given_up_total{reason=\"stalled\"}",
+        "takes a long answer and time; readers.rs has it",
+    ),
+    (
         "prometheus_proxy_app_scrape_failures_total{reason=\"connecting\"}",
         "a scrape asks only applications that are set up",
     ),
@@ -30,15 +63,7 @@ pub(super) const SERIES: &[(&str, &str)] = &[
         "takes much memory and time; memory.rs has it",
     ),
     ("prometheus_proxy_log_lines_dropped_total", "the log is read here; stderr.rs has it"),
-    (
-        "prometheus_proxy_probes_total{kind=\"http_request\",listener=\"http\"}",
-        "what the port is for",
-    ),
     ("prometheus_proxy_probes_total{kind=\"rsocket\",listener=\"tcp\"}", "what the port is for"),
-    (
-        "prometheus_proxy_probes_total{kind=\"websocket_upgrade\",listener=\"http\"}",
-        "a request as any other there",
-    ),
     (
         "prometheus_proxy_probes_total{kind=\"websocket_upgrade\",listener=\"websocket\"}",
         "what the port is for",
@@ -47,7 +72,6 @@ pub(super) const SERIES: &[(&str, &str)] = &[
         "prometheus_proxy_pushes_dropped_total{cause=\"evicted\"}",
         "nothing is evicted yet: those that were acknowledged are kept",
     ),
-    ("prometheus_proxy_pushes_dropped_total{cause=\"replaced\"}", "nothing counts it yet"),
     (
         "rsocket_request_fnf_total{signal_type=\"CANCEL\"}",
         "the original has it for all kinds of requests, but this one cannot be cancelled",
