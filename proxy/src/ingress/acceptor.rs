@@ -1,7 +1,7 @@
 use crate::observe::telemetry::ProbeKind;
 use crate::observe::throttle::Throttle;
 use crate::shutdown::Shutdown;
-use futures_lite::future::or;
+use futures_lite::future::{or, yield_now};
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{Line, Listener, Runtime, sleep_until, timeout};
 use std::fmt;
@@ -107,7 +107,11 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             let accepted = async { Some(listener.accept().await) };
             match or(stopped, accepted).await {
                 None => return,
-                Some(Ok((stream, peer))) => this.on_accepted(stream, peer),
+                Some(Ok((stream, peer))) => {
+                    this.on_accepted(stream, peer);
+                    // Whoever has to make room for it is let go first.
+                    yield_now().await;
+                }
                 Some(Err(error)) => this.on_error(&error).await,
             }
         }

@@ -1,3 +1,4 @@
+use crate::ingress::rsocket::MAX_LEAVING;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 ///
 /// A connection that is set up keeps its place. Of the others, it is the oldest that goes, of that network which has the most of them: so a
 /// peer that opens connections without end evicts its own, and other peers have the time that a handshake takes. Whoever is evicted counts
-/// no more from that moment on.
+/// no more from that moment on; at most [`MAX_EVICTED`] may be on their way out at once.
 #[derive(Debug)]
 pub(crate) struct Places {
     max: usize,
@@ -19,6 +20,8 @@ pub(crate) struct Places {
 #[derive(Debug, Default)]
 struct State {
     taken: usize,
+    /// Connections that were evicted, and are still there.
+    evicted: usize,
     next: u64,
     /// Connections that are not set up yet, by network and then by age. Never more than there are places, and no network without any.
     guests: BTreeMap<IpAddr, BTreeMap<u64, Arc<Notice>>>,
@@ -52,15 +55,19 @@ impl Places {
     }
 
     /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted; returns `None` if all
-    /// places belong to connections that are set up.
+    /// places belong to connections that are set up, or too many are on their way out.
     pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut state = self.lock();
         let mut evicted = None;
         if state.taken < self.max {
             state.taken += 1;
         } else {
+            if state.evicted >= MAX_EVICTED {
+                return None;
+            }
             // Its place is the newcomer's.
             evicted = state.pop_guest()?.evict();
+            state.evicted += 1;
         }
         let (network, number, notice) = (network(peer), state.next, Arc::default());
         state.next += 1;
@@ -141,11 +148,16 @@ impl Drop for Place {
         let mut state = self.places.lock();
         state.remove_guest(self.network, self.number);
         // Evictions happen under the lock.
-        if !self.notice.is_evicted() {
+        if self.notice.is_evicted() {
+            state.evicted -= 1;
+        } else {
             state.taken -= 1;
         }
     }
 }
+
+/// How many connections may be there that were evicted: those that are told why, and those whose tasks have not run since.
+const MAX_EVICTED: usize = 2 * MAX_LEAVING;
 
 /// Who counts as one peer: an address, and of IPv6 the network of 64 bits that a single machine has to itself.
 pub(crate) fn network(peer: IpAddr) -> IpAddr {
@@ -157,7 +169,7 @@ pub(crate) fn network(peer: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Places, network};
+    use super::{MAX_EVICTED, Place, Places, network};
     use futures_lite::future::{block_on, poll_once, yield_now, zip};
     use std::net::IpAddr;
 
@@ -217,6 +229,15 @@ mod tests {
         let second = second.unwrap();
         second.keep();
         assert!(!is_evicted(&second) && places.take(peer(3)).is_none());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_on_their_way_out() {
+        let places = Places::new(1);
+        let mut taken: Vec<_> = (0..=MAX_EVICTED).map(|_| places.take(peer(1)).unwrap()).collect();
+        assert!(places.take(peer(1)).is_none());
+        drop(taken.remove(0));
+        assert!(places.take(peer(1)).is_some());
     }
 
     #[test]

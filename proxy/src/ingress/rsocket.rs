@@ -10,8 +10,10 @@ use crate::shutdown::Shutdown;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Peer, Session, SessionCommand, Transport};
-use prometheus_rsocket_protocol::rsocket::connection::{self, Connection};
+use prometheus_rsocket_protocol::collector::{
+    Peer, Session, SessionCommand, SessionEvent, Transport,
+};
+use prometheus_rsocket_protocol::rsocket::connection::{self, CloseReason, Connection};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
@@ -195,6 +197,9 @@ impl<R: Runtime> RsocketServer<R> {
                 inbox.put(rejection()).into_iter().for_each(Waker::wake);
                 pending::<()>().await;
             }
+            let reason =
+                CloseReason::Local { code: ErrorCode::REJECTED_SETUP, message: FULL.to_owned() };
+            self.hub.handle_session(self.runtime.now(), id, SessionEvent::Closed { reason });
             Ok(())
         };
         if let Err(error) = or(served, evicted).await {
