@@ -18,7 +18,8 @@ pub fn prepare(config: &mut Config) -> io::Result<Option<String>> {
 
 /// Makes the configuration fit a limit: the program itself comes first, then a quarter of the rest at most for HTTP, then the others.
 fn fit(config: &mut Config, limit: usize) -> Option<String> {
-    let wanted = [config.max_connections, config.max_turned_away, config.http_descriptors()];
+    let leaving = config.max_turned_away.saturating_mul(LEAVING);
+    let wanted = [config.max_connections, leaving, config.http_descriptors()];
     let needed = wanted.iter().fold(OWN, |sum, count| sum.saturating_add(*count));
     if needed <= limit {
         return None;
@@ -28,8 +29,9 @@ fn fit(config: &mut Config, limit: usize) -> Option<String> {
         config.max_http_connections -= 1;
     }
     let rest = rest.saturating_sub(config.http_descriptors());
-    config.max_turned_away = config.max_turned_away.min(rest / 8);
-    config.max_connections = config.max_connections.min(rest - config.max_turned_away).max(1);
+    config.max_turned_away = config.max_turned_away.min(rest / 4 / LEAVING);
+    let rest = rest - config.max_turned_away * LEAVING;
+    config.max_connections = config.max_connections.min(rest).max(1);
     let Config { max_connections, max_http_connections, .. } = config;
     Some(format!(
         "the limit of {limit} file descriptors is too low for --max-connections and --max-http-connections, which need {needed}: \
@@ -40,15 +42,19 @@ fn fit(config: &mut Config, limit: usize) -> Option<String> {
 /// Descriptors that are no connections: listeners, the runtime, logs, files that are read again; and connections on their way out.
 const OWN: usize = 32;
 
+/// Descriptors for each connection that may wait to be turned away: as many others may have been accepted before, and have no place any
+/// more, whether they wait for the same or have to end.
+const LEAVING: usize = 3;
+
 #[cfg(test)]
 mod tests {
-    use super::{OWN, fit};
+    use super::{LEAVING, OWN, fit};
     use crate::config::Config;
 
     #[test]
     fn what_fits_is_left_as_it_is() {
         let mut config = Config::default();
-        let needed = 10_000 + 256 + 256 + 16 + OWN;
+        let needed = 10_000 + 3 * 256 + 256 + 16 + OWN;
         assert_eq!(fit(&mut config, needed), None);
         assert_eq!(config, Config::default());
         assert!(fit(&mut config, needed - 1).is_some());
@@ -62,10 +68,11 @@ mod tests {
             let warning = fit(&mut config, limit).unwrap();
             let (applications, http) = (config.max_connections, config.max_http_connections);
             assert!(applications >= 1 && http >= 1);
-            for figure in [limit, applications, http, 10_560] {
+            for figure in [limit, applications, http, 11_072] {
                 assert!(warning.contains(&format!(" {figure}")), "{figure}: {warning}");
             }
-            let all = applications + config.max_turned_away + config.http_descriptors() + OWN;
+            let all =
+                applications + LEAVING * config.max_turned_away + config.http_descriptors() + OWN;
             assert!(all <= limit.max(OWN + 3), "{limit}: {config:?}");
         }
     }

@@ -182,7 +182,7 @@ fn accept_applications<R: Runtime>(
     websocket: Option<Bound<R>>,
     shutdown: &Shutdown,
 ) {
-    let places = Places::new(config.max_connections);
+    let places = Places::new(config.max_connections, 2 * config.max_turned_away);
     let leaving = Slots::new(config.max_turned_away);
     let upgrade = upgrade_config(service, config);
     for (bound, upgrade) in [(tcp, None), (websocket, Some(upgrade))] {
