@@ -8,7 +8,6 @@ use crate::ingress::rsocket::{MAX_LEAVING, RsocketServer};
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
-use crate::observe::throttle::Throttle;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
@@ -166,8 +165,7 @@ async fn service<R: Runtime>(
         telemetry,
         toolbox: Arc::new(toolbox),
         bodies: BodyMemory::new(shares.bodies),
-        admission: Admission::new(config.max_concurrent_scrapes),
-        refusals: Throttle::default(),
+        admission: Admission::new(config.max_scrapes(), config.max_concurrent_scrapes),
         group_families: config.group_families,
         app_metrics: config.app_metrics,
         listeners,

@@ -16,11 +16,8 @@ impl Config {
         collector.max_connections = self.max_connections.saturating_add(MAX_LEAVING);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
-        // Admission counts what is served. A scrape that has lost its place, or that has been answered, may take a moment to end; and
-        // each HTTP connection may have one of a single application, which needs no place while it waits.
-        let singles = self.max_http_connections.saturating_add(8);
-        collector.max_scrapes =
-            self.max_concurrent_scrapes.saturating_mul(2).saturating_add(singles);
+        // A scrape that was replaced or answered may take a moment to end.
+        collector.max_scrapes = self.max_scrapes().saturating_mul(2);
         collector.max_pending_bytes = Shares::of(self.max_memory).answers;
         collector.max_pushes = self.max_held_pushes;
         collector.max_push_bytes = self.max_held_push_bytes;
@@ -30,6 +27,11 @@ impl Config {
         collector.app_push_burst = collector.app_push_rate.saturating_mul(5);
         collector.push_ttl = self.push_ttl;
         collector
+    }
+
+    /// Scrapes under way, most of which only wait for applications: so many that HTTP connections are left for everything else.
+    pub(crate) fn max_scrapes(&self) -> usize {
+        (self.max_http_connections / 2).max(self.max_concurrent_scrapes)
     }
 
     pub(crate) fn open_limits(&self) -> OpenLimits {

@@ -160,7 +160,7 @@ impl Drop for Place {
 const MAX_EVICTED: usize = 2 * MAX_LEAVING;
 
 /// Who counts as one peer: an address, and of IPv6 the network of 64 bits that a single machine has to itself.
-fn network(peer: IpAddr) -> IpAddr {
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address @ IpAddr::V4(_) => address,
