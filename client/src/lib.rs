@@ -59,6 +59,7 @@
 //! The program `prometheus-rsocket-client` (package `prometheus-rsocket-relay`) does the same for any other program with a `/metrics` endpoint.
 
 mod client;
+mod lines;
 mod run;
 mod transport;
 mod url;

@@ -1,6 +1,7 @@
 //! The one future that a client runs as.
 
 use crate::client::{Closed, Command, Config, MetricsError, Status};
+use crate::lines::{Cause, Lines};
 use crate::transport::{self, Transport};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use prometheus_rsocket_protocol::agent::{
     Action, Agent, Event, PushFailure, SealJob, Sealed, Ticket,
 };
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
-use prometheus_rsocket_runtime::{DriverConfig, Elapsed, Owner, Runtime, Timer, drive, timeout};
+use prometheus_rsocket_runtime::{
+    DriverConfig, Elapsed, Line, Owner, Runtime, Timer, drive, timeout,
+};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -94,6 +97,7 @@ where
             push_done: None,
             proxy: config.proxy.to_string(),
             report: None,
+            lines: Lines::default(),
             shared,
         };
         Self { runtime, config, agent, duties }
@@ -174,7 +178,7 @@ async fn connect_and_drive<R, M, F>(
             match driven {
                 Ok(_) => {}
                 // The agent has heard of it.
-                Err(error) => tracing::debug!(%error, "transport failed"),
+                Err(error) => tracing::debug!(error = %Line(error), "transport failed"),
             }
         }
         Err(error) => agent.handle_connect_failed(runtime.now(), &error.to_string()),
@@ -219,8 +223,9 @@ struct Duties<R, M> {
     push_done: Option<Sender<Result<(), PushFailure>>>,
     /// For messages.
     proxy: String,
-    /// The last report that was logged.
+    /// The last report that came.
     report: Option<Report>,
+    lines: Lines,
     shared: Arc<Shared>,
 }
 
@@ -294,15 +299,25 @@ where
     fn on_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Ready => {
-                tracing::info!("connected to the proxy");
+                if let Some(suppressed) = self.lines.pass(now, Cause::Connected) {
+                    tracing::info!(suppressed, "connected to the proxy");
+                }
                 self.shared.set(Status::Ready { report: None });
             }
             Event::Disconnected { reason, retry_in } => {
-                tracing::warn!(proxy = self.proxy, %reason, ?retry_in, "not connected to the proxy");
+                if let Some(suppressed) = self.lines.pass(now, Cause::NotConnected) {
+                    let (proxy, reason) = (&self.proxy, Line(&reason));
+                    tracing::warn!(proxy, %reason, ?retry_in, suppressed, "not connected to the proxy");
+                }
                 let retry_at = now.checked_add(retry_in).unwrap_or(now);
                 self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at });
             }
-            Event::KeyRefused { error } => tracing::warn!(%error, "the proxy's key is refused"),
+            Event::KeyRefused { error } => {
+                if let Some(suppressed) = self.lines.pass(now, Cause::KeyRefused) {
+                    let error = Line(error);
+                    tracing::warn!(%error, suppressed, "the proxy's key is refused");
+                }
+            }
             Event::MetricsWanted { ticket } => self.fetch(ticket),
             Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
             Event::Pushed { result } => {
@@ -318,29 +333,20 @@ where
                     let _ = done.try_send(result);
                 }
             }
-            Event::Reported { report } => self.on_report(report),
+            Event::Reported { report } => self.on_report(now, report),
             Event::Stopped => tracing::debug!("closed"),
-            other => tracing::debug!(?other, "event"),
+            other => tracing::debug!(event = %Line(format_args!("{other:?}")), "event"),
         }
     }
 
     /// Each report is logged once, also where the next connection brings it again.
-    fn on_report(&mut self, report: Report) {
+    fn on_report(&mut self, now: Instant, report: Report) {
         if self.report.as_ref() != Some(&report) {
-            let Report { kind, message, .. } = &report;
-            match kind {
-                ReportKind::Served if self.report.is_none() => {}
-                ReportKind::Served => tracing::info!("the proxy serves the metrics again"),
-                ReportKind::Refused => {
-                    tracing::warn!(%message, "the proxy refuses the metrics");
-                }
-                ReportKind::Reduced => {
-                    tracing::warn!(%message, "the proxy leaves out a part of the metrics");
-                }
-                ReportKind::Collided => {
-                    tracing::warn!(%message, "the proxy has some of the series from another application");
-                }
-                other => tracing::warn!(?other, %message, "the proxy has something to say"),
+            let is_first = self.report.is_none();
+            if !(is_first && report.kind == ReportKind::Served)
+                && let Some(suppressed) = self.lines.pass(now, Cause::Report)
+            {
+                log_report(&report, suppressed);
             }
             self.report = Some(report.clone());
         }
@@ -359,9 +365,6 @@ where
                 Ok(Err(_panic)) => Err("the application panicked over its metrics".to_owned()),
                 Err(Elapsed) => Err(format!("the metrics did not come within {time:?}")),
             };
-            if let Err(error) = &text {
-                tracing::warn!(error, "no metrics");
-            }
             Work::Fetched(ticket, text)
         };
         self.works.push((ticket, Box::pin(fetching)));
@@ -405,6 +408,11 @@ where
         for work in finished {
             match work {
                 Work::Fetched(ticket, text) => {
+                    if let Err(error) = &text
+                        && let Some(suppressed) = self.lines.pass(now, Cause::NoMetrics)
+                    {
+                        tracing::warn!(error = %Line(error), suppressed, "no metrics");
+                    }
                     if let Some(job) = agent.answer(now, ticket, text) {
                         self.seal(job);
                     }
@@ -413,6 +421,25 @@ where
             }
         }
         is_any
+    }
+}
+
+fn log_report(Report { kind, message, .. }: &Report, suppressed: Option<u64>) {
+    let message = Line(message);
+    match kind {
+        ReportKind::Served => tracing::info!(suppressed, "the proxy serves the metrics again"),
+        ReportKind::Refused => {
+            tracing::warn!(%message, suppressed, "the proxy refuses the metrics");
+        }
+        ReportKind::Reduced => {
+            tracing::warn!(%message, suppressed, "the proxy leaves out a part of the metrics");
+        }
+        ReportKind::Collided => tracing::warn!(
+            %message, suppressed, "the proxy has some of the series from another application"
+        ),
+        other => {
+            tracing::warn!(?other, %message, suppressed, "the proxy has something to say");
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::observe::throttle::Throttle;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
+use crate::service::memory::{Shares, TextMemory};
 use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
 use crate::store::keys;
@@ -116,6 +117,8 @@ impl<R: Runtime> Proxy<R> {
         for bound in [&tcp, &websocket, &http].into_iter().flatten() {
             watch_tls(&runtime, &config, bound, &ended);
         }
+        let memory = Arc::clone(service.hub.memory());
+        spawn_until(&runtime, &ended, memory.run(runtime.clone()));
         let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
         accept_applications(&service, &config, tcp, websocket, &shutdown);
         let serving = async {
@@ -146,16 +149,18 @@ async fn service<R: Runtime>(
     runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
     let telemetry = Arc::new(Telemetry::new(config.runtime.name(), runtime.time_of_day()));
     let collector = Collector::new(config.collector());
+    let shares = Shares::of(config.max_memory);
     let toolbox = Toolbox {
         keys,
         open: config.open_limits(),
         policy: config.policy(),
         inject: config.inject_identity,
         seed: u64::from_ne_bytes(seed),
+        texts: TextMemory::new(shares.texts),
     };
     Ok(Service {
         runtime,
-        hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry))),
+        hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry), &shares)),
         telemetry,
         toolbox: Arc::new(toolbox),
         admission: Admission::new(config.max_concurrent_scrapes),

@@ -24,7 +24,7 @@ use std::{
 /// 4. takes frames from the machine until [`high_water`](DriverConfig::high_water) bytes are waiting, and writes once;
 ///    flushes when all is written;
 /// 5. reads once, at most [`read_chunk`](DriverConfig::read_chunk) bytes, and lets the machine handle them, but only
-///    while it wants input: what is not read is the peer's to hold back.
+///    while it wants input and the owner [has room](Owner::poll_room): what is not read is the peer's to hold back.
 ///
 /// Passes follow each other while they make progress. After [`budget`](DriverConfig::budget) of them the future lets
 /// others run first; when there is no progress, it arms the timer for the next deadline and waits. Both directions are
@@ -87,6 +87,14 @@ pub trait Owner<M> {
     /// with whatever brings it new commands; what the machine itself causes needs no waker. An owner that stops before
     /// it is through wakes `cx` itself.
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, machine: &mut M);
+
+    /// Called before each read with the bytes that this connection holds: what the machine [does](Machine::held_bytes), output that is
+    /// not written, and input up to the end of the frame that has begun, whether that has arrived or not. While it is pending, nothing is
+    /// read; the owner wakes `cx` when there is room. By default there always is.
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
+        let _ = (cx, now, held);
+        Poll::Ready(())
+    }
 }
 
 impl<M, F: FnMut(&mut Context<'_>, Instant, &mut M)> Owner<M> for F {
@@ -258,7 +266,8 @@ where
 
     /// Says whether there was progress, or what ended the connection.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<bool> {
-        if self.eof || !self.machine.wants_input() {
+        let has_room = self.poll_room(cx, now).is_ready();
+        if self.eof || !has_room || !self.machine.wants_input() {
             return Ok(false);
         }
         match self.pipe.read(cx, now, self.machine, self.config.read_chunk.max(1)) {
@@ -281,6 +290,11 @@ where
         }
     }
 
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let held = self.pipe.held_bytes() + self.machine.held_bytes();
+        self.owner.poll_room(cx, now, held)
+    }
+
     /// The transport is gone.
     fn fail(&mut self, cx: &mut Context<'_>, now: Instant, error: io::Error) -> Pass {
         self.machine.handle_transport_failed(now, &error.to_string());
@@ -294,6 +308,8 @@ where
             return Pass::End(Err(error));
         }
         self.pipe.drop_input();
+        // To say that it is less; nothing more is kept of what comes.
+        let _ = self.poll_room(cx, now);
         let deadline = now.checked_add(self.config.linger);
         self.closing = Some(Closing { deadline, discarded: 0, shut: false });
         Pass::Progress

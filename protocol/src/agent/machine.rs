@@ -76,6 +76,13 @@ impl Machine for Agent {
         }
     }
 
+    fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Connected { connection, .. } => connection.held_bytes(),
+            State::Connecting | State::Stopped | State::Waiting { .. } => 0,
+        }
+    }
+
     fn is_closed(&self) -> bool {
         match &self.state {
             State::Connected { connection, .. } => connection.is_closed(),

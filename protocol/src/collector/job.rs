@@ -77,6 +77,12 @@ impl Job {
         JobTicket { purpose: self.purpose, held: self.held() }
     }
 
+    /// About how many bytes the text may have at most, which are allocated while the job is run: what Snappy can make of the payload, within
+    /// the limit.
+    pub fn text_estimate(&self, limits: &OpenLimits) -> usize {
+        self.payload.data.len().saturating_mul(MAX_EXPANSION).min(limits.max_text_len)
+    }
+
     /// Bytes that wait with this job.
     pub(super) fn held(&self) -> usize {
         self.payload.encoded_len()
@@ -96,6 +102,9 @@ impl JobTicket {
         JobDone { purpose: self.purpose, result: Err(JobError::Worker), held: self.held }
     }
 }
+
+/// Snappy's densest element is a copy of 64 bytes that takes three.
+const MAX_EXPANSION: usize = 22;
 
 /// Opens and reads sealed metrics. The application's own Snappy block is kept; only plaintext is compressed here.
 fn open(

@@ -32,6 +32,10 @@ pub trait Machine {
     /// Whether more input may be read: false while a bound on what is held is reached, and once closed.
     fn wants_input(&self) -> bool;
 
+    /// Bytes that are held for the peer: payloads that are not whole, what waits to be sent, and what waits for the owner. The machine bounds
+    /// them itself; this lets whoever runs many machines bound the sum. What is left in the caller's buffers does not count.
+    fn held_bytes(&self) -> usize;
+
     /// Whether the connection is over: nothing more will come out, and the transport should be closed.
     fn is_closed(&self) -> bool;
 

@@ -188,13 +188,22 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = value::count, help_heading = "Pushes")]
     pub(super) max_held_pushes: Option<usize>,
 
-    /// How many bytes, compressed, they may be together [default: 64MiB]
+    /// How many bytes, compressed, they may be together; otherwise an eighth of --max-memory [default: 24MiB]
     #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Pushes")]
     pub(super) max_held_push_bytes: Option<usize>,
+
+    /// How many times a second one application may push over a longer time; it may push five times as often at once [default: 10]
+    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Pushes")]
+    pub(super) max_push_rate: Option<usize>,
 
     /// How long they are held [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Pushes")]
     pub(super) push_ttl: Option<Duration>,
+
+    /// How much memory all connections, answers, pushes and answers to scrapes may take together, beside some 64 MiB that the program
+    /// itself needs [default: 192MiB]
+    #[arg(long, value_name = "BYTES", value_parser = value::bytes)]
+    pub(super) max_memory: Option<usize>,
 
     /// How long scrapes under way may go on after a signal to stop [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = value::duration)]

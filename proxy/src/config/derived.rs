@@ -2,6 +2,7 @@
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
+use crate::service::memory::Shares;
 use prometheus_rsocket_protocol::collector;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
 use prometheus_rsocket_protocol::exposition::{self, Policy};
@@ -18,8 +19,13 @@ impl Config {
         let singles = self.max_http_connections.saturating_add(8);
         collector.max_scrapes =
             self.max_concurrent_scrapes.saturating_mul(2).saturating_add(singles);
+        collector.max_pending_bytes = Shares::of(self.max_memory).answers;
         collector.max_pushes = self.max_held_pushes;
         collector.max_push_bytes = self.max_held_push_bytes;
+        // One push of any size always fits, and it is no longer than a frame.
+        collector.max_app_push_bytes = (self.max_held_push_bytes / 4).max(self.max_frame_bytes);
+        collector.app_push_rate = u32::try_from(self.max_push_rate).unwrap_or(u32::MAX);
+        collector.app_push_burst = collector.app_push_rate.saturating_mul(5);
         collector.push_ttl = self.push_ttl;
         collector
     }
@@ -54,6 +60,8 @@ impl Config {
         // A push or an answer in fragments may be as long as one in a frame, and a connection has one at a time.
         connection.max_payload_len = self.max_frame_bytes;
         connection.max_unfinished = self.max_frame_bytes;
+        // What the proxy sends is short: keys, requests, reports. The rest is echoes of what the application sent.
+        connection.max_queued_output = 256 * 1024;
         connection.setup_timeout = self.setup_timeout;
         connection
     }

@@ -12,12 +12,16 @@ pub use log::LogFormat;
 pub use source::ConfigError;
 pub use value::{Envelope, ListenAddr, RuntimeKind};
 
+use crate::service::memory::Shares;
 use args::Args;
 use clap::Parser;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use source::{Environment, LISTEN_HTTP, LISTEN_TCP, LISTEN_WEBSOCKET, ORIGINAL_ADDRESS};
 use std::{ffi::OsString, time::Duration};
+
+/// With less than this, not even a single long frame is let in.
+const MIN_MEMORY: usize = 16 << 20;
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +106,13 @@ pub struct Config {
     pub max_held_pushes: usize,
     /// How many bytes all held pushes may be together, compressed.
     pub max_held_push_bytes: usize,
+    /// How many times a second one application may push over a longer time. Its other shares follow from
+    /// [`max_held_push_bytes`](Self::max_held_push_bytes): a quarter of it, and at least a frame.
+    pub max_push_rate: usize,
     /// How long a push is held.
     pub push_ttl: Duration,
+    /// How many bytes all connections, answers, pushes and bodies may take together, beside what the program itself needs.
+    pub max_memory: usize,
     /// How long scrapes under way may go on after a signal to stop.
     pub shutdown_timeout: Duration,
     /// What in the environment has no effect although it looks as if it were meant to, one sentence each.
@@ -178,8 +187,11 @@ impl Config {
         env.set(&mut c.key_bits, args.key_bits, "key-bits", value::key_bits)?;
         env.set(&mut c.envelope, args.envelope, "envelope", value::envelope)?;
 
+        env.set(&mut c.max_memory, args.max_memory, "max-memory", value::bytes)?;
+        c.max_held_push_bytes = Shares::of(c.max_memory).pushes;
         env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
         env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
+        env.set(&mut c.max_push_rate, args.max_push_rate, "max-push-rate", value::positive_count)?;
         env.set(&mut c.push_ttl, args.push_ttl, "push-ttl", value::positive_duration)?;
         env.set(&mut c.shutdown_timeout, args.shutdown_timeout, "shutdown-timeout", value::duration)?;
         Ok(c)
@@ -188,6 +200,12 @@ impl Config {
     /// What no single value shows to be wrong.
     fn check(&self) -> Result<(), ConfigError> {
         let Self { scrape_timeout, scrape_timeout_max, scrape_timeout_offset, .. } = self;
+        if self.max_memory < MIN_MEMORY {
+            return Err(ConfigError::Conflict(format!(
+                "--max-memory {} is less than the 16MiB that the proxy needs",
+                self.max_memory
+            )));
+        }
         if scrape_timeout > scrape_timeout_max {
             return Err(ConfigError::Conflict(format!(
                 "--scrape-timeout {scrape_timeout:?} is longer than --scrape-timeout-max {scrape_timeout_max:?}"
@@ -264,8 +282,10 @@ impl Default for Config {
             key_bits: 2048,
             envelope: Envelope::Encrypted,
             max_held_pushes: 1000,
-            max_held_push_bytes: 64 << 20,
+            max_held_push_bytes: 24 << 20,
+            max_push_rate: 10,
             push_ttl: Duration::from_secs(300),
+            max_memory: 192 << 20,
             shutdown_timeout: Duration::from_secs(15),
             warnings: Vec::new(),
         }

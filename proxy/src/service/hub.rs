@@ -1,8 +1,9 @@
 use crate::observe::census::Census;
 use crate::observe::notices;
 use crate::observe::probes::ProbeLog;
-use crate::observe::telemetry::Telemetry;
+use crate::observe::telemetry::{ConnectionErrorCause, Telemetry};
 use crate::service::inbox::Inbox;
+use crate::service::memory::{ConnectionMemory, Shares};
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
     Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
@@ -11,7 +12,7 @@ use prometheus_rsocket_protocol::collector::{
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 /// The one place where connections, workers, scrapes and timers meet: the [`Collector`] behind a lock, and who is to be woken
@@ -32,12 +33,17 @@ pub(crate) struct Hub {
     gone: Event,
     telemetry: Arc<Telemetry>,
     probes: ProbeLog,
+    memory: Arc<ConnectionMemory>,
 }
 
 struct State {
     collector: Collector,
     inboxes: BTreeMap<ConnectionId, Arc<Inbox>>,
     scrapes: BTreeMap<ScrapeId, Arc<Event>>,
+    /// Bytes of answers that may wait to be opened before connections are read more slowly.
+    max_backlog: usize,
+    /// Connections that have something to hand on once there is room.
+    waiting: BTreeMap<ConnectionId, Waker>,
     draining: bool,
 }
 
@@ -70,24 +76,40 @@ pub struct Tables {
     pub answers: usize,
     /// Pushes held.
     pub held_pushes: usize,
+    /// Pushes being opened.
+    pub opening_pushes: usize,
+    /// Bytes of pushes held or being opened.
+    pub push_bytes: usize,
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub pending_bytes: usize,
+    /// Bytes that connections hold of frames that are not whole, and of frames that are not sent.
+    pub connection_bytes: usize,
     /// Whether there are jobs that nobody has taken.
     pub has_jobs: bool,
 }
 
 impl Hub {
     /// A hub around a collector.
-    pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>) -> Self {
-        let (inboxes, scrapes) = (BTreeMap::new(), BTreeMap::new());
+    pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>, shares: &Shares) -> Self {
+        // A part of the answers' share, so that those that are opened find room.
+        let max_backlog = shares.answers / 3;
+        let (inboxes, scrapes, waiting, draining) = Default::default();
         Self {
-            state: Mutex::new(State { collector, inboxes, scrapes, draining: false }),
+            state: Mutex::new(State {
+                collector,
+                inboxes,
+                scrapes,
+                max_backlog,
+                waiting,
+                draining,
+            }),
             counting: Mutex::new(()),
             jobs: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
+            probes: ProbeLog::new(&telemetry),
             telemetry,
-            probes: ProbeLog::default(),
+            memory: ConnectionMemory::new(shares.connections),
         }
     }
 
@@ -101,8 +123,8 @@ impl Hub {
             let connection = state.collector.accept(now, peer)?;
             let inbox = Arc::new(Inbox::default());
             if state.draining {
-                // Accepted at the last moment. Its inbox is empty still, and nobody waits at it.
-                let _ = inbox.put(goodbye());
+                // Accepted at the last moment. Nobody waits at its inbox yet.
+                inbox.put(goodbye());
             }
             state.inboxes.insert(connection, Arc::clone(&inbox));
             Ok((connection, inbox))
@@ -123,6 +145,7 @@ impl Hub {
     pub(crate) fn remove(&self, now: Instant, connection: ConnectionId) {
         self.with(now, |state| {
             state.inboxes.remove(&connection);
+            state.waiting.remove(&connection);
             state.collector.remove(now, connection);
         });
         self.gone.notify(usize::MAX);
@@ -210,6 +233,21 @@ impl Hub {
         self.with(now, |state| state.collector.handle_job(now, done));
     }
 
+    /// Whether what a session says may be handed on, or has to wait until some of what came before is opened.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>, connection: ConnectionId) -> Poll<()> {
+        let mut state = self.lock();
+        if state.has_room() {
+            return Poll::Ready(());
+        }
+        state.waiting.insert(connection, cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Counts a connection that was ended because others needed its memory.
+    pub(crate) fn count_evicted(&self) {
+        self.telemetry.connection_failed(ConnectionErrorCause::Memory);
+    }
+
     /// Lets time pass. Returns the next timeout, and what says that it may have changed.
     pub(crate) fn handle_timeout(&self, now: Instant) -> (Option<Instant>, EventListener) {
         let listener = self.timer.listen();
@@ -224,8 +262,7 @@ impl Hub {
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
-        // A full inbox belongs to a connection that is stuck; it ends with the process.
-        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()).ok().flatten());
+        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()));
         let wakers: Vec<Waker> = wakers.collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -259,6 +296,11 @@ impl Hub {
         census.tell(&self.telemetry);
     }
 
+    /// What all connections hold.
+    pub(crate) fn memory(&self) -> &Arc<ConnectionMemory> {
+        &self.memory
+    }
+
     /// Logs anonymous peers of the applications' listeners.
     pub(crate) fn probes(&self) -> &ProbeLog {
         &self.probes
@@ -275,7 +317,10 @@ impl Hub {
             scrapes: state.collector.scrapes(),
             answers: state.scrapes.len(),
             held_pushes: state.collector.held_pushes(),
+            opening_pushes: state.collector.opening_pushes(),
+            push_bytes: state.collector.push_bytes(),
             pending_bytes: state.collector.pending_bytes(),
+            connection_bytes: self.memory.used(),
             has_jobs: state.collector.has_jobs(),
         }
     }
@@ -285,7 +330,7 @@ impl Hub {
         let mut state = self.lock();
         let timeout = state.collector.poll_timeout();
         let result = act(&mut state);
-        let mut effects = state.dispatch(now);
+        let mut effects = state.dispatch();
         effects.timer_changed = state.collector.poll_timeout() != timeout;
         if effects.notices.is_empty() {
             drop(state);
@@ -329,25 +374,21 @@ impl Hub {
 }
 
 impl State {
+    /// Whether more may wait to be opened.
+    fn has_room(&self) -> bool {
+        self.collector.unopened_bytes() < self.max_backlog
+    }
+
     /// Carries the collector's commands to the connections, and gathers who is to be told of what.
-    fn dispatch(&mut self, now: Instant) -> Effects {
+    fn dispatch(&mut self) -> Effects {
         let mut effects = Effects::default();
         while let Some((connection, command)) = self.collector.poll_command() {
-            let Some(inbox) = self.inboxes.get(&connection) else { continue };
-            // A connection that takes no commands has failed its scrape; the rest it does not need to know.
-            let request = match &command {
-                SessionCommand::Scrape { request } => Some(*request),
-                _ => None,
-            };
-            match (inbox.put(command), request) {
-                (Ok(waker), _) => effects.tasks.extend(waker),
-                (Err(_), Some(request)) => {
-                    let error = "its connection is busy".to_owned();
-                    let event = SessionEvent::NotAsked { request, error };
-                    self.collector.handle_session(now, connection, event);
-                }
-                (Err(_), None) => {}
+            if let Some(inbox) = self.inboxes.get(&connection) {
+                effects.tasks.extend(inbox.put(command));
             }
+        }
+        if !self.waiting.is_empty() && self.has_room() {
+            effects.tasks.extend(std::mem::take(&mut self.waiting).into_values());
         }
         let news = std::iter::from_fn(|| self.collector.poll_news());
         effects.news = news.filter_map(|scrape| self.scrapes.get(&scrape).cloned()).collect();

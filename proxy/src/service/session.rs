@@ -1,8 +1,11 @@
 use crate::service::hub::Hub;
 use crate::service::inbox::Inbox;
+use crate::service::memory::Lease;
 use futures_io::{AsyncRead, AsyncWrite};
-use prometheus_rsocket_protocol::collector::{ConnectionId, Session};
-use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
+use prometheus_rsocket_protocol::Machine;
+use prometheus_rsocket_protocol::collector::{ConnectionId, Session, SessionCommand};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
+use prometheus_rsocket_runtime::{DriverConfig, Line, Owner, Runtime, drive};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,10 +25,13 @@ where
 {
     let connection = session.id();
     let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), connection };
-    let mut owner = SessionOwner { hub, inbox };
+    let lease = hub.memory().lease();
+    let mut owner = SessionOwner { hub, inbox, lease, is_evicted: false };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
-    let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
+    let end = end.inspect_err(
+        |error| tracing::debug!(%connection, error = %Line(error), "transport failed"),
+    )?;
     tracing::trace!(%connection, ?end, "connection ended");
     Ok(())
 }
@@ -46,15 +52,54 @@ impl<R: Runtime> Drop for Leave<R> {
 struct SessionOwner {
     hub: Arc<Hub>,
     inbox: Arc<Inbox>,
+    lease: Lease,
+    is_evicted: bool,
 }
 
 impl Owner<Session> for SessionOwner {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
+        self.take_commands(cx, now, session);
+        if !self.is_evicted && self.lease.is_evicted() {
+            self.is_evicted = true;
+            self.hub.count_evicted();
+            evict(now, session);
+        }
+        // What waits in a session makes it read no more. Of one that is closed this may be the last look.
+        while session.has_events()
+            && (session.is_closed() || self.hub.poll_room(cx, session.id()).is_ready())
+            && let Some(event) = session.poll_event()
+        {
+            self.hub.handle_session(now, session.id(), event);
+            // At once: answers to pushes must not pile up in the inbox.
+            self.take_commands(cx, now, session);
+        }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
+        self.lease.poll_hold(cx, now, held)
+    }
+}
+
+impl SessionOwner {
+    fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
         while let Poll::Ready(command) = self.inbox.poll_next(cx) {
             session.handle_command(now, command);
         }
-        while let Some(event) = session.poll_event() {
-            self.hub.handle_session(now, session.id(), event);
-        }
     }
 }
+
+/// Ends a connection whose memory others need.
+fn evict(now: Instant, session: &mut Session) {
+    // What it does not read it would not read now either.
+    if session.held_bytes() > FAREWELL_BYTES {
+        session.handle_transport_failed(now, EVICTED);
+    } else {
+        let (code, message) = (ErrorCode::CONNECTION_ERROR, EVICTED.to_owned());
+        session.handle_command(now, SessionCommand::Close { code, message });
+    }
+}
+
+const EVICTED: &str = "the proxy's memory for connections is used up, and this one has held much of it for long (--max-memory)";
+
+/// What may wait before an ERROR that ends a connection. With more, the transport ends without one.
+const FAREWELL_BYTES: usize = 64 * 1024;

@@ -1,4 +1,5 @@
 use crate::service::hub::Hub;
+use crate::service::memory::TextMemory;
 use prometheus_rsocket_protocol::collector::Tools;
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits};
 use prometheus_rsocket_protocol::exposition::{Inject, Policy};
@@ -17,6 +18,8 @@ pub(crate) struct Toolbox {
     pub(crate) inject: Inject,
     /// The key of the series' fingerprints, drawn at start.
     pub(crate) seed: u64,
+    /// What all texts that are worked on take.
+    pub(crate) texts: Arc<TextMemory>,
 }
 
 /// Does the collector's jobs, one after the other, away from the event loop. As many of these run as there are cores, which
@@ -30,6 +33,7 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Too
                 continue;
             }
         };
+        let _texts = toolbox.texts.take(job.text_estimate(&toolbox.open)).await;
         let ticket = job.ticket();
         let toolbox = Arc::clone(&toolbox);
         let source = runtime.clone();

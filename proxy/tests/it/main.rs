@@ -6,6 +6,8 @@ mod logs;
 mod program;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod stderr;
 
 #[path = "."]
 mod smol {
@@ -14,6 +16,7 @@ mod smol {
 
     mod bad_input;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;
@@ -32,6 +35,7 @@ mod tokio {
 
     mod bad_input;
     mod formats;
+    mod memory;
     mod neighbours;
     mod outcomes;
     mod probes;

@@ -210,6 +210,10 @@ impl Machine for Toy {
         self.held.len() < 4 && !self.closed
     }
 
+    fn held_bytes(&self) -> usize {
+        self.held.iter().map(Bytes::len).sum()
+    }
+
     fn is_closed(&self) -> bool {
         self.closed
     }

@@ -132,6 +132,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
     }
 
+    /// Bytes that wait in either direction, the rest of a frame that has begun included.
+    pub(super) fn held_bytes(&self) -> usize {
+        let rest = if self.input.is_empty() { 0 } else { framing::missing(&self.input) };
+        self.input.len() + rest + self.output.len()
+    }
+
     fn hand_over<M: Machine>(&mut self, now: Instant, machine: &mut M) {
         let before = self.input.len();
         machine.handle_input(now, &mut self.input);

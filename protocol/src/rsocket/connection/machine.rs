@@ -120,6 +120,10 @@ impl Machine for Connection {
         self.is_receiving() && self.owner_has_room() && has_room
     }
 
+    fn held_bytes(&self) -> usize {
+        self.event_bytes + self.outbound.bytes() + self.streams.unfinished()
+    }
+
     fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }

@@ -1,5 +1,5 @@
 use super::super::{
-    DriveEnd, DriverConfig, drive,
+    DriveEnd, DriverConfig, Owner, drive,
     pipe::{Input, Pipe, Written},
 };
 use super::toy::{FAREWELL, Toy, encode, start};
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 #[test]
@@ -62,6 +62,51 @@ fn what_arrived_during_a_stall_counts_before_the_timeout() {
     desk.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
     run(&mut [&mut task]);
     assert_eq!(expired.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn nothing_is_read_while_the_owner_has_no_room() {
+    let (near, far) = duplex(10);
+    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    desk.set_full(true);
+    far.outgoing.push(&encode(b"news"));
+    desk.send(b"sent all the same, as far as it goes");
+    run(&mut [&mut task]);
+    assert!(desk.lock().events.is_empty());
+    assert_eq!(far.outgoing.take(), encode(b"news"), "it waits in the transport");
+    assert_eq!(desk.lock().held, "sent all the same, as far as it goes".len() + 1 - 10);
+    far.outgoing.push(&encode(b"news"));
+    desk.set_full(false);
+    run(&mut [&mut task]);
+    assert_eq!(desk.lock().events, [&b"news"[..]]);
+}
+
+#[test]
+fn a_frame_that_has_begun_is_held_with_its_whole_length() {
+    let (near, far) = duplex(100_000);
+    let runtime = Virtual::new();
+    let machine = Connection::server(Config::default(), runtime.now());
+    let held = Arc::new(Mutex::new(0));
+    let mut owner = Held(Arc::clone(&held));
+    let mut task = Task::new(async move {
+        let mut machine = machine;
+        drive(&runtime, near, &mut machine, &mut owner, &DriverConfig::default()).await
+    });
+    far.outgoing.push(&[0x00, 0x80, 0x00, 1, 2, 3]);
+    run(&mut [&mut task]);
+    assert_eq!(*held.lock().unwrap(), 3 + 0x8000);
+}
+
+/// Remembers what a connection holds.
+struct Held(Arc<Mutex<usize>>);
+
+impl Owner<Connection> for Held {
+    fn poll(&mut self, _: &mut Context<'_>, _: Instant, _: &mut Connection) {}
+
+    fn poll_room(&mut self, _: &mut Context<'_>, _: Instant, held: usize) -> Poll<()> {
+        *self.0.lock().unwrap() = held;
+        Poll::Ready(())
+    }
 }
 
 /// Two peers that write all they have before they read would wait for each other for ever.

@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -95,6 +95,11 @@ impl Machine for Toy {
         self.events.len() < self.events_max && !self.closing && !self.closed
     }
 
+    fn held_bytes(&self) -> usize {
+        self.events.iter().map(Bytes::len).sum::<usize>()
+            + self.out.iter().map(Vec::len).sum::<usize>()
+    }
+
     fn is_closed(&self) -> bool {
         self.closed
     }
@@ -113,6 +118,10 @@ pub(super) struct State {
     pub(super) events: Vec<Bytes>,
     /// Leaves the events with the machine.
     pub(super) idle: bool,
+    /// Nothing more may be read.
+    pub(super) is_full: bool,
+    /// What the connection said that it holds.
+    pub(super) held: usize,
     /// The machine was seen closed.
     pub(super) saw_closed: bool,
     commands: Vec<Command>,
@@ -134,6 +143,10 @@ impl Desk {
 
     pub(super) fn set_idle(&self, idle: bool) {
         self.wake_with(|state| state.idle = idle);
+    }
+
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.wake_with(|state| state.is_full = is_full);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,6 +173,12 @@ impl Owner<Toy> for Desk {
             state.events.extend(toy.events.drain(..));
         }
         state.saw_closed = toy.is_closed();
+    }
+
+    fn poll_room(&mut self, _: &mut Context<'_>, _: Instant, held: usize) -> Poll<()> {
+        let mut state = self.lock();
+        state.held = held;
+        if state.is_full { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 

@@ -38,6 +38,10 @@ impl Machine for Sender {
         true
     }
 
+    fn held_bytes(&self) -> usize {
+        self.out.len() + self.received.len()
+    }
+
     fn is_closed(&self) -> bool {
         self.eof || self.out.is_empty() && self.received.len() >= self.enough
     }

@@ -1,0 +1,43 @@
+//! The proxy's memory as a whole: what all connections, answers, pushes and bodies may take together.
+//!
+//! `--max-memory` is cut into fixed parts, so that none can be used up through another: a flood of pushes leaves no scrape without memory.
+//!
+//! | part | of 16 | what is in it | who yields when it is used up |
+//! |---|---|---|---|
+//! | connections | 3 | frames that are not whole, frames that wait to be sent | whoever needs more waits; then those that have held most for long end |
+//! | answers | 3 | sealed answers that wait to be opened, opened ones that wait for a scraper | connections are read more slowly; then applications fail as `overloaded` |
+//! | pushes | 2 | pushes being opened or held | those of applications that live on, the oldest first; then new ones are refused |
+//! | texts | 4 | texts that are being read or rendered | the work waits for its turn |
+//! | bodies | 4 | what grouped bodies keep, and the tables for collisions | applications are left out as `overloaded` |
+
+mod connections;
+mod texts;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use connections::{ConnectionMemory, Lease};
+pub(crate) use texts::TextMemory;
+
+/// How `--max-memory` is shared out, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) connections: usize,
+    pub(crate) answers: usize,
+    pub(crate) pushes: usize,
+    pub(crate) texts: usize,
+    pub(crate) bodies: usize,
+}
+
+impl Shares {
+    pub(crate) fn of(max_memory: usize) -> Self {
+        let part = |parts: usize| max_memory / 16 * parts;
+        Self {
+            connections: part(3),
+            answers: part(3),
+            pushes: part(2),
+            texts: part(4),
+            bodies: part(4),
+        }
+    }
+}

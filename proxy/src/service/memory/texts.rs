@@ -1,0 +1,133 @@
+use event_listener::Event;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of texts that are being worked on. Who needs some waits for its turn, in the order of asking.
+#[derive(Debug)]
+pub(crate) struct TextMemory {
+    max: usize,
+    state: Mutex<State>,
+    freed: Event,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used: usize,
+    /// Those that wait, by when they came.
+    waiting: BTreeSet<u64>,
+    next: u64,
+}
+
+impl TextMemory {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, state: Mutex::default(), freed: Event::new() })
+    }
+
+    /// Waits for so many bytes. More than there are in all means to have all of them, alone.
+    pub(crate) async fn take(self: &Arc<Self>, bytes: usize) -> Texts {
+        let bytes = bytes.min(self.max);
+        let turn = Turn::new(self);
+        loop {
+            let listener = self.freed.listen();
+            if turn.is_up(bytes) {
+                return Texts { memory: Arc::clone(self), bytes };
+            }
+            listener.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the line, also if the wait is given up.
+struct Turn<'a> {
+    memory: &'a TextMemory,
+    number: u64,
+}
+
+impl<'a> Turn<'a> {
+    fn new(memory: &'a TextMemory) -> Self {
+        let mut state = memory.lock();
+        let number = state.next;
+        state.next += 1;
+        state.waiting.insert(number);
+        Turn { memory, number }
+    }
+
+    /// Takes the bytes, if those before have theirs and there is room.
+    fn is_up(&self, bytes: usize) -> bool {
+        let mut state = self.memory.lock();
+        let is_first = state.waiting.first() == Some(&self.number);
+        let is_up = is_first && state.used + bytes <= self.memory.max;
+        if is_up {
+            state.used += bytes;
+        }
+        is_up
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.memory.lock().waiting.remove(&self.number);
+        self.memory.freed.notify(usize::MAX);
+    }
+}
+
+/// Bytes that were taken, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    memory: Arc<TextMemory>,
+    bytes: usize,
+}
+
+impl Drop for Texts {
+    fn drop(&mut self) {
+        self.memory.lock().used -= self.bytes;
+        self.memory.freed.notify(usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TextMemory;
+    use futures_lite::future::{block_on, poll_once};
+
+    #[test]
+    fn who_came_first_is_served_first_within_the_limit() {
+        block_on(async {
+            let memory = TextMemory::new(10);
+            let first = memory.take(7).await;
+            let mut second = Box::pin(memory.take(5));
+            let mut third = Box::pin(memory.take(1));
+            assert!(poll_once(&mut second).await.is_none());
+            assert!(poll_once(&mut third).await.is_none(), "it does not overtake");
+            drop(first);
+            assert!(poll_once(&mut third).await.is_none());
+            let second = poll_once(&mut second).await.unwrap();
+            assert!(poll_once(&mut third).await.is_some());
+            drop(second);
+            assert_eq!(memory.lock().used, 0);
+        });
+    }
+
+    #[test]
+    fn more_than_there_is_goes_alone_and_who_gives_up_holds_up_nobody() {
+        block_on(async {
+            let memory = TextMemory::new(10);
+            let one = memory.take(1).await;
+            let mut huge = Box::pin(memory.take(1_000));
+            let mut next = Box::pin(memory.take(2));
+            assert!(poll_once(&mut huge).await.is_none());
+            assert!(poll_once(&mut next).await.is_none());
+            drop(huge);
+            assert!(poll_once(&mut next).await.is_some());
+            drop((one, next));
+            let huge = memory.take(1_000).await;
+            assert!(poll_once(Box::pin(memory.take(1))).await.is_none());
+            drop(huge);
+            assert!(memory.lock().waiting.is_empty());
+        });
+    }
+}
