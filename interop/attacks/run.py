@@ -13,9 +13,8 @@ environment.enter()
 
 from checks import CHECKS  # noqa: E402
 from process import Failure  # noqa: E402
+from variant import RUNTIMES  # noqa: E402
 from world import World  # noqa: E402
-
-RUNTIMES = ("tokio", "smol")
 
 
 def main():
@@ -24,15 +23,16 @@ def main():
     parser.add_argument("--runtime", choices=(*RUNTIMES, "both"), default="both")
     parser.add_argument("--only", default="", metavar="NAME", help="only the attacks that have this in their name")
     parser.add_argument("--list", action="store_true", help="name the attacks, and run none")
-    parser.add_argument("binary", nargs="?", help="of the proxy, with the runtimes that are asked for")
+    parser.add_argument("binary", nargs="?", help="of the proxy, with the runtimes that are asked for [default: as interop/run builds it]")
     options = parser.parse_args()
     chosen = [entry for entry in CHECKS if options.only in entry[0]]
     if options.list:
         for name, function in chosen:
             print(f"{name:32}{function.__doc__.splitlines()[0]}")
         return 0
-    if not options.binary or not chosen:
-        parser.error("no binary" if chosen else "no attack has that in its name")
+    if not chosen:
+        parser.error("no attack has that in its name")
+    options.binary = options.binary or environment.built()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runtimes = RUNTIMES if options.runtime == "both" else (options.runtime,)
     results = [run(name, function, options, runtime) for runtime in runtimes for name, function in chosen]

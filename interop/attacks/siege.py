@@ -13,9 +13,8 @@ environment.enter()
 
 from attackers import NAMES  # noqa: E402
 from process import Failure, check  # noqa: E402
+from variant import RUNTIMES  # noqa: E402
 from world import PROGRAM, World, mb  # noqa: E402
-
-RUNTIMES = ("tokio", "smol")
 
 
 def main():
@@ -24,8 +23,9 @@ def main():
     parser.add_argument("--runtime", choices=(*RUNTIMES, "both"), default="tokio")
     parser.add_argument("--only", action="append", choices=NAMES, help="only these attackers; may be repeated")
     parser.add_argument("--healthy-within", type=float, default=1, metavar="SECONDS", help="of /-/healthy [default: 1]")
-    parser.add_argument("binary", help="of the proxy")
+    parser.add_argument("binary", nargs="?", help="of the proxy [default: as interop/run builds it]")
     options = parser.parse_args()
+    options.binary = options.binary or environment.built()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for runtime in RUNTIMES if options.runtime == "both" else (options.runtime,):

@@ -1,6 +1,7 @@
 """What a check works with: a proxy process of bounded resources, what is beside it, and the verdict over a time of attack."""
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -24,6 +25,7 @@ PROGRAM = 64 * MB
 # No log may become longer, and no proxy larger, whatever is wrong with it.
 LONGEST_LOG = 256 * MB
 LARGEST = 4096 * MB
+PR_SET_PDEATHSIG = 1
 # The default of `--max-memory`.
 MAX_MEMORY = 192 * MB
 
@@ -38,6 +40,8 @@ class Proxy:
         command += ["--listen-http", f"{web.HOST}:{self.http}", *flags]
 
         def limit():
+            # It ends with the process that started it, however that ends.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             # Ignored, so that a full log file is an error of writing and no signal.
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_LOG, LONGEST_LOG))
