@@ -8,6 +8,9 @@ use super::job::{Job, JobDone, Purpose};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+#[cfg(planted_faults)]
+use crate::planted::{Fault, is_planted};
+
 /// Jobs that wait for a worker.
 ///
 /// Answers to scrapes come before pushes, and among them those whose scrape ends first. Answers with the same deadline keep the order of
@@ -74,9 +77,16 @@ impl Jobs {
 
     /// Takes the next job. Its bytes count until [`on_done`](Self::on_done).
     pub(super) fn pop(&mut self) -> Option<Job> {
-        if let Some((_, job)) = self.answers.pop_first() {
+        #[cfg(planted_faults)]
+        if is_planted(Fault::PushesFirst)
+            && let Some(job) = self.pop_push()
+        {
             return Some(job);
         }
+        self.answers.pop_first().map(|(_, job)| job).or_else(|| self.pop_push())
+    }
+
+    fn pop_push(&mut self) -> Option<Job> {
         let app = self.turns.pop_front()?;
         let queue = self.pushes.get_mut(&app)?;
         let job = queue.pop_front();

@@ -70,6 +70,10 @@ impl Collector {
     /// Takes a push that has come into account, or says why it is refused: because of its application's share, or because there is no
     /// room. Costs a few look-ups, also where a peer floods the proxy.
     fn admit_push(&mut self, now: Instant, app: AppId, bytes: usize) -> Result<(), PushError> {
+        #[cfg(planted_faults)]
+        if is_planted(Fault::PushesFirst) {
+            return self.make_room(1, bytes);
+        }
         let (opening, share) = self.pushes.share_of(app);
         let limit = self.config.max_app_opening;
         if opening >= limit {

@@ -4,6 +4,8 @@
 mod app;
 mod logs;
 mod program;
+#[cfg(target_os = "linux")]
+mod provoked;
 #[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]

@@ -10,14 +10,16 @@
 //! | texts | 4 | texts that are being read or rendered | the work waits for its turn |
 //! | bodies | 4 | what grouped bodies keep, and the tables for collisions | applications are left out as `overloaded` |
 
+mod bodies;
 mod connections;
 mod texts;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bodies::{BodyMemory, BodyPart};
 pub(crate) use connections::{ConnectionMemory, Lease};
-pub(crate) use texts::TextMemory;
+pub(crate) use texts::{TextMemory, Texts};
 
 /// How `--max-memory` is shared out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
