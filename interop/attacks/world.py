@@ -17,7 +17,7 @@ import time
 import web
 from environment import HERE
 from ports import free_port
-from process import Failure, check, until
+from process import Failure, Gone, check, until
 
 MB = 1 << 20
 # What the program itself needs beside `--max-memory`.
@@ -33,7 +33,7 @@ MAX_MEMORY = 192 * MB
 class Proxy:
     """A process of the proxy. `stderr` is a descriptor in the place of its log file, `descriptors` its limit of them."""
 
-    def __init__(self, binary, runtime, folder, flags, stderr=None, descriptors=None, ready=True):
+    def __init__(self, binary, runtime, folder, flags, stderr=None, descriptors=None):
         self.tcp, self.http = free_port(), free_port()
         self.log = os.path.join(folder, f"proxy-{self.tcp}.log")
         command = [binary, "--runtime", runtime, "--listen-tcp", f"{web.HOST}:{self.tcp}", "--listen-websocket", "off"]
@@ -54,8 +54,9 @@ class Proxy:
             self.popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr if stderr is not None else file, preexec_fn=limit
             )
-        if ready:
-            until("the proxy is ready", self.is_ready)
+
+    def await_ready(self):
+        until("the proxy is ready", self.is_ready)
 
     def is_ready(self):
         self.alive()
@@ -63,7 +64,8 @@ class Proxy:
 
     def alive(self):
         status = self.popen.poll()
-        check(status is None, f"the proxy ended with status {status}: {self.log_text()[-300:]!r}")
+        if status is not None:
+            raise Gone(f"the proxy ended with status {status}: {self.log_text()[-300:]!r}")
 
     def log_text(self, after=0):
         """The log from a position on; of a very long one, the first part."""
@@ -185,10 +187,20 @@ class World:
             until("a whole scrape", lambda: any(row["kind"] == "scrape" and not row["fault"] for row in self.beside.rows()))
         return self.proxy
 
-    def start_proxy(self, *flags, **options):
-        proxy = Proxy(self.binary, self.runtime, self.folder, flags, **options)
-        self.closing.callback(proxy.kill)
-        return proxy
+    def start_proxy(self, *flags, ready=True, **options):
+        """A proxy that is ready, unless that is not to be waited for."""
+        while True:
+            proxy = Proxy(self.binary, self.runtime, self.folder, flags, **options)
+            self.closing.callback(proxy.kill)
+            try:
+                if ready:
+                    proxy.await_ready()
+            except Failure:
+                # Somebody else has taken a port meanwhile.
+                if "Address already in use" in proxy.log_text():
+                    continue
+                raise
+            return proxy
 
     def keep(self, thing):
         """Closes a thing when the check ends."""

@@ -15,7 +15,7 @@ from . import attack
 # Lines that one peer may cause within the few seconds of a flood.
 MANY = 300
 # Characters of a line, whatever a peer says: there is more in a line than one text of 200 bytes.
-LONGEST_LINE = 2_000
+LONGEST_LINE = 1_000
 
 
 def provoke(proxy, count):

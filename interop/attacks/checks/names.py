@@ -1,5 +1,7 @@
 """Applications that speak for others."""
 
+import json
+
 import hostile
 import web
 from process import check
@@ -30,20 +32,35 @@ def reserved(world):
     check(not served, f"served: {served}")
 
 
+FIRST, SECOND = b'twin_value{app="twin"} 1\n', b'twin_value{app="twin"} 2\n'
+
+
 @attack("names/same-identity")
 def same_identity(world):
-    """Of two applications with one identity and the same series, the first keeps both, and the other is counted."""
+    """Of applications with one identity and the same series, the first keeps both, whoever connected first; the others are counted."""
     proxy = world.start("--identity-labels", "app")
-    labels = {"app": "twin"}
-    hostile.answering(world, proxy.tcp, b'twin_value{app="twin"} 1\n', labels)
-    web.scrape(proxy.http)
+    sleeper = world.keep(hostile.Peer(proxy.tcp))
+    sleeper.key()
+    says = [hostile.Cached(b"innocent 1\n")]
+    world.background(sleeper.answers, lambda key: says[-1](key))
+    hostile.answering(world, proxy.tcp, FIRST, {"app": "twin"})
+    whole(proxy, "/metrics/connected")
+    paths = [group["labels"]["__metrics_path__"] for group in json.loads(whole(proxy, "/sd"))]
+    (path,) = [path for path in paths if FIRST in whole(proxy, path)]
+    says.append(hostile.Cached(SECOND))
     for number in range(world.choose(1, 5)):
-        hostile.answering(world, proxy.tcp, b'twin_value{app="twin"} 2\n', labels, f"127.0.0.{3 + number}")
+        hostile.answering(world, proxy.tcp, SECOND, {"app": "twin"}, f"127.0.0.{3 + number}")
     with world.watched(world.choose(1.5, 5)):
         for _ in range(3):
-            status, body = web.scrape(proxy.http)
-            check(status == 200, f"status {status}")
-            check(b'twin_value{app="twin"} 1\n' in body, "the first is not served")
-            check(b'twin_value{app="twin"} 2\n' not in body, "the second is served")
+            for page in ("/metrics/connected", path):
+                body = whole(proxy, page)
+                check(FIRST in body, f"{page} does not have the first")
+                check(SECOND not in body, f"{page} has the second")
     counted = [name for name, value in proxy.metrics().items() if value and ("collisions" in name or "duplicates" in name)]
     check(counted, "nothing counts it")
+
+
+def whole(proxy, page):
+    status, body = web.get(proxy.http, page)
+    check(status == 200, f"{page}: status {status}")
+    return body

@@ -25,6 +25,7 @@ def storm(world, count, text, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.3)
+            proxy.alive()
             tried += 1
             try:
                 refused += not pushed(proxy.tcp, b"last_words 1\n", {"app": f"leaving-{tried}"})
