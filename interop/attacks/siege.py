@@ -54,24 +54,26 @@ def besiege(world, options):
     for process in attackers:
         process.kill()
         process.wait()
-    ended = time.monotonic()
-    faults = []
-    for verdict in (lambda: world.judge(began, end), lambda: bounded(world, peak), lambda: world.shrinks(start)):
+    faults, found = [], []
+    for verdict in (
+        lambda: f"{world.judge('scrape', began, end)} scrapes whole",
+        lambda: f"{world.judge('healthy', began, end)} probes answered",
+        lambda: bounded(world, start, peak),
+        lambda: world.shrinks(start),
+    ):
         try:
-            verdict()
+            found.append(verdict())
         except Failure as failure:
             faults.append(str(failure))
+    proxy.alive()
     check(not faults, "; ".join(faults))
-    lines = proxy.log_lines()
-    return (
-        f"{len(world.beside.during('scrape', began, end))} scrapes whole, from {mb(start)} to {mb(peak)}, "
-        f"back to {mb(proxy.memory())} after {time.monotonic() - ended:.0f} s, {lines} lines of log"
-    )
+    return ", ".join([*found, f"{proxy.log_lines()} lines of log"])
 
 
-def bounded(world, peak):
+def bounded(world, start, peak):
     bound = world.max_memory + PROGRAM
-    check(peak <= bound, f"{mb(peak)} at most; the limit is {mb(bound)}")
+    check(peak <= bound, f"{mb(peak)} at most, from {mb(start)}; the limit is {mb(bound)}")
+    return f"from {mb(start)} to {mb(peak)}"
 
 
 def attacker(world, name, number):

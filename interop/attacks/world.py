@@ -225,27 +225,29 @@ class World:
         end = time.monotonic()
         peak = proxy.memory("VmHWM")
         proxy.alive()
-        self.judge(start, end)
+        for kind in ("scrape", "healthy"):
+            self.judge(kind, start, end)
+        proxy.alive()
         bound = self.max_memory + PROGRAM
         check(peak <= bound, f"{mb(peak)} at most, from {mb(started)}; the limit is {mb(bound)}")
 
-    def judge(self, start, end):
-        """Fails unless every scrape and every probe that began in a time was answered as it should be."""
-        for kind in ("scrape", "healthy"):
-            rows = self.beside.during(kind, start, end)
-            faults = [row["fault"] for row in rows if row["fault"]]
-            check(rows, f"no {kind} was made")
-            check(not faults, f"{len(faults)} of {len(rows)} times, {kind} failed: {sorted(set(faults))[:3]}")
-        self.proxy.alive()
+    def judge(self, kind, start, end):
+        """Fails unless every scrape, or every probe, that began in a time was answered as it should be. Gives how many they were."""
+        rows = self.beside.during(kind, start, end)
+        faults = [row["fault"] for row in rows if row["fault"]]
+        check(rows, f"no {kind} was made")
+        check(not faults, f"{len(faults)} of {len(rows)} times, {kind} failed: {sorted(set(faults))[:3]}")
+        return len(rows)
 
     def shrinks(self, start, seconds=60.0):
         """Waits until the proxy holds no more than a fifth, or 16 MB, above what it held at the start."""
         bound = max(start * 6 // 5, start + 16 * MB)
-        fits = lambda: self.proxy.memory() <= bound
-        try:
-            until("", fits, seconds, pause=0.2)
-        except Failure:
-            raise Failure(f"{seconds:g} s later it still holds {mb(self.proxy.memory())}, from {mb(start)}") from None
+        began = time.monotonic()
+        while self.proxy.memory() > bound:
+            if time.monotonic() > began + seconds:
+                raise Failure(f"{seconds:g} s later it still holds {mb(self.proxy.memory())}, from {mb(start)}")
+            time.sleep(0.2)
+        return f"back to {mb(self.proxy.memory())} after {time.monotonic() - began:.0f} s"
 
 
 def closed(thing):

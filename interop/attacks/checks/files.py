@@ -3,8 +3,6 @@
 import os
 import subprocess
 
-import web
-from ports import free_port
 from process import Failure, check
 
 from . import attack

@@ -65,7 +65,7 @@ def unfinished_frames(world):
 
     def attack_it():
         peers = connected(world, 40)
-        offer([peer.socket for peer in peers], data, world.choose(5, 15))
+        offer([peer.socket for peer in peers], data, world.choose(3, 15))
         return peers
 
     held(world, attack_it, world.choose(4, 15))
@@ -79,7 +79,7 @@ def unread_echoes(world):
 
     def attack_it():
         peers = connected(world, 40, receive_buffer=4096)
-        offer([peer.socket for peer in peers], data * world.choose(2, 4), world.choose(5, 20))
+        offer([peer.socket for peer in peers], data * world.choose(2, 4), world.choose(3, 20))
         return peers
 
     held(world, attack_it, world.choose(4, 15))

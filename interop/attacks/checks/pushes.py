@@ -4,7 +4,7 @@ import time
 
 import hostile
 from connection import packed, sealed
-from hostile import Cached, Peer, answering, flooding, push, pushed
+from hostile import Cached, Peer, flooding, push, pushed
 from process import check
 
 from . import attack
