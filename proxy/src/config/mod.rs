@@ -15,7 +15,7 @@ pub use value::{Envelope, ListenAddr, RuntimeKind};
 use crate::service::memory::Shares;
 use args::Args;
 use clap::Parser;
-use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use source::{Environment, LISTEN_HTTP, LISTEN_TCP, LISTEN_WEBSOCKET, ORIGINAL_ADDRESS};
 use std::{ffi::OsString, time::Duration};
@@ -82,8 +82,8 @@ pub struct Config {
     pub inject_identity: Inject,
     /// The consequence of a line that Prometheus refuses.
     pub on_bad_line: OnBadLine,
-    /// Whether families named `prometheus_proxy_*` are refused.
-    pub refuse_reserved_names: bool,
+    /// Names of series that are left out of what applications send. Read from options, `prometheus_proxy_*` is always among them.
+    pub reserved_names: ReservedNames,
     /// How many bytes of text one application's metrics may be.
     pub max_text_bytes: usize,
     /// How many bytes a line may be; with `None`, as many as the text. The other limits of a text are `None` likewise.
@@ -176,7 +176,7 @@ impl Config {
         env.set(&mut c.identity_labels, args.identity_labels, "identity-labels", value::label_names)?;
         env.set(&mut c.inject_identity, args.inject_identity, "inject-identity", value::inject)?;
         env.set(&mut c.on_bad_line, args.on_bad_line, "on-bad-line", value::on_bad_line)?;
-        env.set(&mut c.refuse_reserved_names, args.reserved_names, "reserved-names", value::reserved_names)?;
+        env.set(&mut c.reserved_names, args.reserved_names, "reserved-names", value::reserved_names)?;
         env.set(&mut c.max_text_bytes, args.max_text_bytes, "max-text-bytes", value::bytes)?;
         env.set(&mut c.max_line_bytes, args.max_line_bytes, "max-line-bytes", value::limit_bytes)?;
         env.set(&mut c.max_labels, args.max_labels, "max-labels", value::limit_count)?;
@@ -271,7 +271,7 @@ impl Default for Config {
             identity_labels: Vec::new(),
             inject_identity: Inject::Missing,
             on_bad_line: OnBadLine::DropApplication,
-            refuse_reserved_names: true,
+            reserved_names: ReservedNames::default(),
             max_text_bytes: 32 << 20,
             max_line_bytes: None,
             max_labels: None,

@@ -12,9 +12,9 @@ mod process;
 mod window;
 
 pub use labels::{
-    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpCode, HttpPath, Label,
-    ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
-    RoundOutcome, ScrapeOutcome, SignalType,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath,
+    Label, ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
+    RoundOutcome, ScrapeGivenUp, ScrapeOutcome, SignalType,
 };
 
 use crate::observe::throttle::PeerThrottle;
@@ -165,6 +165,16 @@ impl Telemetry {
     /// There was no room for an HTTP connection.
     pub fn http_refused(&self) {
         self.http.refused.inc();
+    }
+
+    /// The proxy ended an HTTP connection.
+    pub fn http_closed(&self, reason: HttpClosed) {
+        self.http.closed.with_label_values(&[reason.value()]).inc();
+    }
+
+    /// A scrape was refused or given up.
+    pub fn scrape_given_up(&self, reason: ScrapeGivenUp) {
+        self.scrapes.given_up.with_label_values(&[reason.value()]).inc();
     }
 
     /// TLS did not come about on an HTTP connection.
