@@ -59,17 +59,21 @@
 //! The program `prometheus-rsocket-client` (package `prometheus-rsocket-relay`) does the same for any other program with a `/metrics` endpoint.
 
 mod client;
+mod job;
+mod proxies;
 mod run;
 mod transport;
 mod url;
 
 pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn, hostname};
+pub use job::run_job;
 pub use prometheus_rsocket_protocol::agent::{self, BackoffConfig, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
 pub use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 pub use prometheus_rsocket_protocol::report::{Report, ReportKind};
 pub use prometheus_rsocket_runtime::Runtime;
 pub use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, TlsError};
+pub use proxies::Proxies;
 #[cfg(feature = "smol")]
 pub use prometheus_rsocket_smol::Smol;
 #[cfg(feature = "tokio")]
