@@ -73,11 +73,11 @@ pub use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 pub use prometheus_rsocket_protocol::report::{Report, ReportKind};
 pub use prometheus_rsocket_runtime::Runtime;
 pub use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, TlsError};
-pub use proxies::Proxies;
 #[cfg(feature = "smol")]
 pub use prometheus_rsocket_smol::Smol;
 #[cfg(feature = "tokio")]
 pub use prometheus_rsocket_tokio::Tokio;
+pub use proxies::Proxies;
 pub use url::{ProxyUrl, Scheme, UrlError};
 
 #[cfg(test)]

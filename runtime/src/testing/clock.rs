@@ -27,7 +27,13 @@ impl Virtual {
     #[expect(clippy::disallowed_methods, reason = "an origin; there is no other way to make one")]
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self(Arc::new(Mutex::new(Clock { now, armed: BTreeMap::new(), timers: 0, resets: 0, random: 0 })))
+        Self(Arc::new(Mutex::new(Clock {
+            now,
+            armed: BTreeMap::new(),
+            timers: 0,
+            resets: 0,
+            random: 0,
+        })))
     }
 
     /// Gives it randomness that is the same for the same seed, which must not be 0.
