@@ -91,6 +91,7 @@ where
             commands_ended: false,
             works: Vec::new(),
             pushes: Vec::new(),
+            proxy: 0,
             failed: None,
             probe: None,
             report: None,
@@ -134,6 +135,7 @@ async fn connect_and_drive<R, M, F>(
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<String, MetricsError>> + Send + 'static,
 {
+    duties.proxy = proxy;
     duties.shared.set(Status::Connecting);
     // Boxed, so that what handshakes need is gone with them.
     let mut connecting = Box::pin(open(runtime.clone(), proxy, &duties.config));
@@ -231,7 +233,9 @@ struct Duties<R, M> {
     works: Vec<(Ticket, Working)>,
     /// Who waits for a push; there are at most two, for one is under way and one follows, with any number of callers.
     pushes: Vec<(PushId, Sender<Result<(), PushFailure>>)>,
-    /// The proxy that could last not be connected to.
+    /// The proxy that is connected to, or was last.
+    proxy: usize,
+    /// The proxy that was last lost, or could not be connected to.
     failed: Option<usize>,
     /// At most one, while there is a connection.
     probe: Option<(usize, Probing)>,
@@ -310,7 +314,8 @@ where
     fn on_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Ready => {
-                tracing::info!("connected to the proxy");
+                let proxy = self.config.proxies.at(self.proxy);
+                tracing::info!(%proxy, "connected to the proxy");
                 self.shared.set(Status::Ready { report: None });
             }
             Event::Disconnected { proxy, reason: reason @ DisconnectReason::Returning, .. } => {
