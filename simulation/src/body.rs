@@ -101,7 +101,12 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
             let head = bytes.lines().find_map(text::parse_head);
             let (app, serial) = head.ok_or("a text has no head")?;
             let (served, mut section) = self.served(app, serial, &sections)?;
-            if served != bytes {
+            let is_served = bytes.strip_prefix(&*served).is_some_and(|rest| {
+                let texts = sections.iter().chain([&section]);
+                let texts = texts.filter_map(|text| self.served(text.app, text.serial, &[]).ok());
+                is_of_copies(rest, texts.map(|(text, _)| comments(&text)).collect())
+            });
+            if !is_served {
                 return Err(format!(
                     "app-{app} never gave its text {serial} so: {}",
                     apart(bytes, &served)
@@ -245,6 +250,26 @@ fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, Strin
         Some(section) => Err(format!("no state is that of {section:?}")),
         None => Ok(rows),
     }
+}
+
+/// Whether this is all that is left of texts that are there a second time, so that all of their samples are left out: a push that was sent again
+/// because its acknowledgement was lost, say.
+fn is_of_copies(mut rest: &str, comments: Vec<String>) -> bool {
+    while !rest.is_empty() {
+        let found = comments.iter().filter(|comments| !comments.is_empty());
+        match found
+            .filter_map(|comments| rest.strip_prefix(&**comments))
+            .min_by_key(|rest| rest.len())
+        {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+fn comments(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| line.starts_with('#')).collect()
 }
 
 fn samples(text: &str) -> impl Iterator<Item = &str> {
