@@ -1,5 +1,6 @@
 use crate::proxies::Proxies;
-use crate::run::{self, Running, Shared};
+use crate::run::{self, Running};
+use crate::shared::Shared;
 use crate::url::ProxyUrl;
 use async_channel::Sender;
 use bytes::Bytes;

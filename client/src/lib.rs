@@ -147,8 +147,10 @@
 
 mod client;
 mod job;
+mod lines;
 mod proxies;
 mod run;
+mod shared;
 mod transport;
 mod url;
 

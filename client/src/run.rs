@@ -1,63 +1,27 @@
 //! The one future that a client runs as.
 
-use crate::client::{Closed, Command, Config, MetricsError, Status};
+use crate::client::{Command, Config, MetricsError, Status};
+use crate::lines::{Cause, Lines};
+use crate::shared::Shared;
 use crate::transport::{self, Transport};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
-use event_listener::Event as Notify;
 use futures_lite::{FutureExt, Stream};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
     Action, Agent, DisconnectReason, Event, PushFailure, PushId, SealJob, Sealed, Ticket,
 };
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
-use prometheus_rsocket_runtime::{DriverConfig, Elapsed, Owner, Runtime, Timer, drive, timeout};
+use prometheus_rsocket_runtime::{
+    DriverConfig, Elapsed, Line, Owner, Runtime, Timer, drive, timeout,
+};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-
-/// What handles can see.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    status: Mutex<Status>,
-    changed: Notify,
-}
-
-impl Shared {
-    pub(crate) fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) async fn ready(&self) -> Result<(), Closed> {
-        loop {
-            let changed = self.changed.listen();
-            match self.status() {
-                Status::Ready { .. } => return Ok(()),
-                Status::Closed => return Err(Closed),
-                Status::Connecting | Status::Waiting { .. } => changed.await,
-            }
-        }
-    }
-
-    pub(crate) async fn closed(&self) {
-        loop {
-            let changed = self.changed.listen();
-            if self.status() == Status::Closed {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    fn set(&self, status: Status) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-        self.changed.notify(usize::MAX);
-    }
-}
 
 /// A client that runs.
 pub(crate) struct Running<R, M> {
@@ -95,6 +59,7 @@ where
             failed: None,
             probe: None,
             report: None,
+            lines: Lines::default(),
             shared,
         };
         Self { runtime, agent, duties }
@@ -175,7 +140,7 @@ async fn connect_and_drive<R, M, F>(
             match driven {
                 Ok(_) => {}
                 // The agent has heard of it.
-                Err(error) => tracing::debug!(%error, "transport failed"),
+                Err(error) => tracing::debug!(error = %Line(error), "transport failed"),
             }
         }
         Err(error) => agent.handle_connect_failed(runtime.now(), &error.to_string()),
@@ -239,8 +204,9 @@ struct Duties<R, M> {
     failed: Option<usize>,
     /// At most one, while there is a connection.
     probe: Option<(usize, Probing)>,
-    /// The last report that was logged.
+    /// The last report that came.
     report: Option<Report>,
+    lines: Lines,
     shared: Arc<Shared>,
 }
 
@@ -314,25 +280,36 @@ where
     fn on_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Ready => {
-                let proxy = self.config.proxies.at(self.proxy);
-                tracing::info!(%proxy, "connected to the proxy");
+                if let Some(suppressed) = self.lines.pass(now, Cause::Connected) {
+                    let proxy = self.config.proxies.at(self.proxy);
+                    tracing::info!(%proxy, suppressed, "connected to the proxy");
+                }
                 self.shared.set(Status::Ready { report: None });
             }
             Event::Disconnected { proxy, reason: reason @ DisconnectReason::Returning, .. } => {
                 self.probe = None;
-                let left = self.config.proxies.at(proxy);
-                tracing::info!(proxy = %left, "leaving the proxy, as one before it can be reached again");
+                if let Some(suppressed) = self.lines.pass(now, Cause::Returning) {
+                    let proxy = self.config.proxies.at(proxy);
+                    tracing::info!(%proxy, suppressed, "leaving the proxy, as an earlier one can be reached again");
+                }
                 self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at: now });
             }
             Event::Disconnected { proxy, reason, retry_in } => {
                 self.probe = None;
                 self.failed = Some(proxy);
-                let proxy = self.config.proxies.at(proxy);
-                tracing::warn!(%proxy, %reason, ?retry_in, "not connected to the proxy");
+                if let Some(suppressed) = self.lines.pass(now, Cause::NotConnected) {
+                    let (proxy, reason) = (self.config.proxies.at(proxy), Line(&reason));
+                    tracing::warn!(%proxy, %reason, ?retry_in, suppressed, "not connected to the proxy");
+                }
                 let retry_at = now.checked_add(retry_in).unwrap_or(now);
                 self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at });
             }
-            Event::KeyRefused { error } => tracing::warn!(%error, "the proxy's key is refused"),
+            Event::KeyRefused { error } => {
+                if let Some(suppressed) = self.lines.pass(now, Cause::KeyRefused) {
+                    let error = Line(error);
+                    tracing::warn!(%error, suppressed, "the proxy's key is refused");
+                }
+            }
             Event::MetricsWanted { ticket } => self.fetch(ticket),
             Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
             Event::ProbeWanted { proxy } => {
@@ -341,9 +318,9 @@ where
                 self.probe = Some((proxy, Box::pin(probing)));
             }
             Event::Pushed { push, result, .. } => self.on_pushed(push, result),
-            Event::Reported { report } => self.on_report(report),
+            Event::Reported { report } => self.on_report(now, report),
             Event::Stopped => tracing::debug!("closed"),
-            other => tracing::debug!(?other, "event"),
+            other => tracing::debug!(event = %Line(format_args!("{other:?}")), "event"),
         }
     }
 
@@ -362,22 +339,13 @@ where
     }
 
     /// Each report is logged once, also where the next connection brings it again.
-    fn on_report(&mut self, report: Report) {
+    fn on_report(&mut self, now: Instant, report: Report) {
         if self.report.as_ref() != Some(&report) {
-            let Report { kind, message, .. } = &report;
-            match kind {
-                ReportKind::Served if self.report.is_none() => {}
-                ReportKind::Served => tracing::info!("the proxy serves the metrics again"),
-                ReportKind::Refused => {
-                    tracing::warn!(%message, "the proxy refuses the metrics");
-                }
-                ReportKind::Reduced => {
-                    tracing::warn!(%message, "the proxy leaves out a part of the metrics");
-                }
-                ReportKind::Collided => {
-                    tracing::warn!(%message, "the proxy has some of the series from another application");
-                }
-                other => tracing::warn!(?other, %message, "the proxy has something to say"),
+            let is_first = self.report.is_none();
+            if !(is_first && report.kind == ReportKind::Served)
+                && let Some(suppressed) = self.lines.pass(now, Cause::Report)
+            {
+                log_report(&report, suppressed);
             }
             self.report = Some(report.clone());
         }
@@ -396,9 +364,6 @@ where
                 Ok(Err(_panic)) => Err("the application panicked over its metrics".to_owned()),
                 Err(Elapsed) => Err(format!("the metrics did not come within {time:?}")),
             };
-            if let Err(error) = &text {
-                tracing::warn!(error, "no metrics");
-            }
             Work::Fetched(ticket, text)
         };
         self.works.push((ticket, Box::pin(fetching)));
@@ -456,6 +421,11 @@ where
         for work in finished {
             match work {
                 Work::Fetched(ticket, text) => {
+                    if let Err(error) = &text
+                        && let Some(suppressed) = self.lines.pass(now, Cause::NoMetrics)
+                    {
+                        tracing::warn!(error = %Line(error), suppressed, "no metrics");
+                    }
                     if let Some(job) = agent.answer(now, ticket, text) {
                         self.seal(job);
                     }
@@ -464,6 +434,25 @@ where
             }
         }
         is_any
+    }
+}
+
+fn log_report(Report { kind, message, .. }: &Report, suppressed: Option<u64>) {
+    let message = Line(message);
+    match kind {
+        ReportKind::Served => tracing::info!(suppressed, "the proxy serves the metrics again"),
+        ReportKind::Refused => {
+            tracing::warn!(%message, suppressed, "the proxy refuses the metrics");
+        }
+        ReportKind::Reduced => {
+            tracing::warn!(%message, suppressed, "the proxy leaves out a part of the metrics");
+        }
+        ReportKind::Collided => tracing::warn!(
+            %message, suppressed, "the proxy has some of the series from another application"
+        ),
+        other => {
+            tracing::warn!(?other, %message, suppressed, "the proxy has something to say");
+        }
     }
 }
 

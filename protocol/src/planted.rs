@@ -14,12 +14,14 @@ pub enum Fault {
     IgnoredDeadline,
     /// Now and then no worker is told of a job.
     LostWakeUp,
+    /// Pushes are opened before answers, and nobody's share of them is looked at.
+    PushesFirst,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 3] =
-        [Self::EarlyAcknowledgement, Self::IgnoredDeadline, Self::LostWakeUp];
+    pub const ALL: [Self; 4] =
+        [Self::EarlyAcknowledgement, Self::IgnoredDeadline, Self::LostWakeUp, Self::PushesFirst];
 
     /// What it is called on a command line.
     pub fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Fault {
             Self::EarlyAcknowledgement => "early-acknowledgement",
             Self::IgnoredDeadline => "ignored-deadline",
             Self::LostWakeUp => "lost-wake-up",
+            Self::PushesFirst => "pushes-first",
         }
     }
 }

@@ -3,8 +3,8 @@
 use prometheus_rsocket_proxy::Proxy;
 use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind};
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
-use prometheus_rsocket_runtime::Runtime;
-use std::io::{self, IsTerminal};
+use prometheus_rsocket_runtime::{Runtime, logging};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,18 +18,19 @@ fn main() -> ExitCode {
     let signals = match Signals::handle() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("error: cannot handle signals: {error}");
+            logging::tell_error(&format_args!("cannot handle signals: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let config = match Config::from_args(std::env::args_os(), std::env::vars_os()) {
         Ok(config) => config,
         Err(error) => {
-            error.print();
-            return ExitCode::from(error.exit_code());
+            let exit_code = error.exit_code();
+            logging::tell(move || error.print());
+            return ExitCode::from(exit_code);
         }
     };
-    start_logging(&config);
+    logging::start(EnvFilter::new(&config.log), config.log_format == LogFormat::Json);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -49,32 +50,23 @@ fn main() -> ExitCode {
         }
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
-            eprintln!("error: --runtime {}: this program is built without it", other.name());
+            let name = other.name();
+            tracing::error!("--runtime {name}: this program is built without it");
             Ok(ExitCode::from(2))
         }
     };
-    ended.unwrap_or_else(|error| {
+    let exit_code = ended.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start the runtime");
         ExitCode::FAILURE
-    })
+    });
+    logging::finish();
+    exit_code
 }
 
 /// What was freed goes back to the system, also after a burst.
 #[cfg(all(feature = "jemalloc", unix))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// Logs to standard error from here on.
-fn start_logging(config: &Config) {
-    let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_env_filter(EnvFilter::new(&config.log));
-    match config.log_format {
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).init(),
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-    }
-}
 
 /// The signals to stop.
 struct Signals {
@@ -109,7 +101,7 @@ fn on_signal(trigger: &ShutdownTrigger, shutdown: &Shutdown, is_serving: &Atomic
     if !is_serving.load(Ordering::SeqCst) {
         tracing::info!("stopped before the proxy was ready");
         // Not by way of the runtime, which would wait until the key is made.
-        std::process::exit(0);
+        logging::exit(0);
     }
     tracing::info!("stopping: finishing scrapes under way, then closing connections");
     trigger.trigger();

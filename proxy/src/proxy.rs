@@ -11,7 +11,7 @@ use crate::observe::throttle::Throttle;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
-use crate::service::memory::{Shares, TextMemory};
+use crate::service::memory::{BodyMemory, Shares, TextMemory};
 use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
 use crate::store::keys;
@@ -156,13 +156,15 @@ async fn service<R: Runtime>(
         policy: config.policy(),
         inject: config.inject_identity,
         seed: u64::from_ne_bytes(seed),
-        texts: TextMemory::new(shares.texts),
+        texts: TextMemory::new(shares.texts / 2),
+        rendered: TextMemory::new(shares.texts / 2),
     };
     Ok(Service {
         runtime,
         hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry), &shares)),
         telemetry,
         toolbox: Arc::new(toolbox),
+        bodies: BodyMemory::new(shares.bodies),
         admission: Admission::new(config.max_concurrent_scrapes),
         refusals: Throttle::default(),
         group_families: config.group_families,

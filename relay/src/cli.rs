@@ -7,7 +7,7 @@ mod tests;
 pub(crate) use env::{misspelt, without_empty_variables};
 
 use crate::fetch::{Credentials, Endpoint, ScrapeFormat, ScrapeUrl};
-use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
 use prometheus_rsocket_client::{
     AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, LabelError, Labels, ProxyUrl,
     PushMode, TlsError,
@@ -177,6 +177,15 @@ const PROXIES: &str = "Several proxies";
 const TLS: &str = "TLS, for tls:// and wss://";
 
 impl Args {
+    /// What the command line and the environment of this process say.
+    pub(crate) fn from_environment() -> Result<Self, clap::Error> {
+        let matches = without_empty_variables(Self::command()).try_get_matches()?;
+        let args = Self::from_arg_matches(&matches);
+        let args = args.map_err(|error| error.format(&mut Self::command()))?;
+        args.check()?;
+        Ok(args)
+    }
+
     /// What no single option shows to be wrong.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         if let Err(error) = self.labels() {

@@ -4,13 +4,13 @@ mod cli;
 mod fetch;
 mod relay;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
 use fetch::{Endpoint, Fetcher};
 use prometheus_rsocket_client::{Client, Config};
-use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::{Line, Runtime, logging};
 use relay::Relay;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,14 +24,19 @@ fn main() -> ExitCode {
     let signalled = match listen_for_signals() {
         Ok(signalled) => signalled,
         Err(error) => {
-            eprintln!("error: cannot listen for signals: {error}");
+            logging::tell_error(&format_args!("cannot listen for signals: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    let command = cli::without_empty_variables(Args::command());
-    let args = Args::from_arg_matches(&command.get_matches());
-    let args = args.unwrap_or_else(|error| error.format(&mut Args::command()).exit());
-    args.check().unwrap_or_else(|error| error.exit());
+    let args = match Args::from_environment() {
+        Ok(args) => args,
+        Err(error) => {
+            let exit_code = if error.exit_code() == 0 { 0 } else { 2 };
+            // Nowhere is left to tell that an output is closed.
+            logging::tell(move || drop(error.print()));
+            return ExitCode::from(exit_code);
+        }
+    };
     let mut configs = args.configs();
     let loaded = args.load_tls().and_then(|tls| {
         configs.iter_mut().for_each(|config| config.tls.clone_from(&tls));
@@ -40,16 +45,11 @@ fn main() -> ExitCode {
     let endpoint = match loaded {
         Ok(endpoint) => endpoint,
         Err(error) => {
-            eprintln!("error: {error}");
+            logging::tell_error(&error);
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .with_env_filter(EnvFilter::new(&args.log))
-        .init();
+    logging::start(EnvFilter::new(&args.log), false);
     warn_of_misspelt_variables();
     let ended: io::Result<ExitCode> = match args.runtime {
         #[cfg(feature = "smol")]
@@ -62,14 +62,16 @@ fn main() -> ExitCode {
         }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
-            eprintln!("error: --runtime {other}: this program is built without it");
+            tracing::error!("--runtime {other}: this program is built without it");
             Ok(ExitCode::from(2))
         }
     };
-    ended.unwrap_or_else(|error| {
+    let exit_code = ended.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start the runtime");
         ExitCode::FAILURE
-    })
+    });
+    logging::finish();
+    exit_code
 }
 
 /// Brings a message at the first signal to stop. The second ends the program.
@@ -142,6 +144,7 @@ async fn push_all<R: Runtime>(runtime: &R, clients: Vec<(String, Client<R>)>) ->
         match result {
             Ok(()) => tracing::info!(proxy, "pushed"),
             Err(error) => {
+                let error = Line(error);
                 tracing::error!(proxy, %error, "the last metrics are lost");
                 is_pushed = false;
             }

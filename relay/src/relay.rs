@@ -1,5 +1,5 @@
 use crate::fetch::{FetchError, Fetcher, ScrapeUrl};
-use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::{Line, Runtime};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl<R: Runtime> Relay<R> {
                 Ok(text)
             }
             Err(error) if is_stopping && last.is_some() => {
-                tracing::warn!(%error, "no last metrics; those of the scrape before are pushed");
+                tracing::warn!(error = %Line(&error), "no last metrics; those of the scrape before are pushed");
                 last.clone().ok_or(error)
             }
             Err(error) => Err(error),

@@ -18,8 +18,8 @@ pub(crate) enum Due {
     Deliver { connection: u64, from: usize },
     /// A host that was stopped goes on.
     Resume { host: usize },
-    /// A timer fires.
-    Wake(Waker),
+    /// A timer of a host fires.
+    Wake { host: usize, waker: Waker },
 }
 
 impl Agenda {
@@ -39,6 +39,16 @@ impl Agenda {
             }
             None => false,
         }
+    }
+
+    /// Removes the timers of a host, and gives who waits for them.
+    pub(crate) fn take_timers(&mut self, of: usize) -> Vec<Waker> {
+        let is_its = |due: &Due| matches!(due, Due::Wake { host, .. } if *host == of);
+        let its = self.entries.extract_if(.., |_, due| is_its(due));
+        its.filter_map(
+            |(_, due)| if let Due::Wake { waker, .. } = due { Some(waker) } else { None },
+        )
+        .collect()
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Due> {

@@ -41,11 +41,11 @@ impl Runtime for SimHost {
     type Timer = SimTimer;
 
     fn now(&self) -> Instant {
-        self.world.now()
+        self.world.now(self.id)
     }
 
     fn timer(&self) -> SimTimer {
-        SimTimer { world: Arc::clone(&self.world), deadline: None, entry: None }
+        SimTimer { world: Arc::clone(&self.world), host: self.id, deadline: None, entry: None }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
@@ -134,9 +134,11 @@ impl<T> Drop for Finish<T> {
     }
 }
 
-/// A timer on the simulated clock, which fires at its deadline exactly.
+/// A timer on a host's simulated clock, which fires at its deadline exactly, unless the clock jumps.
 pub struct SimTimer {
     world: Arc<World>,
+    host: usize,
+    /// On the host's clock.
     deadline: Option<Duration>,
     entry: Option<Key>,
 }
@@ -160,14 +162,15 @@ impl Timer for SimTimer {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
         let mut state = self.world.state();
-        if deadline <= state.now {
+        let ahead = state.hosts[self.host].ahead;
+        if deadline <= state.now + ahead {
             drop(state);
             self.disarm();
             return Poll::Ready(());
         }
-        let wake = || Due::Wake(cx.waker().clone());
+        let wake = || Due::Wake { host: self.host, waker: cx.waker().clone() };
         if !self.entry.is_some_and(|entry| state.agenda.replace(entry, wake())) {
-            self.entry = Some(state.agenda.put(deadline, wake()));
+            self.entry = Some(state.agenda.put(deadline - ahead, wake()));
         }
         Poll::Pending
     }

@@ -38,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) link: LinkConfig,
     /// It runs nothing before then.
     pub(crate) paused_until: Duration,
+    /// How far its clock is ahead of the world's.
+    pub(crate) ahead: Duration,
     /// Tasks that were woken while the host was paused.
     pub(crate) parked: VecDeque<Arc<Task>>,
     /// Nobody reaches it, and it reaches nobody.
@@ -77,6 +79,7 @@ impl State {
             name: name.to_owned(),
             link: LinkConfig::default(),
             paused_until: Duration::ZERO,
+            ahead: Duration::ZERO,
             parked: VecDeque::new(),
             isolated: false,
             next_port: FIRST_PORT,

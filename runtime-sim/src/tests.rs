@@ -376,3 +376,30 @@ async fn connect(client: SimHost, server: SimHost) -> (SimStream, SimStream) {
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_clock_jumps_for_one_host_alone() {
+    let sim = Sim::new(1);
+    let (near, far) = (sim.host("near"), sim.host("far"));
+    let begin = near.now();
+    let jump = sim.clone();
+    let (early, late, other) = sim.block_on(async move {
+        let within = begin + SECOND * 30;
+        let beyond = begin + HOUR + SECOND;
+        let jumped = near.clone();
+        far.spawn(async move { jump.jump(&jumped, HOUR) });
+        let early = async {
+            sleep_until(&near, within).await;
+            near.now() - begin
+        };
+        let late = async {
+            sleep_until(&near, beyond).await;
+            near.now() - begin
+        };
+        let other = far.now();
+        let (early, late) = futures_lite::future::zip(early, late).await;
+        (early, late, other - begin)
+    });
+    assert_eq!((early, late, other), (HOUR, HOUR + SECOND, Duration::ZERO));
+    assert_eq!(sim.elapsed(), SECOND);
+}

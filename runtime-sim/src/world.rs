@@ -177,6 +177,18 @@ impl Sim {
         state.agenda.put(until, Due::Resume { host: host.id });
     }
 
+    /// Moves a host's clock forward at once, as if its machine had been suspended while the others' clocks stood still.
+    pub fn jump(&self, host: &SimHost, time: Duration) {
+        let mut guard = self.world.state();
+        let State { now, log, hosts, agenda, .. } = &mut *guard;
+        log.event(*now, format_args!("the clock of {} jumps by {time:?}", hosts[host.id].name));
+        hosts[host.id].ahead += time;
+        // Those that are not due yet are armed anew when they are polled.
+        let wakers = agenda.take_timers(host.id);
+        drop(guard);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Ends all that runs on a host, as a process is killed. Its sockets are closed by that.
     pub fn crash(&self, host: &SimHost) {
         let mut state = self.world.state();
@@ -243,8 +255,10 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        self.origin + self.state().now
+    /// What a host's clock says.
+    pub(crate) fn now(&self, host: usize) -> Instant {
+        let state = self.state();
+        self.origin + state.now + state.hosts[host].ahead
     }
 
     pub(crate) fn since_origin(&self, at: Instant) -> Duration {
@@ -297,7 +311,7 @@ impl World {
                 let parked = std::mem::take(&mut state.hosts[host].parked);
                 parked.into_iter().for_each(|task| self.ready.push(task));
             }
-            Some(Due::Wake(waker)) => wakers.push(waker),
+            Some(Due::Wake { waker, .. }) => wakers.push(waker),
             Some(Due::Resume { .. }) | None => {}
         }
         drop(guard);

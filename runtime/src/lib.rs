@@ -7,6 +7,9 @@
 //! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over.
 //!   An [`Owner`] stands beside it, which hands commands to the machine and takes its events.
 //! - [`sleep_until`] and [`timeout`] are what one expects, on any runtime.
+//! - [`read_file`] reads a file of a program's configuration within bounds, [`Line`] and [`LogThrottle`] bound what a peer can
+//!   do to a log, and `logging` (a
+//!   feature) writes the log of a program so that it stops nothing.
 //! - `HyperIo` and `HyperTimer` (feature `hyper`) let hyper serve and ask over the same streams and timers.
 //!
 //! ```no_run
@@ -42,12 +45,17 @@
 pub mod conformance;
 mod dial;
 mod driver;
+mod files;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod line;
+#[cfg(feature = "logging")]
+pub mod logging;
 mod scratch;
 mod seam;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -56,7 +64,10 @@ pub mod websocket;
 
 pub use dial::dial;
 pub use driver::{DriveEnd, DriverConfig, Owner, drive};
+pub use files::{FileError, read_file};
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperIo, HyperTimer};
+pub use line::Line;
 pub use seam::{JobLost, Listener, Runtime, Timer};
+pub use throttle::LogThrottle;
 pub use time::{Elapsed, sleep_until, timeout};

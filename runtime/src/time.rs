@@ -7,8 +7,8 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    task::Poll,
-    time::Instant,
+    task::{Poll, ready},
+    time::{Duration, Instant},
 };
 
 /// Waits until `deadline` has passed on the clock of `runtime`.
@@ -21,6 +21,9 @@ pub async fn sleep_until<R: Runtime>(runtime: &R, deadline: Instant) {
 /// Runs `future`, and drops it unless it is done by `deadline`.
 ///
 /// A future that is done when it is polled has its result, however late that is.
+///
+/// If the deadline is noticed more than two seconds late, the process was suspended or the clock jumped, and the future had no chance to
+/// use its time. It gets two more seconds then, once.
 pub async fn timeout<R: Runtime, F: Future>(
     runtime: &R,
     deadline: Instant,
@@ -29,12 +32,26 @@ pub async fn timeout<R: Runtime, F: Future>(
     let mut future = pin!(future);
     let mut timer = runtime.timer();
     timer.reset(deadline);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending => timer.poll(cx).map(|()| Err(Elapsed)),
+    let mut due = Some(deadline.max(runtime.now()));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        ready!(timer.poll(cx));
+        let now = runtime.now();
+        if due.take().is_some_and(|due| now.saturating_duration_since(due) > JUMP) {
+            timer.reset(now + JUMP_GRACE);
+            ready!(timer.poll(cx));
+        }
+        Poll::Ready(Err(Elapsed))
     })
     .await
 }
+
+/// How late a deadline has to be noticed to count as a jump of the clock.
+const JUMP: Duration = Duration::from_secs(2);
+/// How long a future goes on after a jump. More than what a scrape waits for late answers, so that they can be sent.
+const JUMP_GRACE: Duration = Duration::from_secs(2);
 
 /// The deadline passed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

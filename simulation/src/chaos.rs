@@ -30,8 +30,8 @@ fn act(world: &Arc<World>, rng: &mut Rng) {
         ..56 => on_app(world, rng),
         56..66 => on_scraper(world, rng),
         66..78 => ill_mannered(world, rng),
-        78..87 => strangers::visit(world, rng.fork()),
-        87..95 => neighbours::visit(world, rng.fork()),
+        78..86 => strangers::visit(world, rng.fork()),
+        86..95 => neighbours::visit(world, rng.fork()),
         _ => on_proxy(world, rng),
     }
 }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::chaos;
 use crate::http::{Connection, Get};
 use crate::report::Kind;
-use crate::scenario::Terms;
+use crate::scenario::{PUSH_BYTES_MAX, PUSHES_MAX, Terms};
 use crate::scraper::{Ask, Manner, Scraper};
 use crate::targets;
 use crate::world::{OF_TARGETS, SCRAPER_LATENCY, World};
@@ -37,6 +37,8 @@ pub(crate) async fn live(world: Arc<World>) {
     } else {
         let watching = Arc::clone(&world);
         world.driver.spawn(async move { watch_for_the_dead(&watching).await });
+        let (watching, tables) = (Arc::clone(&world), watch.clone());
+        world.driver.spawn(async move { watch_bounds(&watching, &tables).await });
         chaos::rage(Arc::clone(&world), rng, until).await;
         heal(&world).await;
     }
@@ -280,6 +282,22 @@ async fn watch_for_the_dead(world: &World) {
     }
 }
 
+/// Sees to it that no table grows beyond its bound.
+async fn watch_bounds(world: &World, watch: &Watch) {
+    while !world.is_over() {
+        let tables = watch.tables();
+        let pushes = tables.held_pushes + tables.opening_pushes;
+        if pushes > PUSHES_MAX || tables.push_bytes > PUSH_BYTES_MAX {
+            world.violation(Kind::Exceeded, format!("{tables:?}"));
+            return;
+        }
+        if tables.opening_pushes > 0 {
+            world.count("pushes seen while they are opened");
+        }
+        world.sleep(&world.driver, STEP).await;
+    }
+}
+
 /// In what steps it is looked whether something has come about.
 const STEP: Duration = Duration::from_millis(100);
 /// How long a last push may take, and closing after it.
@@ -289,10 +307,12 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 /// How long an ill-mannered scraper, or a stranger, goes on by itself.
 const SCRAPERS_WITHIN: Duration = Duration::from_secs(120);
 /// What the proxy counts, and what it is called here.
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 8] = [
     ("rounds complete", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"complete\"}"),
     ("rounds partial", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"partial\"}"),
     ("rounds aborted", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"aborted\"}"),
+    ("pushes over a share", "prometheus_proxy_application_error_total{cause=\"over_share\"}"),
+    ("pushes replaced", "prometheus_proxy_pushes_dropped_total{cause=\"replaced\"}"),
     ("pushes served", "prometheus_proxy_pushes_served_total"),
     ("keepalive timeouts", "prometheus_proxy_connection_error_total{cause=\"keepalive_timeout\"}"),
     ("strangers refused", "prometheus_proxy_connection_error_total{cause=\"not_rsocket\"}"),

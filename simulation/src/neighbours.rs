@@ -1,5 +1,6 @@
 //! Bad applications, which visit for a time. Whatever they do, nothing must happen to the others.
 
+mod flood;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,14 @@ enum Bad {
     Empty,
     /// Thousands of labels.
     EndlessLabels,
+    /// Pushes long texts without pause.
+    FloodBig,
+    /// Pushes what cannot be opened without pause, and answers without metrics.
+    FloodBroken,
+    /// Pushes short texts without pause.
+    FloodSmall,
+    /// The same, and wants to hear of each, but waits for none.
+    FloodWaiting,
     /// Answers as if it had not been given a key.
     KeyIgnored,
     /// Never answers.
@@ -55,13 +64,17 @@ enum Bad {
     WrongKey,
 }
 
-const ALL: [Bad; 20] = [
+const ALL: [Bad; 24] = [
     Bad::NotUtf8,
     Bad::Bomb,
     Bad::Duplicates,
     Bad::Drip,
     Bad::Empty,
     Bad::EndlessLabels,
+    Bad::FloodBig,
+    Bad::FloodBroken,
+    Bad::FloodSmall,
+    Bad::FloodWaiting,
     Bad::KeyIgnored,
     Bad::Hung,
     Bad::Loop,
@@ -88,6 +101,8 @@ pub(crate) fn hosts(sim: &Sim) -> Vec<SimHost> {
         let mut link = LinkConfig::default();
         link.bandwidth = match bad {
             Bad::Drip => Some(150),
+            Bad::FloodBig => Some(1_000_000),
+            Bad::FloodBroken | Bad::FloodSmall | Bad::FloodWaiting => Some(100_000),
             Bad::ResetMidFrame => Some(200_000),
             _ => None,
         };
@@ -107,6 +122,9 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
     let time = Duration::from_millis(rng.u64(2_000..20_000));
     world.count(match bad {
         Bad::NotUtf8 | Bad::Bomb | Bad::KeyIgnored | Bad::WrongKey => "neighbours with bad bytes",
+        Bad::FloodBig | Bad::FloodBroken | Bad::FloodSmall | Bad::FloodWaiting => {
+            "neighbours that push without pause"
+        }
         Bad::Hung | Bad::Drip | Bad::Empty => "neighbours that do not answer",
         Bad::Loop | Bad::PushAndVanish | Bad::ResetMidFrame => "neighbours that come and go",
         Bad::Nul | Bad::Oversize | Bad::Reserved => "neighbours with refused texts",
@@ -123,6 +141,10 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
         Bad::NotUtf8
         | Bad::Bomb
         | Bad::Empty
+        | Bad::FloodBig
+        | Bad::FloodBroken
+        | Bad::FloodSmall
+        | Bad::FloodWaiting
         | Bad::KeyIgnored
         | Bad::Loop
         | Bad::ResetMidFrame
@@ -210,7 +232,14 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
         Bad::NotUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::Reserved | Bad::WrongKey => {
             return None;
         }
-        Bad::Drip | Bad::QuotedNames | Bad::KeyIgnored | Bad::ResetMidFrame => String::new(),
+        Bad::Drip
+        | Bad::FloodBig
+        | Bad::FloodBroken
+        | Bad::FloodSmall
+        | Bad::FloodWaiting
+        | Bad::KeyIgnored
+        | Bad::QuotedNames
+        | Bad::ResetMidFrame => String::new(),
         _ => format!(",instance=\"bad-{bad:?}\""),
     };
     let head = format!("{HEAD}{app}\",serial=\"{serial}\"{instance}}} 1\n");
@@ -226,7 +255,8 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
             let labels: String = (0..3_000).map(|label| format!(",l{label}=\"x\"")).collect();
             format!("{head}bad{{{own}{labels}{instance}}} 1\n")
         }
-        Bad::KeyIgnored | Bad::ResetMidFrame => head,
+        Bad::FloodBig => head + &flood::comment(),
+        Bad::FloodSmall | Bad::FloodWaiting | Bad::KeyIgnored | Bad::ResetMidFrame => head,
         Bad::OpenMetrics => {
             let (time, exemplar) = match form.open_metrics {
                 true => ("1000.5", " # {t=\"1\"} 1.0"),

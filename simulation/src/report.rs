@@ -41,6 +41,8 @@ pub enum Kind {
     Backwards,
     /// An application was asked while it was being asked already.
     Doubled,
+    /// A table held more than its bound.
+    Exceeded,
     /// Something failed with nothing wrong around it.
     Failed,
     /// An application was not connected again in time, or a connection that was in order was given up.
@@ -57,7 +59,7 @@ pub enum Kind {
     Missing,
     /// Something panicked, or nothing went on.
     Panic,
-    /// A push that was acknowledged was not served.
+    /// A push that was acknowledged was not served, or one was refused for which there is room.
     PushLost,
     /// Two applications changed places, and neither had connected again.
     Reordered,

@@ -160,6 +160,8 @@ impl Terms {
             listen_http: ListenAddr::any(HTTP_PORT),
             scrape_timeout_offset: SCRAPE_OFFSET,
             max_concurrent_scrapes: 16,
+            max_held_pushes: PUSHES_MAX,
+            max_held_push_bytes: PUSH_BYTES_MAX,
             max_text_bytes: crate::text::TEXT_MAX,
             setup_timeout: self.setup_timeout,
             envelope: scenario.envelope,
@@ -187,15 +189,21 @@ impl Terms {
             client::BackoffConfig::new(Duration::from_millis(200), self.backoff_max);
         config.agent.connection.close_timeout = CLOSE_TIMEOUT;
         config.agent.push = push;
-        config.agent.push_timeout = Duration::from_secs(5);
+        config.agent.push_timeout = PUSH_TIMEOUT;
         config.agent.setup.keepalive_ms = self.keepalive.as_millis() as u32;
         config.agent.setup.max_lifetime_ms = self.lifetime.as_millis() as u32;
         config
     }
 }
 
+/// How long a last push may take.
+pub(crate) const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where the proxy takes applications.
 pub(crate) const RSOCKET_PORT: u16 = 7001;
+/// How many pushes the proxy holds and opens: room for one of each application that there is, or has gone and is still held for.
+pub(crate) const PUSHES_MAX: usize = 100;
+/// Their bytes.
+pub(crate) const PUSH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Where the proxy is scraped.
 pub(crate) const HTTP_PORT: u16 = 8080;
 /// What the proxy takes off a scraper's time.

@@ -275,7 +275,11 @@ impl Run {
     }
 
     fn advance(&mut self, by: Duration) {
-        self.now += by;
+        let end = self.now + by;
+        while let Some(next) = self.collector.poll_timeout().filter(|next| *next < end) {
+            self.collector.handle_timeout(next);
+        }
+        self.now = end;
         self.collector.handle_timeout(self.now);
         assert!(self.collector.poll_timeout().is_none_or(|next| next > self.now));
         for app in self.apps.values_mut() {
@@ -315,6 +319,8 @@ impl Run {
             match notice {
                 Notice::PushHeld { .. } => self.stored += 1,
                 Notice::PushExpired { .. }
+                | Notice::PushEvicted { .. }
+                | Notice::PushReplaced { .. }
                 | Notice::PushServed { .. }
                 | Notice::PushSuperseded { .. } => self.stored -= 1,
                 _ => {}

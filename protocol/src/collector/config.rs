@@ -14,12 +14,21 @@ pub struct Config {
     /// Scrapes at once. Default: 16.
     pub max_scrapes: usize,
     /// Bytes of answers that wait to be opened or handed out, over all scrapes. Answers are compressed, to about a tenth
-    /// of their text; what is known about their series counts too. Default: 128 MiB.
+    /// of their text; what is known about their series counts too. Pushes do not. Default: 128 MiB.
     pub max_pending_bytes: usize,
-    /// Pushes held or being opened. Default: 10,000.
+    /// Pushes held or being opened, over all applications. Default: 10,000.
     pub max_pushes: usize,
-    /// Bytes of pushes held or being opened, compressed. Default: 64 MiB.
+    /// Bytes of pushes held or being opened, over all applications, compressed. Default: 64 MiB.
     pub max_push_bytes: usize,
+    /// Pushes of one application that are being opened at once. Default: 4.
+    pub max_app_opening: usize,
+    /// Bytes of one application's pushes, held or being opened, compressed. Default: 16 MiB, a quarter of
+    /// [`max_push_bytes`](Self::max_push_bytes).
+    pub max_app_push_bytes: usize,
+    /// How often one application may push, in pushes a second over a longer time; 0 counts as 1. Default: 10.
+    pub app_push_rate: u32,
+    /// How many pushes of one application are taken at once after a rest; 0 counts as 1. Default: 50.
+    pub app_push_burst: u32,
     /// How long a push is held at most. Default: one hour.
     pub push_ttl: Duration,
 }
@@ -34,6 +43,10 @@ impl Default for Config {
             max_pending_bytes: 128 * 1024 * 1024,
             max_pushes: 10_000,
             max_push_bytes: 64 * 1024 * 1024,
+            max_app_opening: 4,
+            max_app_push_bytes: 16 * 1024 * 1024,
+            app_push_rate: 10,
+            app_push_burst: 50,
             push_ttl: Duration::from_secs(3600),
         }
     }

@@ -77,6 +77,11 @@ pub enum Notice {
         /// Whether another live application has its identity.
         is_duplicate: bool,
     },
+    /// A push was dropped to make room for another application's. Its own application lives on.
+    PushEvicted {
+        /// Whose.
+        app: AppRef,
+    },
     /// A push outlived its time without being scraped.
     PushExpired {
         /// Whose.
@@ -98,12 +103,17 @@ pub enum Notice {
         /// Why.
         error: PushError,
     },
+    /// A push is forgotten because its application made a later one.
+    PushReplaced {
+        /// Whose.
+        app: AppRef,
+    },
     /// A push reached a scraper, and is forgotten.
     PushServed {
         /// Whose.
         app: AppRef,
     },
-    /// A push is forgotten: the application made a later push, or answered a scrape that began after it.
+    /// A push is forgotten because its application answered a scrape that began after it.
     PushSuperseded {
         /// Whose.
         app: AppRef,

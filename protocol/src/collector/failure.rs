@@ -2,6 +2,10 @@ use super::JobError;
 use crate::envelope::OpenError;
 use crate::exposition::ExpositionErrorKind;
 use crate::rsocket::connection::StreamFailure;
+use bytes::Bytes;
+
+/// Bytes that are kept of what an application says in an ERROR frame.
+const MAX_ERROR_DATA: usize = 1024;
 
 /// Why a scrape has no answer of an application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +32,7 @@ pub enum ScrapeFailure {
     /// It answered, but the proxy had no room or no time left to open the answer.
     #[error("the proxy is overloaded")]
     Overloaded,
-    /// It answered by an error, or broke the rules.
+    /// It answered by an error, of whose text the first 1,024 bytes are kept, or broke the rules.
     #[error("{0}")]
     Refused(StreamFailure),
     /// It did not answer by the deadline.
@@ -94,7 +98,12 @@ impl From<StreamFailure> for ScrapeFailure {
     fn from(failure: StreamFailure) -> Self {
         match failure {
             StreamFailure::Closed => Self::Closed,
-            StreamFailure::Error { .. } | StreamFailure::Violation(_) => Self::Refused(failure),
+            // Copied, as the failure is kept until the next scrape: a slice would keep all alive that it was read with.
+            StreamFailure::Error { code, data } => {
+                let data = data.get(..MAX_ERROR_DATA).unwrap_or(&data);
+                Self::Refused(StreamFailure::Error { code, data: Bytes::copy_from_slice(data) })
+            }
+            StreamFailure::Violation(_) => Self::Refused(failure),
         }
     }
 }
@@ -125,7 +134,10 @@ pub enum PushError {
     /// It cannot be opened or read.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// As many pushes are held as allowed.
+    /// Its application has its share already.
+    #[error(transparent)]
+    OverShare(#[from] PushShare),
+    /// As many pushes are held as allowed, and none gives way.
     #[error("{limit} pushes are held already")]
     TooMany {
         /// The limit.
@@ -136,6 +148,32 @@ pub enum PushError {
     TooLarge {
         /// The limit.
         limit: usize,
+    },
+}
+
+/// What one application may have of the room for pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushShare {
+    /// Bytes of pushes, held or being opened.
+    #[error(
+        "no room for it beside other pushes of this application, with a limit of {limit} bytes"
+    )]
+    Bytes {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pushes being opened at once.
+    #[error("{limit} pushes of this application are being opened already")]
+    Opening {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pushes a second.
+    #[error("this application pushes more than {limit} times a second")]
+    Rate {
+        /// The limit.
+        limit: u32,
     },
 }
 
@@ -153,4 +191,23 @@ pub struct TooManyScrapes {
 pub struct TooManyApps {
     /// The limit.
     pub limit: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_ERROR_DATA, ScrapeFailure};
+    use crate::rsocket::connection::StreamFailure;
+    use crate::rsocket::frame::ErrorCode;
+
+    #[test]
+    fn little_is_kept_of_what_an_application_says() {
+        let code = ErrorCode::APPLICATION_ERROR;
+        let failure = StreamFailure::Error { code, data: vec![b'x'; 16 << 20].into() };
+        // As text, it is bounded before it is kept, too.
+        assert!(failure.to_string().len() < 1_100);
+        let ScrapeFailure::Refused(StreamFailure::Error { data, .. }) = failure.into() else {
+            panic!("an application's error");
+        };
+        assert_eq!(data.len(), MAX_ERROR_DATA);
+    }
 }

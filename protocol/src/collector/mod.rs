@@ -39,6 +39,24 @@
 //! application has gone, is half open, or fails; the outcome then says so. It is forgotten once a scrape that had it was
 //! delivered, when a scrape that began after it gets an answer (so that no scraper sees an older value after a newer one),
 //! when a later push takes its place, or when its time is over.
+//!
+//! Each application has its share of the work and the room: so many pushes being opened at once, so many bytes, and so many
+//! pushes a second ([`Config`]). What exceeds a share is refused before anything is done with it.
+//!
+//! When all room for pushes is taken, a push of an application that lives on gives way to the new one, the oldest first. An application lives on
+//! while it is connected and its last scrape was answered: it can be asked again, so its push is not its last word. Pushes of
+//! applications that have gone, fail, or were never scraped do not give way. If too few can give way, the new push is refused.
+//!
+//! # Order of work
+//!
+//! [`Collector::poll_job`] hands out answers before pushes, answers to the scrape that ends first before others, and pushes of each
+//! application in turn.
+//!
+//! # Jumps of the clock
+//!
+//! A deadline that [`Collector::handle_timeout`] hears of more than two seconds late was missed because the process was suspended
+//! or the clock jumped. What applications answered meanwhile has not been read yet. Such a scrape goes on for one more second,
+//! once.
 
 mod app_events;
 mod config;
@@ -46,6 +64,8 @@ mod event;
 mod failure;
 mod identity;
 mod job;
+mod jobs;
+mod pace;
 mod push;
 mod pushing;
 mod registry;
@@ -60,7 +80,7 @@ mod tests;
 
 pub use config::Config;
 pub use event::{AppRef, Notice, is_ordinary};
-pub use failure::{PushError, ScrapeFailure, TooManyApps, TooManyScrapes};
+pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes};
 pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
 pub use registry::{App, AppState, LastScrape, Peer, Transport};
@@ -69,6 +89,7 @@ pub use scrape::{Answer, Outcome, Progress, ScrapeId, Summary, Targets};
 pub use session::{Session, SessionCommand, SessionEvent};
 
 use job::Purpose;
+use jobs::Jobs;
 use push::Pushes;
 use registry::Registry;
 use request::Request;
@@ -106,9 +127,7 @@ pub struct Collector {
     /// The request under way on each connection.
     requests: BTreeMap<ConnectionId, Request>,
     pushes: Pushes,
-    jobs: VecDeque<Job>,
-    /// Bytes that wait with jobs.
-    job_bytes: usize,
+    jobs: Jobs,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
     notices: VecDeque<Notice>,
     /// Numbers requests and pushes, in one sequence.
@@ -124,8 +143,7 @@ impl Collector {
             scrapes: Scrapes::default(),
             requests: BTreeMap::new(),
             pushes: Pushes::default(),
-            jobs: VecDeque::new(),
-            job_bytes: 0,
+            jobs: Jobs::default(),
             commands: VecDeque::new(),
             notices: VecDeque::new(),
             next_number: 0,
@@ -162,7 +180,7 @@ impl Collector {
                 self.on_request_failed(now, connection, request, failure);
             }
             SessionEvent::Pushed { stream_id, payload } => {
-                self.on_pushed(connection, stream_id, payload);
+                self.on_pushed(now, connection, stream_id, payload);
             }
             SessionEvent::StreamViolation { violation } => {
                 let app = self.registry.app_of(connection);
@@ -225,7 +243,7 @@ impl Collector {
 
     /// Takes a job's result.
     pub fn handle_job(&mut self, now: Instant, done: JobDone) {
-        self.job_bytes -= done.held;
+        self.jobs.on_done(&done);
         match done.purpose {
             Purpose::Answer { connection, request } => {
                 self.on_opened(now, connection, request, done.result);
@@ -261,15 +279,10 @@ impl Collector {
         [self.scrapes.next_deadline(), pushes, gone].into_iter().flatten().min()
     }
 
-    /// Returns the next piece of CPU-heavy work. As many may be under way at once as there are cores to run them.
+    /// Returns the next piece of CPU-heavy work: answers before pushes, and pushes of each application in turn. As many may be
+    /// under way at once as there are cores to run them.
     pub fn poll_job(&mut self) -> Option<Job> {
-        while let Some(job) = self.jobs.pop_front() {
-            if self.is_wanted(&job) {
-                return Some(job);
-            }
-            self.job_bytes -= job.held();
-        }
-        None
+        self.jobs.pop()
     }
 
     /// Returns the next command for a session. A session that is gone needs none.
@@ -307,7 +320,7 @@ impl Collector {
         self.registry.by_path(path)
     }
 
-    /// Whether [`poll_job`](Self::poll_job) may have work.
+    /// Whether [`poll_job`](Self::poll_job) has work.
     pub fn has_jobs(&self) -> bool {
         !self.jobs.is_empty()
     }
@@ -332,6 +345,16 @@ impl Collector {
         self.pushes.held()
     }
 
+    /// Pushes being opened.
+    pub fn opening_pushes(&self) -> usize {
+        self.pushes.len() - self.pushes.held()
+    }
+
+    /// Bytes of pushes held or being opened.
+    pub fn push_bytes(&self) -> usize {
+        self.pushes.bytes()
+    }
+
     /// Scrapes under way.
     pub fn scrapes(&self) -> usize {
         self.scrapes.len()
@@ -342,14 +365,14 @@ impl Collector {
         self.requests.len()
     }
 
-    /// Bytes of answers and pushes that wait to be opened.
-    pub fn job_bytes(&self) -> usize {
-        self.job_bytes
+    /// Bytes of answers that wait to be opened or are being opened. Pushes have a limit of their own, and take none of the answers' room.
+    pub fn unopened_bytes(&self) -> usize {
+        self.jobs.answer_bytes()
     }
 
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub fn pending_bytes(&self) -> usize {
-        self.job_bytes + self.scrapes.held_bytes()
+        self.jobs.bytes() + self.scrapes.held_bytes()
     }
 
     /// Whether an application is part of a scrape of all.
@@ -359,15 +382,6 @@ impl Collector {
             AppState::Up => true,
             AppState::Gone { .. } => {
                 !app.labels.is_empty() || app.last_scrape.is_some() || app.is_pinned
-            }
-        }
-    }
-
-    fn is_wanted(&self, job: &Job) -> bool {
-        match job.purpose {
-            Purpose::Push { .. } => true,
-            Purpose::Answer { connection, request } => {
-                self.requests.get(&connection).is_some_and(|under_way| under_way.id == request)
             }
         }
     }

@@ -13,7 +13,11 @@ pub(super) struct Pushes {
     held: BTreeMap<AppId, Held>,
     owners: BTreeMap<PushId, AppId>,
     expiries: BTreeSet<(Instant, PushId)>,
-    /// Bytes of those held.
+    /// Those held that give way to others, the oldest first.
+    yielding: BTreeSet<PushId>,
+    /// Bytes of those.
+    yielding_bytes: usize,
+    /// Bytes of all that are held.
     bytes: usize,
     opening: BTreeMap<PushId, Opening>,
     opening_of: BTreeSet<(AppId, PushId)>,
@@ -72,6 +76,15 @@ impl Pushes {
         self.opening_of.range(all).next_back().map(|(_, id)| *id)
     }
 
+    /// How many of an application's pushes are being opened, and the bytes of all that it has.
+    pub(super) fn share_of(&self, app: AppId) -> (usize, usize) {
+        let all = (app, PushId(0))..=(app, PushId(u64::MAX));
+        let opening = self.opening_of.range(all).filter_map(|(_, id)| self.opening.get(id));
+        opening.fold((0, self.bytes_of(app)), |(count, bytes), opening| {
+            (count + 1, bytes + opening.bytes)
+        })
+    }
+
     /// Holds a push, unless a later one of the application is held. Returns whether one of the two is dropped for it.
     pub(super) fn insert(
         &mut self,
@@ -95,7 +108,28 @@ impl Pushes {
         self.held.get(&app).map(|held| (held.id, held.answer.clone()))
     }
 
-    /// Bytes of an application's push.
+    /// Says whether an application's held push gives way to others.
+    pub(super) fn set_yielding(&mut self, app: AppId, yields: bool) {
+        let Some(held) = self.held.get(&app) else { return };
+        if yields && self.yielding.insert(held.id) {
+            self.yielding_bytes += held.answer.block.len();
+        } else if !yields && self.yielding.remove(&held.id) {
+            self.yielding_bytes -= held.answer.block.len();
+        }
+    }
+
+    /// How many pushes there are that do not give way, and their bytes.
+    pub(super) fn firm(&self) -> (usize, usize) {
+        (self.len() - self.yielding.len(), self.bytes() - self.yielding_bytes)
+    }
+
+    /// Forgets the oldest push that gives way, and says whose it was.
+    pub(super) fn pop_yielding(&mut self) -> Option<AppId> {
+        let oldest = *self.yielding.first()?;
+        self.remove_served(oldest)
+    }
+
+    /// Bytes of an application's held push.
     pub(super) fn bytes_of(&self, app: AppId) -> usize {
         self.held.get(&app).map_or(0, |held| held.answer.block.len())
     }
@@ -161,6 +195,9 @@ impl Pushes {
         self.expiries.remove(&(held.expires, held.id));
         self.owners.remove(&held.id);
         self.bytes -= held.answer.block.len();
+        if self.yielding.remove(&held.id) {
+            self.yielding_bytes -= held.answer.block.len();
+        }
         true
     }
 }

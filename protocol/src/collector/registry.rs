@@ -1,4 +1,5 @@
 use super::identity::{self, IdentitySource};
+use super::pace::Pace;
 use super::reports::Reports;
 use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
 use crate::Labels;
@@ -75,6 +76,8 @@ pub struct App {
     /// The reason that [`Notice::ScrapeFailing`](super::Notice::ScrapeFailing) gave last, unless it has recovered.
     pub(super) failing: Option<&'static str>,
     pub(super) reports: Reports,
+    /// How often it pushes.
+    pub(super) pace: Pace,
     /// Pushes are held or being opened: the entry is kept for them.
     pub(super) is_pinned: bool,
 }
@@ -120,6 +123,11 @@ impl App {
     /// Whether the application is connected and set up.
     pub fn is_up(&self) -> bool {
         self.state == AppState::Up
+    }
+
+    /// Whether the application is connected and answered its last scrape, so that what it pushed is not its last word.
+    pub(super) fn lives_on(&self) -> bool {
+        self.is_up() && self.last_scrape.as_ref().is_some_and(|last| last.error.is_none())
     }
 
     fn gone_at(&self) -> Option<Instant> {
@@ -174,6 +182,7 @@ impl Registry {
             collisions: 0,
             failing: None,
             reports: Reports::default(),
+            pace: Pace::default(),
             is_pinned: false,
         };
         self.apps.insert(id, app);
@@ -348,6 +357,7 @@ impl Registry {
         kept.last_scrape = app.last_scrape.or_else(|| kept.last_scrape.take());
         kept.failing = app.failing.or(kept.failing);
         kept.pushes += app.pushes;
+        kept.pace.join(app.pace);
         kept.collisions = app.collisions;
         let labels = kept.labels.clone();
         self.mark_duplicates(&labels);

@@ -1,3 +1,4 @@
+use super::jobs::Turn;
 use super::{AppId, ScrapeId};
 use std::time::Instant;
 
@@ -11,8 +12,8 @@ pub(super) struct Request {
     pub(super) id: RequestId,
     /// The deadline of the scrape that had it sent. Until then other scrapes join; after that, the next one asks again.
     pub(super) deadline: Instant,
-    /// Whether the answer is there, and being opened.
-    pub(super) is_answered: bool,
+    /// The place of the answer among the jobs; `None` until it is there. A worker may have it already.
+    pub(super) answered: Option<Turn>,
     /// Scrapes that wait, and for which of their slots.
     pub(super) waiters: Vec<(ScrapeId, AppId)>,
 }

@@ -80,18 +80,16 @@ impl Collector {
         if let Some(request) = self.requests.get_mut(&connection) {
             if request.is_joinable(now) {
                 request.waiters.push(waiter);
+                request.answered = request.answered.map(|turn| self.jobs.hurry(turn, deadline));
                 return;
             }
             // It missed the deadline of whoever asked. Those who still wait get the answer of the next request.
             waiters = std::mem::take(&mut request.waiters);
-            let (request, is_answered) = (request.id, request.is_answered);
-            if !is_answered {
-                self.commands.push_back((connection, SessionCommand::Cancel { request }));
-            }
+            self.give_up_request(connection);
         }
         waiters.push(waiter);
         let id = RequestId(self.number());
-        self.requests.insert(connection, Request { id, deadline, is_answered: false, waiters });
+        self.requests.insert(connection, Request { id, deadline, answered: None, waiters });
         self.commands.push_back((connection, SessionCommand::Scrape { request: id }));
     }
 
@@ -99,14 +97,26 @@ impl Collector {
     pub(super) fn leave_request(&mut self, connection: ConnectionId, scrape: ScrapeId) {
         let Some(request) = self.requests.get_mut(&connection) else { return };
         request.remove_waiter(scrape);
-        if !request.waiters.is_empty() {
+        if request.waiters.is_empty() {
+            self.give_up_request(connection);
+        }
+    }
+
+    /// Nobody wants the answer to a request any more.
+    fn give_up_request(&mut self, connection: ConnectionId) {
+        let Some(Request { id, answered: None, .. }) = self.remove_request(connection) else {
             return;
+        };
+        self.commands.push_back((connection, SessionCommand::Cancel { request: id }));
+    }
+
+    /// Ends a request, and the work on its answer if that has not begun.
+    pub(super) fn remove_request(&mut self, connection: ConnectionId) -> Option<Request> {
+        let request = self.requests.remove(&connection)?;
+        if let Some(turn) = request.answered {
+            self.jobs.forget_answer(turn);
         }
-        if !request.is_answered {
-            let request = request.id;
-            self.commands.push_back((connection, SessionCommand::Cancel { request }));
-        }
-        self.requests.remove(&connection);
+        Some(request)
     }
 
     pub(super) fn on_answered(
@@ -117,23 +127,24 @@ impl Collector {
         payload: Option<Payload>,
     ) {
         let is_full = payload.as_ref().is_some_and(|payload| {
-            self.pending_bytes() + payload.encoded_len() > self.config.max_pending_bytes
+            self.answer_bytes() + payload.encoded_len() > self.config.max_pending_bytes
         });
         let app = self.registry.app_of(connection).and_then(|app| self.registry.get(app));
         let labels = app.map(|app| app.hello.labels.clone()).unwrap_or_default();
         let Some(request) = self.requests.get_mut(&connection) else { return };
-        if request.id != id || request.is_answered {
+        if request.id != id || request.answered.is_some() {
             return;
         }
         let failure = match payload {
             None => ScrapeFailure::Empty,
             Some(_) if is_full => ScrapeFailure::Overloaded,
             Some(payload) => {
-                request.is_answered = true;
+                let deadlines = request.waiters.iter().map(|(scrape, _)| *scrape);
+                let deadlines = deadlines.filter_map(|scrape| self.scrapes.deadline(scrape));
+                let deadline = deadlines.min().unwrap_or(request.deadline);
                 let purpose = Purpose::Answer { connection, request: id };
                 let job = Job { purpose, payload, labels };
-                self.job_bytes += job.held();
-                self.jobs.push_back(job);
+                request.answered = Some(self.jobs.add_answer(deadline, job));
                 return;
             }
         };
@@ -150,6 +161,11 @@ impl Collector {
         if let Some(request) = self.take_request(connection, id) {
             self.fail_waiters(now, connection, &request.waiters, &failure);
         }
+    }
+
+    /// Bytes of answers that wait to be opened or handed out.
+    fn answer_bytes(&self) -> usize {
+        self.jobs.answer_bytes() + self.scrapes.held_bytes()
     }
 
     /// An answer was opened and read, or cannot be.
@@ -264,7 +280,7 @@ impl Collector {
                 Open::Asked(connection) => {
                     app = self.registry.app_of(connection).unwrap_or(slot);
                     let request = self.requests.get(&connection);
-                    let is_answered = request.is_some_and(|request| request.is_answered);
+                    let is_answered = request.is_some_and(|request| request.answered.is_some());
                     self.leave_request(connection, scrape);
                     match is_answered {
                         true => ScrapeFailure::Overloaded,
@@ -298,6 +314,7 @@ impl Collector {
             let app = AppRef::from(&*entry);
             self.notices.push_back(Notice::Recovered { app });
         }
+        self.mark_yielding(id);
     }
 
     /// Keeps a failure as the entry's last scrape, and tells of it once.
@@ -309,17 +326,17 @@ impl Collector {
         let error = Some(failure.clone());
         entry.last_scrape = Some(LastScrape { at: now, took, bytes: 0, samples: 0, error });
         // That its connection ended has a notice of its own.
-        if failure == ScrapeFailure::Closed || entry.failing == Some(failure.reason()) {
-            return;
+        if failure != ScrapeFailure::Closed && entry.failing != Some(failure.reason()) {
+            entry.failing = Some(failure.reason());
+            let app = AppRef::from(&*entry);
+            self.notices.push_back(Notice::ScrapeFailing { app, failure });
         }
-        entry.failing = Some(failure.reason());
-        let app = AppRef::from(&*entry);
-        self.notices.push_back(Notice::ScrapeFailing { app, failure });
+        self.mark_yielding(id);
     }
 
     fn take_request(&mut self, connection: ConnectionId, id: RequestId) -> Option<Request> {
         let is_current = self.requests.get(&connection).is_some_and(|request| request.id == id);
-        if is_current { self.requests.remove(&connection) } else { None }
+        if is_current { self.remove_request(connection) } else { None }
     }
 }
 

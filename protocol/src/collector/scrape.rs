@@ -119,6 +119,8 @@ struct Scrape {
     pushes: Vec<PushId>,
     /// Applications whose answers are there, in the order of arrival, and were not looked at yet.
     early: VecDeque<AppId>,
+    /// Whether the deadline was moved because the clock had jumped.
+    is_extended: bool,
     /// Whether the deadline has passed, so that nothing is waited for any more.
     is_over: bool,
     summary: Summary,
@@ -182,6 +184,7 @@ impl Scrapes {
             paths: BTreeSet::new(),
             pushes: Vec::new(),
             early: VecDeque::new(),
+            is_extended: false,
             is_over: false,
             summary: Summary::default(),
         };
@@ -366,10 +369,18 @@ impl Scrapes {
     }
 
     /// Ends what scrapes at their deadline wait for. Returns their open slots, which are to be settled now.
+    ///
+    /// If a deadline passed long ago, the process was suspended or the clock jumped. Answers that arrived meanwhile are still in the
+    /// sockets, so such a scrape goes on for a moment, once.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(ScrapeId, AppId, Open)> {
         let mut open = Vec::new();
         for (id, scrape) in &mut self.table {
             if scrape.is_over || scrape.deadline > now {
+                continue;
+            }
+            if !scrape.is_extended && now - scrape.deadline > JUMP {
+                scrape.is_extended = true;
+                scrape.deadline = now + JUMP_GRACE;
                 continue;
             }
             scrape.is_over = true;
@@ -383,6 +394,11 @@ impl Scrapes {
             }
         }
         open
+    }
+
+    /// When a scrape gives up what it waits for.
+    pub(super) fn deadline(&self, id: ScrapeId) -> Option<Instant> {
+        self.table.get(&id).map(|scrape| scrape.deadline)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -436,3 +452,8 @@ impl Slot {
         }
     }
 }
+
+/// How late a deadline has to be noticed to count as a jump of the clock. A busy event loop is never this late.
+const JUMP: Duration = Duration::from_secs(2);
+/// How long a scrape goes on after a jump.
+const JUMP_GRACE: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 use super::{ConnectionId, RequestId};
 use crate::report::Report;
 use crate::rsocket::connection::{
-    CloseReason, Config, Connection, Event, StreamFailure, Violation,
+    CloseReason, Config, Connection, Event, RequestError, StreamError, StreamFailure, Violation,
 };
 use crate::rsocket::frame::{ErrorCode, Setup, StreamId};
 use crate::{Machine, Payload};
@@ -22,6 +22,9 @@ pub struct Session {
     /// Requests under way, by stream.
     requests: BTreeMap<StreamId, RequestId>,
     events: VecDeque<SessionEvent>,
+    /// Streams whose pushes are stored and that have not heard so, because the peer does not read. Each is open, so there are no
+    /// more than [`Config::max_open_streams`].
+    unsaid: VecDeque<StreamId>,
 }
 
 /// What the collector tells a session.
@@ -134,6 +137,7 @@ impl Session {
             connection: Connection::server(config, now),
             requests: BTreeMap::new(),
             events: VecDeque::new(),
+            unsaid: VecDeque::new(),
         }
     }
 
@@ -147,7 +151,8 @@ impl Session {
         match command {
             // The stream may have been cancelled meanwhile, which is why these results are of no interest.
             SessionCommand::AcknowledgePush { stream_id } => {
-                let _ = self.connection.respond(stream_id, Payload::default());
+                self.unsaid.push_back(stream_id);
+                self.acknowledge();
             }
             SessionCommand::RejectPush { stream_id, message } => {
                 let _ = self.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, &message);
@@ -187,6 +192,17 @@ impl Session {
     /// The next event for the collector.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
+    }
+
+    /// Acknowledges what is stored, as far as there is room for it.
+    fn acknowledge(&mut self) {
+        while let Some(stream_id) = self.unsaid.pop_front() {
+            let said = self.connection.respond(stream_id, Payload::default());
+            if let Err(StreamError::Unsendable(RequestError::Saturated { .. })) = said {
+                self.unsaid.push_front(stream_id);
+                return;
+            }
+        }
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.
@@ -282,6 +298,7 @@ impl Machine for Session {
 
     fn poll_transmit(&mut self, now: Instant, output: &mut BytesMut) -> bool {
         let sent = self.connection.poll_transmit(now, output);
+        self.acknowledge();
         self.translate();
         sent
     }

@@ -1,9 +1,11 @@
 mod identity;
+mod jumps;
 mod pushes;
 mod random;
 mod reports;
 mod requests;
 mod session;
+mod shares;
 
 use super::*;
 use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
@@ -168,7 +170,17 @@ impl World {
         served
     }
 
+    /// Lets time pass, with a clock that looks at each deadline.
     fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        while let Some(next) = self.collector.poll_timeout().filter(|next| *next < end) {
+            self.jump(next - self.now);
+        }
+        self.jump(end - self.now);
+    }
+
+    /// Moves the clock at once.
+    fn jump(&mut self, by: Duration) {
         self.now += by;
         self.collector.handle_timeout(self.now);
         assert!(self.collector.poll_timeout().is_none_or(|next| next > self.now));

@@ -192,6 +192,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", value_parser = value::bytes, help_heading = "Pushes")]
     pub(super) max_held_push_bytes: Option<usize>,
 
+    /// How many times a second one application may push over a longer time; it may push five times as often at once [default: 10]
+    #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Pushes")]
+    pub(super) max_push_rate: Option<usize>,
+
     /// How long they are held [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Pushes")]
     pub(super) push_ttl: Option<Duration>,

@@ -106,6 +106,9 @@ pub struct Config {
     pub max_held_pushes: usize,
     /// How many bytes all held pushes may be together, compressed.
     pub max_held_push_bytes: usize,
+    /// How many times a second one application may push over a longer time. Its other shares follow from
+    /// [`max_held_push_bytes`](Self::max_held_push_bytes): a quarter of it, and at least a frame.
+    pub max_push_rate: usize,
     /// How long a push is held.
     pub push_ttl: Duration,
     /// How many bytes all connections, answers, pushes and bodies may take together, beside what the program itself needs.
@@ -188,6 +191,7 @@ impl Config {
         c.max_held_push_bytes = Shares::of(c.max_memory).pushes;
         env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
         env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
+        env.set(&mut c.max_push_rate, args.max_push_rate, "max-push-rate", value::positive_count)?;
         env.set(&mut c.push_ttl, args.push_ttl, "push-ttl", value::positive_duration)?;
         env.set(&mut c.shutdown_timeout, args.shutdown_timeout, "shutdown-timeout", value::duration)?;
         Ok(c)
@@ -279,6 +283,7 @@ impl Default for Config {
             envelope: Envelope::Encrypted,
             max_held_pushes: 1000,
             max_held_push_bytes: 24 << 20,
+            max_push_rate: 10,
             push_ttl: Duration::from_secs(300),
             max_memory: 192 << 20,
             shutdown_timeout: Duration::from_secs(15),

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     ffi::{OsStr, OsString},
     fmt,
+    io::{self, Write},
 };
 
 /// A command line or an environment that cannot be used.
@@ -36,9 +37,11 @@ impl ConfigError {
     /// Tells the user: on standard output what was asked for, errors on standard error.
     pub fn print(&self) {
         match self {
-            // Nowhere is left to tell that the output is closed.
+            // Nowhere is left to tell that an output is closed.
             Self::Arguments(error) => drop(error.print()),
-            Self::Conflict(_) | Self::Environment { .. } => eprintln!("error: {self}"),
+            Self::Conflict(_) | Self::Environment { .. } => {
+                drop(io::stderr().write_all(format!("error: {self}\n").as_bytes()));
+            }
         }
     }
 }

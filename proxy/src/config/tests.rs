@@ -113,6 +113,7 @@ fn every_setting_reaches_its_field() {
         ("envelope", "plaintext"),
         ("max-held-pushes", "0"),
         ("max-held-push-bytes", "16MiB"),
+        ("max-push-rate", "25"),
         ("push-ttl", "17m"),
         ("max-memory", "512MiB"),
         ("shutdown-timeout", "0s"),
@@ -158,6 +159,7 @@ fn every_setting_reaches_its_field() {
         envelope: Envelope::Plaintext,
         max_held_pushes: 0,
         max_held_push_bytes: 16 << 20,
+        max_push_rate: 25,
         max_memory: 512 << 20,
         push_ttl: Duration::from_secs(17 * 60),
         shutdown_timeout: Duration::ZERO,
@@ -242,7 +244,7 @@ fn settings_must_fit_together() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 38;
+const FIELDS: usize = 39;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

@@ -50,7 +50,7 @@ impl<B: Backend> Router<B> {
         answer.into_response()
     }
 
-    pub(super) fn telemetry(&self) -> &Telemetry {
+    pub(super) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 

@@ -17,7 +17,7 @@ use hyper::{
     service::service_fn,
 };
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
-use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Runtime, timeout};
+use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Line, Runtime, timeout};
 use std::{
     convert::Infallible,
     error::Error,
@@ -75,13 +75,14 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
 ) {
     let (abort, aborted) = shutdown::channel();
     let slots = Slots::new(limits.max_connections);
+    let probes = ProbeLog::new(router.telemetry());
     let server = HttpServer {
         runtime: runtime.clone(),
         router,
         limits,
         shutdown: shutdown.clone(),
         aborted,
-        probes: ProbeLog::default(),
+        probes,
     };
     let acceptor = Acceptor {
         runtime: runtime.clone(),
@@ -194,7 +195,7 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
             Some(kind) => self.on_probe(kind, peer, error),
             // After requests that were understood.
             None if error.is_parse() => self.on_probe(ProbeKind::Unknown, peer, error),
-            None => debug!(%peer, %error, "HTTP connection broke"),
+            None => debug!(%peer, error = %Line(error), "HTTP connection broke"),
         }
     }
 }
@@ -235,8 +236,8 @@ fn is_timeout(error: &hyper::Error) -> bool {
 }
 
 fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr, took: Duration) {
-    let (method, path) = (&head.method, head.uri.path());
-    debug!(%peer, %method, path, status = status.as_u16(), ?took, "HTTP request answered");
+    let (method, path) = (Line(&head.method), Line(head.uri.path()));
+    debug!(%peer, %method, %path, status = status.as_u16(), ?took, "HTTP request answered");
 }
 
 /// How much of an answer is collected before it is written. hyper's default is six times that, per connection.

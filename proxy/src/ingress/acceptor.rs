@@ -4,7 +4,7 @@ use crate::observe::throttle::Throttle;
 use crate::shutdown::Shutdown;
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
-use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
+use prometheus_rsocket_runtime::{Line, Listener, Runtime, sleep_until, timeout};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -134,6 +134,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         }
         self.server.on_turned_away(TurnedAway::Tls);
         if let Some(suppressed) = self.logs.tls.pass(self.runtime.now()) {
+            let error = Line(&error);
             tracing::warn!(listener = self.name, %peer, %error, suppressed, "TLS handshake failed");
         }
         None

@@ -13,7 +13,7 @@ use prometheus_rsocket_protocol::collector::{Peer, Session, Transport};
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
-use prometheus_rsocket_runtime::{Runtime, timeout};
+use prometheus_rsocket_runtime::{Line, Runtime, timeout};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +149,7 @@ impl<R: Runtime> RsocketServer<R> {
             None => ConnectionErrorCause::Tls,
         });
         if let Some(suppressed) = self.logs.transport.pass(self.runtime.now()) {
+            let error = Line(error);
             tracing::warn!(listener = self.name, peer, %error, suppressed, "transport failed");
         }
     }

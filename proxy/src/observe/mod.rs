@@ -1,7 +1,6 @@
 //! What the proxy tells of itself: its own metrics, and log lines.
 
 pub(crate) mod census;
-pub(crate) mod line;
 pub(crate) mod notices;
 pub(crate) mod probes;
 pub mod telemetry;

@@ -30,6 +30,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
                 telemetry.probed(ListenerName::of(app.peer.transport), kind);
             }
         }
+        Notice::PushEvicted { .. } => telemetry.push_dropped(PushDropCause::Evicted),
         Notice::PushExpired { .. } => telemetry.push_dropped(PushDropCause::Expired),
         Notice::PushHeld { acknowledged, .. } => {
             on_push(telemetry, *acknowledged, PushOutcome::Held);
@@ -38,9 +39,11 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
             on_push(telemetry, *acknowledged, PushOutcome::Rejected);
             telemetry.application_failed(match error {
                 PushError::Job(error) => cause_of_job(error),
+                PushError::OverShare(_) => ApplicationErrorCause::OverShare,
                 _ => ApplicationErrorCause::Overloaded,
             });
         }
+        Notice::PushReplaced { .. } => telemetry.push_dropped(PushDropCause::Replaced),
         Notice::PushServed { .. } => telemetry.pushes_served(1),
         // A push that stands in for an application that had gone is no scrape of it.
         Notice::Scraped { is_push: true, .. } => {}

@@ -1,22 +1,26 @@
 //! Connections of anonymous peers: health checks of load balancers, port scans, and clients of another protocol.
 
-use crate::observe::line::Line;
-use crate::observe::telemetry::{Label, ListenerName, ProbeKind};
-use crate::observe::throttle::Throttle;
+use crate::observe::telemetry::{Label, ListenerName, LogCause, ProbeKind, Telemetry};
 use prometheus_rsocket_protocol::collector::Transport;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
 use prometheus_rsocket_protocol::rsocket::framing::{Foreign, looks_like};
+use prometheus_rsocket_runtime::Line;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Logs them, those of one kind on one listener once per period. One that sent nothing is logged for debugging alone.
-#[derive(Debug, Default)]
+/// Logs them, as many of each peer as [may be](Telemetry::may_log). One that sent nothing is logged for debugging alone.
+#[derive(Debug)]
 pub(crate) struct ProbeLog {
-    probes: [[Throttle; ProbeKind::ALL.len()]; ListenerName::ALL.len()],
-    not_set_up: [Throttle; ListenerName::ALL.len()],
+    pub(super) telemetry: Arc<Telemetry>,
 }
 
 impl ProbeLog {
+    /// A log whose lines share the bounds of all others.
+    pub(crate) fn new(telemetry: &Arc<Telemetry>) -> Self {
+        Self { telemetry: Arc::clone(telemetry) }
+    }
+
     /// Logs a peer that is neither an application nor a scraper.
     pub(crate) fn on_probe(
         &self,
@@ -31,7 +35,7 @@ impl ProbeLog {
             tracing::debug!(listener = listener_name, peer, "connection without a byte");
             return;
         }
-        if let Some(suppressed) = self.probes[listener as usize][kind as usize].pass(now) {
+        if let Some(suppressed) = self.telemetry.may_log(now, LogCause::Probe, peer) {
             tracing::warn!(
                 listener = listener_name,
                 kind = kind_name,
@@ -51,7 +55,7 @@ impl ProbeLog {
         peer: &str,
         error: &dyn Display,
     ) {
-        if let Some(suppressed) = self.not_set_up[listener as usize].pass(now) {
+        if let Some(suppressed) = self.telemetry.may_log(now, LogCause::NotSetUp, peer) {
             let (listener, error) = (listener.value(), Line(error));
             tracing::warn!(
                 listener, peer, %error, suppressed, "connection ended before it was set up"

@@ -6,6 +6,7 @@ use crate::observe::telemetry::{RoundOutcome, Telemetry};
 use crate::observe::throttle::Throttle;
 use crate::service::admission::{Admission, Place, Refused, STALL};
 use crate::service::hub::Hub;
+use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
 use crate::service::scrape::{Ended, Form, Scrape};
 use crate::service::workers::Toolbox;
@@ -23,6 +24,8 @@ pub(crate) struct Service<R> {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) toolbox: Arc<Toolbox>,
     pub(crate) admission: Arc<Admission>,
+    /// What all bodies keep.
+    pub(crate) bodies: Arc<BodyMemory>,
     /// One line about refused scrapes per period.
     pub(crate) refusals: Throttle,
     /// Whether families are grouped where the scraper does not get OpenMetrics.
@@ -34,7 +37,7 @@ pub(crate) struct Service<R> {
     pub(crate) running: AtomicBool,
 }
 
-/// Chunks of a body that wait for a scraper: few, as each may be an application's whole text.
+/// Chunks of a body that wait for a scraper, of 64 KiB at most.
 const CHUNKS: usize = 4;
 
 impl<R: Runtime> Service<R> {
@@ -61,6 +64,9 @@ impl<R: Runtime> Service<R> {
             deadline: request.deadline,
             renderer: Renderer { toolbox, target, gzip: request.gzip },
             form,
+            admission: Arc::clone(&self.admission),
+            peer: request.peer,
+            bodies: Arc::clone(&self.bodies),
             delivered: false,
         })
     }
@@ -108,7 +114,10 @@ impl<R: Runtime> Service<R> {
 
 impl<R: Runtime> Backend for Service<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
-        let admitted = self.admission.admit(self.runtime.now(), request.peer);
+        // Readers that stall lose their places within that.
+        let patience = self.runtime.now() + PATIENCE;
+        let (deadline, peer) = (request.deadline.min(patience), request.peer);
+        let admitted = self.admission.admit_by(&self.runtime, deadline, peer).await;
         let place = admitted.map_err(|refused| self.refuse(refused, &request))?;
         let scrape = self.start(&request, Targets::All, self.form(request.format))?;
         Ok(self.send(scrape, place, None))
@@ -175,6 +184,9 @@ impl<R: Runtime> Backend for Service<R> {
         }
     }
 }
+
+/// How long a scrape waits for a place.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn refusal(refused: Refused) -> ScrapeRefused {
     let reason = match refused {

@@ -1,23 +1,41 @@
+use crate::service::memory::{BodyMemory, BodyPart};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 /// The series of one answer, to find those that a second application has as well. The first one wins.
 ///
-/// A series that one application repeats is no collision. Beyond two million no more series are remembered, which bounds the memory
-/// at some 40 MB; Prometheus itself then keeps the first of two.
+/// A series that one application repeats is no collision. Beyond two million, or what there is memory for, no more series are remembered;
+/// Prometheus itself then keeps the first of two.
 #[derive(Debug, Default)]
 pub struct Collisions {
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
+    /// What all bodies keep, and for how many series this one has taken of it.
+    part: Option<(BodyPart, usize)>,
 }
 
 impl Collisions {
+    /// Remembers series as long as there is memory for them.
+    pub(crate) fn within(memory: &Arc<BodyMemory>) -> Self {
+        Self { part: Some((memory.part(), 0)), ..Self::default() }
+    }
+
+    /// How many series may be remembered if so many come.
+    fn room(&mut self, coming: usize) -> usize {
+        let Some((part, taken)) = &mut self.part else { return MAX_SERIES };
+        while *taken < self.seen.len() + coming && part.grow(STEP * SERIES_BYTES) {
+            *taken += STEP;
+        }
+        (*taken).min(MAX_SERIES)
+    }
+
     /// Takes the fingerprints of an application's samples, and returns the indexes of those to be left out, in ascending order.
     pub fn add(&mut self, fingerprints: &[u64]) -> Vec<u32> {
-        let is_first = self.seen.is_empty();
+        let (is_first, room) = (self.seen.is_empty(), self.room(fingerprints.len()));
         let mut known = Vec::new();
         // One look at the table for each series: it is far larger than a processor's caches.
         for (index, fingerprint) in (0_u32..).zip(fingerprints) {
-            let is_new = match self.seen.len() < MAX_SERIES {
+            let is_new = match self.seen.len() < room {
                 true => self.seen.insert(*fingerprint),
                 false => !self.seen.contains(fingerprint),
             };
@@ -46,6 +64,12 @@ fn leave_repeated(known: &mut Vec<u32>, fingerprints: &[u64]) {
     }
     known.retain(|index| fingerprints.get(*index as usize).is_some_and(|f| !own.contains(f)));
 }
+
+/// Series that memory is taken for at a time.
+const STEP: usize = 16 * 1024;
+
+/// What a series takes in the table, which is twice as large as it was whenever it is full.
+const SERIES_BYTES: usize = 20;
 
 /// The most series that are remembered.
 const MAX_SERIES: usize = 2_000_000;

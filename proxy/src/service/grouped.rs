@@ -2,18 +2,15 @@
 
 use crate::service::app_metrics::AppMetrics;
 use crate::service::collisions::Collisions;
+use crate::service::memory::BodyPart;
 use crate::service::render::Served;
-use crate::service::scrape::{Broken, Output, Scrape};
+use crate::service::scrape::{Broken, LARGE, Output, Scrape};
 use prometheus_rsocket_protocol::collector::{AppId, Progress, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
 use prometheus_rsocket_runtime::Runtime;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// About how many bytes one grouped body may hold: answers as they came, and what is prepared of them, which is compressed as well.
-/// Applications beyond that are left out as `overloaded`.
-const HELD_MAX: usize = 128 * 1024 * 1024;
 
 /// Bytes of text that are merged, deflated and sent at a time.
 const CHUNK: usize = 64 * 1024;
@@ -32,7 +29,9 @@ impl<R: Runtime> Scrape<R> {
         out: &mut Output<'_, R>,
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
-        let (all, early, summary) = self.gather(out, metrics).await?;
+        // Answers as they came, and what is prepared of them, which is compressed as well.
+        let mut held = self.bodies.part();
+        let (all, early, summary) = self.gather(out, metrics, &mut held).await?;
         let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
         self.hub.report_collisions(self.runtime.now(), &collided);
         let parts = self.prepare_rest(all, early, metrics).await;
@@ -64,18 +63,22 @@ impl<R: Runtime> Scrape<R> {
     /// Waits for all outcomes, and meanwhile prepares what is there, without regard to collisions.
     async fn gather(
         &self,
-        out: &Output<'_, R>,
+        out: &mut Output<'_, R>,
         metrics: &mut AppMetrics,
+        held: &mut BodyPart,
     ) -> Result<(Vec<Served>, BTreeMap<AppId, Prepared>, Summary), Broken> {
-        let mut collisions = Collisions::default();
+        let mut collisions = Collisions::within(&self.bodies);
         let (mut all, mut early) = (Vec::new(), BTreeMap::new());
         let mut under_way = VecDeque::new();
-        let mut held = 0;
         loop {
             let listener = self.news.listen();
             while under_way.len() < self.look_ahead()
                 && let Some((app, answer)) = self.hub.poll_early(self.id)
             {
+                if answer.text_len > LARGE {
+                    continue;
+                }
+                out.take_place().await?;
                 let served = Served { app, answer, omit: Arc::default() };
                 let renderer = self.renderer.clone();
                 under_way.push_back((app, self.work(move || renderer.prepare(&served))));
@@ -89,12 +92,11 @@ impl<R: Runtime> Scrape<R> {
                         let Some(served) = served else { continue };
                         let facts = &served.answer.facts;
                         let weight = 3 * served.answer.block.len() + 8 * facts.fingerprints.len();
-                        if held + weight > HELD_MAX {
+                        if held.grow(weight) {
+                            all.push(served);
+                        } else {
                             metrics.on_left_out(served.app, "overloaded");
-                            continue;
                         }
-                        held += weight;
-                        all.push(served);
                     }
                 }
             };
@@ -155,7 +157,7 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// Does work for each answer on as many cores as there are. The results are in the same order.
+    /// Does work for each answer on as many cores as there are, and for large ones alone. The results are in the same order.
     async fn each<T: Send + 'static>(
         &self,
         all: Vec<Served>,
@@ -164,6 +166,14 @@ impl<R: Runtime> Scrape<R> {
         let mut done = Vec::with_capacity(all.len());
         let mut under_way = VecDeque::new();
         for served in all {
+            if served.answer.text_len > LARGE {
+                for before in under_way.drain(..) {
+                    done.push(before.await);
+                }
+                let (work, _texts) = (work.clone(), self.large_text(&served).await);
+                done.push(self.work(move || work(&served)).await);
+                continue;
+            }
             if under_way.len() >= self.look_ahead()
                 && let Some(first) = under_way.pop_front()
             {

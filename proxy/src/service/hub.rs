@@ -40,7 +40,7 @@ struct State {
     collector: Collector,
     inboxes: BTreeMap<ConnectionId, Arc<Inbox>>,
     scrapes: BTreeMap<ScrapeId, Arc<Event>>,
-    /// Bytes that may wait to be opened before connections are read more slowly.
+    /// Bytes of answers that may wait to be opened before connections are read more slowly.
     max_backlog: usize,
     /// Connections that have something to hand on once there is room.
     waiting: BTreeMap<ConnectionId, Waker>,
@@ -76,6 +76,10 @@ pub struct Tables {
     pub answers: usize,
     /// Pushes held.
     pub held_pushes: usize,
+    /// Pushes being opened.
+    pub opening_pushes: usize,
+    /// Bytes of pushes held or being opened.
+    pub push_bytes: usize,
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub pending_bytes: usize,
     /// Bytes that connections hold of frames that are not whole, and of frames that are not sent.
@@ -103,8 +107,8 @@ impl Hub {
             jobs: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
+            probes: ProbeLog::new(&telemetry),
             telemetry,
-            probes: ProbeLog::default(),
             memory: ConnectionMemory::new(shares.connections),
         }
     }
@@ -119,8 +123,8 @@ impl Hub {
             let connection = state.collector.accept(now, peer)?;
             let inbox = Arc::new(Inbox::default());
             if state.draining {
-                // Accepted at the last moment. Its inbox is empty still, and nobody waits at it.
-                let _ = inbox.put(goodbye());
+                // Accepted at the last moment. Nobody waits at its inbox yet.
+                inbox.put(goodbye());
             }
             state.inboxes.insert(connection, Arc::clone(&inbox));
             Ok((connection, inbox))
@@ -258,8 +262,7 @@ impl Hub {
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
-        // A full inbox belongs to a connection that is stuck; it ends with the process.
-        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()).ok().flatten());
+        let wakers = state.inboxes.values().filter_map(|inbox| inbox.put(goodbye()));
         let wakers: Vec<Waker> = wakers.collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -314,6 +317,8 @@ impl Hub {
             scrapes: state.collector.scrapes(),
             answers: state.scrapes.len(),
             held_pushes: state.collector.held_pushes(),
+            opening_pushes: state.collector.opening_pushes(),
+            push_bytes: state.collector.push_bytes(),
             pending_bytes: state.collector.pending_bytes(),
             connection_bytes: self.memory.used(),
             has_jobs: state.collector.has_jobs(),
@@ -325,7 +330,7 @@ impl Hub {
         let mut state = self.lock();
         let timeout = state.collector.poll_timeout();
         let result = act(&mut state);
-        let mut effects = state.dispatch(now);
+        let mut effects = state.dispatch();
         effects.timer_changed = state.collector.poll_timeout() != timeout;
         if effects.notices.is_empty() {
             drop(state);
@@ -371,27 +376,15 @@ impl Hub {
 impl State {
     /// Whether more may wait to be opened.
     fn has_room(&self) -> bool {
-        self.collector.job_bytes() < self.max_backlog
+        self.collector.unopened_bytes() < self.max_backlog
     }
 
     /// Carries the collector's commands to the connections, and gathers who is to be told of what.
-    fn dispatch(&mut self, now: Instant) -> Effects {
+    fn dispatch(&mut self) -> Effects {
         let mut effects = Effects::default();
         while let Some((connection, command)) = self.collector.poll_command() {
-            let Some(inbox) = self.inboxes.get(&connection) else { continue };
-            // A connection that takes no commands has failed its scrape; the rest it does not need to know.
-            let request = match &command {
-                SessionCommand::Scrape { request } => Some(*request),
-                _ => None,
-            };
-            match (inbox.put(command), request) {
-                (Ok(waker), _) => effects.tasks.extend(waker),
-                (Err(_), Some(request)) => {
-                    let error = "its connection is busy".to_owned();
-                    let event = SessionEvent::NotAsked { request, error };
-                    self.collector.handle_session(now, connection, event);
-                }
-                (Err(_), None) => {}
+            if let Some(inbox) = self.inboxes.get(&connection) {
+                effects.tasks.extend(inbox.put(command));
             }
         }
         if !self.waiting.is_empty() && self.has_room() {

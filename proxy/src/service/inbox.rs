@@ -1,9 +1,13 @@
-use prometheus_rsocket_protocol::collector::SessionCommand;
+use prometheus_rsocket_protocol::collector::{RequestId, SessionCommand};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Commands on their way to one connection's task, in order.
+///
+/// No command is ever lost, and a task that does not run makes no queue grow. There are at most one request, one cancellation, one report, the
+/// latest, and one command to close. Answers to pushes are as many as the connection's pushes that are being opened, and one
+/// that was refused at once: the task takes commands out after each event that it hands in.
 ///
 /// Putting a command in and waking the task are two steps, so that the first can be done under the hub's lock and the second
 /// after it.
@@ -16,22 +20,12 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// The inbox holds as many commands as it may.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
-
-/// Commands that may wait for one connection: two for each request, one for each push, and reports.
-const MAX_COMMANDS: usize = 64;
-
 impl Inbox {
     /// Adds a command. Returns the waker of the task, if it waits.
-    pub(crate) fn put(&self, command: SessionCommand) -> Result<Option<Waker>, Full> {
+    pub(crate) fn put(&self, command: SessionCommand) -> Option<Waker> {
         let mut state = self.lock();
-        if state.commands.len() >= MAX_COMMANDS {
-            return Err(Full);
-        }
-        state.commands.push_back(command);
-        Ok(state.waker.take())
+        state.put(command);
+        state.waker.take()
     }
 
     /// Takes the next command out. The task that polled last is woken by the next one.
@@ -49,5 +43,109 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A queue has no step that could be left half done by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, command: SessionCommand) {
+        match &command {
+            SessionCommand::Cancel { request } if self.take_back(*request) => return,
+            SessionCommand::Close { .. } if self.has(is_close) => return,
+            SessionCommand::Report(_) => self.commands.retain(|command| !is_report(command)),
+            _ => {}
+        }
+        self.commands.push_back(command);
+    }
+
+    /// Removes a request that the task has not seen yet; says whether it was there.
+    fn take_back(&mut self, request: RequestId) -> bool {
+        let count = self.commands.len();
+        self.commands.retain(|command| *command != SessionCommand::Scrape { request });
+        self.commands.len() < count
+    }
+
+    fn has(&self, is: fn(&SessionCommand) -> bool) -> bool {
+        self.commands.iter().any(is)
+    }
+}
+
+fn is_close(command: &SessionCommand) -> bool {
+    matches!(command, SessionCommand::Close { .. })
+}
+
+fn is_report(command: &SessionCommand) -> bool {
+    matches!(command, SessionCommand::Report(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_rsocket_protocol::collector::{
+        Collector, Config, Peer, SessionEvent, Targets, Transport,
+    };
+    use prometheus_rsocket_protocol::report::{Report, ReportKind};
+    use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
+    use std::iter;
+    use std::time::{Duration, Instant};
+
+    fn taken(inbox: &Inbox) -> Vec<SessionCommand> {
+        let cx = Context::from_waker(Waker::noop());
+        let next = || match inbox.poll_next(&cx) {
+            Poll::Ready(command) => Some(command),
+            Poll::Pending => None,
+        };
+        iter::from_fn(next).collect()
+    }
+
+    fn report(message: &str) -> SessionCommand {
+        SessionCommand::Report(Report::new(ReportKind::Refused, message))
+    }
+
+    /// A connection's task stands still while scrapes come and go: what nobody wants any more does not wait for it.
+    #[test]
+    fn scrapes_that_come_and_go_leave_no_more_than_one_request_behind() {
+        let (mut collector, inbox) = (Collector::new(Config::default()), Inbox::default());
+        let now = Instant::now();
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let connection = collector.accept(now, peer).unwrap();
+        let event = SessionEvent::Connected { setup: Setup::default() };
+        collector.handle_session(now, connection, event);
+        let mut scrape = |ends: bool| {
+            let deadline = now + Duration::from_secs(9);
+            let scrape = collector.start_scrape(now, deadline, Targets::All).unwrap();
+            if ends {
+                collector.end_scrape(scrape, false);
+            }
+            while let Some((_, command)) = collector.poll_command() {
+                inbox.put(command);
+            }
+        };
+        (0..1_000).for_each(|_| scrape(true));
+        assert_eq!(taken(&inbox), []);
+        scrape(false);
+        assert!(matches!(taken(&inbox)[..], [SessionCommand::Scrape { .. }]));
+    }
+
+    #[test]
+    fn the_last_report_and_the_first_goodbye_remain_and_all_answers() {
+        let inbox = Inbox::default();
+        let close = |message: &str| SessionCommand::Close {
+            code: ErrorCode::CONNECTION_ERROR,
+            message: message.to_owned(),
+        };
+        let answers: Vec<SessionCommand> = (0..1_000)
+            .map(|nth| SessionCommand::AcknowledgePush { stream_id: StreamId::new(2 * nth + 1) })
+            .collect();
+        for answer in &answers {
+            inbox.put(report("earlier"));
+            inbox.put(answer.clone());
+            inbox.put(close("first"));
+            inbox.put(close("second"));
+        }
+        inbox.put(report("latest"));
+        let mut commands = taken(&inbox);
+        assert_eq!(commands.pop(), Some(report("latest")));
+        commands.retain(|command| !is_close(command));
+        assert_eq!(commands, answers);
     }
 }

@@ -1,10 +1,11 @@
 //! One scrape: from the collector's outcomes to the chunks of the HTTP body.
 
 use crate::http::BodySender;
-use crate::service::admission::Place;
+use crate::service::admission::{Admission, Place};
 use crate::service::app_metrics::AppMetrics;
 use crate::service::collisions::Collisions;
 use crate::service::hub::Hub;
+use crate::service::memory::{BodyMemory, Texts};
 use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
@@ -14,6 +15,7 @@ use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
 use std::collections::VecDeque;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +33,10 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) deadline: Instant,
     pub(crate) renderer: Renderer,
     pub(crate) form: Form,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) peer: IpAddr,
+    /// What all bodies keep.
+    pub(crate) bodies: Arc<BodyMemory>,
     /// Whether everything reached the scraper.
     pub(crate) delivered: bool,
 }
@@ -75,35 +81,26 @@ impl<R: Runtime> Scrape<R> {
         chunks: BodySender,
     ) -> Ended {
         let give_up = self.deadline + READ_GRACE;
-        let body = async {
+        let body = Body::new(self.renderer.gzip);
+        let out = Output { scrape: &self, place: Some(place), chunks, body };
+        let sent = async {
             match single {
-                None => self.run(&place, chunks).await,
-                Some(outcome) => self.run_one(outcome, &place, chunks).await,
+                None => self.run(out).await,
+                Some(outcome) => self.run_one(outcome, out).await,
             }
         };
-        let evicted = async {
-            place.evicted().await;
-            Err(Broken)
-        };
-        let sent = timeout(&self.runtime, give_up, or(body, evicted)).await;
+        let sent = timeout(&self.runtime, give_up, sent).await;
         let Ok(Ok(summary)) = sent else { return Ended::Aborted };
         self.delivered = true;
         Ended::Sent(summary)
     }
 
-    async fn run_one(
-        &self,
-        outcome: Outcome,
-        place: &Place,
-        chunks: BodySender,
-    ) -> Result<Summary, Broken> {
+    async fn run_one(&self, outcome: Outcome, mut out: Output<'_, R>) -> Result<Summary, Broken> {
         let Ok(answer) = outcome.result else { return Err(Broken) };
         self.count(&answer);
-        let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
         out.send(out.body.head()).await?;
         let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
-        let renderer = self.renderer.clone();
-        out.append(self.work(move || renderer.text(&served)).await?).await?;
+        self.append_alone(served, &mut out).await?;
         if self.form.open_metrics {
             out.append(self.renderer.pack(EOF.into())).await?;
         }
@@ -114,8 +111,7 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    async fn run(&self, place: &Place, chunks: BodySender) -> Result<Summary, Broken> {
-        let mut out = Output { scrape: self, place, chunks, body: Body::new(self.renderer.gzip) };
+    async fn run(&self, mut out: Output<'_, R>) -> Result<Summary, Broken> {
         out.send(out.body.head()).await?;
         let mut metrics = AppMetrics::default();
         let summary = if self.form.grouped {
@@ -134,19 +130,24 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    /// One application after the other, each rendered while those before it are sent.
+    /// One application after the other, each rendered while those before it are sent. A large one is rendered when its turn has come, and
+    /// none beside it.
     async fn joined(
         &self,
         out: &mut Output<'_, R>,
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
-        let mut collisions = Collisions::default();
+        let mut collisions = Collisions::within(&self.bodies);
         let mut collided = Vec::new();
-        let mut rendering = VecDeque::new();
-        let mut summary = None;
+        let (mut rendering, mut ahead) = (VecDeque::new(), 0);
+        let (mut large, mut summary) = (None, None);
         loop {
             let listener = self.news.listen();
-            while summary.is_none() && rendering.len() < self.look_ahead() {
+            while summary.is_none()
+                && large.is_none()
+                && rendering.len() < self.look_ahead()
+                && ahead < AHEAD_BYTES
+            {
                 match self.hub.poll_scrape(self.runtime.now(), self.id) {
                     Progress::Pending => break,
                     Progress::Finished(finished) => summary = Some(finished),
@@ -155,25 +156,48 @@ impl<R: Runtime> Scrape<R> {
                         else {
                             continue;
                         };
-                        let app = served.app;
+                        out.take_place().await?;
+                        let (app, len) = (served.app, served.answer.text_len);
                         collided.push((app, served.omit.len()));
+                        if len > LARGE {
+                            large = Some(served);
+                            continue;
+                        }
+                        ahead += len;
                         let renderer = self.renderer.clone();
-                        rendering.push_back((app, self.work(move || renderer.text(&served))));
+                        let working = self.work(move || renderer.text(&served));
+                        rendering.push_back((app, len, working));
                     }
                 }
             }
-            match (rendering.pop_front(), summary) {
-                (Some((app, working)), _) => match working.await {
+            if let Some((app, len, working)) = rendering.pop_front() {
+                match working.await {
                     Ok(piece) => out.append(piece).await?,
                     Err(Broken) => metrics.on_left_out(app, "worker"),
-                },
-                (None, Some(summary)) => {
-                    self.hub.report_collisions(self.runtime.now(), &collided);
-                    return Ok(summary);
                 }
-                (None, None) => out.wait(listener).await?,
+                ahead -= len;
+            } else if let Some(served) = large.take() {
+                self.append_alone(served, out).await?;
+            } else if let Some(summary) = summary {
+                self.hub.report_collisions(self.runtime.now(), &collided);
+                return Ok(summary);
+            } else {
+                out.wait(listener).await?;
             }
         }
+    }
+
+    /// Renders and sends an application that may be large: no more of them at once than there is memory for.
+    async fn append_alone(&self, served: Served, out: &mut Output<'_, R>) -> Result<(), Broken> {
+        let _texts = self.large_text(&served).await;
+        let renderer = self.renderer.clone();
+        let piece = self.work(move || renderer.text(&served)).await?;
+        out.append(piece).await
+    }
+
+    /// The memory for working on a text, and for what is made of it.
+    pub(super) async fn large_text(&self, served: &Served) -> Texts {
+        self.renderer.toolbox.rendered.take(2 * served.answer.text_len).await
     }
 
     /// Notes what has come of an application. Returns what is to be rendered of it.
@@ -202,7 +226,7 @@ impl<R: Runtime> Scrape<R> {
 
     /// How many applications are worked on at once.
     pub(super) fn look_ahead(&self) -> usize {
-        self.runtime.parallelism() * 2
+        (self.runtime.parallelism() * 2).min(MAX_AHEAD)
     }
 
     /// Begins work away from the event loop.
@@ -229,47 +253,88 @@ impl<R: Runtime> Scrape<R> {
 
 pub(super) type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
 
+/// Bytes of texts that are rendered ahead of what is being sent.
+const AHEAD_BYTES: usize = 2 * 1024 * 1024;
+
+/// Applications that are rendered ahead, however many cores there are.
+const MAX_AHEAD: usize = 32;
+
+/// A text longer than this is worked on alone.
+pub(super) const LARGE: usize = 1024 * 1024;
+
 /// The way to the scraper.
 pub(super) struct Output<'a, R: Runtime> {
     scrape: &'a Scrape<R>,
-    place: &'a Place,
+    /// Taken while there is something to render or to send.
+    place: Option<Place>,
     chunks: BodySender,
     body: Body,
 }
 
 impl<R: Runtime> Output<'_, R> {
+    /// Waits for a place, unless the scrape has one.
+    pub(super) async fn take_place(&mut self) -> Result<(), Broken> {
+        if self.place.is_none() {
+            let Scrape { runtime, admission, peer, deadline, .. } = self.scrape;
+            let admitted = admission.admit_by(runtime, *deadline + READ_GRACE, *peer).await;
+            self.place = Some(admitted.map_err(|_| Broken)?);
+        }
+        Ok(())
+    }
+
     pub(super) async fn append(&mut self, piece: Piece) -> Result<(), Broken> {
         let bytes = self.body.append(piece);
         self.send(bytes).await
     }
 
-    async fn send(&self, bytes: Bytes) -> Result<(), Broken> {
+    /// Sends bytes, little by little: what waits for the scraper is short.
+    async fn send(&mut self, mut bytes: Bytes) -> Result<(), Broken> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.place.begin_send(self.scrape.runtime.now());
-        let sent = self.chunks.send(bytes).await;
-        self.place.end_send(self.scrape.runtime.now());
-        sent.map_err(|_| Broken)
+        self.take_place().await?;
+        let Some(place) = &self.place else { return Err(Broken) };
+        while !bytes.is_empty() {
+            let chunk = bytes.split_to(bytes.len().min(CHUNK));
+            place.begin_send(self.scrape.runtime.now());
+            let sent = async { self.chunks.send(chunk).await.map_err(|_| Broken) };
+            let sent = or(sent, place.broken()).await;
+            place.end_send(self.scrape.runtime.now());
+            sent?;
+        }
+        Ok(())
     }
 
-    /// Waits for news, or until nobody reads any more.
-    pub(super) async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
+    /// Waits for news, or until nobody reads any more. Somebody else may have the place meanwhile.
+    pub(super) async fn wait(&mut self, news: impl Future<Output = ()>) -> Result<(), Broken> {
+        self.place = None;
         or(news, self.chunks.gone()).await;
         if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
     }
 
     /// Sends what comes last, and waits until the transport has taken everything.
-    async fn finish(self) -> Result<(), Broken> {
-        let Self { scrape, place, chunks, body } = self;
-        let tail = body.tail();
+    async fn finish(mut self) -> Result<(), Broken> {
+        let tail = std::mem::replace(&mut self.body, Body::new(false)).tail();
+        self.send(tail).await?;
+        self.take_place().await?;
+        let Self { scrape, place, chunks, .. } = self;
+        let Some(place) = place else { return Err(Broken) };
         place.begin_send(scrape.runtime.now());
-        if !tail.is_empty() {
-            chunks.send(tail).await.map_err(|_| Broken)?;
-        }
-        chunks.finish().await.map_err(|_| Broken)
+        let flushed = async { chunks.finish().await.map_err(|_| Broken) };
+        or(flushed, place.broken()).await
     }
 }
+
+impl Place {
+    /// Fails once the place was given to another scrape.
+    async fn broken(&self) -> Result<(), Broken> {
+        self.evicted().await;
+        Err(Broken)
+    }
+}
+
+/// Bytes that are handed on at a time.
+const CHUNK: usize = 64 * 1024;
 
 /// What ends an OpenMetrics body.
 const EOF: &str = "# EOF\n";

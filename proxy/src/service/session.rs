@@ -5,7 +5,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::collector::{ConnectionId, Session, SessionCommand};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
-use prometheus_rsocket_runtime::{DriverConfig, Owner, Runtime, drive};
+use prometheus_rsocket_runtime::{DriverConfig, Line, Owner, Runtime, drive};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,7 +29,9 @@ where
     let mut owner = SessionOwner { hub, inbox, lease, is_evicted: false };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
-    let end = end.inspect_err(|error| tracing::debug!(%connection, %error, "transport failed"))?;
+    let end = end.inspect_err(
+        |error| tracing::debug!(%connection, error = %Line(error), "transport failed"),
+    )?;
     tracing::trace!(%connection, ?end, "connection ended");
     Ok(())
 }
@@ -56,9 +58,7 @@ struct SessionOwner {
 
 impl Owner<Session> for SessionOwner {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
-        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
-            session.handle_command(now, command);
-        }
+        self.take_commands(cx, now, session);
         if !self.is_evicted && self.lease.is_evicted() {
             self.is_evicted = true;
             self.hub.count_evicted();
@@ -70,11 +70,21 @@ impl Owner<Session> for SessionOwner {
             && let Some(event) = session.poll_event()
         {
             self.hub.handle_session(now, session.id(), event);
+            // At once: answers to pushes must not pile up in the inbox.
+            self.take_commands(cx, now, session);
         }
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
         self.lease.poll_hold(cx, now, held)
+    }
+}
+
+impl SessionOwner {
+    fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
+        while let Poll::Ready(command) = self.inbox.poll_next(cx) {
+            session.handle_command(now, command);
+        }
     }
 }
 

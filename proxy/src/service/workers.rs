@@ -18,8 +18,10 @@ pub(crate) struct Toolbox {
     pub(crate) inject: Inject,
     /// The key of the series' fingerprints, drawn at start.
     pub(crate) seed: u64,
-    /// What all texts that are worked on take.
+    /// What all texts that are being opened take.
     pub(crate) texts: Arc<TextMemory>,
+    /// What all large texts that are being rendered take, and what was made of them and is not sent.
+    pub(crate) rendered: Arc<TextMemory>,
 }
 
 /// Does the collector's jobs, one after the other, away from the event loop. As many of these run as there are cores, which

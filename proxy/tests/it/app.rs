@@ -35,7 +35,7 @@ impl App {
         Self::connect_with(proxy, setup)
     }
 
-    fn connect_with(proxy: SocketAddr, setup: Setup) -> Self {
+    pub(crate) fn connect_with(proxy: SocketAddr, setup: Setup) -> Self {
         let stream = TcpStream::connect(proxy).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let connection = Connection::client(Config::default(), setup, Instant::now()).unwrap();

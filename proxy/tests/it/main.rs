@@ -4,8 +4,12 @@
 mod app;
 mod logs;
 mod program;
+#[cfg(target_os = "linux")]
+mod provoked;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod stderr;
 
 #[path = "."]
 mod smol {

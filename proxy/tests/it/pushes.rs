@@ -85,3 +85,58 @@ fn a_push_outlives_a_scraper_that_breaks_off() {
     open.answer_text("open 2\n");
     assert_eq!(scraping.text(), "open 2\nlast 1\n");
 }
+
+#[test]
+fn pushes_of_those_who_still_answer_make_room_for_others() {
+    let world = World::start(&["--max-held-pushes=2"]);
+    let mut answering = [App::connect(world.tcp), App::connect(world.tcp)];
+    let scraping = world.scrape();
+    for app in &mut answering {
+        app.answer_text("answer 1\n");
+    }
+    scraping.text();
+    let mut newcomer = App::connect(world.tcp);
+    let [first, second] = &mut answering;
+    for app in [first, second, &mut newcomer] {
+        push(app, b"pushed 1\n");
+    }
+    // A second one needs room of its own while it is opened.
+    push(&mut newcomer, b"pushed 2\n");
+    assert_eq!(world.own(HELD), 1.0);
+    for (cause, count) in [("evicted", 2.0), ("replaced", 1.0), ("expired", 0.0)] {
+        let series = format!("prometheus_proxy_pushes_dropped_total{{cause=\"{cause}\"}}");
+        assert_eq!(world.own(&series), count, "{cause}");
+    }
+}
+
+#[test]
+fn one_that_pushes_without_pause_is_told_so_and_others_are_served() {
+    let world = World::start(&["--max-push-rate=1"]);
+    let (mut flood, mut good) = (App::connect(world.tcp), App::connect(world.tcp));
+    for _ in 0..200 {
+        let payload = flood.sealed(b"flood 1\n");
+        flood.connection().fire_and_forget(payload).unwrap();
+    }
+    let payload = flood.sealed(b"flood 1\n");
+    flood.connection().request_response(payload).unwrap();
+    flood.flush();
+    push(&mut good, b"good 1\n");
+    let Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } = flood.next() else {
+        panic!("the push is refused");
+    };
+    let reason = String::from_utf8_lossy(&data).into_owned();
+    assert!(reason.contains("this application"), "{reason}");
+    assert!(world.own("prometheus_proxy_application_error_total{cause=\"over_share\"}") > 100.0);
+    let scraping = world.scrape();
+    good.answer_text("good 2\n");
+    flood.answer_text("flood 2\n");
+    assert_eq!(scraping.text(), "flood 2\ngood 2\n");
+}
+
+/// Pushes, and waits until that is acknowledged.
+fn push(app: &mut App, text: &[u8]) {
+    let payload = app.sealed(text);
+    app.connection().request_response(payload).unwrap();
+    let event = app.next();
+    assert!(matches!(event, Event::Response { .. }), "{event:?}");
+}

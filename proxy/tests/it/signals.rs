@@ -48,7 +48,7 @@ fn a_signal_while_it_serves_ends_the_program_with_0() {
 }
 
 /// The end of a program that was sent a signal, which has to come within 5 s.
-fn signalled(mut child: Child, signal: &str) -> Output {
+pub(crate) fn signalled(mut child: Child, signal: &str) -> Output {
     let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
     let give_up = Instant::now() + Duration::from_secs(5);

@@ -1,8 +1,7 @@
 use data_encoding::BASE64;
 use http::HeaderValue;
-use std::io::Read;
+use prometheus_rsocket_runtime::{FileError, read_file};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// The longest secret, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -22,7 +21,9 @@ pub(crate) enum Credentials {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
     #[error("cannot read {}: {error}", file.display())]
-    Read { file: PathBuf, error: io::Error },
+    Read { file: PathBuf, error: FileError },
+    #[error("what is in {} is not UTF-8", file.display())]
+    NotUtf8 { file: PathBuf },
     #[error("what is in {} cannot be sent in a header", file.display())]
     Unsendable { file: PathBuf },
 }
@@ -52,9 +53,9 @@ impl Credentials {
 
 /// What is in a file, without the white space around it.
 fn secret(file: &Path) -> Result<String, CredentialsError> {
-    let mut text = String::new();
-    fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_SECRET).read_to_string(&mut text))
+    let bytes = read_file(file, MAX_SECRET)
         .map_err(|error| CredentialsError::Read { file: file.to_owned(), error })?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| CredentialsError::NotUtf8 { file: file.to_owned() })?;
     Ok(text.trim().to_owned())
 }

@@ -3,3 +3,5 @@
 mod endpoint;
 mod fetching;
 mod program;
+#[cfg(target_os = "linux")]
+mod stderr;

@@ -119,7 +119,7 @@ pub async fn a_waiting_reader_is_woken_by_bytes_and_by_the_end<L: Leaf>(runtime:
     }
     pause::<L>(&runtime, 3).await;
     near.close().await.unwrap();
-    assert_eq!(receiver.recv().await.unwrap(), []);
+    assert_eq!(receiver.recv().await.unwrap(), [0; 0]);
 }
 
 pub async fn a_read_that_is_dropped_loses_nothing<L: Leaf>(runtime: L::Runtime) {

@@ -1,6 +1,7 @@
 //! PEM files: read, taken apart, and turned into what rustls wants.
 
 use super::{error::TlsError, words};
+use crate::{FileError, read_file};
 use futures_rustls::{
     pki_types::{
         CertificateDer, PrivateKeyDer,
@@ -11,8 +12,7 @@ use futures_rustls::{
     },
 };
 use std::{
-    fs::File,
-    io::Read,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -26,13 +26,11 @@ pub(super) struct PemFile {
 impl PemFile {
     /// Reads a file, of at most [`FILE_MAX`] bytes.
     pub(super) fn read(path: &Path) -> Result<Self, TlsError> {
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes))
-            .map_err(|error| TlsError::Read { file: path.to_owned(), error })?;
-        if bytes.len() as u64 > FILE_MAX {
-            return Err(TlsError::TooLong { file: path.to_owned() });
-        }
+        let bytes = read_file(path, FILE_MAX).map_err(|error| match error {
+            FileError::Io(error) => TlsError::Read { file: path.to_owned(), error },
+            FileError::TooLong { .. } => TlsError::TooLong { file: path.to_owned() },
+            error => TlsError::Read { file: path.to_owned(), error: io::Error::other(error) },
+        })?;
         Ok(Self { path: path.to_owned(), bytes })
     }
 

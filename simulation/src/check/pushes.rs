@@ -1,8 +1,9 @@
 //! Last metrics that are pushed.
 
 use super::{Found, Judge};
-use crate::ledger::{AppRecord, At, Came, Of, PushRecord, ScrapeEnd, ScrapeRecord};
+use crate::ledger::{AppRecord, At, Call, Came, Of, PushRecord, ScrapeEnd, ScrapeRecord};
 use crate::report::Kind;
+use crate::scenario::PUSH_TIMEOUT;
 use crate::world::SCRAPER_LATENCY;
 use prometheus_rsocket_client::PushMode;
 
@@ -16,6 +17,7 @@ impl Judge<'_> {
         }
         let Some(done) = push.done.as_ref().filter(|done| done.result.is_ok()) else {
             found.counts.add("pushes not acknowledged", 1);
+            self.refused_push(app, push, found);
             return;
         };
         let stored = match push.mode {
@@ -44,9 +46,36 @@ impl Judge<'_> {
                 let is_acknowledged = mode == PushMode::Acknowledged;
                 let name = if is_acknowledged { "pushes acknowledged" } else { "pushes in peace" };
                 found.counts.add(name, 1);
+                found.counts.add("pushes due", self.is_due(app, push).into());
                 self.stored_push(app, push, stored, &serials, found);
             }
         }
+    }
+
+    /// A push of an application that was left in peace is stored, whatever others push.
+    fn refused_push(&self, app: usize, push: &PushRecord, found: &mut Found) {
+        let Some(done) = &push.done else { return };
+        if self.is_due(app, push) {
+            let what = format!("app-{app} pushed in peace, and hears {:?}", done.result);
+            found.violation(done.at, Kind::PushLost, what);
+        }
+    }
+
+    /// Whether a push has to be stored: its application was connected and left in peace, and its text was there soon.
+    fn is_due(&self, app: usize, push: &PushRecord) -> bool {
+        let record = &self.ledger.apps[app];
+        let Some(done) = &push.done else { return false };
+        let from = push.at.saturating_sub(self.terms.settled_within());
+        let (before, soon) = (push.at.saturating_sub(At::from_nanos(1)), push.at + SOON);
+        let calls = record.calls.get(push.first_call..done.end_call).unwrap_or_default();
+        let is_soon = |call: &Call| matches!(call.came, Some((at, Came::Text(_))) if at <= soon);
+        push.mode == PushMode::Acknowledged
+            && !record.downs.any(from, before)
+            && !record.faults.any(from, done.at)
+            && !self.ledger.proxy.any(from, done.at)
+            && !calls.is_empty()
+            && calls.iter().all(is_soon)
+            && record.transfer * 2 + self.working() + SOON < PUSH_TIMEOUT
     }
 
     fn stored_push(
@@ -141,6 +170,9 @@ impl Judge<'_> {
             && !self.ledger.proxy.any(scrape.start.saturating_sub(self.terms.lifetime), known)
     }
 }
+
+/// By when the text of a push has to be there for the push to be in time.
+const SOON: At = At::from_millis(500);
 
 /// Whether a scrape may have what an application has pushed.
 fn may_be_of(scrape: &ScrapeRecord, app: usize) -> bool {

@@ -1,5 +1,6 @@
 //! Neighbours that no client is good for: they speak RSocket themselves.
 
+use super::flood::{self, Flood};
 use super::{Bad, PORT};
 use crate::text::HEAD;
 use crate::world::World;
@@ -29,8 +30,12 @@ pub(super) async fn live(world: &Arc<World>, host: &SimHost, bad: Bad, app: usiz
         let stream = host.connect("proxy", PORT).await;
         let connection = Connection::client(Config::default(), setup, host.now());
         if let (Ok(stream), Ok(mut connection)) = (stream, connection) {
+            let mut flood = Flood::new(bad);
             let mut owner = |_cx: &mut Context<'_>, now: Instant, connection: &mut Connection| {
                 while let Some(event) = connection.poll_event() {
+                    if let Event::FireAndForget { payload, .. } = &event {
+                        flood.on_key(&payload.data, app, serial, &mut rng);
+                    }
                     let Event::RequestResponse { stream_id, payload } = event else { continue };
                     serial += 1;
                     match answer(bad, app, serial, &payload.data, &mut rng) {
@@ -41,6 +46,7 @@ pub(super) async fn live(world: &Arc<World>, host: &SimHost, bad: Bad, app: usiz
                         break_off(world, host);
                     }
                 }
+                flood.go_on(connection);
                 if bad == Bad::Loop {
                     connection.close(now, ErrorCode::CONNECTION_ERROR, "never mind");
                 }
@@ -73,7 +79,12 @@ fn answer(bad: Bad, app: usize, serial: usize, key: &[u8], rng: &mut Rng) -> Opt
             let secret = SecretKey::new(seed[..16].to_vec()).ok()?;
             Some(Payload::new(key.wrap(&secret, seed).ok()?, encrypt(&secret, block)))
         }
-        Bad::Empty => None,
+        Bad::Empty | Bad::FloodBroken => None,
+        Bad::FloodBig | Bad::FloodSmall | Bad::FloodWaiting => {
+            let more = if bad == Bad::FloodBig { flood::comment() } else { String::new() };
+            let key = PeerKey::parse(key).ok()?;
+            envelope::seal(&key, (head + &more).as_bytes(), AesKeySize::Aes128, seed).ok()
+        }
         Bad::ResetMidFrame => Some(Payload::new(PLAINTEXT, head.repeat(3_000).into_bytes())),
         Bad::WrongKey => {
             let key: Vec<u8> = (0..256).map(|_| rng.u8(..)).collect();

@@ -32,7 +32,7 @@ fn a_calm_hour_passes_quickly() {
 }
 
 /// What the checks rest on: where one of these is 0, something is never looked at.
-const TRIED: [&str; 60] = [
+const TRIED: [&str; 65] = [
     "ages compared",
     "answers shared",
     "applications closed",
@@ -51,6 +51,7 @@ const TRIED: [&str; 60] = [
     "mute applications",
     "neighbours that come and go",
     "neighbours that do not answer",
+    "neighbours that push without pause",
     "neighbours with bad bytes",
     "neighbours with refused texts",
     "neighbours with strange names",
@@ -58,10 +59,14 @@ const TRIED: [&str; 60] = [
     "places compared",
     "proxy struck or paused",
     "pushes acknowledged",
+    "pushes due",
     "pushes in peace",
     "pushes kept for the next scrape",
     "pushes not acknowledged",
+    "pushes over a share",
+    "pushes replaced",
     "pushes seen",
+    "pushes seen while they are opened",
     "pushes served",
     "pushes superseded",
     "rounds aborted",

@@ -101,6 +101,10 @@ impl Run {
             max_pushes: 3,
             max_gone: 3,
             max_push_bytes: 60,
+            max_app_opening: 2,
+            max_app_push_bytes: 45,
+            app_push_rate: 1,
+            app_push_burst: 3,
             grace: Duration::from_secs(20),
             push_ttl: Duration::from_secs(60),
             ..Config::default()
@@ -257,6 +261,10 @@ impl Run {
         assert_eq!(apps.iter().filter(|app| app.has_push).count(), collector.held_pushes());
         assert!(collector.pushes.len() <= self.config.max_pushes);
         assert!(collector.pushes.bytes() <= self.config.max_push_bytes);
+        let gives_way = |app: &&&App| app.has_push && app.lives_on();
+        let firm = collector.pushes.firm();
+        assert_eq!(collector.pushes.len() - firm.0, apps.iter().filter(gives_way).count());
+        assert!(firm.1 <= collector.pushes.bytes());
         assert!(collector.requests() <= collector.connections());
         assert_eq!(
             (collector.connections(), collector.connected()),

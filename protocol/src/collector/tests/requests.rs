@@ -23,6 +23,41 @@ fn scrapes_at_once_ask_an_application_once() {
 }
 
 #[test]
+fn answers_are_opened_before_pushes_and_first_for_the_scrape_that_ends_first() {
+    let mut world = World::new(Config::default());
+    let (late, soon, both) =
+        (world.connect_as("late"), world.connect_as("soon"), world.connect_as("both"));
+    let ids = [late, soon, both].map(|app| world.app(app).id);
+    world.push(late, "pushed 1\n");
+    let start = |world: &mut World, seconds, apps| {
+        let deadline = world.now + Duration::from_secs(seconds);
+        let started = world.collector.start_scrape(world.now, deadline, Targets::Some(apps));
+        world.run();
+        started.unwrap()
+    };
+    let slow = start(&mut world, 60, vec![ids[0], ids[2]]);
+    for app in [late, both] {
+        world.answer(app, "answer 1\n");
+    }
+    // It has less time, and wants an answer that is there already.
+    let quick = start(&mut world, 3, vec![ids[1], ids[2]]);
+    world.answer(soon, "answer 1\n");
+    let work = |world: &mut World| {
+        let done = work_one(world.collector.poll_job().unwrap());
+        world.collector.handle_job(world.now, done);
+    };
+    work(&mut world);
+    work(&mut world);
+    let expected = [served("soon", "answer 1\n"), served("both", "answer 1\n")];
+    assert_eq!(world.take(quick), (expected.into(), Some(summary(2, 2, 0))));
+    work(&mut world);
+    assert_eq!(world.take(slow).1, Some(summary(2, 2, 0)));
+    assert_eq!(world.collector.held_pushes(), 0);
+    work(&mut world);
+    assert_eq!((world.collector.held_pushes(), world.collector.has_jobs()), (1, false));
+}
+
+#[test]
 fn a_request_is_cancelled_once_nobody_waits_for_it() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("a");

@@ -75,3 +75,28 @@ fn who_asks_for_what_is_not_served_breaks_no_rule_and_is_served_on() {
     world.collector.end_scrape(scrape, true);
     assert!(matches!(world.collector.poll_scrape(scrape), Progress::Finished(_)));
 }
+
+#[test]
+fn an_acknowledgement_waits_for_a_peer_that_does_not_read() {
+    let World { now, mut collector, .. } = World::new(super::Config::default());
+    let config = Config { framing: Framing::Messages, max_queued_frames: 1, ..Config::default() };
+    let connection = collector.accept(now, peer()).unwrap();
+    let mut session = Session::new(connection, config, "the key".into(), now);
+    session.handle_frame(now, message(Body::Setup(Setup::default())));
+    says(&mut session, now);
+    let streams = [1, 3, 5].map(StreamId::new);
+    for stream_id in streams {
+        let mut bytes = BytesMut::new();
+        let payload = Payload::from_data("pushed 1\n");
+        let body = Body::RequestResponse { follows: false, payload };
+        Frame::new(stream_id, body).encode(&mut bytes).unwrap();
+        session.handle_frame(now, bytes.freeze());
+    }
+    for stream_id in streams {
+        session.handle_command(now, SessionCommand::AcknowledgePush { stream_id });
+    }
+    for stream_id in streams {
+        assert_eq!(says(&mut session, now).map(|frame| frame.stream_id), Some(stream_id));
+    }
+    assert_eq!(says(&mut session, now), None);
+}

@@ -419,7 +419,7 @@ pub enum Refusal {
     },
 }
 
-/// Why a request of ours failed.
+/// Why a request of ours failed. As text it has at most the first 1,024 bytes of what the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamFailure {
@@ -439,7 +439,11 @@ pub enum StreamFailure {
 impl fmt::Display for StreamFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Error { code, data } => write!(f, "{code}: {}", String::from_utf8_lossy(data)),
+            Self::Error { code, data } => {
+                // A frame may hold 16 MB of it.
+                let start = data.get(..1024).unwrap_or(data);
+                write!(f, "{code}: {}", String::from_utf8_lossy(start))
+            }
             Self::Violation(violation) => violation.fmt(f),
             Self::Closed => f.write_str("the connection ended"),
         }

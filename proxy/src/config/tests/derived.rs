@@ -38,6 +38,7 @@ fn settings_reach_the_parts_that_they_are_for() {
             "--max-held-pushes=10",
             "--max-held-push-bytes=11",
             "--push-ttl=12s",
+            "--max-push-rate=21",
             "--max-frame-bytes=13KiB",
             "--setup-timeout=14s",
             "--envelope=plaintext",
@@ -67,6 +68,8 @@ fn settings_reach_the_parts_that_they_are_for() {
     assert_eq!(collector.max_scrapes, 44);
     assert_eq!(collector.max_pushes, 10);
     assert_eq!(collector.max_push_bytes, 11);
+    assert_eq!(collector.max_app_push_bytes, 13 * 1024);
+    assert_eq!((collector.app_push_rate, collector.app_push_burst), (21, 105));
     assert_eq!(collector.push_ttl, Duration::from_secs(12));
 
     let connection = config.connection();

@@ -3,7 +3,9 @@ use crate::observe::census::Census;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::RegistryState;
 use prometheus_rsocket_protocol::Labels;
-use prometheus_rsocket_protocol::collector::{AppRef, Collector, Config, Peer, Transport};
+use prometheus_rsocket_protocol::collector::{
+    AppRef, Collector, Config, Peer, PushShare, Transport,
+};
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_protocol::rsocket::connection::StreamFailure;
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -28,10 +30,14 @@ impl io::Write for Log {
 
 /// The lines of INFO and above that these notices come to.
 fn lines(notices: &[Notice]) -> Vec<String> {
-    lines_at(Instant::now(), &ProbeLog::default(), notices)
+    lines_at(Instant::now(), &probes(), notices)
 }
 
 fn lines_at(now: Instant, probes: &ProbeLog, notices: &[Notice]) -> Vec<String> {
+    written(false, now, probes, notices)
+}
+
+fn written(json: bool, now: Instant, probes: &ProbeLog, notices: &[Notice]) -> Vec<String> {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -39,13 +45,19 @@ fn lines_at(now: Instant, probes: &ProbeLog, notices: &[Notice]) -> Vec<String> 
         .with_ansi(false)
         .with_target(false)
         .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        notices.iter().for_each(|notice| super::log(probes, now, notice));
-    });
+        .with_writer(move || writer.clone());
+    let all = || notices.iter().for_each(|notice| super::log(probes, now, notice));
+    if json {
+        tracing::subscriber::with_default(subscriber.json().flatten_event(true).finish(), all);
+    } else {
+        tracing::subscriber::with_default(subscriber.finish(), all);
+    }
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn probes() -> ProbeLog {
+    ProbeLog::new(&Arc::new(Telemetry::new("tokio", None)))
 }
 
 fn app() -> AppRef {
@@ -159,28 +171,46 @@ fn an_ordinary_end_is_one_line_of_info_without_an_error() {
 
 #[test]
 fn what_a_peer_sent_stays_in_its_line_and_has_a_bound() {
-    let message = format!("no\n\x1b[31mERROR forged\u{2028}\r{}", "x".repeat(5_000));
+    let forged = "no\n\x1b[31mERROR forged\u{2028}\u{202e}\r";
+    let message = format!("{forged}{}", "x".repeat(16 << 20));
     let refused = StreamFailure::Error {
         code: ErrorCode::APPLICATION_ERROR,
         data: message.clone().into_bytes().into(),
     };
     let failure = ScrapeFailure::Refused(refused);
+    let mut odd = app();
+    odd.labels = Labels::new([("job", &*format!("{forged}{}", "x".repeat(200)))]).unwrap();
+    let subject = Peer { tls_subject: Some(message.clone()), ..(*odd.peer).clone() };
+    odd.peer = Arc::new(subject);
+    let report = Report::new(ReportKind::Reduced, &*message);
     let notices = [
         Notice::ScrapeFailing { app: app(), failure },
         gone(CloseReason::PeerError { code: ErrorCode::REJECTED, message }, true),
+        Notice::Connected { app: odd, came_back: false, is_duplicate: false },
+        Notice::Reported { app: app(), report },
     ];
-    let lines = lines(&notices);
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    for line in lines {
-        assert!(line.contains("no\\n\\u{1b}[31mERROR forged\\u{2028}\\rx"), "{line}");
-        assert!(line.ends_with("x…") && line.chars().count() < 1_300, "{line}");
+    let as_text = lines(&notices);
+    let as_json: Vec<_> = written(true, Instant::now(), &probes(), &notices);
+    assert_eq!((as_text.len(), as_json.len()), (4, 4), "{as_text:?} {as_json:?}");
+    let escaped = "no\\n\\u{1b}[31mERROR forged\\u{2028}\\u{202e}\\rx";
+    for line in as_text {
+        assert!(line.contains(escaped), "{line}");
+        assert!(line.contains("x…") && line.len() < 700, "{line}");
+        assert!(!line.contains(['\x1b', '\u{2028}', '\u{202e}', '\r']), "{line}");
+    }
+    for line in as_json {
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        for value in event.as_object().unwrap().values().filter_map(|value| value.as_str()) {
+            assert!(value.len() <= 203, "{value}");
+            assert!(!value.contains(['\x1b', '\u{2028}', '\u{202e}', '\r', '\n']), "{value}");
+        }
     }
 }
 
 #[test]
-fn probes_of_one_kind_are_one_line_per_period() {
+fn probes_of_one_peer_are_two_lines_per_period() {
     let start = Instant::now();
-    let probes = ProbeLog::default();
+    let probes = probes();
     let hello = || gone(CloseReason::NotRsocket(Foreign::TlsClientHello), false);
     let header = || gone(CloseReason::NotRsocket(Foreign::ProxyHeader), false);
     let early =
@@ -229,6 +259,28 @@ fn probes_are_counted_by_kind_and_listener() {
     }
     let text = counted(&[gone(CloseReason::Eof { unfinished: 0 }, true)]);
     assert!(text.contains("kind=\"empty\",listener=\"tcp\"} 0"), "an application is no probe");
+}
+
+#[test]
+fn pushes_that_are_not_kept_are_counted_by_cause() {
+    let app = app();
+    let dropped = [
+        (Notice::PushEvicted { app: app.clone() }, "evicted"),
+        (Notice::PushExpired { app: app.clone() }, "expired"),
+        (Notice::PushReplaced { app: app.clone() }, "replaced"),
+    ];
+    for (notice, cause) in dropped {
+        let line = format!("prometheus_proxy_pushes_dropped_total{{cause=\"{cause}\"}} 1");
+        assert_counted(notice, &line);
+    }
+    let error = PushError::OverShare(PushShare::Rate { limit: 10 });
+    let refused = Notice::PushRejected { app, acknowledged: false, error };
+    for line in [
+        "prometheus_proxy_application_error_total{cause=\"over_share\"} 1",
+        "prometheus_proxy_pushes_total{kind=\"fire_and_forget\",outcome=\"rejected\"} 1",
+    ] {
+        assert_counted(refused.clone(), line);
+    }
 }
 
 #[test]

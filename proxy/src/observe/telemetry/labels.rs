@@ -15,7 +15,7 @@ pub trait Label: Copy + 'static {
 macro_rules! label {
     ($(#[$doc:meta])* $type:ident, $name:literal { $($(#[$variant_doc:meta])* $variant:ident = $value:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $type {
             $($(#[$variant_doc])* $variant,)+
         }
@@ -200,6 +200,8 @@ label! {
         Timeout = "timeout",
         /// The proxy had no room for the work.
         Overloaded = "overloaded",
+        /// It pushed more than its share.
+        OverShare = "over_share",
     }
 }
 
@@ -228,7 +230,7 @@ label! {
     PushDropCause, "cause" {
         /// Its application has pushed again.
         Replaced = "replaced",
-        /// A later push needed its room.
+        /// Another application's push needed its room, and its own application lives on.
         Evicted = "evicted",
         /// Its time to live has run out.
         Expired = "expired",
@@ -294,5 +296,51 @@ label! {
         Unavailable = "503",
         /// 504
         GatewayTimeout = "504",
+    }
+}
+
+label! {
+    /// What peers cause log lines by.
+    LogCause, "cause" {
+        /// An application has connected.
+        Connected = "connected",
+        /// An application shares its identity with another one.
+        Duplicate = "duplicate",
+        /// An application's connection has ended.
+        Gone = "gone",
+        /// The hello of an application cannot be read.
+        Hello = "hello",
+        /// An application was identified by its metrics.
+        Identified = "identified",
+        /// An application's connection ended before it was set up.
+        NotSetUp = "not_set_up",
+        /// Somebody connected who is neither an application nor a scraper.
+        Probe = "probe",
+        /// A push has expired.
+        PushExpired = "push_expired",
+        /// A push is held.
+        PushHeld = "push_held",
+        /// A push is not held.
+        PushRejected = "push_rejected",
+        /// An application can be scraped again.
+        Recovered = "recovered",
+        /// Part of an application's metrics is left out.
+        Report = "report",
+        /// Scrapes of an application have begun to fail.
+        ScrapeFailing = "scrape_failing",
+        /// An application broke the protocol on one stream.
+        Violation = "violation",
+    }
+}
+
+impl LogCause {
+    /// How many lines of this cause a peer may have logged in 10 seconds: enough for the applications of one host, and few of what health
+    /// checks cause all the time.
+    pub(crate) fn burst(self) -> u32 {
+        match self {
+            Self::Probe => 2,
+            Self::Violation => 3,
+            _ => 10,
+        }
     }
 }

@@ -13,13 +13,14 @@ mod window;
 
 pub use labels::{
     ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpCode, HttpPath, Label,
-    ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState, RoundOutcome,
-    ScrapeOutcome, SignalType,
+    ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
+    RoundOutcome, ScrapeOutcome, SignalType,
 };
 
+use crate::observe::throttle::PeerThrottle;
 use family::Families;
 use meters::{Apps, Http, Pushes, Rsocket, Scrapes};
-use prometheus::{Registry, TextEncoder};
+use prometheus::{IntCounterVec, Registry, TextEncoder};
 use std::time::{Duration, Instant, SystemTime};
 
 /// All that the proxy counts about itself. Shared by reference; every method may be called from any thread.
@@ -32,6 +33,8 @@ pub struct Telemetry {
     pushes: Pushes,
     rsocket: Rsocket,
     http: Http,
+    suppressed_lines: IntCounterVec,
+    lines: PeerThrottle,
 }
 
 impl Telemetry {
@@ -48,6 +51,11 @@ impl Telemetry {
             pushes: Pushes::new(&make),
             rsocket: Rsocket::new(&make),
             http: Http::new(&make),
+            suppressed_lines: make.counters::<LogCause>(
+                "prometheus_proxy_log_lines_suppressed_total",
+                "Log lines that were not written because a peer caused too many.",
+            ),
+            lines: PeerThrottle::default(),
             registry,
         }
     }
@@ -162,6 +170,16 @@ impl Telemetry {
     /// TLS did not come about on an HTTP connection.
     pub fn http_tls_failed(&self) {
         self.http.tls_failed.inc();
+    }
+
+    /// Whether to log now a line that a peer has caused, given its address with its port, and then how many like it have not been logged
+    /// since the last one. Counts it if not.
+    pub(crate) fn may_log(&self, now: Instant, cause: LogCause, peer: &str) -> Option<u64> {
+        let passed = self.lines.pass(now, cause, peer);
+        if passed.is_none() {
+            self.suppressed_lines.with_label_values(&[cause.value()]).inc();
+        }
+        passed
     }
 
     /// An RSocket request-response interaction ended.

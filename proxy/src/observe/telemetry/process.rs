@@ -1,3 +1,4 @@
+use prometheus_rsocket_runtime::logging::dropped_lines;
 use std::{
     fmt::{self, Write},
     fs,
@@ -11,6 +12,9 @@ pub(super) fn encode(out: &mut String, started: SystemTime) -> fmt::Result {
         let help = "Start time of the process since unix epoch in seconds.";
         family(out, name, "gauge", help, since_epoch.as_secs_f64())?;
     }
+    let name = "prometheus_proxy_log_lines_dropped_total";
+    let help = "Log lines lost as standard error could not be written, or not fast enough.";
+    family(out, name, "counter", help, dropped_lines() as f64)?;
     if let Some(seconds) = read("/proc/self/stat").as_deref().and_then(cpu_seconds) {
         let help = "Total user and system CPU time spent in seconds.";
         family(out, "process_cpu_seconds_total", "counter", help, seconds)?;

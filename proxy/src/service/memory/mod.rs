@@ -6,18 +6,20 @@
 //! |---|---|---|---|
 //! | connections | 3 | frames that are not whole, frames that wait to be sent | whoever needs more waits; then those that have held most for long end |
 //! | answers | 3 | sealed answers that wait to be opened, opened ones that wait for a scraper | connections are read more slowly; then applications fail as `overloaded` |
-//! | pushes | 2 | pushes being opened or held | new ones are refused |
+//! | pushes | 2 | pushes being opened or held | those of applications that live on, the oldest first; then new ones are refused |
 //! | texts | 4 | texts that are being read or rendered | the work waits for its turn |
 //! | bodies | 4 | what grouped bodies keep, and the tables for collisions | applications are left out as `overloaded` |
 
+mod bodies;
 mod connections;
 mod texts;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bodies::{BodyMemory, BodyPart};
 pub(crate) use connections::{ConnectionMemory, Lease};
-pub(crate) use texts::TextMemory;
+pub(crate) use texts::{TextMemory, Texts};
 
 /// How `--max-memory` is shared out, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

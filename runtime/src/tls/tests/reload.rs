@@ -52,6 +52,25 @@ fn nothing_changes_while_the_files_are_the_same() {
     assert_eq!(shown(&tls), "server.pem");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_any_more_changes_nothing() {
+    let dir = Dir::new();
+    let tls = install(&dir);
+    let (certificate, key) = (dir.path("a.pem"), dir.path("a.key"));
+    for file in [&certificate, &key] {
+        let kept = fs::read(file).unwrap();
+        fs::remove_file(file).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success());
+        let error = tls.reload().unwrap_err().to_string();
+        assert!(error.contains(file.to_str().unwrap()) && error.contains("a FIFO"), "{error}");
+        assert_eq!(shown(&tls), "server.pem");
+        fs::remove_file(file).unwrap();
+        fs::write(file, kept).unwrap();
+    }
+    assert!(!tls.reload().unwrap());
+}
+
 #[test]
 fn what_changed_counts_for_new_connections_and_not_for_old_ones() {
     let dir = Dir::new();

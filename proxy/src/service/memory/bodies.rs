@@ -1,0 +1,61 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that bodies keep while they are put together. Nobody waits for them: who finds none does without.
+#[derive(Debug)]
+pub(crate) struct BodyMemory {
+    max: usize,
+    used: AtomicUsize,
+}
+
+impl BodyMemory {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicUsize::new(0) })
+    }
+
+    /// A part that grows, for one body.
+    pub(crate) fn part(self: &Arc<Self>) -> BodyPart {
+        BodyPart { memory: Arc::clone(self), bytes: 0 }
+    }
+}
+
+/// Bytes that one body keeps, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct BodyPart {
+    memory: Arc<BodyMemory>,
+    bytes: usize,
+}
+
+impl BodyPart {
+    /// Takes more, if there is as much.
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+        let BodyMemory { max, used } = &*self.memory;
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum <= max);
+        let has_grown = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+        if has_grown {
+            self.bytes += bytes;
+        }
+        has_grown
+    }
+}
+
+impl Drop for BodyPart {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BodyMemory;
+
+    #[test]
+    fn parts_grow_up_to_their_sum_and_come_back() {
+        let memory = BodyMemory::new(10);
+        let (mut one, mut other) = (memory.part(), memory.part());
+        assert!(one.grow(6) && !other.grow(5) && other.grow(4) && !one.grow(1));
+        assert!(!one.grow(usize::MAX));
+        drop(one);
+        assert!(other.grow(6) && !other.grow(1));
+    }
+}

@@ -1,0 +1,184 @@
+//! The program as a child, and what it counted and logged in the end.
+
+use crate::program::program;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What programs counted and logged.
+#[derive(Default)]
+pub(super) struct Seen {
+    counts: BTreeMap<String, f64>,
+    log: String,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, other: Self) {
+        for (series, count) in other.counts {
+            *self.counts.entry(series).or_default() += count;
+        }
+        self.log += &other.log;
+    }
+
+    pub(super) fn of_log(log: String) -> Self {
+        Self { counts: BTreeMap::new(), log }
+    }
+
+    /// Series that nothing has counted.
+    pub(super) fn still(&self) -> impl Iterator<Item = &str> {
+        self.counts.iter().filter(|(_, count)| **count == 0.0).map(|(series, _)| &**series)
+    }
+
+    pub(super) fn has_logged(&self, message: &str) -> bool {
+        self.log.contains(message)
+    }
+}
+
+/// The program.
+pub(super) struct Proxy {
+    child: Child,
+    log: Option<JoinHandle<String>>,
+    lines: Receiver<String>,
+    pub(super) tcp: SocketAddr,
+    pub(super) websocket: SocketAddr,
+    pub(super) http: SocketAddr,
+}
+
+impl Proxy {
+    /// Starts it on free ports.
+    pub(super) fn start(options: &[&str]) -> Self {
+        Self::start_as(program(), options)
+    }
+
+    pub(super) fn start_as(mut command: Command, options: &[&str]) -> Self {
+        command
+            .args(["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0")));
+        let mut child = command.args(options).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        let log = thread::spawn(move || {
+            let (mut log, mut line) = (String::new(), String::new());
+            while stderr.read_line(&mut line).unwrap() > 0 {
+                log += &line;
+                // Nobody may wait for it any more.
+                let _ = sender.send(std::mem::take(&mut line));
+            }
+            log
+        });
+        let address = || {
+            let line = wait_line(&lines, "listening");
+            let address = line.split("address=").nth(1).expect("the address");
+            address.trim().parse().unwrap()
+        };
+        let (tcp, websocket, http) = (address(), address(), address());
+        Self { child, log: Some(log), lines, tcp, websocket, http }
+    }
+
+    /// Waits for a line that contains a text.
+    pub(super) fn wait_line(&self, text: &str) {
+        wait_line(&self.lines, text);
+    }
+
+    /// Waits until a counter of the proxy's is not 0.
+    #[track_caller]
+    pub(super) fn wait_counted(&self, series: &str) {
+        for _ in 0..1_000 {
+            if self.counts().get(series).is_some_and(|count| *count > 0.0) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("nothing counts {series}");
+    }
+
+    /// The proxy's counters.
+    fn counts(&self) -> BTreeMap<String, f64> {
+        counts_in(&self.get("/metrics/proxy", ""))
+    }
+
+    /// The body of an answer, or all that came where there is none.
+    pub(super) fn get(&self, path: &str, headers: &str) -> String {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
+        String::from_utf8_lossy(&exchange(self.http, request.as_bytes())).into_owned()
+    }
+
+    /// Begins a scrape that waits for applications as long as these say.
+    pub(super) fn scrape(&self, seconds: f64) -> JoinHandle<String> {
+        let http = self.http;
+        let request = format!(
+            "GET /metrics/connected HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+             X-Prometheus-Scrape-Timeout-Seconds: {seconds}\r\n\r\n"
+        );
+        thread::spawn(move || {
+            String::from_utf8_lossy(&exchange(http, request.as_bytes())).into_owned()
+        })
+    }
+
+    /// Ends it, and tells all that it did.
+    pub(super) fn seen(self) -> Seen {
+        let counts = self.counts();
+        Seen { counts, log: self.ended().log }
+    }
+
+    /// The same, given the answer to `/metrics/proxy`.
+    pub(super) fn seen_in(self, own_metrics: &str) -> Seen {
+        Seen { counts: counts_in(own_metrics), log: self.ended().log }
+    }
+
+    /// Ends it, and tells what it logged.
+    pub(super) fn ended(mut self) -> Seen {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.child.wait().unwrap();
+        Seen::of_log(self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Nothing is left to end unless a scenario has failed.
+        let _ = self.child.kill();
+    }
+}
+
+fn counts_in(own_metrics: &str) -> BTreeMap<String, f64> {
+    let samples = own_metrics.lines().filter_map(|line| line.rsplit_once(' '));
+    let is_counter = |series: &str| {
+        let name = series.split('{').next().unwrap();
+        name.ends_with("_total") || name.ends_with("_seconds_count")
+    };
+    let samples = samples.filter(|(series, _)| is_counter(series));
+    samples.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect()
+}
+
+fn wait_line(lines: &Receiver<String>, text: &str) -> String {
+    loop {
+        let line = lines.recv_timeout(Duration::from_secs(20));
+        let line = line.unwrap_or_else(|_| panic!("no line {text:?}"));
+        if line.contains(text) {
+            return line;
+        }
+    }
+}
+
+/// Sends bytes, and gives what comes until the other side closes, whichever way.
+pub(super) fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    // What came before a reset counts.
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+/// What a program that ends by itself logs.
+pub(super) fn run(options: &[&str]) -> Seen {
+    let output = program().args(options).output().unwrap();
+    Seen::of_log(String::from_utf8(output.stderr).unwrap())
+}

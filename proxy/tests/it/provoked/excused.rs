@@ -1,0 +1,71 @@
+//! What the scenarios do not provoke, and why.
+
+pub(super) const SERIES: &[(&str, &str)] = &[
+    (
+        "prometheus_proxy_app_scrape_failures_total{reason=\"connecting\"}",
+        "a scrape asks only applications that are set up",
+    ),
+    (
+        "prometheus_proxy_app_scrape_failures_total{reason=\"gone\"}",
+        "only the reason of prometheus_proxy_app_up: each scrape would count it again",
+    ),
+    (
+        "prometheus_proxy_app_scrape_failures_total{reason=\"not_asked\"}",
+        "a race with a connection whose queue is full; the collector's tests have it",
+    ),
+    (
+        "prometheus_proxy_app_scrape_failures_total{reason=\"overloaded\"}",
+        "depends on the speed of the machine; the collector's tests have it",
+    ),
+    (
+        "prometheus_proxy_app_scrape_failures_total{reason=\"unknown\"}",
+        "an application forgotten between two locks",
+    ),
+    (
+        "prometheus_proxy_app_scrape_failures_total{reason=\"worker\"}",
+        "a worker that panics; the collector's tests have it",
+    ),
+    (
+        "prometheus_proxy_connection_error_total{cause=\"memory\"}",
+        "takes much memory and time; memory.rs has it",
+    ),
+    ("prometheus_proxy_log_lines_dropped_total", "the log is read here; stderr.rs has it"),
+    (
+        "prometheus_proxy_probes_total{kind=\"http_request\",listener=\"http\"}",
+        "what the port is for",
+    ),
+    ("prometheus_proxy_probes_total{kind=\"rsocket\",listener=\"tcp\"}", "what the port is for"),
+    (
+        "prometheus_proxy_probes_total{kind=\"websocket_upgrade\",listener=\"http\"}",
+        "a request as any other there",
+    ),
+    (
+        "prometheus_proxy_probes_total{kind=\"websocket_upgrade\",listener=\"websocket\"}",
+        "what the port is for",
+    ),
+    (
+        "prometheus_proxy_pushes_dropped_total{cause=\"evicted\"}",
+        "nothing is evicted yet: those that were acknowledged are kept",
+    ),
+    ("prometheus_proxy_pushes_dropped_total{cause=\"replaced\"}", "nothing counts it yet"),
+    (
+        "rsocket_request_fnf_total{signal_type=\"CANCEL\"}",
+        "the original has it for all kinds of requests, but this one cannot be cancelled",
+    ),
+];
+
+pub(super) const MESSAGES: &[(&str, &str)] = &[
+    (
+        "--runtime {name}: this program is built without it",
+        "depends on the build; program.rs has it",
+    ),
+    ("a Snappy block that was read before is broken", "a fault of the program"),
+    ("a thread panicked", "a fault of the program"),
+    ("a worker was lost", "a fault of the program"),
+    ("cannot raise the limit of file descriptors", "the system does not say no"),
+    ("cannot start the runtime", "a system without threads or epoll"),
+    ("certificates were not looked at", "a fault of the program"),
+    ("some connections did not end in time", "takes ten seconds of stopping"),
+    ("the system gives no randomness", "the system does not run dry"),
+    ("{warning}", "it is all placeholder; program.rs has misspelt variables"),
+];

@@ -1,0 +1,226 @@
+//! What scrapers, people and strangers do, and what becomes of the program.
+
+use super::child::{Proxy, Seen, exchange, run};
+use crate::app::App;
+use crate::program::program;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prometheus_rsocket_client::{ClientTls, ClientTlsFiles};
+use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_smol::Smol;
+use std::fs;
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+pub(super) const SCENARIOS: &[fn() -> Seen] = &[
+    pages,
+    probes,
+    silent_probes,
+    refused_scrapes,
+    full_http,
+    tls,
+    changed_tls_files,
+    no_descriptors,
+    starts_that_fail,
+    stopped_early,
+];
+
+fn pem(name: &str) -> String {
+    format!("{}/../runtime/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages() -> Seen {
+    let proxy = Proxy::start(&["--demo=1"]);
+    proxy.wait_line("application connected");
+    let _app = App::connect(proxy.tcp);
+    let sd = proxy.get("/sd", "");
+    let app = sd.split("/metrics/app/").nth(1).and_then(|rest| rest.split('"').next());
+    for path in [
+        "/",
+        "/metrics/connected",
+        &format!("/metrics/app/{}", app.unwrap_or_default()),
+        "/metrics/proxy",
+        "/-/healthy",
+        "/-/ready",
+        "/actuator/health",
+        "/actuator/health/liveness",
+        "/actuator/health/readiness",
+        "/actuator/prometheus",
+        "/nowhere",
+    ] {
+        proxy.get(path, "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n");
+    }
+    exchange(proxy.http, b"\0\x01 this is no HTTP\r\n\r\n");
+    // A scraper that goes away.
+    let mut scraper = TcpStream::connect(proxy.http).unwrap();
+    scraper.write_all(b"GET /metrics/connected HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(200));
+    drop(scraper);
+    proxy.wait_counted("prometheus_proxy_scrape_rounds_seconds_count{outcome=\"aborted\"}");
+    proxy.seen()
+}
+
+/// Sends bytes, and leaves.
+fn probe(to: SocketAddr, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.write_all(bytes).unwrap();
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = exchange_rest(stream);
+}
+
+fn exchange_rest(mut stream: TcpStream) -> std::io::Result<u64> {
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    std::io::copy(&mut stream, &mut std::io::sink())
+}
+
+fn probes() -> Seen {
+    let proxy = Proxy::start(&[]);
+    for address in [proxy.tcp, proxy.websocket, proxy.http] {
+        for bytes in [
+            &b""[..],
+            b"\x01",
+            b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n",
+            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+            b"\x15\x03\x03\0\x02\x02\x28",
+            b"SSH-2.0-OpenSSH_9.2p1\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            b"\0\0\x38\0\0\0\0\x04\0\0\x01\0\0\0\0",
+        ] {
+            probe(address, bytes);
+        }
+    }
+    proxy.wait_line("it is not what this port serves");
+    proxy.seen()
+}
+
+fn silent_probes() -> Seen {
+    let proxy = Proxy::start(&["--setup-timeout=300ms", "--handshake-timeout=300ms"]);
+    let (tcp, websocket, http) = (proxy.tcp, proxy.websocket, proxy.http);
+    let waiting = [(tcp, &b"\0"[..]), (websocket, b"GET / HTTP/1.1\r\n"), (http, b"GET / HTTP")];
+    let waiting = waiting.map(|(to, bytes)| thread::spawn(move || exchange(to, bytes)));
+    for waiting in waiting {
+        waiting.join().unwrap();
+    }
+    proxy.wait_counted("prometheus_proxy_probes_total{kind=\"silent\",listener=\"http\"}");
+    proxy.seen()
+}
+
+fn refused_scrapes() -> Seen {
+    let proxy = Proxy::start(&["--max-concurrent-scrapes=1", "--shutdown-timeout=1s"]);
+    let mut app = App::connect(proxy.tcp);
+    let first = proxy.scrape(5.0);
+    app.asked();
+    let second = proxy.scrape(5.0).join().unwrap();
+    assert!(second.starts_with("HTTP/1.1 503"), "{second}");
+    proxy.wait_line("scrape refused");
+    let mut seen = proxy.seen();
+    let _ = first.join();
+    let cut_off = Proxy::start(&["--shutdown-timeout=100ms"]);
+    let mut app = App::connect(cut_off.tcp);
+    let scraping = cut_off.scrape(9.0);
+    app.asked();
+    seen.add(cut_off.ended());
+    let _ = scraping.join();
+    seen
+}
+
+fn full_http() -> Seen {
+    let proxy = Proxy::start(&["--max-http-connections=2"]);
+    let held = [(); 4].map(|()| TcpStream::connect(proxy.http).unwrap());
+    proxy.wait_line("as many are open as allowed");
+    drop(held);
+    thread::sleep(Duration::from_millis(200));
+    proxy.wait_counted("prometheus_proxy_http_refused_total");
+    proxy.seen()
+}
+
+fn tls() -> Seen {
+    let (certificate, key) = (pem("server.pem"), pem("server.key"));
+    let on = |listener: &str| {
+        [format!("--{listener}-tls-cert={certificate}"), format!("--{listener}-tls-key={key}")]
+    };
+    let mut seen = Seen::default();
+    for listener in ["tcp", "http"] {
+        let options = on(listener);
+        let proxy = Proxy::start(&options.each_ref().map(String::as_str));
+        exchange(if listener == "tcp" { proxy.tcp } else { proxy.http }, b"GET / HTTP/1.1\r\n\r\n");
+        proxy.wait_line("TLS handshake failed");
+        seen.add(if listener == "tcp" {
+            proxy.seen()
+        } else {
+            let own_metrics = get_secured(proxy.http, "/metrics/proxy");
+            proxy.seen_in(&own_metrics)
+        });
+    }
+    seen
+}
+
+fn get_secured(http: SocketAddr, path: &str) -> String {
+    let mut files = ClientTlsFiles::default();
+    files.ca = Some(pem("ca.pem").into());
+    let tls = ClientTls::load(files).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    Smol::block_on(Some(1), |runtime| async move {
+        let stream = runtime.connect("localhost", http.port()).await.unwrap();
+        let mut stream = tls.connect("localhost", stream).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    })
+    .unwrap()
+}
+
+fn changed_tls_files() -> Seen {
+    let folder = std::env::temp_dir().join(format!("provoked-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (certificate, key) = (folder.join("a.pem"), folder.join("a.key"));
+    fs::copy(pem("server.pem"), &certificate).unwrap();
+    fs::copy(pem("server.key"), &key).unwrap();
+    let proxy = Proxy::start(&[
+        &format!("--tcp-tls-cert={}", certificate.display()),
+        &format!("--tcp-tls-key={}", key.display()),
+        "--tls-reload-interval=50ms",
+    ]);
+    // A FIFO in its place is not waited for.
+    fs::remove_file(&certificate).unwrap();
+    assert!(Command::new("mkfifo").arg(&certificate).status().unwrap().success());
+    proxy.wait_line("the old ones stay in use");
+    fs::remove_file(&certificate).unwrap();
+    fs::copy(pem("renewed.pem"), &certificate).unwrap();
+    fs::copy(pem("renewed.key"), &key).unwrap();
+    proxy.wait_line("TLS files have changed");
+    fs::remove_dir_all(folder).unwrap();
+    proxy.ended()
+}
+
+fn no_descriptors() -> Seen {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""]).arg(program().get_program());
+    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    let proxy = Proxy::start_as(command, &["--max-http-connections=10"]);
+    let held: Vec<_> = (0..60).filter_map(|_| TcpStream::connect(proxy.tcp).ok()).collect();
+    proxy.wait_line("cannot accept a connection");
+    drop(held);
+    proxy.ended()
+}
+
+fn starts_that_fail() -> Seen {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--listen-http={}", taken.local_addr().unwrap());
+    run(&[&address, "--listen-tcp=off", "--listen-websocket=off"])
+}
+
+fn stopped_early() -> Seen {
+    let listen = ["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0"));
+    let mut command = program();
+    command.args(["--key-bits=4096"]).args(listen).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let output = crate::signals::signalled(child, "TERM");
+    Seen::of_log(String::from_utf8(output.stderr).unwrap())
+}

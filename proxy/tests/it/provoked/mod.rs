@@ -1,0 +1,45 @@
+//! Each counter and each log line of INFO and above is provoked once, or has a reason why a test cannot do it: what nothing provokes
+//! may never have worked.
+
+mod child;
+mod excused;
+mod http;
+mod rsocket;
+mod source;
+
+use child::Seen;
+use std::collections::BTreeSet;
+use std::thread;
+
+#[test]
+fn every_counter_and_log_line_is_provoked() {
+    let scenarios: Vec<fn() -> Seen> = [http::SCENARIOS, rsocket::SCENARIOS].concat();
+    // Most of the time they wait.
+    let running: Vec<_> = scenarios.into_iter().map(thread::spawn).collect();
+    let mut seen = Seen::default();
+    for scenario in running {
+        seen.add(scenario.join().expect("the scenario runs to its end"));
+    }
+    let mut problems = Vec::new();
+    let still: BTreeSet<&str> = seen.still().collect();
+    let excused: BTreeSet<&str> = excused::SERIES.iter().map(|(series, _)| *series).collect();
+    let unseen = still.difference(&excused);
+    problems.extend(unseen.map(|series| format!("no scenario counts {series}")));
+    let stale = excused.difference(&still);
+    problems.extend(stale.map(|series| format!("counted, or gone, and yet excused: {series}")));
+    let messages = source::messages();
+    for message in &messages {
+        let is_excused = excused::MESSAGES.iter().any(|(excused, _)| excused == message);
+        match (seen.has_logged(message), is_excused) {
+            (false, false) => problems.push(format!("no scenario logs {message:?}")),
+            (true, true) => problems.push(format!("logged, and yet excused: {message:?}")),
+            _ => {}
+        }
+    }
+    for (excused, _) in excused::MESSAGES {
+        if !messages.contains(*excused) {
+            problems.push(format!("excused, but in no source: {excused:?}"));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}

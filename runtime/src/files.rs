@@ -1,0 +1,121 @@
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Why a file that a program is configured with is not read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system cannot read it.
+    Io(io::Error),
+    /// It is no regular file, but what this says: reading it could wait for ever, or never end.
+    Kind(&'static str),
+    /// It has more bytes than the limit.
+    TooLong {
+        /// The limit.
+        limit: u64,
+    },
+    /// Reading it took longer than 5 seconds.
+    TooSlow,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Kind(kind) => write!(f, "it is {kind}, not a regular file"),
+            Self::TooLong { limit } => write!(f, "it is longer than {limit} bytes"),
+            Self::TooSlow => write!(f, "reading it took longer than {TIME_MAX:?}"),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// How long reading one file may take. It is looked at between reads: a system that does not return from one, as of a file on a server
+/// that is gone, cannot be interrupted.
+const TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Reads a regular file of at most `limit` bytes, by blocking calls. Links are followed. The right way to read any file that a program
+/// is configured with: a FIFO, a device or an endless file in its place is an error, and is not waited for.
+///
+/// # Errors
+///
+/// The file cannot be read, is no regular file, is longer than `limit`, or takes longer than 5 seconds.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    // Opening alone does something to some devices, and fails for sockets with an error that says little.
+    check_kind(&fs::metadata(path)?)?;
+    let file = open(path)?;
+    // It may be another by now.
+    check_kind(&file.metadata()?)?;
+    read_within(file, limit, TIME_MAX)
+}
+
+#[expect(clippy::disallowed_methods, reason = "it blocks, so no virtual clock goes on meanwhile")]
+fn read_within(file: impl Read, limit: u64, time: Duration) -> Result<Vec<u8>, FileError> {
+    let started = Instant::now();
+    let mut bytes = Vec::new();
+    let mut file = file.take(limit.saturating_add(1));
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(len) => bytes.extend_from_slice(chunk.split_at(len).0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+        if bytes.len() as u64 > limit {
+            return Err(FileError::TooLong { limit });
+        }
+        if started.elapsed() > time {
+            return Err(FileError::TooSlow);
+        }
+    }
+}
+
+/// Opens for reading, and does not wait for whoever writes should it be a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options.open(path)
+}
+
+fn check_kind(metadata: &Metadata) -> Result<(), FileError> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    if kind.is_dir() {
+        return Err(FileError::Kind("a directory"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Err(FileError::Kind("a FIFO"));
+        }
+        if kind.is_socket() {
+            return Err(FileError::Kind("a socket"));
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return Err(FileError::Kind("a device"));
+        }
+    }
+    Err(FileError::Kind("something else"))
+}
+
+#[cfg(test)]
+mod tests;

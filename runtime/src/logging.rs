@@ -1,0 +1,196 @@
+//! The log of a program: lines on standard error, which nothing that happens there can stop.
+//!
+//! A thread of its own writes. At most 4,096 lines of at most 4 KiB each wait for it, 16 MiB in all; more are dropped and
+//! [counted](dropped_lines), and so are lines that cannot be written, as the reader has gone or the disk is full. Whoever logs never waits
+//! and never fails, not in a panic either.
+
+use crate::Line;
+use std::any::Any;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that wait to be written.
+const MAX_LINES: usize = 4096;
+
+/// Bytes of a line; what is beyond is cut off.
+const MAX_LINE: usize = 4096;
+
+/// How long the end of the program waits for a reader of standard error.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Dropped by the end of the program, which writes what still waits.
+static WORKER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+static NO_ROOM: OnceLock<ErrorCounter> = OnceLock::new();
+static NOT_WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Logs to standard error from here on, panics included: as JSON, one object per line, or as text. What passes is what `filter` says.
+///
+/// # Panics
+///
+/// If it is called twice, or the system has no thread to give.
+pub fn start(filter: EnvFilter, json: bool) {
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_LINES).lossy(true);
+    let (lines, worker) = builder.finish(StandardError::open());
+    NO_ROOM.get_or_init(|| lines.error_counter());
+    *WORKER.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
+    let log = tracing_subscriber::fmt()
+        .with_writer(Bounded(lines))
+        .with_target(false)
+        // It would print them to standard error itself, and panic if that fails.
+        .log_internal_errors(false)
+        .with_env_filter(filter);
+    if json {
+        log.json().flatten_event(true).with_current_span(false).init();
+    } else {
+        log.with_ansi(io::stderr().is_terminal()).init();
+    }
+    panic::set_hook(Box::new(on_panic));
+}
+
+/// Lines that are lost, of this process: there was no room for them, or they could not be written.
+pub fn dropped_lines() -> u64 {
+    let no_room = NO_ROOM.get().map_or(0, |counter| counter.dropped_lines() as u64);
+    no_room + NOT_WRITTEN.load(Ordering::Relaxed)
+}
+
+/// Writes the lines that still wait, for a second at most. What is logged after it is lost.
+pub fn finish() {
+    let worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // In a thread of its own: tracing-appender prints, in vain or for ever, where it finds no room.
+    within_patience(move || drop(worker));
+}
+
+/// Ends the process, after what [`finish`] does.
+pub fn exit(code: i32) -> ! {
+    finish();
+    std::process::exit(code)
+}
+
+/// Tells the user of an error that ends the program before there is a log. Never fails, and takes a second at most.
+pub fn tell_error(error: &dyn Display) {
+    let text = format!("error: {error}\n");
+    tell(move || drop(io::stderr().write_all(text.as_bytes())));
+}
+
+/// Prints something by a function that may wait for a reader, but not fail; gives up on it after a second.
+pub fn tell(print: impl FnOnce() + Send + 'static) {
+    within_patience(print);
+}
+
+fn within_patience(act: impl FnOnce() + Send + 'static) {
+    let (done, wait) = mpsc::channel();
+    let acting = move || {
+        act();
+        // Nobody waits any more if this fails.
+        let _ = done.send(());
+    };
+    if thread::Builder::new().spawn(acting).is_ok() {
+        let _ = wait.recv_timeout(PATIENCE);
+    }
+}
+
+fn on_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    let reason = Line(text_of(panic.payload()));
+    tracing::error!(location, %reason, "a thread panicked");
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
+/// Cuts lines that are too long.
+struct Bounded(NonBlocking);
+
+impl<'a> MakeWriter<'a> for Bounded {
+    type Writer = BoundedWriter;
+
+    fn make_writer(&'a self) -> BoundedWriter {
+        BoundedWriter(self.0.clone())
+    }
+}
+
+struct BoundedWriter(NonBlocking);
+
+impl Write for BoundedWriter {
+    /// Takes a whole line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let written = match cut(line) {
+            None => self.0.write(line),
+            Some(start) => self.0.write(&[start, "…\n".as_bytes()].concat()),
+        };
+        written.map(|_| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The part of a line that fits, if it does not as a whole.
+fn cut(line: &[u8]) -> Option<&[u8]> {
+    if line.len() <= MAX_LINE {
+        return None;
+    }
+    let room = MAX_LINE - "…\n".len();
+    // No character is split: the first byte that is left off begins one.
+    let end = (0..=room).rev().find(|end| line[*end] & 0xc0 != 0x80);
+    Some(&line[..end.unwrap_or(room)])
+}
+
+/// Standard error, past the lock of the standard library's: who waits for a reader here keeps nobody else waiting.
+struct StandardError(Option<File>);
+
+impl StandardError {
+    fn open() -> Self {
+        #[cfg(unix)]
+        let handle = std::os::fd::AsFd::as_fd(&io::stderr()).try_clone_to_owned();
+        #[cfg(windows)]
+        let handle = std::os::windows::io::AsHandle::as_handle(&io::stderr()).try_clone_to_owned();
+        Self(handle.ok().map(File::from))
+    }
+}
+
+impl Write for StandardError {
+    /// Takes a whole line, and counts it if it cannot be written.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.0 {
+            Some(file) => file.write_all(line),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        if written.is_err() {
+            NOT_WRITTEN.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_LINE, cut};
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(cut(&[b'x'; MAX_LINE]), None);
+        for shift in 0..4 {
+            let line = format!("{}{}", "x".repeat(shift), "€".repeat(MAX_LINE));
+            let start = std::str::from_utf8(cut(line.as_bytes()).unwrap()).unwrap();
+            assert!(start.len() + "…\n".len() <= MAX_LINE && start.len() > MAX_LINE - 10);
+        }
+        assert!(cut(&[0x80; 2 * MAX_LINE]).is_some());
+    }
+}
