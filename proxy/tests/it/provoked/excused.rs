@@ -84,6 +84,10 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("a worker was lost", "a fault of the program"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
+    (
+        "cannot accept a connection",
+        "descriptors are kept in reserve, so accepting stops before it fails",
+    ),
     ("certificates were not looked at", "a fault of the program"),
     ("some connections did not end in time", "each connection gives up a second before that"),
     ("the system gives no randomness", "the system does not run dry"),
