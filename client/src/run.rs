@@ -124,10 +124,7 @@ async fn connect_and_drive<R, M, F>(
             agent.handle_timeout(runtime.now());
         }
     });
-    let stream = match stream.await {
-        None => return,
-        Some(stream) => stream,
-    };
+    let Some(stream) = stream.await else { return };
     drop(connecting);
     match stream {
         Ok(stream) => {
