@@ -37,6 +37,10 @@ pub(crate) fn any(input: &mut Input<'_>) -> Config {
     let flags = input.byte();
     config.serve_streams = flags & 1 == 0;
     config.keepalive_as_server = flags & 2 == 0;
+    if flags & 4 != 0 {
+        config.keepalive_burst = u32::from(flags >> 3 & 3);
+        config.max_keepalive_data = usize::from(flags >> 5) * 8;
+    }
     for limit in [
         &mut config.max_open_streams,
         &mut config.max_queued_output,

@@ -3,11 +3,11 @@ use crate::demo::{self, Demo};
 use crate::http::{self, Router, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
+use crate::ingress::places::Places;
 use crate::ingress::rsocket::RsocketServer;
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
-use crate::observe::throttle::Throttle;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
@@ -165,8 +165,7 @@ async fn service<R: Runtime>(
         telemetry,
         toolbox: Arc::new(toolbox),
         bodies: BodyMemory::new(shares.bodies),
-        admission: Admission::new(config.max_concurrent_scrapes),
-        refusals: Throttle::default(),
+        admission: Admission::new(config.max_scrapes(), config.max_concurrent_scrapes),
         group_families: config.group_families,
         app_metrics: config.app_metrics,
         listeners,
@@ -183,7 +182,8 @@ fn accept_applications<R: Runtime>(
     websocket: Option<Bound<R>>,
     shutdown: &Shutdown,
 ) {
-    let slots = Slots::new(config.max_connections);
+    let places = Places::new(config.max_connections, 2 * config.max_turned_away);
+    let leaving = Slots::new(config.max_turned_away);
     let upgrade = upgrade_config(service, config);
     for (bound, upgrade) in [(tcp, None), (websocket, Some(upgrade))] {
         let Some(Bound { name, listener, tls, .. }) = bound else { continue };
@@ -193,6 +193,8 @@ fn accept_applications<R: Runtime>(
             name,
             upgrade,
             hub: Arc::clone(&service.hub),
+            places: Arc::clone(&places),
+            leaving: Arc::clone(&leaving),
             telemetry: Arc::clone(&service.telemetry),
             key: service.toolbox.keys.public_key(),
             connection: config.connection(),
@@ -205,7 +207,6 @@ fn accept_applications<R: Runtime>(
             name,
             tls,
             handshake_timeout: config.handshake_timeout,
-            slots: Arc::clone(&slots),
             shutdown: shutdown.clone(),
             server: Arc::new(server),
             logs: Default::default(),
@@ -278,7 +279,8 @@ fn upgrade_config<R>(service: &Service<R>, config: &Config) -> UpgradeConfig {
     let mut websocket = WebSocketConfig::default();
     websocket.max_message_len = config.max_frame_bytes;
     websocket.max_first_len = connection::Config::default().max_setup_len;
-    UpgradeConfig { path: config.websocket_path.clone(), hint, websocket }
+    let path = config.websocket_path.clone();
+    UpgradeConfig { path, hint, is_full: false, websocket }
 }
 
 fn spawn_until<R: Runtime>(

@@ -62,7 +62,9 @@ fn main() -> ExitCode {
         }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
-            tracing::error!("--runtime {other}: this program is built without it");
+            logging::tell_error(&format_args!(
+                "--runtime {other}: this program is built without it"
+            ));
             Ok(ExitCode::from(2))
         }
     };

@@ -207,8 +207,8 @@ fn rows(states: &str) -> Result<Vec<Row>, String> {
     if let Some(line) = lines.next() {
         return Err(format!("{line:?} is among the states"));
     }
-    let [ups, durations, counts] = families;
-    if ups.len() != durations.len() || ups.len() != counts.len() {
+    let [ups, durations, counts, collisions] = families;
+    if [&durations, &counts, &collisions].iter().any(|family| family.len() != ups.len()) {
         return Err("the families of states differ in length".to_owned());
     }
     let mut rows: Vec<Row> = Vec::with_capacity(ups.len());
@@ -218,6 +218,17 @@ fn rows(states: &str) -> Result<Vec<Row>, String> {
             return Err(format!("{{{}}} is there twice", row.name));
         }
         rows.push(row);
+    }
+    // Where others say the same of themselves, it is not known whose the row is.
+    let others: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
+    for row in &mut rows {
+        let shared = format!("{},app=", row.name);
+        row.app = row.app.filter(|_| !others.iter().any(|other| other.starts_with(&shared)));
+    }
+    for ((labels, count), row) in collisions.into_iter().zip(&rows) {
+        if labels != row.name || count.parse::<usize>().is_err() {
+            return Err(format!("{{{}}} has the collisions {count:?} as {{{labels}}}", row.name));
+        }
     }
     Ok(rows)
 }
@@ -304,10 +315,11 @@ fn floor(text: &str, len: usize) -> usize {
     text.floor_char_boundary(len.min(text.len()))
 }
 
-const FAMILIES: [&str; 3] = [
+const FAMILIES: [&str; 4] = [
     "prometheus_proxy_app_up",
     "prometheus_proxy_app_scrape_duration_seconds",
     "prometheus_proxy_app_scrape_samples",
+    "prometheus_proxy_app_scrape_collisions",
 ];
 const STATES: &str = "# HELP prometheus_proxy_app_up ";
 const TYPE: &str = "# TYPE sim_text ";

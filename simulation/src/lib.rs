@@ -20,6 +20,7 @@ mod app;
 mod body;
 mod chaos;
 mod check;
+mod crowds;
 mod http;
 mod ledger;
 mod life;

@@ -91,6 +91,9 @@ const ALL: [Bad; 24] = [
     Bad::WrongKey,
 ];
 
+/// How many kinds there are.
+pub(crate) const COUNT: usize = ALL.len();
+
 /// The number of the first of them, where applications are numbered.
 pub(crate) const FIRST: usize = 1000;
 
@@ -229,9 +232,7 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
         Bad::Pair | Bad::PairToo => ",instance=\"pair\"".to_owned(),
-        Bad::NotUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::Reserved | Bad::WrongKey => {
-            return None;
-        }
+        Bad::NotUtf8 | Bad::Bomb | Bad::Nul | Bad::Oversize | Bad::WrongKey => return None,
         Bad::Drip
         | Bad::FloodBig
         | Bad::FloodBroken
@@ -256,7 +257,11 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
             format!("{head}bad{{{own}{labels}{instance}}} 1\n")
         }
         Bad::FloodBig => head + &flood::comment(),
-        Bad::FloodSmall | Bad::FloodWaiting | Bad::KeyIgnored | Bad::ResetMidFrame => head,
+        Bad::FloodSmall
+        | Bad::FloodWaiting
+        | Bad::KeyIgnored
+        | Bad::Reserved
+        | Bad::ResetMidFrame => head,
         Bad::OpenMetrics => {
             let (time, exemplar) = match form.open_metrics {
                 true => ("1000.5", " # {t=\"1\"} 1.0"),

@@ -1,5 +1,6 @@
 //! What is to be simulated, and the times that hold in it.
 
+use crate::neighbours;
 use prometheus_rsocket_client as client;
 #[cfg(planted_faults)]
 use prometheus_rsocket_protocol::planted::Fault;
@@ -160,6 +161,8 @@ impl Terms {
             listen_http: ListenAddr::any(HTTP_PORT),
             scrape_timeout_offset: SCRAPE_OFFSET,
             max_concurrent_scrapes: 16,
+            // For each to come back before it is known that it has gone, and for strangers; fewer than come in a crowd.
+            max_connections: 2 * scenario.apps + 2 * neighbours::COUNT + 20,
             max_held_pushes: PUSHES_MAX,
             max_held_push_bytes: PUSH_BYTES_MAX,
             max_text_bytes: crate::text::TEXT_MAX,

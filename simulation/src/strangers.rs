@@ -1,5 +1,6 @@
 //! Peers that are no applications and no scrapers, and have to be sent away in time.
 
+use crate::crowds;
 use crate::report::Kind;
 use crate::scenario::{HTTP_PORT, RSOCKET_PORT};
 use crate::world::World;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 /// A stranger connects, says something, and listens until it is sent away.
 pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
-    let (port, bytes) = match rng.u8(..7) {
+    let (port, bytes) = match rng.u8(..11) {
         0 => (RSOCKET_PORT, garbage(&mut rng)),
         1 => (RSOCKET_PORT, Vec::new()),
         2 => {
@@ -26,10 +27,11 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
         3 => (RSOCKET_PORT, b"GET /metrics HTTP/1.1\r\nHost: proxy\r\n\r\n".to_vec()),
         4 => (HTTP_PORT, setup(world)),
         5 => (HTTP_PORT, garbage(&mut rng)),
-        _ => {
-            mute(world);
-            return;
-        }
+        6 => return mute(world),
+        7 => return crowds::silent(world, &mut rng),
+        8 => return crowds::again(world, &mut rng),
+        9 => return crowds::drip(world, &mut rng),
+        _ => return crowds::flood(world, &mut rng),
     };
     world.count("strangers");
     let world = Arc::clone(world);
@@ -76,7 +78,7 @@ fn garbage(rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-fn setup(world: &World) -> Vec<u8> {
+pub(crate) fn setup(world: &World) -> Vec<u8> {
     let setup = Setup {
         keepalive_ms: world.terms.keepalive.as_millis() as u32,
         max_lifetime_ms: world.terms.lifetime.as_millis() as u32,
@@ -95,4 +97,4 @@ const SETTING_UP: Duration = Duration::from_millis(20);
 /// How long the proxy waits for the head of an HTTP request, by default, and some time to travel.
 const HEAD_WITHIN: Duration = Duration::from_secs(11);
 /// The longest that the proxy is paused or stalled.
-const LONGEST_FAULT: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_FAULT: Duration = Duration::from_secs(10);

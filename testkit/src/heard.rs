@@ -1,6 +1,6 @@
 //! What one connection makes of bytes, however they are cut and whenever it is drained.
 
-use crate::world::epoch;
+use crate::world::{end_pause, epoch};
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Event};
 use prometheus_rsocket_protocol::rsocket::framing::{MAX_RECEIVED_FRAME, split_frame};
@@ -37,7 +37,7 @@ impl Heard {
         cuts: &[(usize, bool, bool)],
         drain: Drain,
     ) -> Self {
-        let now = epoch();
+        let mut now = epoch();
         let mut heard = Self::default();
         let mut buffer = BytesMut::new();
         let mut from = 0;
@@ -49,6 +49,7 @@ impl Heard {
                 heard.drain(&mut connection, true, true);
                 // An event may be answered.
                 heard.drain(&mut connection, true, true);
+                now = end_pause(&mut connection, now);
                 assert!(connection.wants_input() || connection.is_closed(), "stuck");
                 connection.handle_input(now, &mut buffer);
             }

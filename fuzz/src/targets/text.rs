@@ -41,7 +41,10 @@ const JOINED: Target = Target { format: Format::Text004, escaping: Escaping::All
 
 fn passed(original: &[u8], facts: &Facts, policy: &Policy) {
     assert_eq!(facts.fingerprints.len(), facts.samples);
-    assert!(facts.reduced.is_none());
+    if let Some(reduced) = facts.reduced {
+        assert_eq!(reduced.first.kind, ExpositionErrorKind::MetricNameReserved);
+        assert!(!facts.is_verbatim);
+    }
     let served = rendered(original, facts, policy);
     let text = std::str::from_utf8(&served).expect("UTF-8");
     assert!(text.is_empty() || text.ends_with('\n'), "the next application's line is joined to it");
@@ -56,6 +59,7 @@ fn passed(original: &[u8], facts: &Facts, policy: &Policy) {
     let mut lenient = policy.clone();
     lenient.limits.max_line_len = usize::MAX;
     let again = self::facts(&served, &lenient).expect("what is served can be read");
+    assert!(again.reduced.is_none(), "a reserved name is served");
     if facts.format == SourceFormat::Text004 {
         assert_eq!(again.fingerprints, facts.fingerprints, "not the same series");
     } else {
@@ -134,7 +138,7 @@ fn reduced(text: &[u8], policy: &Policy) {
         whole.expect_err("what is right is not refused");
         return;
     };
-    assert_eq!(facts.reduced.is_none(), whole.is_ok());
+    assert_eq!(facts.reduced.is_none(), whole.is_ok_and(|facts| facts.reduced.is_none()));
     assert_eq!(facts.fingerprints.len(), facts.samples);
     let served = rendered(text, &facts, &reducing);
     let mut lenient = policy.clone();

@@ -16,8 +16,9 @@
 //!
 //! * An application that comes back with the identity of one that has gone takes over its entry: id, path, place in the order,
 //!   history and pushes.
-//! * Two live applications of one identity are both kept and both flagged. The path of the later one has a number at its end. As soon
-//!   as one of them goes, what is left is one entry, with the path and history of the older: an application whose
+//! * Two live applications of one identity are both kept and both flagged. The one that had the identity first keeps its path as long as its
+//!   connection lives, also while that is half open; the path of the other has a number at its end. As soon
+//!   as one of them goes, what is left is one entry, with the path and history of the one that was first: an application whose
 //!   connection broke comes back, often over another transport, before the proxy has found out.
 //! * A connection that ends without SETUP leaves nothing.
 //!

@@ -234,8 +234,8 @@ impl Registry {
     /// A connection is over.
     ///
     /// An application that was never set up is forgotten. If another live one has its identity, the two entries become one,
-    /// with the path and history of the older: so it is when an application comes back before the proxy has found out
-    /// that its last connection is dead. Otherwise the entry waits for its application to come back.
+    /// with the path and history of the one that had the identity first: so it is when an application comes back before the proxy has
+    /// found out that its last connection is dead. Otherwise the entry waits for its application to come back.
     pub(super) fn leave(
         &mut self,
         now: Instant,
@@ -253,11 +253,14 @@ impl Registry {
             return Some(Merged { kept: id, absorbed: None });
         }
         self.connected -= 1;
-        let labels = app.labels.clone();
-        let is_live = |other: &&AppId| self.apps.get(other).is_some_and(App::is_up);
-        let sibling = self.identities.get(&labels).into_iter().flatten().find(is_live).copied();
-        let merged = match sibling {
-            Some(sibling) if id < sibling => {
+        let (labels, path_len) = (app.labels.clone(), app.path.len());
+        let same = self.identities.get(&labels).into_iter().flatten();
+        let live = same.filter_map(|other| self.apps.get(other).filter(|app| app.is_up()));
+        // The path of whoever had the identity first has no number at its end, and so is the shortest.
+        let sibling = live.map(|app| (app.path.len(), app.id)).min();
+        let had_it_first = sibling.is_some_and(|(other_len, _)| path_len < other_len);
+        let merged = match sibling.map(|(_, sibling)| sibling) {
+            Some(sibling) if had_it_first => {
                 self.absorb(sibling, id);
                 Merged { kept: id, absorbed: Some(sibling) }
             }

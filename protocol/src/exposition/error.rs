@@ -132,8 +132,8 @@ pub enum ExpositionErrorKind {
     /// A sample without a metric's name.
     #[error("the series has no metric name")]
     MetricNameMissing,
-    /// A metric's name that is the proxy's own.
-    #[error("metric names that begin with prometheus_proxy_ are the proxy's own")]
+    /// A metric's name that applications may not use ([`Policy::reserved`](super::Policy::reserved)).
+    #[error("a metric name that is reserved for Prometheus or the proxy")]
     MetricNameReserved,
     /// A sample with two metrics' names, one before and one inside the braces, or two inside.
     #[error("the series has a metric name already")]

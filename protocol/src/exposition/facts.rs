@@ -69,7 +69,7 @@ pub enum SourceFormat {
     Text004,
 }
 
-/// What was left out of a text under [`OnBadLine::DropFamily`].
+/// What was left out of a text: families with [reserved](Policy::reserved) names, and under [`OnBadLine::DropFamily`] those of bad lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reduced {
@@ -86,7 +86,7 @@ pub struct Reduced {
 /// # Errors
 ///
 /// The first fault, if [`Policy::on_bad_line`] is [`OnBadLine::DropApplication`]; in any case, the first limit of the whole text that is
-/// exceeded.
+/// exceeded. Reserved names are no fault: their families are left out.
 pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionError> {
     let text = source.text;
     let fail = |fault| ExpositionError::at(text, fault);
@@ -95,15 +95,21 @@ pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionErr
         return Err(fail(Fault { position: 0, kind }));
     }
     let is_utf8 = std::str::from_utf8(text).is_ok();
+    let read_as = |dialect| match Scan::run(source, policy, dialect, is_utf8)? {
+        Scan { reserved: Some(first), .. } => {
+            Reduction::run(source, policy, dialect, is_utf8, first)
+        }
+        scan => Ok(scan.finish()),
+    };
     let open_metrics = if ends_in_eof(text) {
-        match Scan::run(source, policy, Dialect::OpenMetrics, is_utf8) {
+        match read_as(Dialect::OpenMetrics) {
             Ok(facts) => return Ok(facts),
             Err(fault) => Some(fault),
         }
     } else {
         None
     };
-    let fault = match Scan::run(source, policy, Dialect::Text, is_utf8) {
+    let fault = match read_as(Dialect::Text) {
         Ok(facts) => return Ok(facts),
         Err(fault) => fault,
     };
@@ -132,6 +138,8 @@ struct Scan<'a, 'p> {
     identity: Vec<Constant<'a, 'p>>,
     /// Where `# EOF` ended an OpenMetrics text.
     eof: Option<usize>,
+    /// The first reserved name.
+    reserved: Option<Fault>,
 }
 
 impl<'a, 'p> Scan<'a, 'p> {
@@ -147,23 +155,24 @@ impl<'a, 'p> Scan<'a, 'p> {
             facts: Facts { format, is_verbatim: dialect == Dialect::Text, ..Facts::default() },
             identity: policy.identity_labels.iter().map(|name| Constant::new(name)).collect(),
             eof: None,
+            reserved: None,
         }
     }
 
-    /// Reads a text to its first fault.
+    /// Reads a text to its first fault. What has a reserved name is passed over.
     fn run(
         source: &Source<'a>,
         policy: &'p Policy,
         dialect: Dialect,
         is_utf8: bool,
-    ) -> Result<Facts, Fault> {
+    ) -> Result<Self, Fault> {
         let mut scan = Self::new(source, policy, dialect);
         scan.facts.is_utf8 = is_utf8;
         let mut reader = Reader::new(source.text, dialect, is_utf8, &policy.limits);
         while let Some(line) = reader.next() {
             scan.add(&line?, reader.labels())?;
         }
-        Ok(scan.finish())
+        Ok(scan)
     }
 
     fn add(&mut self, line: &Line<'a>, labels: &[Label<'a>]) -> Result<(), Fault> {
@@ -178,8 +187,9 @@ impl<'a, 'p> Scan<'a, 'p> {
         self.facts.is_verbatim &= line.is_clean;
         if let Some(name) = line.entry.name() {
             self.facts.has_utf8_names |= name.is_quoted;
-            if self.policy.reserved && name.text.raw.starts_with(RESERVED) {
-                return Err(fault(Kind::MetricNameReserved));
+            if self.policy.reserved.contains(&name) {
+                self.reserved.get_or_insert_with(|| fault(Kind::MetricNameReserved));
+                return Ok(());
             }
         }
         match line.entry {
@@ -220,9 +230,6 @@ impl<'a, 'p> Scan<'a, 'p> {
         self.facts
     }
 }
-
-/// Names of the proxy's own metrics.
-const RESERVED: &[u8] = b"prometheus_proxy_";
 
 impl<'a> Entry<'a> {
     pub(super) fn name(&self) -> Option<Name<'a>> {
@@ -294,19 +301,16 @@ impl<'a> Reduction<'a> {
         let mut reader = Reader::new(source.text, dialect, is_utf8, &policy.limits);
         let mut bad: Vec<Cow<'a, [u8]>> = Vec::new();
         while let Some(line) = reader.next() {
-            let name = reader.name().map(|name| name.plain());
-            let is_reserved =
-                policy.reserved && name.as_ref().is_some_and(|name| name.starts_with(RESERVED));
-            match line {
-                Ok(line) if !is_reserved => {
-                    if let (Entry::Type { kind, .. }, Some(name)) = (line.entry, &name) {
-                        self.kinds.entry(name.as_ref().into()).or_insert(kind);
-                    }
-                    if name.is_some() {
-                        self.last = name;
-                    }
-                }
-                _ => bad.extend(name.or_else(|| self.last.clone())),
+            let name = reader.name();
+            let is_reserved = name.is_some_and(|name| policy.reserved.contains(&name));
+            let name = name.map(|name| name.plain());
+            if let (Ok(Line { entry: Entry::Type { kind, .. }, .. }), Some(name)) = (&line, &name) {
+                self.kinds.entry(name.as_ref().into()).or_insert(*kind);
+            }
+            if line.is_err() || is_reserved {
+                bad.extend(name.or_else(|| self.last.clone()));
+            } else if name.is_some() {
+                self.last = name;
             }
         }
         for name in bad {

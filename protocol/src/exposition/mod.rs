@@ -15,7 +15,8 @@
 //! * OpenMetrics 1.0, recognised by its final `# EOF` line. A text with such a line that is not OpenMetrics is read as 0.0.4.
 //!
 //! What Prometheus refuses is refused, as [`OnBadLine`] says. NUL bytes are refused everywhere, since Prometheus takes some of them for the
-//! end of the text and silently loses what follows. Metric names that begin with `prometheus_proxy_` belong to the proxy.
+//! end of the text and silently loses what follows. Families with names that Prometheus or the proxy gives to its own series, such as `up`,
+//! are left out: see [`ReservedNames`].
 //!
 //! # Fingerprints
 //!
@@ -30,6 +31,7 @@ mod float;
 pub mod group;
 mod reader;
 mod render;
+mod reserved;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -39,12 +41,13 @@ mod write;
 pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
 pub use self::facts::{Facts, Reduced, SourceFormat, read};
 pub use self::render::render;
+pub use self::reserved::{NotAName, ReservedNames};
 
 use crate::labels::Labels;
 use std::sync::Arc;
 
 /// The decisions on every text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The limits of one text.
     pub limits: Limits,
@@ -52,19 +55,8 @@ pub struct Policy {
     pub on_bad_line: OnBadLine,
     /// Names of labels that identify an application, to be looked for in its text.
     pub identity_labels: Arc<[Box<str>]>,
-    /// Refuses families whose names begin with `prometheus_proxy_`. Default: true.
-    pub reserved: bool,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            on_bad_line: OnBadLine::default(),
-            identity_labels: Arc::default(),
-            reserved: true,
-        }
-    }
+    /// Names whose families are left out, whatever [`on_bad_line`](Self::on_bad_line) says.
+    pub reserved: ReservedNames,
 }
 
 /// The consequence of a bad line.

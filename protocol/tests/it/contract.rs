@@ -323,7 +323,7 @@ fn conversation() -> impl Strategy<Value = (Config, Vec<u8>)> {
 
 /// Each limit of `tight`, or none to speak of.
 fn some_limits() -> impl Strategy<Value = Config> {
-    vec(any::<bool>(), 6).prop_map(|is_tight| {
+    vec(any::<bool>(), 8).prop_map(|is_tight| {
         let (mut config, wide) = (tight(), Config::default());
         let limits = [
             (&mut config.max_open_streams, wide.max_open_streams),
@@ -331,13 +331,17 @@ fn some_limits() -> impl Strategy<Value = Config> {
             (&mut config.max_queued_frames, wide.max_queued_frames),
             (&mut config.max_events, 1_000),
             (&mut config.max_event_bytes, wide.max_event_bytes),
+            (&mut config.max_keepalive_data, wide.max_keepalive_data),
         ];
         for ((limit, wide), is_tight) in limits.into_iter().zip(&is_tight) {
             if !*is_tight {
                 *limit = wide;
             }
         }
-        if is_tight[5] { everything(config) } else { config }
+        if !is_tight[6] {
+            config.keepalive_burst = u32::MAX;
+        }
+        if is_tight[7] { everything(config) } else { config }
     })
 }
 

@@ -281,6 +281,8 @@ fn config(scale: usize) -> Config {
     config.max_queued_frames = 16 * scale;
     config.max_events = 20 * scale;
     config.max_event_bytes = 16 * 1024 * scale;
+    // A pause would end a flood of KEEPALIVEs early.
+    config.keepalive_burst = u32::MAX;
     config
 }
 

@@ -2,7 +2,7 @@ use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
 use super::value::{self, Envelope, Limit, ListenAddr, Names, RuntimeKind};
 use clap::Parser;
-use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use std::time::Duration;
 
 /// The command line. What is not given is `None`, so that the environment and the defaults can follow.
@@ -143,9 +143,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHAT", value_parser = value::on_bad_line, help_heading = "Metrics")]
     pub(super) on_bad_line: Option<OnBadLine>,
 
-    /// Whether applications may send families named prometheus_proxy_*, the proxy's own names: refuse or accept [default: refuse]
-    #[arg(long, value_name = "WHETHER", value_parser = value::reserved_names, help_heading = "Metrics")]
-    pub(super) reserved_names: Option<bool>,
+    /// Names of series that are left out of what applications send, also beginnings of names before a *; prometheus_proxy_* always is,
+    /// even where this is empty or none [default: up,ALERTS,ALERTS_FOR_STATE,scrape_*]
+    #[arg(long, value_name = "NAMES", value_parser = value::reserved_names, help_heading = "Metrics")]
+    pub(super) reserved_names: Option<ReservedNames>,
 
     /// How much text one application's metrics may be. Prometheus has no such limit by default, but the proxy's memory is bounded
     /// [default: 32MiB]

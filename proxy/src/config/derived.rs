@@ -11,14 +11,12 @@ use prometheus_rsocket_protocol::rsocket::connection;
 impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
         let mut collector = collector::Config::default();
-        collector.max_connections = self.max_connections;
+        // Those that have made room are still there until they are told.
+        collector.max_connections = self.max_connections.saturating_add(self.max_turned_away);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
-        // Admission counts what is served. A scrape that has lost its place, or that has been answered, may take a moment to end; and
-        // each HTTP connection may have one of a single application, which needs no place while it waits.
-        let singles = self.max_http_connections.saturating_add(8);
-        collector.max_scrapes =
-            self.max_concurrent_scrapes.saturating_mul(2).saturating_add(singles);
+        // A scrape that was replaced or answered may take a moment to end.
+        collector.max_scrapes = self.max_scrapes().saturating_mul(2);
         collector.max_pending_bytes = Shares::of(self.max_memory).answers;
         collector.max_pushes = self.max_held_pushes;
         collector.max_push_bytes = self.max_held_push_bytes;
@@ -28,6 +26,11 @@ impl Config {
         collector.app_push_burst = collector.app_push_rate.saturating_mul(5);
         collector.push_ttl = self.push_ttl;
         collector
+    }
+
+    /// Scrapes under way, most of which only wait for applications: so many that HTTP connections are left for everything else.
+    pub(crate) fn max_scrapes(&self) -> usize {
+        (self.max_http_connections / 2).max(self.max_concurrent_scrapes)
     }
 
     pub(crate) fn open_limits(&self) -> OpenLimits {
@@ -49,7 +52,7 @@ impl Config {
             },
             on_bad_line: self.on_bad_line,
             identity_labels: self.identity_labels.iter().map(|name| name.as_str().into()).collect(),
-            reserved: self.refuse_reserved_names,
+            reserved: self.reserved_names.clone(),
         }
     }
 
@@ -74,9 +77,20 @@ impl Config {
         }
     }
 
+    /// HTTP connections from which the proxy's own state is told when all others are busy.
+    fn spare_connections(&self) -> usize {
+        (self.max_http_connections / 4).clamp(1, 16)
+    }
+
+    /// How many HTTP connections there are at most.
+    pub(crate) fn http_descriptors(&self) -> usize {
+        self.max_http_connections.saturating_add(self.spare_connections())
+    }
+
     pub(crate) fn http_limits(&self) -> Limits {
         Limits {
             max_connections: self.max_http_connections,
+            spare_connections: self.spare_connections(),
             handshake_timeout: self.handshake_timeout,
             shutdown_timeout: self.shutdown_timeout,
             ..Limits::default()

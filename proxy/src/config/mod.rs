@@ -15,7 +15,7 @@ pub use value::{Envelope, ListenAddr, RuntimeKind};
 use crate::service::memory::Shares;
 use args::Args;
 use clap::Parser;
-use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use source::{Environment, LISTEN_HTTP, LISTEN_TCP, LISTEN_WEBSOCKET, ORIGINAL_ADDRESS};
 use std::{ffi::OsString, time::Duration};
@@ -64,7 +64,7 @@ pub struct Config {
     pub scrape_timeout_offset: Duration,
     /// How many scrapes may run at the same time.
     pub max_concurrent_scrapes: usize,
-    /// How many HTTP connections may be open.
+    /// How many HTTP connections may be open. A few more are accepted for probes.
     pub max_http_connections: usize,
     /// Whether the joined answer ends with the state of every application, `prometheus_proxy_app_up` and its siblings.
     pub app_metrics: bool,
@@ -72,6 +72,8 @@ pub struct Config {
     pub group_families: bool,
     /// How many applications may be connected.
     pub max_connections: usize,
+    /// How many connections beyond that wait at once to be told that there is no place for them.
+    pub max_turned_away: usize,
     /// How long an application that has gone stays listed.
     pub app_grace: Duration,
     /// How many applications that have gone stay listed.
@@ -82,8 +84,8 @@ pub struct Config {
     pub inject_identity: Inject,
     /// The consequence of a line that Prometheus refuses.
     pub on_bad_line: OnBadLine,
-    /// Whether families named `prometheus_proxy_*` are refused.
-    pub refuse_reserved_names: bool,
+    /// Names of series that are left out of what applications send. Read from options, `prometheus_proxy_*` is always among them.
+    pub reserved_names: ReservedNames,
     /// How many bytes of text one application's metrics may be.
     pub max_text_bytes: usize,
     /// How many bytes a line may be; with `None`, as many as the text. The other limits of a text are `None` likewise.
@@ -176,7 +178,7 @@ impl Config {
         env.set(&mut c.identity_labels, args.identity_labels, "identity-labels", value::label_names)?;
         env.set(&mut c.inject_identity, args.inject_identity, "inject-identity", value::inject)?;
         env.set(&mut c.on_bad_line, args.on_bad_line, "on-bad-line", value::on_bad_line)?;
-        env.set(&mut c.refuse_reserved_names, args.reserved_names, "reserved-names", value::reserved_names)?;
+        env.set(&mut c.reserved_names, args.reserved_names, "reserved-names", value::reserved_names)?;
         env.set(&mut c.max_text_bytes, args.max_text_bytes, "max-text-bytes", value::bytes)?;
         env.set(&mut c.max_line_bytes, args.max_line_bytes, "max-line-bytes", value::limit_bytes)?;
         env.set(&mut c.max_labels, args.max_labels, "max-labels", value::limit_count)?;
@@ -266,12 +268,13 @@ impl Default for Config {
             app_metrics: true,
             group_families: false,
             max_connections: 10_000,
+            max_turned_away: 256,
             app_grace: Duration::from_secs(300),
             max_gone_applications: 10_000,
             identity_labels: Vec::new(),
             inject_identity: Inject::Missing,
             on_bad_line: OnBadLine::DropApplication,
-            refuse_reserved_names: true,
+            reserved_names: ReservedNames::default(),
             max_text_bytes: 32 << 20,
             max_line_bytes: None,
             max_labels: None,

@@ -1,6 +1,6 @@
 //! What options may be set to, and how that is written. Parsers return a reason that fits behind option and value.
 
-use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine};
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use prometheus_rsocket_protocol::labels::Labels;
 use std::{
     fmt::{self, Display},
@@ -139,6 +139,9 @@ pub(super) type Limit = Option<usize>;
 /// Several names. Not spelt as a `Vec` in the command line, which would have the option given several times.
 pub(super) type Names = Vec<String>;
 
+/// The names of the proxy's own series.
+const OWN_NAMES: &str = "prometheus_proxy_*";
+
 /// Whether clients must show a certificate, where there is a CA to check it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientAuthKind {
@@ -245,13 +248,11 @@ pub(super) fn on_bad_line(text: &str) -> Result<OnBadLine, String> {
     }
 }
 
-/// Whether they are refused.
-pub(super) fn reserved_names(text: &str) -> Result<bool, String> {
-    match text {
-        "accept" => Ok(false),
-        "refuse" => Ok(true),
-        _ => Err("it is refuse or accept".to_owned()),
-    }
+/// Names of metrics, or beginnings of names before a `*`; the proxy's own where it is empty, or [`NO_NAMES`].
+pub(super) fn reserved_names(text: &str) -> Result<ReservedNames, String> {
+    let names = if text.trim().is_empty() || text == NO_NAMES { None } else { Some(text) };
+    let names = names.into_iter().flat_map(|names| names.split(',').map(str::trim));
+    ReservedNames::new(names.chain([OWN_NAMES])).map_err(|error| error.to_string())
 }
 
 pub(super) fn key_bits(text: &str) -> Result<usize, String> {

@@ -1,5 +1,7 @@
+use super::pace::{Pace, TooSlow};
+use super::places::{Place, Standing};
 use super::{Limits, body::Flushed};
-use crate::observe::telemetry::ProbeKind;
+use crate::observe::telemetry::{HttpClosed, ProbeKind};
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_runtime::{Runtime, Timer};
 use std::{
@@ -7,43 +9,112 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A stream with two time limits that hyper does not have: hyper's own covers the wait for a request and its head
-/// together, and none covers a peer that does not read its answer.
+/// together, and none covers a peer that does not read its answer. It also tells the connection's place what the connection is doing.
 pub(super) struct Guarded<R: Runtime, S> {
     stream: S,
     runtime: R,
     phase: Phase,
-    head: Limit<R::Timer>,
-    stall: Limit<R::Timer>,
+    head_timeout: Duration,
+    head: R::Timer,
+    pace: Pace,
+    stall: R::Timer,
+    /// When the timer is set to go off.
+    stall_at: Option<Instant>,
+    /// Which answer is being sent.
+    answer: u64,
+    /// What the peer has taken since it was last slow, if it has been.
+    caught_up: Option<usize>,
 }
 
 impl<R: Runtime, S> Guarded<R, S> {
+    /// Guards a connection that was accepted a moment ago.
     pub(super) fn new(stream: S, runtime: R, limits: &Limits, phase: Phase) -> Self {
-        let limit = |timeout| Limit { timeout, timer: runtime.timer(), armed: false };
-        let (head, stall) = (limit(limits.head_timeout), limit(limits.stall_timeout));
-        Self { stream, runtime, phase, head, stall }
+        let (mut head, stall) = (runtime.timer(), runtime.timer());
+        head.reset(runtime.now() + limits.head_timeout);
+        Self {
+            stream,
+            runtime,
+            phase,
+            head_timeout: limits.head_timeout,
+            head,
+            pace: Pace::new(limits.stall_timeout),
+            stall,
+            stall_at: None,
+            answer: 0,
+            caught_up: None,
+        }
     }
 
-    fn limit_write<T>(
+    /// Watches a write or a flush; a write tells how many bytes were taken.
+    fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
+        polled: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        match written {
-            Poll::Pending => self.stall.poll(&self.runtime, cx),
-            Poll::Ready(written) => {
-                // Within one answer the time goes on, or it could be taken byte by byte without an end.
-                if !self.phase.is(ANSWERING) {
-                    self.stall.armed = false;
-                }
-                Poll::Ready(written)
+        let answer = self.phase.0.answers.load(Ordering::Relaxed);
+        if answer != self.answer {
+            self.answer = answer;
+            self.pace.begin();
+            self.caught_up = None;
+        }
+        match polled {
+            Poll::Pending => self.on_blocked(cx),
+            Poll::Ready(Ok(done)) => {
+                self.on_taken(bytes(&done));
+                Poll::Ready(Ok(done))
             }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn on_blocked<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let now = self.runtime.now();
+        if self.caught_up.is_none() {
+            self.phase.0.place.stand(Standing::Stalled(now));
+        }
+        self.caught_up = Some(self.caught_up.unwrap_or(0));
+        loop {
+            let until = self.pace.blocked(now);
+            if self.stall_at != Some(until) {
+                self.stall.reset(until);
+                self.stall_at = Some(until);
+            }
+            if self.stall.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.stall_at = None;
+            if let Err(slow) = self.pace.check(now) {
+                self.phase.close(match slow {
+                    TooSlow::Stalled => HttpClosed::Stalled,
+                    TooSlow::Trickle => HttpClosed::Trickle,
+                });
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            }
+        }
+    }
+
+    fn on_taken(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.pace.progressed(self.runtime.now(), bytes);
+        self.caught_up = self.caught_up.map(|before| before + bytes);
+        if self.caught_up.is_some_and(|bytes| bytes >= CAUGHT_UP) {
+            self.on_caught_up();
+        }
+    }
+
+    fn on_caught_up(&mut self) {
+        if self.caught_up.take().is_some() {
+            self.phase.0.place.stand(Standing::Busy);
         }
     }
 }
@@ -60,10 +131,12 @@ impl<R: Runtime, S: AsyncRead + Unpin> AsyncRead for Guarded<R, S> {
             this.phase.0.first.get_or_init(|| ProbeKind::of_first(buf.split_at(len).0));
         }
         match read {
-            Poll::Pending if this.phase.is(HEAD) => this.head.poll(&this.runtime, cx),
+            Poll::Pending if this.phase.is(HEAD) => this.head.poll(cx).map(|()| {
+                this.phase.close(HttpClosed::SlowHead);
+                Err(ErrorKind::TimedOut.into())
+            }),
             Poll::Ready(Ok(len)) if len > 0 && this.phase.on_bytes() => {
-                this.head.arm(&this.runtime);
-                this.stall.armed = false;
+                this.head.reset(this.runtime.now() + this.head_timeout);
                 Poll::Ready(Ok(len))
             }
             read => read,
@@ -78,7 +151,7 @@ impl<R: Runtime, S: AsyncWrite + Unpin> AsyncWrite for Guarded<R, S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.limit_write(cx, written)
+        self.watch(cx, written, |len| *len)
     }
 
     fn poll_write_vectored(
@@ -87,68 +160,69 @@ impl<R: Runtime, S: AsyncWrite + Unpin> AsyncWrite for Guarded<R, S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.limit_write(cx, written)
+        self.watch(cx, written, |len| *len)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.phase.on_flushed();
+            // Everything that hyper had was taken.
+            self.on_caught_up();
+            self.phase.on_flushed(self.runtime.now());
         }
-        self.limit_write(cx, flushed)
+        self.watch(cx, flushed, |()| 0)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_close(cx);
-        self.limit_write(cx, closed)
+        self.watch(cx, closed, |()| 0)
     }
 }
 
 // Nothing in it is pinned: streams and timers of the seam move freely.
 impl<R: Runtime, S: Unpin> Unpin for Guarded<R, S> {}
 
-struct Limit<T> {
-    timeout: Duration,
-    timer: T,
-    armed: bool,
-}
-
-impl<T: Timer> Limit<T> {
-    fn arm(&mut self, runtime: &impl Runtime) {
-        self.timer.reset(runtime.now() + self.timeout);
-        self.armed = true;
-    }
-
-    /// Pending, with a wake-up when the time is over; then an error.
-    fn poll<O>(&mut self, runtime: &impl Runtime, cx: &mut Context<'_>) -> Poll<io::Result<O>> {
-        if !self.armed {
-            self.arm(runtime);
-        }
-        self.timer.poll(cx).map(|()| Err(ErrorKind::TimedOut.into()))
-    }
-}
-
 /// Where a connection stands, as its stream and its service both see it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Phase(Arc<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    place: Place,
     phase: AtomicU8,
+    /// Answers that have begun.
+    answers: AtomicU64,
     /// What came first.
     first: OnceLock<ProbeKind>,
     /// Whether there was a request.
     is_served: AtomicBool,
+    /// Why the connection was ended, if it was.
+    closed: OnceLock<HttpClosed>,
     /// Whom to tell when all that was written is flushed.
     awaiting_flush: Mutex<Option<Flushed>>,
 }
 
 impl Phase {
+    /// A connection that waits for its first request.
+    pub(super) fn new(place: Place) -> Self {
+        Self(Arc::new(State {
+            place,
+            phase: AtomicU8::new(HEAD),
+            answers: AtomicU64::new(0),
+            first: OnceLock::new(),
+            is_served: AtomicBool::new(false),
+            closed: OnceLock::new(),
+            awaiting_flush: Mutex::new(None),
+        }))
+    }
+
     /// A request's head is complete. The answer is over when what this returns is dropped.
-    pub(super) fn answering(&self) -> Answering {
+    pub(super) fn answering(&self, now: Instant) -> Answering {
+        let is_ordinary = self.0.place.begin_request(now);
         self.0.is_served.store(true, Ordering::Relaxed);
+        self.0.answers.fetch_add(1, Ordering::Relaxed);
         self.0.phase.store(ANSWERING, Ordering::Release);
-        Answering(self.clone())
+        Answering { phase: self.clone(), is_ordinary }
     }
 
     /// What the peer is, if it has made no request.
@@ -157,9 +231,24 @@ impl Phase {
         (!is_served).then(|| self.0.first.get().copied().unwrap_or(ProbeKind::Empty))
     }
 
+    /// Resolves if the connection has to make room for another.
+    pub(super) async fn evicted(&self) -> HttpClosed {
+        self.0.place.evicted().await
+    }
+
+    /// Why a time limit has ended the connection, if one has.
+    pub(super) fn closed(&self) -> Option<HttpClosed> {
+        self.0.closed.get().copied()
+    }
+
+    fn close(&self, reason: HttpClosed) {
+        let _ = self.0.closed.set(reason);
+    }
+
     /// Whether these bytes begin a request.
     fn on_bytes(&self) -> bool {
-        self.0.phase.compare_exchange(IDLE, HEAD, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let begins = |phase| matches!(phase, IDLE | FLUSHING).then_some(HEAD);
+        self.0.phase.fetch_update(Ordering::AcqRel, Ordering::Acquire, begins).is_ok()
     }
 
     fn is(&self, phase: u8) -> bool {
@@ -167,9 +256,14 @@ impl Phase {
     }
 
     /// hyper flushes only what it has written before, so the flush that comes after the end of a body covers all of it.
-    fn on_flushed(&self) {
+    fn on_flushed(&self, now: Instant) {
         if let Some(flushed) = self.lock().take() {
             flushed.tell();
+        }
+        let change =
+            self.0.phase.compare_exchange(FLUSHING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+        if change.is_ok() {
+            self.0.place.stand(Standing::Idle(now));
         }
     }
 
@@ -179,24 +273,33 @@ impl Phase {
 }
 
 #[derive(Debug)]
-pub(super) struct Answering(Phase);
+pub(super) struct Answering {
+    phase: Phase,
+    /// Whether the connection has an ordinary place.
+    pub(super) is_ordinary: bool,
+}
 
 impl Answering {
     /// The end of the body was taken: tells when it is flushed.
     pub(super) fn tell_flushed(&self, flushed: Flushed) {
-        *self.0.lock() = Some(flushed);
+        *self.phase.lock() = Some(flushed);
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.phase.store(IDLE, Ordering::Release);
+        self.phase.0.phase.store(FLUSHING, Ordering::Release);
     }
 }
 
-/// Nothing of a request has come.
+/// Nothing of a request has come since the last answer.
 const IDLE: u8 = 0;
-/// Some of a request's head has come.
+/// The first request is waited for, or some of a request's head has come.
 const HEAD: u8 = 1;
 /// A request is being answered.
 const ANSWERING: u8 = 2;
+/// An answer is complete, but the transport has not taken all of it.
+const FLUSHING: u8 = 3;
+
+/// Bytes that a peer which was slow has to take until it no longer counts as one that stalls.
+const CAUGHT_UP: usize = 64 * 1024;

@@ -11,7 +11,9 @@ mod discovery;
 mod format;
 mod guard;
 mod negotiate;
+mod pace;
 mod page;
+mod places;
 mod router;
 mod server;
 

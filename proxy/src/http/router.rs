@@ -11,7 +11,11 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Finds the answer to a request. It knows no sockets, and time only as an argument.
 #[derive(Debug)]
@@ -48,6 +52,36 @@ impl<B: Backend> Router<B> {
         let answer = self.find(path, head, peer, now).await;
         self.telemetry.http_answered(path, answer.code);
         answer.into_response()
+    }
+
+    /// Answers a request for which there is only a spare place: whether and how the proxy is, and nothing that takes long.
+    pub(super) async fn answer_briefly(
+        &self,
+        head: &Parts,
+        peer: IpAddr,
+        now: Instant,
+    ) -> Response<AnswerBody> {
+        let path = route(head.uri.path());
+        let mut response = match path {
+            HttpPath::MetricsConnected
+            | HttpPath::MetricsApp
+            | HttpPath::ServiceDiscovery
+            | HttpPath::Other => {
+                let answer = unavailable(&ScrapeRefused { reason: BUSY, retry_after: SOON });
+                self.telemetry.http_answered(path, answer.code);
+                answer.into_response()
+            }
+            HttpPath::Index
+            | HttpPath::MetricsProxy
+            | HttpPath::Healthy
+            | HttpPath::Ready
+            | HttpPath::ActuatorHealth
+            | HttpPath::ActuatorLiveness
+            | HttpPath::ActuatorReadiness
+            | HttpPath::ActuatorPrometheus => self.answer(head, peer, now).await,
+        };
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     pub(super) fn telemetry(&self) -> &Arc<Telemetry> {
@@ -252,6 +286,10 @@ fn ready(readiness: Readiness) -> Answer {
     };
     Answer::text(code, format!("{readiness}\n"))
 }
+
+const BUSY: &str = "all HTTP connections are busy (--max-http-connections)";
+
+const SOON: Duration = Duration::from_secs(1);
 
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 

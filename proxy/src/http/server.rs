@@ -1,11 +1,11 @@
 use super::{
     AnswerBody, Backend, BodyAborted, Router,
     guard::{Answering, Guarded, Phase},
+    places::{Place, Places},
 };
 use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
-use crate::ingress::slots::{Slot, Slots};
 use crate::observe::probes::ProbeLog;
-use crate::observe::telemetry::{ListenerName, ProbeKind};
+use crate::observe::telemetry::{HttpClosed, Label, ListenerName, LogCause, ProbeKind};
 use crate::proxy::HTTP;
 use crate::shutdown::{self, Shutdown};
 use bytes::Bytes;
@@ -20,8 +20,7 @@ use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Line, Runtime, timeout};
 use std::{
     convert::Infallible,
-    error::Error,
-    fmt, io,
+    fmt,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -33,17 +32,19 @@ use tracing::{debug, warn};
 /// What a client of the HTTP side may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections may be open; more are closed at once.
+    /// How many connections may be open. A further one takes the place of one that is idle or stalls; if there is none, it gets a spare place.
     pub max_connections: usize,
+    /// How many connections may be open beyond that, to be told how the proxy is. If they are taken as well, more are closed at once.
+    pub spare_connections: usize,
     /// How long TLS may take to be set up, where it is used.
     pub handshake_timeout: Duration,
     /// How long the head of a request may be.
     pub max_head_bytes: usize,
-    /// How long the head of a request may take from its first byte.
+    /// How long the head of a request may take from its first byte; that of the first request from when the connection is accepted.
     pub head_timeout: Duration,
     /// How long a connection may wait for a request. Longer than usual scrape intervals, so that these keep theirs.
     pub idle_timeout: Duration,
-    /// How long a client may keep an answer waiting that it does not read.
+    /// How long a client may take nothing of an answer. One that reads slowly has 10 s more over the answer than it takes at 16 KiB/s.
     pub stall_timeout: Duration,
     /// How long answers under way may take to end after the shutdown signal.
     pub shutdown_timeout: Duration,
@@ -53,11 +54,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 256,
+            spare_connections: 16,
             handshake_timeout: Duration::from_secs(10),
             max_head_bytes: 16 * 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(150),
-            stall_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(15),
         }
     }
@@ -74,10 +76,11 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
     shutdown: Shutdown,
 ) {
     let (abort, aborted) = shutdown::channel();
-    let slots = Slots::new(limits.max_connections);
+    let places = Places::new(limits.max_connections, limits.spare_connections);
     let probes = ProbeLog::new(router.telemetry());
     let server = HttpServer {
         runtime: runtime.clone(),
+        places: Arc::clone(&places),
         router,
         limits,
         shutdown: shutdown.clone(),
@@ -89,15 +92,14 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
         name: HTTP,
         tls,
         handshake_timeout: limits.handshake_timeout,
-        slots: Arc::clone(&slots),
         shutdown,
         server: Arc::new(server),
         logs: Default::default(),
     };
     acceptor.run(listener).await;
     let give_up = runtime.now() + limits.shutdown_timeout;
-    if timeout(&runtime, give_up, slots.wait_empty()).await.is_err() {
-        let connections = slots.taken();
+    if timeout(&runtime, give_up, places.wait_empty()).await.is_err() {
+        let connections = places.taken();
         warn!(connections, "HTTP answers cut off: they took too long to end");
         abort.trigger();
     }
@@ -106,6 +108,7 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
 /// Serves HTTP connections.
 struct HttpServer<R, B> {
     runtime: R,
+    places: Arc<Places>,
     router: Arc<Router<B>>,
     limits: Limits,
     /// Idle connections end when it is triggered, others after their answer.
@@ -116,10 +119,21 @@ struct HttpServer<R, B> {
 }
 
 impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
-    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, _slot: Slot) {
-        let phase = Phase::default();
+    type Place = Place;
+    type Held = ();
+
+    fn place(&self, peer: SocketAddr) -> Option<Place> {
+        self.places.take(self.runtime.now(), peer.ip())
+    }
+
+    async fn evicted(&self, place: &Place) {
+        place.evicted().await;
+    }
+
+    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, place: Place) {
+        let phase = Phase::new(place);
         let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
-        let service = service_fn(|request| self.answer(request, peer, phase.answering()));
+        let service = service_fn(|request| self.answer(request, peer, &phase));
         let mut connection = pin!(
             Builder::new()
                 .timer(HyperTimer::new(self.runtime.clone()))
@@ -128,33 +142,30 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
                 .max_buf_size(BUFFER_BYTES)
                 .serve_connection(HyperIo::new(io), service)
         );
+        let evicted = async { End::Evicted(phase.evicted().await) };
         let signal = async {
             self.shutdown.wait().await;
-            None
+            End::CutOff
         };
         // The connection comes first: a request that has already come is still answered.
-        let mut ended = or(async { Some(connection.as_mut().await) }, signal).await;
-        if ended.is_none() {
+        let serving = async { End::Of(connection.as_mut().await) };
+        let mut ended = or(serving, or(evicted, signal)).await;
+        if matches!(ended, End::CutOff) {
             connection.as_mut().graceful_shutdown();
             let abort = async {
                 self.aborted.wait().await;
-                None
+                End::CutOff
             };
-            ended = or(async { Some(connection.as_mut().await) }, abort).await;
+            ended = or(async { End::Of(connection.as_mut().await) }, abort).await;
         }
-        // Nobody is blamed for what the shutdown cuts off.
-        let probe = phase.probe().filter(|_| ended.is_some());
-        if let Some(Err(error)) = ended {
-            self.on_connection_error(&error, peer, probe);
-        } else if let Some(kind) = probe {
-            self.on_probe(kind, peer, &"closed without a request");
-        }
+        self.on_ended(ended, peer, &phase);
     }
 
     fn on_turned_away(&self, why: TurnedAway) {
         match why {
             TurnedAway::Full => self.router.telemetry().http_refused(),
             TurnedAway::Tls => self.router.telemetry().http_tls_failed(),
+            TurnedAway::Evicted => self.router.telemetry().http_closed(HttpClosed::IdleEvicted),
             TurnedAway::NotAccepted => {}
         }
     }
@@ -171,33 +182,76 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        answering: Answering,
+        phase: &Phase,
     ) -> Result<Response<Tracked>, Infallible> {
         let received = self.runtime.now();
+        let answering = phase.answering(received);
         let (head, _) = request.into_parts();
-        let response = self.router.answer(&head, peer.ip(), received).await;
+        let response = if answering.is_ordinary {
+            self.router.answer(&head, peer.ip(), received).await
+        } else {
+            self.router.answer_briefly(&head, peer.ip(), received).await
+        };
         log_access(&head, response.status(), peer, self.runtime.now() - received);
         Ok(response.map(|body| Tracked { body, answering }))
     }
 
-    fn on_connection_error(
-        &self,
-        error: &hyper::Error,
-        peer: SocketAddr,
-        probe: Option<ProbeKind>,
-    ) {
-        if error.is_parse() {
-            self.router.telemetry().http_malformed();
+    /// Counts and logs how a connection ended. Nobody is blamed for what the shutdown cuts off.
+    fn on_ended(&self, ended: End, peer: SocketAddr, phase: &Phase) {
+        let telemetry = self.router.telemetry();
+        let error = match ended {
+            End::CutOff => return,
+            End::Evicted(reason) => {
+                telemetry.http_closed(reason);
+                return self.log_closed(reason, peer);
+            }
+            End::Of(ended) => ended.err(),
+        };
+        let is_idle = error.as_ref().is_some_and(hyper::Error::is_timeout);
+        let closed = phase.closed().or_else(|| is_idle.then_some(HttpClosed::Idle));
+        if let Some(reason) = closed {
+            telemetry.http_closed(reason);
         }
-        match probe {
-            // A time limit was over, hyper's or one of the stream's.
-            Some(_) if is_timeout(error) => self.on_probe(ProbeKind::Silent, peer, error),
-            Some(kind) => self.on_probe(kind, peer, error),
+        let is_malformed = error.as_ref().is_some_and(hyper::Error::is_parse);
+        if is_malformed {
+            telemetry.http_malformed();
+        }
+        match (phase.probe(), closed, error) {
+            (Some(_), Some(reason), _) => self.on_probe(ProbeKind::Silent, peer, &reason.value()),
+            (Some(kind), None, Some(error)) => self.on_probe(kind, peer, &error),
+            (Some(kind), None, None) => self.on_probe(kind, peer, &"closed without a request"),
+            (None, Some(reason), _) => self.log_closed(reason, peer),
             // After requests that were understood.
-            None if error.is_parse() => self.on_probe(ProbeKind::Unknown, peer, error),
-            None => debug!(%peer, error = %Line(error), "HTTP connection broke"),
+            (None, None, Some(error)) if is_malformed => {
+                self.on_probe(ProbeKind::Unknown, peer, &error);
+            }
+            (None, None, Some(error)) => {
+                debug!(%peer, error = %Line(error), "HTTP connection broke")
+            }
+            (None, None, None) => {}
         }
     }
+
+    fn log_closed(&self, closed: HttpClosed, peer: SocketAddr) {
+        let reason = closed.value();
+        if closed == HttpClosed::Idle {
+            return debug!(%peer, reason, "HTTP connection closed");
+        }
+        let (now, telemetry) = (self.runtime.now(), self.router.telemetry());
+        if let Some(suppressed) = telemetry.may_log(now, LogCause::HttpClosed, &peer.to_string()) {
+            warn!(%peer, reason, suppressed, "HTTP connection closed");
+        }
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// By itself, or by a time limit.
+    Of(Result<(), hyper::Error>),
+    /// It had to make room for another one.
+    Evicted(HttpClosed),
+    /// By the shutdown.
+    CutOff,
 }
 
 /// A body that tells when it is over, whether it was sent or dropped.
@@ -228,11 +282,6 @@ impl Body for Tracked {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-fn is_timeout(error: &hyper::Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    error.is_timeout() || source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr, took: Duration) {

@@ -1,26 +1,56 @@
-use crate::ingress::slots::{Slot, Slots};
 use crate::observe::telemetry::ProbeKind;
 use crate::observe::throttle::Throttle;
 use crate::shutdown::Shutdown;
-use futures_lite::future::or;
+use futures_lite::future::{or, yield_now};
 use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{Line, Listener, Runtime, sleep_until, timeout};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Serves the connections of one listener, once they have passed what all connections pass.
 pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
-    /// Serves one connection to its end. The place of the connection is free again when `slot` is dropped.
+    /// The place of one connection among those that may be open, until dropped.
+    type Place: Send + Sync;
+
+    /// A connection for which there is no place, until it is told so.
+    type Held: Send;
+
+    /// Takes a place for a connection that was accepted.
+    fn place(&self, peer: SocketAddr) -> Option<Self::Place>;
+
+    /// Resolves if the connection of this place has to go, for it is not served yet and another one needs the place.
+    fn evicted(&self, place: &Self::Place) -> impl Future<Output = ()> + Send {
+        let _ = place;
+        pending()
+    }
+
+    /// Decides what becomes of a connection for which there is no place: it is dropped at once, or held back until this time and then
+    /// [told](Self::turn_away).
+    fn hold(&self) -> Option<(Instant, Self::Held)> {
+        None
+    }
+
+    /// Serves one connection to its end.
     fn serve(
         self: Arc<Self>,
         stream: MaybeTls<R::Stream>,
         peer: SocketAddr,
-        slot: Slot,
+        place: Self::Place,
     ) -> impl Future<Output = ()> + Send;
+
+    /// Tells a peer that there is no place for it.
+    fn turn_away(
+        &self,
+        stream: MaybeTls<R::Stream>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (stream, peer);
+        ready(())
+    }
 
     /// Counts a connection that did not come so far.
     fn on_turned_away(&self, why: TurnedAway);
@@ -34,6 +64,8 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
 pub(crate) enum TurnedAway {
     /// The system could not accept it.
     NotAccepted,
+    /// It had to make room before it was served.
+    Evicted,
     /// All places are taken.
     Full,
     /// TLS was not set up.
@@ -48,8 +80,6 @@ pub(crate) struct Acceptor<R, S> {
     pub(crate) tls: Option<ServerTls>,
     /// How long TLS may take.
     pub(crate) handshake_timeout: Duration,
-    /// Places of connections, from being accepted to their end.
-    pub(crate) slots: Arc<Slots>,
     /// Handshakes are given up when it is triggered.
     pub(crate) shutdown: Shutdown,
     pub(crate) server: Arc<S>,
@@ -59,6 +89,7 @@ pub(crate) struct Acceptor<R, S> {
 /// Each kind of trouble is logged once per period.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
+    evicted: Throttle,
     full: Throttle,
     not_accepted: Throttle,
     tls: Throttle,
@@ -76,33 +107,96 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             let accepted = async { Some(listener.accept().await) };
             match or(stopped, accepted).await {
                 None => return,
-                Some(Ok((stream, peer))) => this.on_accepted(stream, peer),
+                Some(Ok((stream, peer))) => {
+                    this.on_accepted(stream, peer);
+                    // Whoever has to make room for it is let go first.
+                    yield_now().await;
+                }
                 Some(Err(error)) => this.on_error(&error).await,
             }
         }
     }
 
     fn on_accepted(self: &Arc<Self>, stream: R::Stream, peer: SocketAddr) {
-        let Some(slot) = self.slots.take() else {
-            self.server.on_turned_away(TurnedAway::Full);
-            if let Some(suppressed) = self.logs.full.pass(self.runtime.now()) {
-                let (listener, max) = (self.name, self.slots.max());
-                tracing::warn!(
-                    listener,
-                    max,
-                    suppressed,
-                    "connection refused: as many are open as allowed"
-                );
-            }
-            return;
-        };
         let this = Arc::clone(self);
-        self.runtime.spawn(async move {
-            // What the handshake needs is boxed, so that it is gone with it.
-            if let Some(stream) = Box::pin(this.secured(stream, peer)).await {
-                Arc::clone(&this.server).serve(stream, peer, slot).await;
-            }
-        });
+        match self.server.place(peer) {
+            Some(place) => self.runtime.spawn(this.serve(stream, peer, place)),
+            None => match self.server.hold() {
+                Some((until, held)) => {
+                    self.runtime.spawn(this.hold_back(stream, peer, until, held));
+                }
+                None => self.on_full(peer),
+            },
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: R::Stream, peer: SocketAddr, place: S::Place) {
+        let evicted = async {
+            self.server.evicted(&place).await;
+            self.on_evicted(peer);
+            None
+        };
+        // What the handshake needs is boxed, so that it is gone with it.
+        let secured = or(Box::pin(self.secured(stream, peer)), evicted).await;
+        if let Some(stream) = secured {
+            Arc::clone(&self.server).serve(stream, peer, place).await;
+        }
+    }
+
+    /// Serves a connection that had no place, if there is one later; else tells it. That takes time, or clients that come back at once
+    /// would do so without a pause.
+    async fn hold_back(
+        self: Arc<Self>,
+        stream: R::Stream,
+        peer: SocketAddr,
+        until: Instant,
+        held: S::Held,
+    ) {
+        let stopped = async {
+            self.shutdown.wait().await;
+            true
+        };
+        let waited = async {
+            sleep_until(&self.runtime, until).await;
+            false
+        };
+        if or(stopped, waited).await {
+            return;
+        }
+        if let Some(place) = self.server.place(peer) {
+            drop(held);
+            return self.serve(stream, peer, place).await;
+        }
+        self.on_full(peer);
+        if let Some(stream) = Box::pin(self.secured(stream, peer)).await {
+            self.server.turn_away(stream, peer).await;
+        }
+    }
+
+    fn on_full(&self, peer: SocketAddr) {
+        self.server.on_turned_away(TurnedAway::Full);
+        if let Some(suppressed) = self.logs.full.pass(self.runtime.now()) {
+            let listener = self.name;
+            tracing::warn!(
+                listener,
+                %peer,
+                suppressed,
+                "connection refused: as many are open as allowed"
+            );
+        }
+    }
+
+    fn on_evicted(&self, peer: SocketAddr) {
+        self.server.on_turned_away(TurnedAway::Evicted);
+        if let Some(suppressed) = self.logs.evicted.pass(self.runtime.now()) {
+            let listener = self.name;
+            tracing::warn!(
+                listener,
+                %peer,
+                suppressed,
+                "connection dropped during its handshake: another needs its place"
+            );
+        }
     }
 
     async fn on_error(&self, error: &io::Error) {

@@ -1,5 +1,6 @@
 use crate::ingress::acceptor::{Serve, TurnedAway};
-use crate::ingress::slots::Slot;
+use crate::ingress::places::{Place, Places};
+use crate::ingress::slots::{Slot, Slots};
 use crate::ingress::websocket::{UpgradeConfig, upgrade};
 use crate::observe::telemetry::{ConnectionErrorCause, ListenerName, ProbeKind, Telemetry};
 use crate::observe::throttle::Throttle;
@@ -9,14 +10,20 @@ use crate::shutdown::Shutdown;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Peer, Session, Transport};
-use prometheus_rsocket_protocol::rsocket::connection;
+use prometheus_rsocket_protocol::collector::{
+    Peer, Session, SessionCommand, SessionEvent, Transport,
+};
+use prometheus_rsocket_protocol::rsocket::connection::{self, CloseReason, Connection};
+use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
-use prometheus_rsocket_runtime::{Line, Runtime, timeout};
+use prometheus_rsocket_runtime::{DriverConfig, Line, Runtime, drive, timeout};
+use std::future::pending;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 /// Serves applications, over TCP or over WebSocket.
@@ -27,6 +34,10 @@ pub(crate) struct RsocketServer<R> {
     /// The request to upgrade, where the listener is the WebSocket one.
     pub(crate) upgrade: Option<UpgradeConfig>,
     pub(crate) hub: Arc<Hub>,
+    /// Places of connections, on all listeners for applications together, from being accepted to their end.
+    pub(crate) places: Arc<Places>,
+    /// Places of connections that have to go, until they are told so.
+    pub(crate) leaving: Arc<Slots>,
     pub(crate) telemetry: Arc<Telemetry>,
     /// The proxy's public key, for every application.
     pub(crate) key: Bytes,
@@ -41,26 +52,68 @@ pub(crate) struct RsocketServer<R> {
 /// Each kind of trouble is logged once per period.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    full: Throttle,
+    evicted: Throttle,
     transport: Throttle,
 }
 
 impl<R: Runtime> Serve<R> for RsocketServer<R> {
-    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, _slot: Slot) {
+    type Place = Place;
+    type Held = Slot;
+
+    fn place(&self, peer: SocketAddr) -> Option<Place> {
+        self.places.take(peer.ip())
+    }
+
+    async fn evicted(&self, place: &Place) {
+        place.evicted().await;
+    }
+
+    fn hold(&self) -> Option<(Instant, Slot)> {
+        let held = self.leaving.take()?;
+        let mut random = [0; 4];
+        // Without randomness they are all told after the same time.
+        let _ = self.runtime.fill_random(&mut random);
+        let spread = HELD.1 - HELD.0;
+        let after = HELD.0 + spread.mul_f64(f64::from(u32::from_ne_bytes(random)) / MAX_RANDOM);
+        Some((self.runtime.now() + after, held))
+    }
+
+    async fn turn_away(&self, stream: MaybeTls<R::Stream>, peer: SocketAddr) {
+        match &self.upgrade {
+            Some(config) => {
+                let config = UpgradeConfig { is_full: true, ..config.clone() };
+                let deadline = self.runtime.now() + self.handshake_timeout;
+                // Whatever the peer asks for, the answer is the same.
+                let _ =
+                    timeout(&self.runtime, deadline, upgrade(&self.runtime, stream, &config)).await;
+            }
+            None => self.reject(stream).await,
+        }
+        tracing::debug!(%peer, listener = self.name, "turned away");
+    }
+
+    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, place: Place) {
         let tls_subject = stream.peer_subject();
         let peer = |transport| Peer { address: peer.to_string(), transport, tls_subject };
         let Some(config) = &self.upgrade else {
-            return self.run_session(stream, peer(Transport::Tcp)).await;
+            return self.run_session(stream, peer(Transport::Tcp), &place).await;
         };
         let peer = peer(Transport::WebSocket);
         // What the handshake needs is boxed, so that it is gone with it.
-        if let Some(stream) = Box::pin(self.upgraded(stream, config, &peer.address)).await {
-            self.run_session(stream, peer).await;
+        let evicted = async {
+            place.evicted().await;
+            self.on_evicted(&peer.address);
+            None
+        };
+        let upgraded = or(Box::pin(self.upgraded(stream, config, &peer.address)), evicted).await;
+        if let Some(stream) = upgraded {
+            self.run_session(stream, peer, &place).await;
         }
     }
 
     fn on_turned_away(&self, why: TurnedAway) {
         self.telemetry.connection_failed(match why {
+            TurnedAway::Evicted => ConnectionErrorCause::Evicted,
             TurnedAway::NotAccepted => ConnectionErrorCause::Io,
             TurnedAway::Full => ConnectionErrorCause::TooManyConnections,
             TurnedAway::Tls => ConnectionErrorCause::Tls,
@@ -115,27 +168,66 @@ impl<R: Runtime> RsocketServer<R> {
         self.hub.probes().on_probe(self.runtime.now(), listener, kind, peer, error);
     }
 
-    async fn run_session<S>(&self, stream: S, peer: Peer)
+    async fn run_session<S>(&self, stream: S, peer: Peer, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let now = self.runtime.now();
         let address = peer.address.clone();
-        match self.hub.accept(now, peer) {
-            Ok((id, inbox)) => {
-                tracing::debug!(connection = %id, peer = address, listener = self.name, "accepted");
-                let session = Session::new(id, self.connection.clone(), self.key.clone(), now);
-                let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
-                if let Err(error) = session::run(runtime, hub, stream, session, inbox).await {
-                    self.on_transport_failed(&error, &address);
-                }
-            }
+        let (id, inbox) = match self.hub.accept(now, peer) {
+            Ok(accepted) => accepted,
             Err(error) => {
+                tracing::debug!(peer = address, listener = self.name, %error, "refused");
                 self.on_turned_away(TurnedAway::Full);
-                if let Some(suppressed) = self.logs.full.pass(now) {
-                    tracing::warn!(listener = self.name, %error, suppressed, "connection refused");
-                }
+                return self.reject(stream).await;
             }
+        };
+        tracing::debug!(connection = %id, peer = address, listener = self.name, "accepted");
+        let session = Session::new(id, self.connection.clone(), self.key.clone(), now);
+        let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
+        let on_set_up = || place.keep();
+        let inbox_of_session = Arc::clone(&inbox);
+        // Pinned here, as it is the largest part of what a connection holds, and would be there twice if it were moved.
+        let served = pin!(session::run(runtime, hub, stream, session, inbox_of_session, on_set_up));
+        let evicted = async {
+            place.evicted().await;
+            self.on_evicted(&address);
+            // Without a place to wait in until it is told, it is dropped.
+            if let Some(_leaving) = self.leaving.take() {
+                inbox.put(rejection()).into_iter().for_each(Waker::wake);
+                pending::<()>().await;
+            }
+            let reason =
+                CloseReason::Local { code: ErrorCode::REJECTED_SETUP, message: FULL.to_owned() };
+            self.hub.handle_session(self.runtime.now(), id, SessionEvent::Closed { reason });
+            Ok(())
+        };
+        if let Err(error) = or(served, evicted).await {
+            self.on_transport_failed(&error, &address);
+        }
+    }
+
+    /// Tells a peer by an ERROR frame that there is no place for it.
+    async fn reject<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
+        let now = self.runtime.now();
+        let mut connection = Connection::server(self.connection.clone(), now);
+        connection.close(now, ErrorCode::REJECTED_SETUP, FULL);
+        let mut owner = |_: &mut Context<'_>, _: Instant, _: &mut Connection| {};
+        let config = DriverConfig { linger_bytes: LINGER_BYTES, ..DriverConfig::default() };
+        let end = drive(&self.runtime, stream, &mut connection, &mut owner, &config).await;
+        tracing::trace!(?end, "told that there is no place");
+    }
+
+    fn on_evicted(&self, peer: &str) {
+        self.on_turned_away(TurnedAway::Evicted);
+        if let Some(suppressed) = self.logs.evicted.pass(self.runtime.now()) {
+            let listener = self.name;
+            tracing::warn!(
+                listener,
+                peer,
+                suppressed,
+                "connection ended before it was set up: another needs its place"
+            );
         }
     }
 
@@ -154,3 +246,19 @@ impl<R: Runtime> RsocketServer<R> {
         }
     }
 }
+
+fn rejection() -> SessionCommand {
+    SessionCommand::Close { code: ErrorCode::REJECTED_SETUP, message: FULL.to_owned() }
+}
+
+/// What a peer is told for which there is no place.
+pub(crate) const FULL: &str = "as many connections are open as this proxy allows; try again later";
+
+/// How long peers wait until they are told that there is no place for them, at least and at most: clients that come back at once (Micrometer's does after the end of a connection) do so no
+/// more often, and not all together.
+const HELD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+const MAX_RANDOM: f64 = u32::MAX as f64;
+
+/// How much of what a rejected peer sends is read, so that it gets to see the ERROR: more than SETUP.
+const LINGER_BYTES: usize = 256 * 1024;

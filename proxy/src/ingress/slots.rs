@@ -1,25 +1,18 @@
-use event_listener::Event;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// A bounded number of places, and a way to wait until all are free again.
+/// A bounded number of places.
 #[derive(Debug)]
 pub(crate) struct Slots {
     max: usize,
     taken: AtomicUsize,
-    emptied: Event,
 }
 
 impl Slots {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, taken: AtomicUsize::new(0), emptied: Event::new() })
-    }
-
-    /// How many places there are.
-    pub(crate) fn max(&self) -> usize {
-        self.max
+        Arc::new(Self { max, taken: AtomicUsize::new(0) })
     }
 
     pub(crate) fn take(self: &Arc<Self>) -> Option<Slot> {
@@ -29,20 +22,6 @@ impl Slots {
             })
             .ok()
             .map(|_| Slot { slots: Arc::clone(self) })
-    }
-
-    pub(crate) async fn wait_empty(&self) {
-        while self.taken() > 0 {
-            let emptied = self.emptied.listen();
-            // The last place may have become free before anyone listened.
-            if self.taken() > 0 {
-                emptied.await;
-            }
-        }
-    }
-
-    pub(crate) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Acquire)
     }
 }
 
@@ -54,17 +33,13 @@ pub(crate) struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.slots.taken.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.slots.emptied.notify(usize::MAX);
-        }
+        self.slots.taken.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Slots;
-    use futures_lite::future::{block_on, poll_once};
-    use std::pin::pin;
 
     #[test]
     fn slots_are_bounded_and_come_back() {
@@ -75,19 +50,5 @@ mod tests {
         assert!(slots.take().is_none());
         drop(first);
         assert!(slots.take().is_some());
-        assert_eq!(slots.taken(), 1);
-    }
-
-    #[test]
-    fn waiting_for_empty_slots_ends_with_the_last() {
-        let slots = Slots::new(2);
-        block_on(slots.wait_empty());
-        let (first, second) = (slots.take(), slots.take());
-        let mut empty = pin!(slots.wait_empty());
-        assert!(block_on(poll_once(empty.as_mut())).is_none());
-        drop(first);
-        assert!(block_on(poll_once(empty.as_mut())).is_none());
-        drop(second);
-        block_on(empty);
     }
 }

@@ -1,21 +1,27 @@
-//! Which scrapes may be under way at once.
+//! Which scrapes may be under way at once, and which of them may work.
 
+use crate::ingress::places::network;
+use crate::observe::telemetry::ScrapeGivenUp;
 use event_listener::Event;
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A bounded number of scrapes, shared fairly.
 ///
-/// * One address has at most half of the places, so that it cannot use up those of the others.
-/// * A scraper loses its place to a newcomer once it has not read for [`STALL`], or has kept the proxy waiting for [`PATIENCE`] in all by reading
-///   slowly; the one that has done so longest goes first. As long as there is room nobody is evicted.
+/// * Scrapes under way have a large bound, for most of them only wait for applications, and hold little. One address has at most half of
+///   them. Beyond that a newcomer replaces a scrape whose scraper has not read for [`STALL`], or else one that has been under way for
+///   [`PATIENCE`] and waits; the one that has done so longest goes first. If there is none, the newcomer is refused.
+/// * A scrape needs a *place* only while it renders. There are few, handed out in the order of asking, and one address has at most half
+///   of them. A scrape gives its place back while it waits for applications, and it loses it to another one that asks for a place once its
+///   scraper has not taken the next chunk for [`LEND`]. So no scraper that stalls keeps others from being served.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    max: usize,
+    max_scrapes: usize,
+    max_places: usize,
     table: Mutex<Table>,
     /// A place has become free.
     freed: Event,
@@ -24,73 +30,66 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Table {
     scrapes: BTreeMap<u64, Entry>,
+    /// Scrapes that want a place, by when they asked for it.
+    queue: BTreeMap<u64, u64>,
     next: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     peer: IpAddr,
+    began: Instant,
+    patience: Duration,
+    has_place: bool,
     /// Since when the scraper has not taken the next chunk.
     stalled_since: Option<Instant>,
-    /// How long it has kept the proxy waiting before.
-    waited: Duration,
-    evicted: Arc<Event>,
+    notice: Arc<Notice>,
 }
 
-/// Why a scrape is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// All places are taken by scrapers that read.
-    Full,
-    /// This address has its share already.
-    Share,
+/// Tells a scrape that it has to go.
+#[derive(Debug, Default)]
+struct Notice {
+    reason: OnceLock<ScrapeGivenUp>,
+    event: Event,
 }
 
 impl Admission {
-    pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, table: Mutex::default(), freed: Event::new() })
+    /// At most so many scrapes, of which so many work at a time.
+    pub(crate) fn new(max_scrapes: usize, max_places: usize) -> Arc<Self> {
+        Arc::new(Self { max_scrapes, max_places, table: Mutex::default(), freed: Event::new() })
     }
 
-    /// Gives a scrape a place until what is returned is dropped.
-    pub(crate) fn admit(self: &Arc<Self>, now: Instant, peer: IpAddr) -> Result<Place, Refused> {
+    /// Lets a scrape begin. Another one may replace it when it has been waiting for `patience`.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        now: Instant,
+        peer: IpAddr,
+        patience: Duration,
+    ) -> Result<Admitted, ScrapeGivenUp> {
+        let peer = network(peer);
         let mut table = self.lock();
         let of_peer = table.scrapes.values().filter(|entry| entry.peer == peer).count();
-        if of_peer >= self.max.div_ceil(2) {
+        if of_peer >= self.max_scrapes.div_ceil(2) {
             // Its own stalled scrape is the first to go.
-            table.evict(now, Some(peer)).ok_or(Refused::Share)?;
-        } else if table.scrapes.len() >= self.max {
-            table.evict(now, None).ok_or(Refused::Full)?;
+            table.evict(now, |_, entry| entry.peer == peer).ok_or(ScrapeGivenUp::RefusedShare)?;
+        } else if table.scrapes.len() >= self.max_scrapes {
+            table.evict(now, |_, _| true).ok_or(ScrapeGivenUp::RefusedFull)?;
         }
-        let id = table.next;
-        table.next += 1;
-        let evicted = Arc::new(Event::new());
+        let id = table.next();
+        let notice = Arc::new(Notice::default());
         let entry = Entry {
             peer,
+            began: now,
+            patience,
+            has_place: false,
             stalled_since: None,
-            waited: Duration::ZERO,
-            evicted: Arc::clone(&evicted),
+            notice: Arc::clone(&notice),
         };
         table.scrapes.insert(id, entry);
-        Ok(Place { admission: Arc::clone(self), id, evicted })
-    }
-
-    /// The same, but waits for a place until the deadline.
-    pub(crate) async fn admit_by<R: Runtime>(
-        self: &Arc<Self>,
-        runtime: &R,
-        deadline: Instant,
-        peer: IpAddr,
-    ) -> Result<Place, Refused> {
-        loop {
-            let (listener, now) = (self.freed.listen(), runtime.now());
-            let pause = match self.admit(now, peer) {
-                Ok(place) => return Ok(place),
-                Err(refused) if now >= deadline => return Err(refused),
-                Err(_) => sleep_until(runtime, deadline.min(now + STALL)),
-            };
-            // By then another may have stalled for long enough.
-            or(pause, listener).await;
-        }
+        drop(table);
+        // An evicted scrape may have had a place.
+        self.freed.notify(usize::MAX);
+        Ok(Admitted { admission: Arc::clone(self), id, notice })
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -99,36 +98,140 @@ impl Admission {
 }
 
 impl Table {
-    /// Evicts the scrape that has kept the proxy waiting longest, of one address or of all.
-    fn evict(&mut self, now: Instant, peer: Option<IpAddr>) -> Option<()> {
-        let is_candidate = |entry: &Entry| peer.is_none_or(|peer| entry.peer == peer);
-        let candidates = self.scrapes.iter().filter(|(_, entry)| is_candidate(entry));
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Evicts the scrape that stalls longest, or else waits longest.
+    fn evict(&mut self, now: Instant, is_candidate: impl Fn(u64, &Entry) -> bool) -> Option<()> {
+        let candidates = self.scrapes.iter().filter(|(id, entry)| is_candidate(**id, entry));
         let slow = candidates.filter_map(|(id, entry)| Some((entry.slowness(now)?, *id)));
-        let (_, id) = slow.max()?;
-        self.scrapes.remove(&id)?.evicted.notify(usize::MAX);
+        let ((is_stalled, _), id) = slow.max()?;
+        let notice = self.scrapes.remove(&id)?.notice;
+        let reason = if is_stalled { ScrapeGivenUp::Stalled } else { ScrapeGivenUp::Replaced };
+        let _ = notice.reason.set(reason);
+        notice.event.notify(usize::MAX);
         Some(())
+    }
+
+    /// Gives a scrape a place, if it is its turn. `true` as well if it was evicted, for then it needs none.
+    fn take_place(&mut self, now: Instant, ticket: u64, max: usize) -> bool {
+        let Some(id) = self.queue.get(&ticket) else { return true };
+        let Some(peer) = self.scrapes.get(id).map(|entry| entry.peer) else { return true };
+        let earlier = self.queue.range(..ticket).filter_map(|(_, id)| self.scrapes.get(id));
+        // Those of an address that has its share hold up nobody else.
+        if earlier
+            .into_iter()
+            .any(|entry| entry.peer == peer || self.has_room(now, entry.peer, max))
+        {
+            return false;
+        }
+        if !self.has_room(now, peer, max) {
+            return false;
+        }
+        let id = *id;
+        let (of_peer, all) = self.placed(peer);
+        if of_peer >= max.div_ceil(2) {
+            self.lend(now, Some(peer));
+        } else if all >= max {
+            self.lend(now, None);
+        }
+        if let Some(entry) = self.scrapes.get_mut(&id) {
+            entry.has_place = true;
+        }
+        true
+    }
+
+    /// Whether an address may have another place, which a scrape that stalls may have to give up.
+    fn has_room(&self, now: Instant, peer: IpAddr, max: usize) -> bool {
+        let (of_peer, all) = self.placed(peer);
+        if of_peer >= max.div_ceil(2) {
+            return self.lender(now, Some(peer)).is_some();
+        }
+        all < max || self.lender(now, None).is_some()
+    }
+
+    /// Places of an address, and of all.
+    fn placed(&self, peer: IpAddr) -> (usize, usize) {
+        let placed = self.scrapes.values().filter(|entry| entry.has_place);
+        placed.fold((0, 0), |(own, all), entry| (own + usize::from(entry.peer == peer), all + 1))
+    }
+
+    fn lender(&self, now: Instant, peer: Option<IpAddr>) -> Option<u64> {
+        let lends = |entry: &Entry| {
+            entry.has_place
+                && peer.is_none_or(|peer| entry.peer == peer)
+                && entry.stall(now).is_some_and(|stall| stall >= LEND)
+        };
+        let lenders = self.scrapes.iter().filter(|(_, entry)| lends(entry));
+        lenders.max_by_key(|(_, entry)| entry.stall(now)).map(|(id, _)| *id)
+    }
+
+    fn lend(&mut self, now: Instant, peer: Option<IpAddr>) {
+        if let Some(id) = self.lender(now, peer)
+            && let Some(entry) = self.scrapes.get_mut(&id)
+        {
+            entry.has_place = false;
+        }
     }
 }
 
 impl Entry {
-    /// How long the scraper has kept the proxy waiting, if that is long enough to lose its place.
-    fn slowness(&self, now: Instant) -> Option<Duration> {
-        let since = self.stalled_since.unwrap_or(now);
-        let stall = now.saturating_duration_since(since);
-        let all = self.waited + stall;
-        (stall >= STALL || all >= PATIENCE).then_some(all)
+    fn stall(&self, now: Instant) -> Option<Duration> {
+        self.stalled_since.map(|since| now.saturating_duration_since(since))
+    }
+
+    /// Whether the scrape may be replaced, and how urgently: whether it stalls, and for how long it does so or waits.
+    fn slowness(&self, now: Instant) -> Option<(bool, Duration)> {
+        if let Some(stall) = self.stall(now).filter(|stall| *stall >= STALL) {
+            return Some((true, stall));
+        }
+        let all = now.saturating_duration_since(self.began);
+        (!self.has_place && all >= self.patience).then_some((false, all))
     }
 }
 
-/// The place of one scrape.
+/// A scrape under way, until dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Admitted {
     admission: Arc<Admission>,
     id: u64,
-    evicted: Arc<Event>,
+    notice: Arc<Notice>,
 }
 
-impl Place {
+impl Admitted {
+    /// Waits for a place, unless the scrape has one.
+    pub(crate) async fn place<R: Runtime>(&self, runtime: &R) {
+        let ticket = {
+            let mut table = self.admission.lock();
+            if table.scrapes.get(&self.id).is_none_or(|entry| entry.has_place) {
+                return;
+            }
+            let ticket = table.next();
+            table.queue.insert(ticket, self.id);
+            ticket
+        };
+        let turn = Turn { admission: &self.admission, ticket };
+        loop {
+            let listener = self.admission.freed.listen();
+            let now = runtime.now();
+            if turn.is_up(now) {
+                return;
+            }
+            // By then one of those that have places may have stalled for long enough.
+            or(listener, sleep_until(runtime, now + LEND)).await;
+        }
+    }
+
+    /// Gives the place back, if the scrape has one.
+    pub(crate) fn leave_place(&self) {
+        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
+            entry.has_place = false;
+        }
+        self.admission.freed.notify(usize::MAX);
+    }
+
     /// The scraper is to take a chunk from now on.
     pub(crate) fn begin_send(&self, now: Instant) {
         if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
@@ -137,123 +240,68 @@ impl Place {
     }
 
     /// The scraper has taken it.
-    pub(crate) fn end_send(&self, now: Instant) {
-        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id)
-            && let Some(since) = entry.stalled_since.take()
-        {
-            entry.waited += now.saturating_duration_since(since);
+    pub(crate) fn end_send(&self) {
+        if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
+            entry.stalled_since = None;
         }
     }
 
-    /// Resolves once the place was given to another scrape.
-    pub(crate) async fn evicted(&self) {
+    /// Makes room by giving up another scrape that stalls, or waits for longer than usual.
+    pub(crate) fn evict_other(&self, now: Instant) -> bool {
+        let mut table = self.admission.lock();
+        table.evict(now, |id, _| id != self.id).is_some()
+    }
+
+    /// Resolves once the scrape has to go for another one.
+    pub(crate) async fn evicted(&self) -> ScrapeGivenUp {
         loop {
-            let listener = self.evicted.listen();
-            if !self.admission.lock().scrapes.contains_key(&self.id) {
-                return;
+            let listener = self.notice.event.listen();
+            if let Some(reason) = self.notice.reason.get() {
+                return *reason;
             }
             listener.await;
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.lock().scrapes.remove(&self.id);
         self.admission.freed.notify(usize::MAX);
     }
 }
 
-/// How long a scraper may keep the proxy waiting at a time before it can lose its place.
-pub(crate) const STALL: Duration = Duration::from_secs(1);
+/// A scrape in the line for a place, also if it gives up.
+struct Turn<'a> {
+    admission: &'a Admission,
+    ticket: u64,
+}
 
-/// How long a scraper may keep the proxy waiting in all before it can lose its place: as long as Prometheus waits for a whole scrape by default.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::{Admission, Refused, STALL};
-    use futures_lite::future::{block_on, poll_once, zip};
-    use prometheus_rsocket_runtime::{Runtime, sleep_until};
-    use prometheus_rsocket_smol::Smol;
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::time::{Duration, Instant};
-
-    fn peer(number: u8) -> IpAddr {
-        Ipv4Addr::new(127, 0, 0, number).into()
-    }
-
-    #[test]
-    fn an_address_has_half_of_the_places_at_most() {
-        let (admission, now) = (Admission::new(4), Instant::now());
-        let first = admission.admit(now, peer(1)).unwrap();
-        let _second = admission.admit(now, peer(1)).unwrap();
-        assert_eq!(admission.admit(now, peer(1)).unwrap_err(), Refused::Share);
-        drop(first);
-        assert!(admission.admit(now, peer(1)).is_ok());
-        assert!(Admission::new(1).admit(now, peer(1)).is_ok(), "the only place is for anybody");
-    }
-
-    #[test]
-    fn the_scraper_that_stalls_longest_loses_its_place() {
-        let (admission, now) = (Admission::new(2), Instant::now());
-        let places =
-            [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
-        places[1].begin_send(now);
-        places[0].begin_send(now + Duration::from_millis(1));
-        let early = now + STALL - Duration::from_millis(1);
-        assert_eq!(admission.admit(early, peer(3)).unwrap_err(), Refused::Full);
-        let newcomer = admission.admit(now + STALL, peer(3)).unwrap();
-        block_on(places[1].evicted());
-        assert!(block_on(poll_once(places[0].evicted())).is_none());
-        drop(newcomer);
-        // An evicted one does not take a place along when it goes.
-        let _third = admission.admit(now + STALL, peer(4)).unwrap();
-        drop(places);
-        assert_eq!(admission.lock().scrapes.len(), 1);
-    }
-
-    #[test]
-    fn who_reads_is_not_evicted() {
-        let (admission, now) = (Admission::new(2), Instant::now());
-        let places =
-            [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
-        places[0].begin_send(now);
-        places[0].end_send(now);
-        let later = now + STALL * 60;
-        assert_eq!(admission.admit(later, peer(3)).unwrap_err(), Refused::Full);
-    }
-
-    #[test]
-    fn a_scraper_that_reads_little_by_little_loses_its_place_in_the_end() {
-        let (admission, mut now) = (Admission::new(2), Instant::now());
-        let places =
-            [admission.admit(now, peer(1)).unwrap(), admission.admit(now, peer(2)).unwrap()];
-        while admission.admit(now, peer(3)).is_err() {
-            places[1].begin_send(now);
-            now += STALL / 2;
-            places[1].end_send(now);
-        }
-        block_on(places[1].evicted());
-        assert!(block_on(poll_once(places[0].evicted())).is_none());
-    }
-
-    #[test]
-    fn who_waits_gets_the_place_that_becomes_free() {
-        let run = |runtime: Smol| async move {
-            let admission = Admission::new(1);
-            let place = admission.admit(runtime.now(), peer(1)).unwrap();
-            let deadline = runtime.now() + STALL * 60;
-            let waiting = admission.admit_by(&runtime, deadline, peer(2));
-            let freeing = async {
-                sleep_until(&runtime, runtime.now() + Duration::from_millis(10)).await;
-                drop(place);
-            };
-            let (admitted, ()) = zip(waiting, freeing).await;
-            let _admitted = admitted.unwrap();
-            let refused = admission.admit_by(&runtime, runtime.now(), peer(2)).await;
-            assert_eq!(refused.unwrap_err(), Refused::Share);
-        };
-        Smol::block_on(Some(1), run).unwrap();
+impl Turn<'_> {
+    fn is_up(&self, now: Instant) -> bool {
+        self.admission.lock().take_place(now, self.ticket, self.admission.max_places)
     }
 }
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.admission.lock().queue.remove(&self.ticket);
+        // The next one may be first now.
+        self.admission.freed.notify(usize::MAX);
+    }
+}
+
+/// How long a scraper may keep the proxy waiting for it to read before a newcomer can replace its scrape.
+const STALL: Duration = Duration::from_secs(1);
+
+/// How long it may do so before another scrape can have its place.
+const LEND: Duration = Duration::from_millis(100);
+
+/// How long a scrape of all applications may take before a newcomer can replace it while it waits: as long as Prometheus waits by default.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for a scrape of a single application. One that hangs is as good as down when there are many of them.
+pub(crate) const PATIENCE_FOR_ONE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

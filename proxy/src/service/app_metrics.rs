@@ -19,42 +19,50 @@ struct Row {
     reason: Option<&'static str>,
     took: Duration,
     samples: usize,
+    collisions: usize,
 }
 
 impl AppMetrics {
     /// Takes the outcome of one application, of which `samples` samples are in the answer.
     pub(crate) fn add(&mut self, outcome: &Outcome, samples: usize) {
+        let found = outcome.result.as_ref().map_or(0, |answer| answer.facts.samples);
         self.rows.push(Row {
             app: outcome.app.clone(),
             reason: outcome.failure().map(|failure| failure.reason()),
             took: outcome.took,
             samples,
+            collisions: found.saturating_sub(samples),
         });
     }
 
     /// The application's answer was read, but is not in the body: it is down after all.
     pub(crate) fn on_left_out(&mut self, app: AppId, reason: &'static str) {
         for row in self.rows.iter_mut().filter(|row| row.app.id == app) {
-            (row.reason, row.samples) = (Some(reason), 0);
+            (row.reason, row.samples, row.collisions) = (Some(reason), 0, 0);
         }
     }
 
-    /// Writes three families, which are the same in the text format 0.0.4 and in OpenMetrics.
+    /// Writes four families, which are the same in the text format 0.0.4 and in OpenMetrics.
     ///
-    /// The labels are those of the application's identity. Without an identity, or where two applications of the scrape have the same one,
-    /// there is a label `app` (or `app_path`, if the identity has an `app`) with its path in `/metrics/app/`.
+    /// The labels are those of the application's identity. Without an identity, or where another application of the scrape had the same one
+    /// first, there is a label `app` (or `app_path`, if the identity has an `app`) with its path in `/metrics/app/`. So nobody changes the series
+    /// of another by claiming its identity.
     pub(crate) fn render(&self) -> String {
-        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+        // The path of whoever had the identity first is the shortest: those of the others have a number at their ends.
+        let mut holders: BTreeMap<_, &str> = BTreeMap::new();
         for row in &self.rows {
-            *counts.entry(&row.app.labels).or_default() += 1;
+            let path = holders.entry(&row.app.labels).or_insert(&row.app.path);
+            if row.app.path.len() < path.len() {
+                *path = &row.app.path;
+            }
         }
         let mut out = String::with_capacity(256 * (self.rows.len() + 1));
-        for family in [&UP, &DURATION, &SAMPLES] {
+        for family in [&UP, &DURATION, &SAMPLES, &COLLISIONS] {
             // Writing to a String does not fail.
             let _ = write!(out, "# HELP {0} {1}\n# TYPE {0} gauge\n", family.name, family.help);
             for row in &self.rows {
                 let labels = &row.app.labels;
-                let is_unique = !labels.is_empty() && counts.get(labels) == Some(&1);
+                let is_unique = !labels.is_empty() && holders.get(labels) == Some(&&*row.app.path);
                 let labels = RowLabels { row, is_unique, with_reason: family.with_reason };
                 let _ = write!(out, "{}{labels} ", family.name);
                 (family.value)(row, &mut out);
@@ -94,6 +102,15 @@ const SAMPLES: Family = Family {
     with_reason: false,
     value: |row, out| {
         let _ = write!(out, "{}", row.samples);
+    },
+};
+
+const COLLISIONS: Family = Family {
+    name: "prometheus_proxy_app_scrape_collisions",
+    help: "Samples of the application left out of this answer, as another application before it has the same series.",
+    with_reason: false,
+    value: |row, out| {
+        let _ = write!(out, "{}", row.collisions);
     },
 };
 

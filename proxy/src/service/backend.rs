@@ -2,20 +2,20 @@ use crate::http::{
     AppFailure, Backend, Listed, Negotiated, Readiness, ScrapeBody, ScrapeRefused, ScrapeRequest,
     Status,
 };
-use crate::observe::telemetry::{RoundOutcome, Telemetry};
-use crate::observe::throttle::Throttle;
-use crate::service::admission::{Admission, Place, Refused, STALL};
+use crate::observe::telemetry::{Label, LogCause, RoundOutcome, ScrapeGivenUp, Telemetry};
+use crate::service::admission::{Admission, Admitted, PATIENCE, PATIENCE_FOR_ONE};
 use crate::service::hub::Hub;
 use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
 use crate::service::scrape::{Ended, Form, Scrape};
 use crate::service::workers::Toolbox;
+use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Outcome, Progress, Targets};
 use prometheus_rsocket_runtime::Runtime;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What HTTP requests are answered from: starts scrapes, and tells how the proxy is.
 pub(crate) struct Service<R> {
@@ -26,8 +26,6 @@ pub(crate) struct Service<R> {
     pub(crate) admission: Arc<Admission>,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
-    /// One line about refused scrapes per period.
-    pub(crate) refusals: Throttle,
     /// Whether families are grouped where the scraper does not get OpenMetrics.
     pub(crate) group_families: bool,
     pub(crate) app_metrics: bool,
@@ -38,7 +36,7 @@ pub(crate) struct Service<R> {
 }
 
 /// Chunks of a body that wait for a scraper, of 64 KiB at most.
-const CHUNKS: usize = 4;
+pub(crate) const CHUNKS: usize = 2;
 
 impl<R: Runtime> Service<R> {
     /// From now on scrapes are welcome.
@@ -54,49 +52,60 @@ impl<R: Runtime> Service<R> {
         form: Form,
     ) -> Result<Scrape<R>, ScrapeRefused> {
         let started = self.hub.start_scrape(self.runtime.now(), request.deadline, targets);
-        let (id, news) = started.map_err(|_| self.refuse(Refused::Full, request))?;
+        let (id, news) = started.map_err(|_| self.refuse(ScrapeGivenUp::RefusedFull, request))?;
         let (toolbox, target) = (Arc::clone(&self.toolbox), request.format.target);
         Ok(Scrape {
             runtime: self.runtime.clone(),
             hub: Arc::clone(&self.hub),
             id,
             news,
-            deadline: request.deadline,
             renderer: Renderer { toolbox, target, gzip: request.gzip },
             form,
-            admission: Arc::clone(&self.admission),
-            peer: request.peer,
             bodies: Arc::clone(&self.bodies),
             delivered: false,
         })
     }
 
-    fn refuse(&self, refused: Refused, request: &ScrapeRequest) -> ScrapeRefused {
-        let refusal = refusal(refused);
-        if let Some(suppressed) = self.refusals.pass(self.runtime.now()) {
-            let (peer, reason) = (request.peer, refusal.reason);
-            tracing::warn!(%peer, reason, suppressed, "scrape refused");
-        }
-        refusal
+    fn admit(
+        &self,
+        request: &ScrapeRequest,
+        patience: Duration,
+    ) -> Result<Admitted, ScrapeRefused> {
+        let admitted = self.admission.admit(self.runtime.now(), request.peer, patience);
+        admitted.map_err(|refused| self.refuse(refused, request))
+    }
+
+    fn refuse(&self, refused: ScrapeGivenUp, request: &ScrapeRequest) -> ScrapeRefused {
+        on_given_up(&self.telemetry, self.runtime.now(), refused, request.peer);
+        refusal(refused)
     }
 
     /// Sends a scrape's body in the background.
-    fn send(&self, scrape: Scrape<R>, place: Place, single: Option<Outcome>) -> ScrapeBody {
+    fn send(
+        &self,
+        scrape: Scrape<R>,
+        admitted: Admitted,
+        single: Option<Outcome>,
+        peer: IpAddr,
+    ) -> ScrapeBody {
         let started = self.runtime.now();
         let (sender, body) = ScrapeBody::channel(CHUNKS);
         let (telemetry, runtime) = (Arc::clone(&self.telemetry), self.runtime.clone());
         let is_round = single.is_none();
         self.runtime.spawn(async move {
-            let ended = scrape.send(single, place, sender).await;
+            let ended = scrape.send(single, admitted, sender).await;
             let took = runtime.now().saturating_duration_since(started);
             tracing::debug!(?ended, ?took, "scrape");
+            if let Ended::GivenUp(reason) = ended {
+                on_given_up(&telemetry, runtime.now(), reason, peer);
+            }
             if !is_round {
                 return;
             }
             let outcome = match ended {
                 Ended::Sent(summary) if summary.is_complete() => RoundOutcome::Complete,
                 Ended::Sent(_) => RoundOutcome::Partial,
-                Ended::Aborted => RoundOutcome::Aborted,
+                Ended::Aborted | Ended::GivenUp(_) => RoundOutcome::Aborted,
             };
             telemetry.round_ended(outcome, took);
         });
@@ -114,13 +123,9 @@ impl<R: Runtime> Service<R> {
 
 impl<R: Runtime> Backend for Service<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
-        // Readers that stall lose their places within that.
-        let patience = self.runtime.now() + PATIENCE;
-        let (deadline, peer) = (request.deadline.min(patience), request.peer);
-        let admitted = self.admission.admit_by(&self.runtime, deadline, peer).await;
-        let place = admitted.map_err(|refused| self.refuse(refused, &request))?;
+        let admitted = self.admit(&request, PATIENCE)?;
         let scrape = self.start(&request, Targets::All, self.form(request.format))?;
-        Ok(self.send(scrape, place, None))
+        Ok(self.send(scrape, admitted, None, request.peer))
     }
 
     async fn scrape_app(
@@ -129,26 +134,30 @@ impl<R: Runtime> Backend for Service<R> {
         request: ScrapeRequest,
     ) -> Result<ScrapeBody, AppFailure> {
         let id = self.hub.app_at(path, |app| app.id).ok_or(AppFailure::Unknown)?;
+        let admitted = self.admit(&request, PATIENCE_FOR_ONE).map_err(AppFailure::Refused)?;
         let form = Form { app_metrics: false, grouped: false, ..self.form(request.format) };
         let scrape =
             self.start(&request, Targets::Some(vec![id]), form).map_err(AppFailure::Refused)?;
-        let outcome = loop {
-            let listener = scrape.news.listen();
-            match self.hub.poll_scrape(self.runtime.now(), scrape.id) {
-                Progress::Outcome(outcome) => break *outcome,
-                Progress::Pending => listener.await,
-                Progress::Finished(_) => return Err(AppFailure::Unknown),
+        let outcome = async {
+            loop {
+                let listener = scrape.news.listen();
+                match self.hub.poll_scrape(self.runtime.now(), scrape.id) {
+                    Progress::Outcome(outcome) => return Ok(*outcome),
+                    Progress::Pending => listener.await,
+                    Progress::Finished(_) => return Err(AppFailure::Unknown),
+                }
             }
         };
+        let evicted = async {
+            let reason = admitted.evicted().await;
+            Err(AppFailure::Refused(self.refuse(reason, &request)))
+        };
+        let outcome = or(outcome, evicted).await?;
         if let Err(failure) = &outcome.result {
             let (reason, message) = (failure.reason(), failure.to_string());
             return Err(AppFailure::Down { reason, message });
         }
-        // Only an answer takes a place: applications that hang, of which there may be many, keep nobody from being scraped.
-        let (deadline, peer) = (request.deadline + STALL, request.peer);
-        let admitted = self.admission.admit_by(&self.runtime, deadline, peer).await;
-        let place = admitted.map_err(|refused| AppFailure::Refused(self.refuse(refused, &request)));
-        Ok(self.send(scrape, place?, Some(outcome)))
+        Ok(self.send(scrape, admitted, Some(outcome), request.peer))
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -185,14 +194,24 @@ impl<R: Runtime> Backend for Service<R> {
     }
 }
 
-/// How long a scrape waits for a place.
-const PATIENCE: Duration = Duration::from_secs(2);
+fn on_given_up(telemetry: &Telemetry, now: Instant, reason: ScrapeGivenUp, peer: IpAddr) {
+    telemetry.scrape_given_up(reason);
+    let address = SocketAddr::new(peer, 0).to_string();
+    if let Some(suppressed) = telemetry.may_log(now, LogCause::ScrapeGivenUp, &address) {
+        tracing::warn!(%peer, reason = reason.value(), suppressed, "scrape refused or given up");
+    }
+}
 
-fn refusal(refused: Refused) -> ScrapeRefused {
+fn refusal(refused: ScrapeGivenUp) -> ScrapeRefused {
     let reason = match refused {
-        Refused::Full => "too many scrapes are under way (--max-concurrent-scrapes)",
-        Refused::Share => {
+        ScrapeGivenUp::RefusedFull => {
+            "too many scrapes are under way (half of --max-http-connections)"
+        }
+        ScrapeGivenUp::RefusedShare => {
             "this address has half of all scrapes under way already, which is its share"
+        }
+        ScrapeGivenUp::Replaced | ScrapeGivenUp::Stalled => {
+            "the scrape was given up: it took long, and others needed the room"
         }
     };
     ScrapeRefused { reason, retry_after: Duration::from_secs(1) }

@@ -8,12 +8,16 @@ use crate::service::scrape::{Broken, LARGE, Output, Scrape};
 use prometheus_rsocket_protocol::collector::{AppId, Progress, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, Split};
-use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of text that are merged, deflated and sent at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// How long a scrape that was given up may take to end.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// An application's part of the body.
 struct Part {
@@ -34,6 +38,7 @@ impl<R: Runtime> Scrape<R> {
         let (all, early, summary) = self.gather(out, metrics, &mut held).await?;
         let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
         self.hub.report_collisions(self.runtime.now(), &collided);
+        out.take_place().await?;
         let parts = self.prepare_rest(all, early, metrics).await;
         let (plan, parts) = self
             .work(move || {
@@ -92,7 +97,7 @@ impl<R: Runtime> Scrape<R> {
                         let Some(served) = served else { continue };
                         let facts = &served.answer.facts;
                         let weight = 3 * served.answer.block.len() + 8 * facts.fingerprints.len();
-                        if held.grow(weight) {
+                        if self.keep(held, weight, out).await {
                             all.push(served);
                         } else {
                             metrics.on_left_out(served.app, "overloaded");
@@ -106,6 +111,18 @@ impl<R: Runtime> Scrape<R> {
                 (None, None) => out.wait(listener).await?,
             }
         }
+    }
+
+    /// Takes memory for an answer. Scrapes that stall or wait for longer than usual make room for it.
+    async fn keep(&self, held: &mut BodyPart, bytes: usize, out: &Output<'_, R>) -> bool {
+        while !held.grow(bytes) {
+            if !out.evict_other() {
+                return false;
+            }
+            // It takes a moment to end.
+            sleep_until(&self.runtime, self.runtime.now() + MOMENT).await;
+        }
+        true
     }
 
     /// Prepares the applications that were not prepared early, or otherwise: their series collide with those of another.
@@ -138,6 +155,7 @@ impl<R: Runtime> Scrape<R> {
         let mut merge = Merge::new(self.renderer.target, splits);
         loop {
             let renderer = self.renderer.clone();
+            out.take_place().await?;
             let (rest, piece, is_more) = self
                 .work(move || {
                     let mut text = Vec::with_capacity(CHUNK + CHUNK / 2);

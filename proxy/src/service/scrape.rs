@@ -1,7 +1,8 @@
 //! One scrape: from the collector's outcomes to the chunks of the HTTP body.
 
 use crate::http::BodySender;
-use crate::service::admission::{Admission, Place};
+use crate::observe::telemetry::ScrapeGivenUp;
+use crate::service::admission::Admitted;
 use crate::service::app_metrics::AppMetrics;
 use crate::service::collisions::Collisions;
 use crate::service::hub::Hub;
@@ -12,16 +13,11 @@ use event_listener::Event;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Answer, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
-use prometheus_rsocket_runtime::{JobLost, Runtime, timeout};
+use prometheus_rsocket_runtime::{JobLost, Runtime};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long after the deadline the scraper may take to read the answer.
-const READ_GRACE: Duration = Duration::from_secs(30);
 
 /// A scrape under way, on its way to one scraper.
 pub(crate) struct Scrape<R: Runtime> {
@@ -30,11 +26,8 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) id: ScrapeId,
     /// Notified when the collector has something new.
     pub(crate) news: Arc<Event>,
-    pub(crate) deadline: Instant,
     pub(crate) renderer: Renderer,
     pub(crate) form: Form,
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) peer: IpAddr,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
     /// Whether everything reached the scraper.
@@ -64,8 +57,10 @@ impl<R: Runtime> Drop for Scrape<R> {
 pub(crate) enum Ended {
     /// Everything that arrived was sent.
     Sent(Summary),
-    /// The scraper went away, did not read, or lost its place to another.
+    /// The scraper went away, or did not read.
     Aborted,
+    /// Another scrape needed the room.
+    GivenUp(ScrapeGivenUp),
 }
 
 /// The body cannot be finished.
@@ -74,25 +69,31 @@ pub(super) struct Broken;
 impl<R: Runtime> Scrape<R> {
     /// Sends the body chunk by chunk: that of all applications, or of a `single` one whose outcome is there. Only what is being rendered
     /// and sent exists as text.
+    ///
+    /// There is no time limit here: applications are waited for until the deadline, and a scraper that does not read loses its connection.
     pub(crate) async fn send(
         mut self,
         single: Option<Outcome>,
-        place: Place,
+        admitted: Admitted,
         chunks: BodySender,
     ) -> Ended {
-        let give_up = self.deadline + READ_GRACE;
         let body = Body::new(self.renderer.gzip);
-        let out = Output { scrape: &self, place: Some(place), chunks, body };
+        let out = Output { scrape: &self, admitted: &admitted, chunks, body };
         let sent = async {
             match single {
                 None => self.run(out).await,
                 Some(outcome) => self.run_one(outcome, out).await,
             }
+            .map_err(|Broken| Ended::Aborted)
         };
-        let sent = timeout(&self.runtime, give_up, sent).await;
-        let Ok(Ok(summary)) = sent else { return Ended::Aborted };
-        self.delivered = true;
-        Ended::Sent(summary)
+        let evicted = async { Err(Ended::GivenUp(admitted.evicted().await)) };
+        match or(sent, evicted).await {
+            Ok(summary) => {
+                self.delivered = true;
+                Ended::Sent(summary)
+            }
+            Err(ended) => ended,
+        }
     }
 
     async fn run_one(&self, outcome: Outcome, mut out: Output<'_, R>) -> Result<Summary, Broken> {
@@ -124,6 +125,7 @@ impl<R: Runtime> Scrape<R> {
             last.push_str(EOF);
         }
         let renderer = self.renderer.clone();
+        out.take_place().await?;
         let last = self.work(move || Ok(renderer.pack(last.into()))).await?;
         out.append(last).await?;
         out.finish().await?;
@@ -146,7 +148,7 @@ impl<R: Runtime> Scrape<R> {
             while summary.is_none()
                 && large.is_none()
                 && rendering.len() < self.look_ahead()
-                && ahead < AHEAD_BYTES
+                && ahead < self.ahead_bytes()
             {
                 match self.hub.poll_scrape(self.runtime.now(), self.id) {
                     Progress::Pending => break,
@@ -187,8 +189,14 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
+    /// How many bytes of texts may be rendered ahead of what is being sent. Deflated they take a tenth.
+    fn ahead_bytes(&self) -> usize {
+        if self.renderer.gzip { AHEAD_BYTES } else { AHEAD_BYTES / 4 }
+    }
+
     /// Renders and sends an application that may be large: no more of them at once than there is memory for.
     async fn append_alone(&self, served: Served, out: &mut Output<'_, R>) -> Result<(), Broken> {
+        out.take_place().await?;
         let _texts = self.large_text(&served).await;
         let renderer = self.renderer.clone();
         let piece = self.work(move || renderer.text(&served)).await?;
@@ -253,7 +261,8 @@ impl<R: Runtime> Scrape<R> {
 
 pub(super) type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
 
-/// Bytes of texts that are rendered ahead of what is being sent.
+/// Bytes of texts that are rendered ahead of what is being sent, if they are deflated; a fourth if they are not. So a scraper that does not
+/// read holds about 1 MiB: these, the text that is being sent, and [`CHUNKS`](crate::service::backend::CHUNKS).
 const AHEAD_BYTES: usize = 2 * 1024 * 1024;
 
 /// Applications that are rendered ahead, however many cores there are.
@@ -265,21 +274,21 @@ pub(super) const LARGE: usize = 1024 * 1024;
 /// The way to the scraper.
 pub(super) struct Output<'a, R: Runtime> {
     scrape: &'a Scrape<R>,
-    /// Taken while there is something to render or to send.
-    place: Option<Place>,
+    admitted: &'a Admitted,
     chunks: BodySender,
     body: Body,
 }
 
 impl<R: Runtime> Output<'_, R> {
-    /// Waits for a place, unless the scrape has one.
-    pub(super) async fn take_place(&mut self) -> Result<(), Broken> {
-        if self.place.is_none() {
-            let Scrape { runtime, admission, peer, deadline, .. } = self.scrape;
-            let admitted = admission.admit_by(runtime, *deadline + READ_GRACE, *peer).await;
-            self.place = Some(admitted.map_err(|_| Broken)?);
-        }
-        Ok(())
+    /// Waits for a place to work in, unless the scrape has one, or until nobody reads any more. A scraper that keeps the proxy waiting may
+    /// lose it again.
+    pub(super) async fn take_place(&self) -> Result<(), Broken> {
+        self.unless_gone(self.admitted.place(&self.scrape.runtime)).await
+    }
+
+    async fn unless_gone(&self, future: impl Future<Output = ()>) -> Result<(), Broken> {
+        or(future, self.chunks.gone()).await;
+        if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
     }
 
     pub(super) async fn append(&mut self, piece: Piece) -> Result<(), Broken> {
@@ -288,48 +297,34 @@ impl<R: Runtime> Output<'_, R> {
     }
 
     /// Sends bytes, little by little: what waits for the scraper is short.
-    async fn send(&mut self, mut bytes: Bytes) -> Result<(), Broken> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.take_place().await?;
-        let Some(place) = &self.place else { return Err(Broken) };
+    async fn send(&self, mut bytes: Bytes) -> Result<(), Broken> {
         while !bytes.is_empty() {
             let chunk = bytes.split_to(bytes.len().min(CHUNK));
-            place.begin_send(self.scrape.runtime.now());
-            let sent = async { self.chunks.send(chunk).await.map_err(|_| Broken) };
-            let sent = or(sent, place.broken()).await;
-            place.end_send(self.scrape.runtime.now());
-            sent?;
+            self.admitted.begin_send(self.scrape.runtime.now());
+            self.chunks.send(chunk).await.map_err(|_| Broken)?;
+            self.admitted.end_send();
         }
         Ok(())
     }
 
     /// Waits for news, or until nobody reads any more. Somebody else may have the place meanwhile.
-    pub(super) async fn wait(&mut self, news: impl Future<Output = ()>) -> Result<(), Broken> {
-        self.place = None;
-        or(news, self.chunks.gone()).await;
-        if self.chunks.is_gone() { Err(Broken) } else { Ok(()) }
+    pub(super) async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
+        self.admitted.leave_place();
+        self.unless_gone(news).await
+    }
+
+    /// Gives up another scrape, if there is one that stalls or waits for longer than usual.
+    pub(super) fn evict_other(&self) -> bool {
+        self.admitted.evict_other(self.scrape.runtime.now())
     }
 
     /// Sends what comes last, and waits until the transport has taken everything.
     async fn finish(mut self) -> Result<(), Broken> {
         let tail = std::mem::replace(&mut self.body, Body::new(false)).tail();
         self.send(tail).await?;
-        self.take_place().await?;
-        let Self { scrape, place, chunks, .. } = self;
-        let Some(place) = place else { return Err(Broken) };
-        place.begin_send(scrape.runtime.now());
-        let flushed = async { chunks.finish().await.map_err(|_| Broken) };
-        or(flushed, place.broken()).await
-    }
-}
-
-impl Place {
-    /// Fails once the place was given to another scrape.
-    async fn broken(&self) -> Result<(), Broken> {
-        self.evicted().await;
-        Err(Broken)
+        self.admitted.leave_place();
+        self.admitted.begin_send(self.scrape.runtime.now());
+        self.chunks.finish().await.map_err(|_| Broken)
     }
 }
 

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Runs one application's connection to its end; fails if its transport did.
+/// Runs one application's connection to its end; fails if its transport did. Calls `on_set_up` when its SETUP has come.
 pub(crate) async fn run<R, S>(
     runtime: R,
     hub: Arc<Hub>,
     stream: S,
     mut session: Session,
     inbox: Arc<Inbox>,
+    on_set_up: impl FnOnce(),
 ) -> io::Result<()>
 where
     R: Runtime,
@@ -26,7 +27,8 @@ where
     let connection = session.id();
     let _guard = Leave { runtime: runtime.clone(), hub: Arc::clone(&hub), connection };
     let lease = hub.memory().lease();
-    let mut owner = SessionOwner { hub, inbox, lease, is_evicted: false };
+    let mut owner =
+        SessionOwner { hub, inbox, lease, is_evicted: false, on_set_up: Some(on_set_up) };
     let config = DriverConfig::default();
     let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
     let end = end.inspect_err(
@@ -49,20 +51,28 @@ impl<R: Runtime> Drop for Leave<R> {
     }
 }
 
-struct SessionOwner {
+struct SessionOwner<F> {
     hub: Arc<Hub>,
     inbox: Arc<Inbox>,
     lease: Lease,
     is_evicted: bool,
+    on_set_up: Option<F>,
 }
 
-impl Owner<Session> for SessionOwner {
+impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) {
         self.take_commands(cx, now, session);
         if !self.is_evicted && self.lease.is_evicted() {
             self.is_evicted = true;
             self.hub.count_evicted();
             evict(now, session);
+        }
+        // The first event is that of SETUP, or of the end.
+        if session.has_events()
+            && !session.is_closed()
+            && let Some(on_set_up) = self.on_set_up.take()
+        {
+            on_set_up();
         }
         // What waits in a session makes it read no more. Of one that is closed this may be the last look.
         while session.has_events()
@@ -80,7 +90,7 @@ impl Owner<Session> for SessionOwner {
     }
 }
 
-impl SessionOwner {
+impl<F> SessionOwner<F> {
     fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
         while let Poll::Ready(command) = self.inbox.poll_next(cx) {
             session.handle_command(now, command);

@@ -127,11 +127,3 @@ fn metrics_that_cannot_be_served_cost_only_their_sender() {
     good.answer_text("good 1\n");
     assert_eq!(scraping.text(), "bad 1\ngood 1\n", "it is asked again each time");
 }
-
-#[test]
-fn more_connections_than_allowed_are_closed() {
-    let world = World::start(&["--max-connections=1"]);
-    let _first = App::connect(world.tcp);
-    assert_eq!(exchange(world.tcp, b""), b"");
-    assert_eq!(world.own(&connection_errors("too_many_connections")), 1.0);
-}

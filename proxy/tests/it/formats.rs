@@ -26,7 +26,7 @@ fn count(text: &str, line: &str) -> usize {
 
 const ONE: &str =
     "# HELP jobs_total Jobs done.\n# TYPE jobs_total counter\njobs_total{app=\"1\"} 1\n";
-const TWO: &str = "# TYPE jobs_total counter\njobs_total{app=\"2\"} 2\n# TYPE up gauge\nup 1\n";
+const TWO: &str = "# TYPE jobs_total counter\njobs_total{app=\"2\"} 2\n# TYPE on gauge\non 1\n";
 
 #[test]
 fn a_scraper_that_prefers_openmetrics_gets_it_with_one_end() {
@@ -34,7 +34,7 @@ fn a_scraper_that_prefers_openmetrics_gets_it_with_one_end() {
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
     assert!(head.contains("vary: accept, accept-encoding"), "{head}");
     assert!(text.ends_with("# EOF\n"), "{text}");
-    for line in ["# EOF", "# TYPE jobs counter", "jobs_total{app=\"1\"} 1.0", "up 1.0"] {
+    for line in ["# EOF", "# TYPE jobs counter", "jobs_total{app=\"1\"} 1.0", "on 1.0"] {
         let integer = line.trim_end_matches(".0");
         assert_eq!(count(&text, line).max(count(&text, integer)), 1, "{line} is in\n{text}");
     }

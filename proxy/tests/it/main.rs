@@ -17,6 +17,7 @@ mod smol {
     const OPTION: &str = "--runtime=smol";
 
     mod bad_input;
+    mod crowds;
     mod formats;
     mod memory;
     mod neighbours;
@@ -36,6 +37,7 @@ mod tokio {
     const OPTION: &str = "--runtime=tokio";
 
     mod bad_input;
+    mod crowds;
     mod formats;
     mod memory;
     mod neighbours;

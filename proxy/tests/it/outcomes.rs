@@ -60,13 +60,21 @@ fn an_application_that_has_gone_is_down_and_then_up_again() {
 
 #[test]
 fn of_the_same_series_the_first_applications_is_served_and_the_other_is_told() {
-    let world = World::start(&["--inject-identity=never"]);
+    let world = World::start(&["--inject-identity=never", "--app-metrics=on"]);
     let mut apps = ["a", "b"].map(|name| App::connect_as(world.tcp, &[("instance", name)]));
     for round in 0..2 {
         let scraping = world.scrape();
         apps[1].answer_text("jobs{x=\"1\",y=\"2\"} 2\nown 2\n");
         apps[0].answer_text("jobs{y=\"2\",x=\"1\"} 1\n");
-        assert_eq!(scraping.text(), "jobs{y=\"2\",x=\"1\"} 1\nown 2\n");
+        let text = scraping.text();
+        assert!(
+            text.starts_with("jobs{y=\"2\",x=\"1\"} 1\nown 2\n# HELP prometheus_proxy_"),
+            "{text}"
+        );
+        for (name, count) in [("a", 0), ("b", 1)] {
+            let shown = format!("_app_scrape_collisions{{instance=\"{name}\"}} {count}\n");
+            assert!(text.contains(&shown), "{text}");
+        }
         if round == 0 {
             let told = report(&mut apps[1]);
             assert_eq!(told.kind, ReportKind::Collided);
@@ -100,15 +108,6 @@ fn a_text_that_is_refused_or_reduced_is_told_to_its_owner() {
 }
 
 #[test]
-fn names_of_the_proxys_own_are_refused_from_applications() {
-    let world = World::start(&[]);
-    let mut app = App::connect(world.tcp);
-    let scraping = world.scrape();
-    app.answer_text("prometheus_proxy_app_up 1\n");
-    assert_eq!(scraping.text(), "");
-}
-
-#[test]
 fn an_identity_is_learnt_from_the_labels_of_the_text() {
     let world = World::start(&["--app-metrics=on", "--identity-labels=application,instance"]);
     let mut app = App::connect(world.tcp);
@@ -133,11 +132,12 @@ fn labels_of_an_identity_are_kept_where_the_proxys_own_have_the_same_names() {
     let up: Vec<_> = up.collect();
     assert_eq!(up.len(), 2, "{text}");
     assert_ne!(up[0], up[1]);
-    for line in up {
-        for label in
-            ["app=\"orders\"", "reason=\"migration\"", "app_path=", "down_reason=\"timeout\""]
-        {
+    for line in &up {
+        for label in ["app=\"orders\"", "reason=\"migration\"", "down_reason=\"timeout\""] {
             assert!(line.contains(label), "{label} is in {line}");
         }
     }
+    // Whoever had the identity first needs no path to be told apart.
+    let with_path: Vec<_> = up.iter().map(|line| line.contains("app_path=")).collect();
+    assert_eq!(with_path, [false, true]);
 }

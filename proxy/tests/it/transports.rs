@@ -19,7 +19,7 @@ fn pem(name: &str) -> String {
 }
 
 /// Options that put TLS on a listener.
-fn tls_on(listener: &str) -> [String; 2] {
+pub(super) fn tls_on(listener: &str) -> [String; 2] {
     let option = |what, file| format!("--{listener}-tls-{what}={}", pem(file));
     [option("cert", "server.pem"), option("key", "server.key")]
 }
@@ -28,7 +28,7 @@ fn start(options: &[String]) -> World {
     World::start(&options.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn trusting(identity: Option<&str>) -> ClientTls {
+pub(super) fn trusting(identity: Option<&str>) -> ClientTls {
     let mut files = ClientTlsFiles::default();
     files.ca = Some(pem("ca.pem").into());
     files.identity = identity.map(|name| {

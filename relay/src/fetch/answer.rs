@@ -8,7 +8,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::exposition::{
-    Escaping, ExpositionError, Format, Inject, Policy, Source, SourceFormat, Target, read, render,
+    Escaping, ExpositionError, Format, Inject, Policy, ReservedNames, Source, SourceFormat, Target,
+    read, render,
 };
 use std::io::Read;
 
@@ -122,7 +123,7 @@ fn rendered(text: &[u8]) -> Result<(SourceFormat, Vec<u8>), ExpositionError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
     // The proxy judges what it serves; here it is only converted.
-    let policy = Policy { reserved: false, ..Policy::default() };
+    let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
     let facts = read(&source, &policy)?;
     let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
     let mut out = Vec::new();

@@ -89,10 +89,9 @@ impl Encoder {
         Ok(frames.len() - rest.len())
     }
 
-    /// Answers a ping, as soon as no message is in between.
-    pub(super) fn pong(&mut self, payload: Vec<u8>) -> io::Result<()> {
+    /// Answers a ping, as soon as no message is in between and something is [to be sent](Self::queue_controls).
+    pub(super) fn pong(&mut self, payload: Vec<u8>) {
         self.ping = Some(payload);
-        self.queue_controls()
     }
 
     /// Sends the first close frame that is asked for, as soon as no message is in between. Nothing follows it.
@@ -150,7 +149,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn queue_controls(&mut self) -> io::Result<()> {
+    /// Queues the answer to the last ping, and the close frame, unless a message is in between.
+    pub(super) fn queue_controls(&mut self) -> io::Result<()> {
         if matches!(self.state, State::Payload { .. }) || self.is_full() {
             return Ok(());
         }

@@ -15,7 +15,8 @@ use std::{
 
 /// A WebSocket that reads and writes as a TCP connection of RSocket does: frames, each after a 24-bit length.
 ///
-/// - Pings are answered by whoever reads, also while nothing is written; pongs are ignored.
+/// - Pings are answered by whoever reads, also while nothing is written; of several that were read together, the last. Pongs are
+///   ignored.
 /// - A close frame is answered. Reading then gives the end, 0 bytes, and writing fails with
 ///   [`BrokenPipe`](io::ErrorKind::BrokenPipe). An end without a close frame, as rsocket-java makes it, is an end
 ///   too, but in the middle of a message it is [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
@@ -93,16 +94,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     fn poll_decoded(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         // A peer that sends without end what yields no bytes must not keep others from running.
         for _ in 0..READS_MAX {
-            self.send_urgent(cx);
             match self.reading {
                 Reading::Open => {}
-                Reading::Ended => return Poll::Ready(Ok(0)),
+                Reading::Ended => {
+                    self.send_urgent(cx);
+                    return Poll::Ready(Ok(0));
+                }
                 Reading::Failed(violation, _) => {
+                    self.send_urgent(cx);
                     ready!(self.poll_forget(cx, buf));
                     return Poll::Ready(Err(violation.into()));
                 }
             }
-            match self.decoder.decode(buf) {
+            let decoded = self.decoder.decode(buf);
+            // Pings that came together get one answer, so that a flood of them costs one write a read.
+            if !matches!(decoded, Ok(Decoded::Ping(_))) {
+                self.send_urgent(cx);
+            }
+            match decoded {
                 Ok(Decoded::Bytes(len)) => return Poll::Ready(Ok(len)),
                 Ok(Decoded::Close(code)) => {
                     tracing::debug!(code, "the peer closed the WebSocket");
@@ -111,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     self.urgent = true;
                 }
                 Ok(Decoded::Ping(payload)) => {
-                    self.encoder.pong(payload)?;
+                    self.encoder.pong(payload);
                     self.urgent = true;
                 }
                 Ok(Decoded::Starved) => match ready!(self.poll_fill(cx, buf))? {
@@ -201,6 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Ready when all that is queued was written.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.encoder.queue_controls()?;
         while !self.encoder.output().is_empty() {
             let stream = Pin::new(&mut self.source.stream);
             let len = ready!(stream.poll_write(cx, self.encoder.output()))?;

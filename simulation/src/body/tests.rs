@@ -16,16 +16,16 @@ fn text(app: usize, serial: usize) -> String {
     served(app, serial, shape(app, serial).unwrap(), 0)
 }
 
-fn state(name: &str, reason: &str, samples: usize) -> [String; 3] {
+fn state(name: &str, reason: &str, samples: usize) -> [String; 4] {
     let up = if reason.is_empty() {
         format!("{{{name}}} 1")
     } else {
         format!("{{{name},reason=\"{reason}\"}} 0")
     };
-    [up, format!("{{{name}}} 0.5"), format!("{{{name}}} {samples}")]
+    [up, format!("{{{name}}} 0.5"), format!("{{{name}}} {samples}"), format!("{{{name}}} 0")]
 }
 
-fn states(states: &[[String; 3]]) -> String {
+fn states(states: &[[String; 4]]) -> String {
     let mut text = String::new();
     for (nth, family) in super::FAMILIES.iter().enumerate() {
         text += &format!("# HELP {family} It is.\n# TYPE {family} gauge\n");
@@ -132,8 +132,8 @@ fn states_have_to_be_those_of_the_texts() {
         vec![own.clone(), own.clone()],
         vec![own.clone(), state("instance=\"app-2\"", "", 2)],
         vec![own.clone(), state("instance=\"app-2\"", "tired", 0)],
-        vec![["{a=\"b\"} 1".to_owned(), own[1].clone(), own[2].clone()]],
-        vec![[own[0].replace('1', "0"), own[1].clone(), own[2].clone()]],
+        vec![["{a=\"b\"} 1".to_owned(), own[1].clone(), own[2].clone(), own[3].clone()]],
+        vec![[own[0].replace('1', "0"), own[1].clone(), own[2].clone(), own[3].clone()]],
     ] {
         let whole = format!("{text}{}", states(&wrong));
         assert_eq!(kind(JOINED, &whole), Kind::Untrue, "{whole}");

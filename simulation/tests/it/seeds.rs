@@ -32,7 +32,7 @@ fn a_calm_hour_passes_quickly() {
 }
 
 /// What the checks rest on: where one of these is 0, something is never looked at.
-const TRIED: [&str; 65] = [
+const TRIED: [&str; 70] = [
     "ages compared",
     "answers shared",
     "applications closed",
@@ -43,9 +43,11 @@ const TRIED: [&str; 65] = [
     "asked again",
     "calls dropped",
     "calls in vain",
+    "crowds sent away",
     "dead connections noticed",
     "deadlines reached",
     "ends with applications connected",
+    "floods of keepalives",
     "keepalive timeouts",
     "lists",
     "mute applications",
@@ -58,6 +60,7 @@ const TRIED: [&str; 65] = [
     "neighbours with strange texts",
     "places compared",
     "proxy struck or paused",
+    "reconnect loops",
     "pushes acknowledged",
     "pushes due",
     "pushes in peace",
@@ -79,6 +82,8 @@ const TRIED: [&str; 65] = [
     "scrapes whole",
     "scrapes with nobody to wait for",
     "sections due",
+    "silent crowds",
+    "slow frames",
     "slow scrapes whole",
     "states",
     "states compared",

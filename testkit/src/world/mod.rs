@@ -7,7 +7,9 @@ pub use ops::{Ask, Op, Who};
 
 use crate::model::Model;
 use bytes::{BufMut, Bytes, BytesMut};
-use prometheus_rsocket_protocol::rsocket::connection::{Config, Event, Framing, ResumeConfig};
+use prometheus_rsocket_protocol::rsocket::connection::{
+    Config, Event, Framing, ResumeConfig, TimerReason,
+};
 use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::{
     MAX_RECEIVED_FRAME, encode_prefixed, split_frame,
@@ -53,6 +55,8 @@ pub fn tight() -> Config {
     config.max_events = 4;
     config.max_event_bytes = 100;
     config.setup_timeout = Duration::from_secs(1);
+    config.keepalive_burst = 3;
+    config.max_keepalive_data = 40;
     config
 }
 
@@ -69,6 +73,16 @@ pub fn everything(mut config: Config) -> Config {
 #[expect(clippy::disallowed_methods, reason = "there is no other way to make an Instant")]
 pub fn epoch() -> Instant {
     Instant::now()
+}
+
+/// Lets the time pass for which a connection reads nothing, as its peer has sent KEEPALIVEs too often; returns the time after it.
+pub fn end_pause(connection: &mut Connection, now: Instant) -> Instant {
+    let mut after = now;
+    while let Some((at, TimerReason::KeepAlivePause)) = connection.next_timer() {
+        after = after.max(at);
+        connection.handle_timeout(after);
+    }
+    after
 }
 
 /// What a client of this configuration asks for.
@@ -128,6 +142,8 @@ impl World {
             let before = self.log.len();
             self.mend();
             for who in [Who::Client, Who::Server] {
+                let now = self.now;
+                self.now = end_pause(self.connection(who), now);
                 self.step(&Op::Send(who, usize::MAX));
                 self.step(&Op::Deliver(who.other(), usize::MAX));
                 self.step(&Op::Take(who.other(), usize::MAX));

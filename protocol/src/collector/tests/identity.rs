@@ -64,14 +64,14 @@ fn who_comes_back_has_its_entry_again() {
 #[test]
 fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
     let mut world = World::new(Config::default());
-    let text = "up{application=\"orders\",instance=\"a\"} 1\n";
+    let text = "ok{application=\"orders\",instance=\"a\"} 1\n";
     let first = world.connect();
     let other = world.connect();
     let scrape = world.start();
     world.answer(first, text);
-    world.answer(other, "up 1\n");
+    world.answer(other, "ok 1\n");
     world.work();
-    assert_eq!(world.take(scrape).0, [served("orders~a", text), served("connection-2", "up 1\n")]);
+    assert_eq!(world.take(scrape).0, [served("orders~a", text), served("connection-2", "ok 1\n")]);
     world.collector.end_scrape(scrape, true);
     assert_eq!(world.app(first).source, IdentitySource::Text);
     let entry = world.app(first).id;
@@ -79,12 +79,12 @@ fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
     let again = world.connect();
     assert_eq!(&*world.app(again).path, "connection-3");
     let scrape = world.start();
-    world.answer(other, "up 1\n");
+    world.answer(other, "ok 1\n");
     world.answer(again, text);
     world.work();
     // The outcome of the entry that had gone was waiting to be handed out: it is this one now.
     let (outcomes, over) = world.take(scrape);
-    assert_eq!(outcomes, [served("orders~a", text), served("connection-2", "up 1\n")]);
+    assert_eq!(outcomes, [served("orders~a", text), served("connection-2", "ok 1\n")]);
     assert_eq!(over, Some(summary(2, 2, 0)));
     assert_eq!(world.app(again).id, entry);
     assert_eq!(world.collector.pending_bytes(), 0);
@@ -93,7 +93,7 @@ fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
 #[test]
 fn no_two_outcomes_of_a_scrape_have_one_path() {
     let mut world = World::new(Config::default());
-    let text = "up{instance=\"a\"} 1\n";
+    let text = "ok{instance=\"a\"} 1\n";
     let first = world.connect_as("a");
     world.cut(first);
     let again = world.connect();
@@ -127,6 +127,55 @@ fn two_with_one_identity_are_both_served_and_flagged() {
     assert_eq!((world.app(second).id, &*world.app(second).path), (entry, "a"));
     assert!(!world.app(second).is_duplicate);
     assert_eq!(world.collector.entries(), 1);
+}
+
+/// Who it is by a hello or by its text, and what its path is then.
+#[track_caller]
+fn claims(world: &mut World, by_text: bool, path: &str) -> ConnectionId {
+    let app = if by_text { world.connect() } else { world.connect_as("a") };
+    let id = world.app(app).id;
+    let scrape = world.start_for(Targets::Some(vec![id]));
+    world.answer(app, "ok{instance=\"a\"} 1\n");
+    world.work();
+    world.take(scrape);
+    world.collector.end_scrape(scrape, true);
+    assert_eq!(&*world.app(app).path, path);
+    app
+}
+
+#[test]
+fn whoever_had_an_identity_first_keeps_it_as_long_as_its_connection_lives() {
+    for (first_by_text, second_by_text) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let mut world = World::new(Config::default());
+        // It may have connected later than the other.
+        let earlier = world.connect();
+        let first = claims(&mut world, first_by_text, "a");
+        let entry = world.app(first).id;
+        let second = claims(&mut world, second_by_text, "a~~2");
+        // It is half open: it does not answer, and nobody knows yet that it has gone.
+        let scrape = world.start_for(Targets::Some(vec![entry]));
+        world.advance(20 * SECOND);
+        assert_eq!(world.take(scrape).0, [failed("a", "timeout")]);
+        world.collector.end_scrape(scrape, true);
+        let scrape = world.start();
+        world.answer(earlier, "ok{instance=\"a\"} 1\n");
+        world.work();
+        assert_eq!(&*world.app(earlier).path, "a~~3");
+        world.answer(second, "ok{instance=\"a\"} 2\n");
+        world.work();
+        world.take(scrape);
+        world.collector.end_scrape(scrape, true);
+        assert_eq!((world.app(first).id, &*world.app(first).path), (entry, "a"));
+        // The others come and go.
+        world.cut(second);
+        world.cut(earlier);
+        let third = claims(&mut world, second_by_text, "a~~2");
+        assert_eq!((world.app(first).id, &*world.app(first).path), (entry, "a"));
+        assert_ne!(world.app(third).id, entry);
+        assert_eq!(world.collector.app_at("a").map(|app| app.id), Some(entry));
+    }
 }
 
 #[test]
@@ -226,7 +275,7 @@ fn labels_said_in_setup_come_before_those_of_the_text() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("said");
     let scrape = world.start();
-    world.answer(app, "up{instance=\"found\"} 1\n");
+    world.answer(app, "ok{instance=\"found\"} 1\n");
     world.work();
     world.take(scrape);
     assert_eq!((world.app(app).source, &*world.app(app).path), (IdentitySource::Hello, "said"));

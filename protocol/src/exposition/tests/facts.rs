@@ -110,13 +110,77 @@ fn limits_hold_to_the_last_one() {
     assert_eq!(with(limits, "a 1\n").unwrap_err(), (1, 1, kind));
 }
 
+/// What is served of a text, and what was left out.
+fn left_of(text: &str, policy: &Policy) -> (String, Option<Reduced>) {
+    let source = source(text.as_bytes());
+    let facts = read(&source, policy).unwrap();
+    let mut out = Vec::new();
+    render(&source, policy, &facts, JOINED, &[], &mut out);
+    assert_eq!(facts.fingerprints.len(), facts.samples);
+    (String::from_utf8(out).unwrap(), facts.reduced)
+}
+
 #[test]
-fn the_proxys_own_names_are_refused() {
-    refuse("a 1\nprometheus_proxy_up 1\n", 2, 1, Kind::MetricNameReserved);
-    refuse("# TYPE prometheus_proxy_up gauge\n", 1, 1, Kind::MetricNameReserved);
-    refuse("{\"prometheus_proxy_up\"} 1\n", 1, 1, Kind::MetricNameReserved);
-    let policy = Policy { reserved: false, ..Policy::default() };
-    read(&source(b"prometheus_proxy_up 1\n"), &policy).unwrap();
+fn families_with_reserved_names_are_left_out_and_nothing_else_is() {
+    for bad in [
+        "prometheus_proxy_up 1\n",
+        "# TYPE prometheus_proxy_up gauge\n",
+        "{\"prometheus_proxy_up\"} 1\n",
+        "up 1\n",
+        "up{instance=\"other\"} 0\n",
+        "# HELP up Whether it is up.\n# TYPE up gauge\nup 1\n",
+        "ALERTS{alertstate=\"firing\"} 1\n",
+        "ALERTS_FOR_STATE 1\n",
+        "scrape_duration_seconds 1\n",
+        "# TYPE scrape_h histogram\nscrape_h_bucket{le=\"+Inf\"} 1\nscrape_h_count 1\nscrape_h_sum 1\n",
+        // What a scraper of the legacy names would take for them.
+        "{\"scrape.duration\"} 1\n",
+        "{\"prometheus-proxy_app_up\",a=\"b\"} 1\n",
+    ] {
+        let text = format!("a 1\n{bad}b 2\n");
+        for on_bad_line in [OnBadLine::DropApplication, OnBadLine::DropFamily] {
+            let policy = Policy { on_bad_line, ..Policy::default() };
+            let (left, reduced) = left_of(&text, &policy);
+            assert_eq!(left, "a 1\nb 2\n", "{bad}");
+            let reduced = reduced.unwrap();
+            assert_eq!((reduced.lines, reduced.families), (bad.lines().count(), 1), "{bad}");
+            assert_eq!(reduced.first.kind, Kind::MetricNameReserved);
+        }
+        let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
+        assert_eq!(read(&source(text.as_bytes()), &policy).unwrap().reduced, None);
+    }
+    let like_them = concat!(
+        "up_ 1\nuptime 1\nUP 1\nalerts 1\nALERTS_ 1\nscrape 1\nnode_scrape_collector_success 1\n",
+        "prometheus_proxy 1\n{\"u.p\"} 1\n{\"ü\"} 1\na{up=\"up\"} 1\n# up\n"
+    );
+    assert_eq!(accept(like_them).reduced, None);
+}
+
+#[test]
+fn reserved_names_do_not_hide_other_faults_nor_the_format() {
+    refuse("up 1\nb x\n", 2, 3, Kind::Value);
+    let text = "# TYPE up gauge\nup 1\n# TYPE c counter\nc_total 1.0 # {a=\"b\"} 1.0\n# EOF\n";
+    let read = facts(text).unwrap();
+    assert_eq!((read.format, read.samples), (SourceFormat::OpenMetrics, 1));
+    // It ends like OpenMetrics, and is none.
+    let read = facts("up 1\nc 1 1700000000000 \nd{} +Inf\n# EOF\n").unwrap();
+    assert_eq!((read.format, read.samples), (SourceFormat::Text004, 2));
+    // What is left out does not count.
+    let limits = Limits { max_series: 1, ..Limits::default() };
+    let policy = Policy { limits, ..Policy::default() };
+    assert_eq!(left_of("up 1\nup{a=\"b\"} 1\na 1\n", &policy).0, "a 1\n");
+}
+
+#[test]
+fn what_is_reserved_are_names_and_beginnings_of_names() {
+    for bad in ["", "*", "a b", "1a", "a.b*", "a**", "*a", "é"] {
+        let error = ReservedNames::new(["up", bad]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{bad:?} is not a metric name")), "{error}");
+    }
+    let reserved = ReservedNames::new(["a:b", "job:*"]).unwrap();
+    let policy = Policy { reserved, ..Policy::default() };
+    let (left, _) = left_of("a:b 1\na:c 1\njob: 1\njob:x 1\nup 1\n", &policy);
+    assert_eq!(left, "a:c 1\nup 1\n");
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub enum Framing {
 ///   [`max_events`](Self::max_events) and of the open streams. Payloads that came in one frame are slices of what the caller read: an
 ///   event also keeps alive what else was read with it, but no frame of 1 KiB or more that came before it.
 /// - frames to be sent: [`max_queued_output`](Self::max_queued_output), and less than a kilobyte for each of
-///   [`max_queued_frames`](Self::max_queued_frames) and of the open streams;
+///   [`max_queued_frames`](Self::max_queued_frames) and of the open streams. Echoes of KEEPALIVEs are at most twice
+///   [`max_keepalive_data`](Self::max_keepalive_data) of it;
 /// - payloads that are not whole, in buffers that grow by doubling: [`max_unfinished`](Self::max_unfinished);
 /// - streams: less than a kilobyte for each of twice [`max_open_streams`](Self::max_open_streams);
 /// - frames to be sent again: [`ResumeConfig::max_stored`] and one frame.
@@ -82,10 +83,18 @@ pub struct Config {
     /// Whether a server sends KEEPALIVE by itself at the client's interval, as rsocket-java does; on by default. It answers
     /// the client's in any case. Peers built on rsocket-cpp refuse a server that ticks.
     pub keepalive_as_server: bool,
-    /// Bounds on the keepalive interval that a client's SETUP may ask of a server; 100 ms to one hour by default.
+    /// Bounds on the keepalive interval that a client's SETUP may ask of a server; one second to one hour by default.
     /// 0, which the specification forbids, stops the ticking, not the answers. The server ticks at least twice in the
     /// lifetime that it grants, if the lower bound allows it.
     pub keepalive_interval: (Duration, Duration),
+    /// How many of the peer's KEEPALIVEs are answered without a pause; 20 by default.
+    pub keepalive_burst: u32,
+    /// How long it takes until a peer that has used up the burst is owed one more answer; 50 ms by default, a second at most. A peer
+    /// that sends KEEPALIVEs more often than this is read more slowly: each is answered, but no more input is wanted until then.
+    pub keepalive_pause: Duration,
+    /// The longest data of a KEEPALIVE that is echoed, in bytes; 64 KiB by default. A KEEPALIVE that asks for the echo of more ends the
+    /// connection. While the echoes that wait to be sent are as long as this, no more input is wanted.
+    pub max_keepalive_data: usize,
     /// Bounds on the lifetime that a client's SETUP may ask for; 200 ms to 10 minutes by default. 0 counts as the upper one.
     pub max_lifetime: (Duration, Duration),
 }
@@ -106,11 +115,15 @@ impl Config {
             &mut self.close_timeout,
             &mut self.keepalive_interval.0,
             &mut self.keepalive_interval.1,
+            &mut self.keepalive_pause,
             &mut self.max_lifetime.0,
             &mut self.max_lifetime.1,
         ] {
             *time = (*time).max(Duration::from_millis(1));
         }
+        self.keepalive_burst = self.keepalive_burst.max(1);
+        self.keepalive_pause = self.keepalive_pause.min(Duration::from_secs(1));
+        self.max_keepalive_data = self.max_keepalive_data.min(self.max_sent_frame() - ECHO_HEADER);
         if let Some(resume) = &mut self.resume {
             resume.timeout = resume.timeout.max(Duration::from_millis(1));
         }
@@ -155,7 +168,10 @@ impl Default for Config {
             setup_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             keepalive_as_server: true,
-            keepalive_interval: (Duration::from_millis(100), Duration::from_secs(3600)),
+            keepalive_interval: (Duration::from_secs(1), Duration::from_secs(3600)),
+            keepalive_burst: 20,
+            keepalive_pause: Duration::from_millis(50),
+            max_keepalive_data: 64 * 1024,
             max_lifetime: (Duration::from_millis(200), Duration::from_secs(600)),
         }
     }
@@ -164,3 +180,5 @@ impl Default for Config {
 /// What rsocket-java takes at least.
 const MTU_MIN: usize = 64;
 const PREFIX_LEN: usize = 3;
+/// What a KEEPALIVE has before its data: the header and a position.
+const ECHO_HEADER: usize = 14;

@@ -1,7 +1,8 @@
 //! What a peer's frames do to a connection; those of streams are in `interaction`.
 
 use super::assembly::Head;
-use super::event::{CloseReason, Event, Refusal, Violation};
+use super::error::Refusal;
+use super::event::{CloseReason, Event, Violation};
 use super::interaction::PayloadFlags;
 use super::keepalive::KeepAlive;
 use super::lease::Leases;
@@ -57,8 +58,9 @@ impl Connection {
     pub(super) fn on_keepalive_timer(&mut self, now: Instant) {
         let owner_has_room = self.owner_has_room();
         let Some(keepalive) = &mut self.keepalive else { return };
+        keepalive.end_pause(now);
         if keepalive.is_expired(now) {
-            if owner_has_room && !keepalive.is_stalled() {
+            if owner_has_room && !keepalive.is_stalled() && !keepalive.is_paused() {
                 if self.suspend(now) {
                     return;
                 }
@@ -68,7 +70,8 @@ impl Connection {
                 self.begin_close(now, reason, ErrorCode::CONNECTION_ERROR, &message);
                 return;
             }
-            // Nothing was read because events wait for our owner, or did until now: that silence is not the peer's.
+            // Nothing was read because events wait for our owner, or did until now, or for the sake of a pause: that silence is not
+            // the peer's.
             keepalive.on_heard(now);
             if !owner_has_room {
                 keepalive.on_stall();
@@ -133,7 +136,7 @@ impl Connection {
                 if let Some(resumption) = &mut self.resumption {
                     resumption.on_position(position);
                 }
-                self.on_keepalive(stream_id, respond, data);
+                self.on_keepalive(now, stream_id, respond, &data);
             }
             Body::RequestResponse { follows, payload } | Body::RequestFnf { follows, payload } => {
                 let head = Head { frame_type, initial_n: 0, complete: false };
@@ -178,18 +181,22 @@ impl Connection {
         }
     }
 
-    fn on_keepalive(&mut self, stream_id: StreamId, respond: bool, data: Bytes) {
-        if respond && stream_id.is_connection() {
-            // The position is filled in when it is sent.
-            let answer = |data| {
-                let body = Body::KeepAlive { respond: false, position: 0, data };
-                Frame::on_connection(body)
-            };
-            // A frame may be received that is longer than any to be sent. Its echo is cut: a sign of life all the same.
-            let longest = self.config.max_sent_frame() - answer(Bytes::new()).encoded_len();
-            // Copied, as it may wait for long: a slice would keep all alive that it was read with.
-            let data = data.get(..longest).unwrap_or(&data);
-            self.outbound.push_control(answer(Bytes::copy_from_slice(data)));
+    fn on_keepalive(&mut self, now: Instant, stream_id: StreamId, respond: bool, data: &[u8]) {
+        if !respond || !stream_id.is_connection() {
+            return;
+        }
+        let limit = self.config.max_keepalive_data;
+        if data.len() > limit {
+            self.on_violation(now, Violation::KeepAliveTooLong { len: data.len(), limit });
+            return;
+        }
+        // The position is filled in when it is sent. The data is copied, as it may wait for long: a slice would keep all alive that it
+        // was read with.
+        let data = Bytes::copy_from_slice(data);
+        let echo = Body::KeepAlive { respond: false, position: 0, data };
+        self.outbound.push_control(Frame::on_connection(echo));
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_echo(now);
         }
     }
 

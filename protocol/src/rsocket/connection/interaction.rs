@@ -3,7 +3,8 @@
 use super::Connection;
 use super::assembly::{Assembly, Head, Limits};
 use super::credit::{Balance, Credit};
-use super::event::{Event, Refusal, StreamFailure, Violation};
+use super::error::{Refusal, StreamFailure};
+use super::event::{Event, Violation};
 use super::streams::{Half, Kind, Side, Stream};
 use crate::rsocket::Payload;
 use crate::rsocket::frame::{ErrorCode, FrameType, StreamId};

@@ -15,6 +15,20 @@ pub(super) struct KeepAlive {
     tick_queued: bool,
     /// Whether nothing could be read for some of the time since `heard`.
     stalled: bool,
+    echoes: Echoes,
+}
+
+/// How often the peer may have its KEEPALIVEs echoed (a token bucket, kept as the time at which it is full again).
+#[derive(Clone, Copy, Debug)]
+struct Echoes {
+    /// The time that one echo costs.
+    cost: Duration,
+    /// The time that all but one of a burst cost.
+    tolerance: Duration,
+    /// When all that was echoed is paid for.
+    paid_at: Option<Instant>,
+    /// Until when nothing more is read.
+    paused_until: Option<Instant>,
 }
 
 impl KeepAlive {
@@ -24,7 +38,7 @@ impl KeepAlive {
             0 => config.max_lifetime.1,
             lifetime => millis(lifetime),
         };
-        Self::new(now, interval, lifetime)
+        Self::new(now, interval, lifetime, Echoes::new(config))
     }
 
     pub(super) fn server(now: Instant, setup: &Setup, config: &Config) -> Self {
@@ -38,17 +52,19 @@ impl KeepAlive {
         let longest = longest.min(lifetime / 2);
         let interval = (config.keepalive_as_server && setup.keepalive_ms != 0)
             .then(|| millis(setup.keepalive_ms).min(longest).max(shortest));
-        Self::new(now, interval, lifetime)
+        Self::new(now, interval, lifetime, Echoes::new(config))
     }
 
-    fn new(now: Instant, interval: Option<Duration>, lifetime: Duration) -> Self {
+    fn new(now: Instant, interval: Option<Duration>, lifetime: Duration, echoes: Echoes) -> Self {
         let next_tick = interval.and_then(|interval| now.checked_add(interval));
-        Self { interval, lifetime, next_tick, heard: now, tick_queued: false, stalled: false }
+        let (heard, tick_queued, stalled) = (now, false, false);
+        Self { interval, lifetime, next_tick, heard, tick_queued, stalled, echoes }
     }
 
     /// A new transport, on which all begins again.
     pub(super) fn restart(&mut self, now: Instant) {
-        *self = Self::new(now, self.interval, self.lifetime);
+        let echoes = Echoes { paused_until: None, ..self.echoes };
+        *self = Self::new(now, self.interval, self.lifetime, echoes);
     }
 
     /// The peer gave a sign of life.
@@ -78,6 +94,28 @@ impl KeepAlive {
         self.tick_queued = false;
     }
 
+    /// A KEEPALIVE of the peer's is echoed.
+    pub(super) fn on_echo(&mut self, now: Instant) {
+        self.echoes.on_echo(now);
+    }
+
+    /// Whether the peer has had so many echoes that no more is read for now.
+    pub(super) fn is_paused(&self) -> bool {
+        self.echoes.paused_until.is_some()
+    }
+
+    /// Until when no more is read.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        self.echoes.paused_until
+    }
+
+    /// Reads on when it is time to. What the peer sent during the pause was not read, so that silence is not its own.
+    pub(super) fn end_pause(&mut self, now: Instant) {
+        if self.echoes.paused_until.take_if(|until| *until <= now).is_some() {
+            self.on_heard(now);
+        }
+    }
+
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.expiry().is_some_and(|expiry| expiry <= now)
     }
@@ -97,6 +135,21 @@ impl KeepAlive {
 
     pub(super) fn lifetime(&self) -> Duration {
         self.lifetime
+    }
+}
+
+impl Echoes {
+    fn new(config: &Config) -> Self {
+        let cost = config.keepalive_pause;
+        let tolerance = cost.saturating_mul(config.keepalive_burst.saturating_sub(1));
+        Self { cost, tolerance, paid_at: None, paused_until: None }
+    }
+
+    fn on_echo(&mut self, now: Instant) {
+        let from = self.paid_at.map_or(now, |paid_at| paid_at.max(now));
+        self.paid_at = from.checked_add(self.cost);
+        let until = self.paid_at.and_then(|paid_at| paid_at.checked_sub(self.tolerance));
+        self.paused_until = until.filter(|until| *until > now);
     }
 }
 

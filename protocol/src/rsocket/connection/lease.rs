@@ -1,7 +1,8 @@
 //! Leases: how many requests each side may send, and until when (Protocol.md, "Lease Semantics").
 
 use super::Connection;
-use super::event::{Event, RequestError};
+use super::error::RequestError;
+use super::event::Event;
 use crate::rsocket::frame::{Body, Frame};
 use bytes::Bytes;
 use std::time::{Duration, Instant};

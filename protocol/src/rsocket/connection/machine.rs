@@ -12,10 +12,6 @@ use std::time::Instant;
 
 impl Machine for Connection {
     fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
-        if self.wants_input() && input.len() > self.unfinished {
-            // A part of a long frame is a sign of life, too: no KEEPALIVE can come until it is through.
-            self.on_heard(now);
-        }
         if !self.has_heard && self.is_receiving() {
             self.foreign = framing::looks_like(input);
         }
@@ -117,7 +113,7 @@ impl Machine for Connection {
     fn wants_input(&self) -> bool {
         // What waits while the connection is resumed can only go once the answer has come.
         let has_room = matches!(self.phase, Phase::Resuming { .. }) || self.output_has_room();
-        self.is_receiving() && self.owner_has_room() && has_room
+        self.is_receiving() && self.owner_has_room() && has_room && !self.is_paused()
     }
 
     fn held_bytes(&self) -> usize {

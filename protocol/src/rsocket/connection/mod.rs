@@ -4,6 +4,7 @@ mod assembly;
 mod commands;
 mod config;
 mod credit;
+mod error;
 mod event;
 mod inbound;
 mod interaction;
@@ -20,7 +21,8 @@ mod tests;
 
 pub use config::{Config, Framing};
 pub use credit::Credit;
-pub use event::{CloseReason, Event, Refusal, RequestError, StreamError, StreamFailure, Violation};
+pub use error::{Refusal, RequestError, StreamError, StreamFailure};
+pub use event::{CloseReason, Event, Violation};
 pub use resume::{ResumeConfig, ResumeError, ResumeRequest};
 
 use crate::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
@@ -102,6 +104,8 @@ pub enum TimerReason {
     Close,
     /// The peer has been silent for its lifetime.
     KeepAliveExpiry,
+    /// The pause of a peer that sends KEEPALIVEs too often is over.
+    KeepAlivePause,
     /// A KEEPALIVE is to be sent.
     KeepAliveTick,
     /// The peer's lease is over.
@@ -255,10 +259,12 @@ impl Connection {
                 let keepalive = self.keepalive.as_ref();
                 let tick = keepalive.and_then(KeepAlive::next_tick);
                 let expiry = keepalive.and_then(KeepAlive::expiry);
+                let pause = keepalive.and_then(KeepAlive::paused_until);
                 let lease = self.leases.as_ref().and_then(|leases| leases.received.expiry());
                 let timers = [
                     (tick, TimerReason::KeepAliveTick),
                     (expiry, TimerReason::KeepAliveExpiry),
+                    (pause, TimerReason::KeepAlivePause),
                     (lease, TimerReason::LeaseExpiry),
                 ];
                 let armed = timers.into_iter().filter_map(|(at, reason)| Some((at?, reason)));
@@ -386,8 +392,16 @@ impl Connection {
 
     /// Whether what waits for the transport is below its bounds.
     fn output_has_room(&self) -> bool {
+        let echoes = self.outbound.echo_bytes();
         self.outbound.bytes() < self.config.max_queued_output
             && self.outbound.frames() < self.config.max_queued_frames
+            && (echoes == 0 || echoes < self.config.max_keepalive_data)
+    }
+
+    /// Whether no more is read for now, as the peer sends KEEPALIVEs too often.
+    fn is_paused(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+            && self.keepalive.as_ref().is_some_and(KeepAlive::is_paused)
     }
 }
 

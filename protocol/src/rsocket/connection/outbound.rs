@@ -15,6 +15,8 @@ pub(super) struct Outbound {
     turns: BTreeMap<u64, StreamId>,
     next_turn: u64,
     bytes: usize,
+    /// Those of answers to KEEPALIVE alone.
+    echo_bytes: usize,
     stream_frames: usize,
 }
 
@@ -34,12 +36,14 @@ impl Outbound {
             turns: BTreeMap::new(),
             next_turn: 0,
             bytes: 0,
+            echo_bytes: 0,
             stream_frames: 0,
         }
     }
 
     pub(super) fn push_control(&mut self, frame: Frame) {
         self.bytes += frame.encoded_len();
+        self.echo_bytes += echo_len(&frame);
         self.control.push_back(frame);
     }
 
@@ -74,6 +78,7 @@ impl Outbound {
     pub(super) fn pop_control(&mut self) -> Option<Frame> {
         let frame = self.control.pop_front()?;
         self.bytes -= frame.encoded_len();
+        self.echo_bytes -= echo_len(&frame);
         Some(frame)
     }
 
@@ -126,6 +131,11 @@ impl Outbound {
         self.bytes
     }
 
+    /// Bytes of the answers to KEEPALIVE that wait.
+    pub(super) fn echo_bytes(&self) -> usize {
+        self.echo_bytes
+    }
+
     /// Frames that wait.
     pub(super) fn frames(&self) -> usize {
         self.control.len() + self.stream_frames
@@ -155,6 +165,14 @@ impl Outbound {
             self.next_turn += 1;
         }
         Some(frame)
+    }
+}
+
+/// The length of an answer to KEEPALIVE; 0 of every other frame.
+fn echo_len(frame: &Frame) -> usize {
+    match frame.body {
+        Body::KeepAlive { respond: false, .. } => frame.encoded_len(),
+        _ => 0,
     }
 }
 

@@ -124,16 +124,19 @@ fn row_05_what_a_stalled_socket_does_not_take_is_bounded() {
 /// spring-framework #28991.
 #[test]
 fn row_06_a_keepalive_flood_to_a_peer_that_does_not_read_is_bounded() {
-    let config = config(|config| config.max_queued_output = 100_000);
-    let mut talk = Talk::server(&config);
-    talk.hears((0..10_000).map(|_| keepalive(true, vec![b'x'; 1_000])));
-    assert!(!talk.connection.wants_input());
-    let echoes = talk.says();
-    assert_eq!(echoes.len(), 100_000_usize.div_ceil(1_014));
-    assert_eq!(talk.input.len(), (10_000 - echoes.len()) * 1_017, "the rest is the caller's");
+    let few = config(|config| config.max_keepalive_data = 10_000);
+    let often = config(|config| config.keepalive_burst = 50);
+    for (config, at_once) in [(few, 10_000_usize.div_ceil(1_014)), (often, 50)] {
+        let mut talk = Talk::server(&config);
+        talk.hears((0..10_000).map(|_| keepalive(true, vec![b'x'; 1_000])));
+        assert!(!talk.connection.wants_input());
+        let echoes = talk.says();
+        assert_eq!(echoes.len(), at_once);
+        assert_eq!(talk.input.len(), (10_000 - echoes.len()) * 1_017, "the rest is the caller's");
+    }
 
     // Nor do our own pile up.
-    let mut talk = Talk::client(&config);
+    let mut talk = Talk::client(&Config::default());
     for _ in 0..4 {
         talk.passes(Duration::from_secs(20));
     }

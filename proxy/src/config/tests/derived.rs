@@ -1,5 +1,5 @@
 use super::accepted;
-use prometheus_rsocket_protocol::exposition::{OnBadLine, Policy};
+use prometheus_rsocket_protocol::exposition::{OnBadLine, Policy, ReservedNames};
 use std::time::Duration;
 
 #[test]
@@ -10,7 +10,8 @@ fn without_limits_only_the_length_of_the_text_counts() {
         assert!(limit >= limits.max_text_len);
     }
     assert_eq!(on_bad_line, OnBadLine::DropApplication);
-    assert!(identity_labels.is_empty() && reserved);
+    assert!(identity_labels.is_empty());
+    assert_eq!(reserved, ReservedNames::default());
 }
 
 #[test]
@@ -29,7 +30,7 @@ fn settings_reach_the_parts_that_they_are_for() {
             "--max-series=4",
             "--max-families=5",
             "--identity-labels=b,a",
-            "--reserved-names=accept",
+            "--reserved-names=",
             "--on-bad-line=drop-family",
             "--max-connections=6",
             "--max-gone-applications=7",
@@ -58,14 +59,14 @@ fn settings_reach_the_parts_that_they_are_for() {
     assert_eq!(policy.limits.max_series, 4);
     assert_eq!(policy.limits.max_families, 5);
     assert_eq!(*policy.identity_labels, ["b".into(), "a".into()]);
-    assert!(!policy.reserved);
+    assert_eq!(policy.reserved, ReservedNames::new(["prometheus_proxy_*"]).unwrap());
     assert_eq!(policy.on_bad_line, OnBadLine::DropFamily);
 
     let collector = config.collector();
-    assert_eq!(collector.max_connections, 6);
+    assert_eq!(collector.max_connections, 6 + 256);
     assert_eq!(collector.max_gone, 7);
     assert_eq!(collector.grace, Duration::from_secs(8));
-    assert_eq!(collector.max_scrapes, 44);
+    assert_eq!(collector.max_scrapes, 18);
     assert_eq!(collector.max_pushes, 10);
     assert_eq!(collector.max_push_bytes, 11);
     assert_eq!(collector.max_app_push_bytes, 13 * 1024);

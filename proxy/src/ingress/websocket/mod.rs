@@ -7,12 +7,13 @@ mod tests;
 
 pub(crate) use error::UpgradeError;
 
+use super::rsocket::FULL;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::{
     Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use http_body_util::Full;
 use hyper::{
@@ -41,6 +42,8 @@ pub(crate) struct UpgradeConfig {
     pub(crate) path: Option<String>,
     /// A sentence for whoever looks at this port with a browser: where the metrics are. Empty for none.
     pub(crate) hint: String,
+    /// There is no place for another connection: whoever asks for a WebSocket gets 503.
+    pub(crate) is_full: bool,
     /// The bounds of the WebSocket.
     pub(crate) websocket: WebSocketConfig,
 }
@@ -155,6 +158,7 @@ impl Desk<'_> {
             _ if !request.body().is_end_stream() => {
                 (StatusCode::BAD_REQUEST, "a request to upgrade has no body".into())
             }
+            _ if self.config.is_full => (StatusCode::SERVICE_UNAVAILABLE, FULL.into()),
             Some(path) if path != request.uri().path() => {
                 let why = format!("RSocket over WebSocket is on the path {path}, and nothing else");
                 (StatusCode::NOT_FOUND, why)
@@ -163,7 +167,11 @@ impl Desk<'_> {
         };
         let mut response = Response::new(());
         *response.status_mut() = status;
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
         (Some(UpgradeError::Refused(status, why)), response)
     }
 
@@ -188,6 +196,9 @@ impl Desk<'_> {
 
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
+
+/// When a client for which there is no place may try again.
+const RETRY_AFTER_SECONDS: &str = "10";
 
 /// How long a refused client may take to read why.
 const LINGER: Duration = Duration::from_secs(1);

@@ -126,6 +126,8 @@ label! {
         Tls = "tls",
         /// A WebSocket did not come about.
         WebSocket = "websocket",
+        /// It was not set up yet, and had to make room for another.
+        Evicted = "evicted",
         /// There are as many connections as allowed.
         TooManyConnections = "too_many_connections",
         /// Others needed the memory that the connection held.
@@ -300,6 +302,38 @@ label! {
 }
 
 label! {
+    /// Why the proxy ended an HTTP connection.
+    HttpClosed, "reason" {
+        /// It waited for its next request for too long.
+        Idle = "idle",
+        /// No request was being answered on it, and another one needed the place.
+        IdleEvicted = "idle_evicted",
+        /// The head of a request did not come in time.
+        SlowHead = "slow_head",
+        /// Its peer did not read.
+        Stalled = "stalled",
+        /// Its peer did not read, and another one needed the place.
+        StalledEvicted = "stalled_evicted",
+        /// Its peer read too slowly.
+        Trickle = "trickle",
+    }
+}
+
+label! {
+    /// Why a scrape was refused or given up.
+    ScrapeGivenUp, "reason" {
+        /// It waited for applications for longer than usual, and another one needed the room.
+        Replaced = "replaced",
+        /// There were as many as allowed.
+        RefusedFull = "refused_full",
+        /// Its address had as many as it may have.
+        RefusedShare = "refused_share",
+        /// Its scraper did not read, and another one needed the room.
+        Stalled = "stalled",
+    }
+}
+
+label! {
     /// What peers cause log lines by.
     LogCause, "cause" {
         /// An application has connected.
@@ -310,6 +344,8 @@ label! {
         Gone = "gone",
         /// The hello of an application cannot be read.
         Hello = "hello",
+        /// The proxy has ended an HTTP connection.
+        HttpClosed = "http_closed",
         /// An application was identified by its metrics.
         Identified = "identified",
         /// An application's connection ended before it was set up.
@@ -326,6 +362,8 @@ label! {
         Recovered = "recovered",
         /// Part of an application's metrics is left out.
         Report = "report",
+        /// A scrape was refused or given up.
+        ScrapeGivenUp = "scrape_given_up",
         /// Scrapes of an application have begun to fail.
         ScrapeFailing = "scrape_failing",
         /// An application broke the protocol on one stream.

@@ -1,7 +1,7 @@
 use super::{
-    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpCode, HttpPath, Label,
-    ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState, RoundOutcome,
-    ScrapeOutcome, SignalType, family::Families, window::WindowMax,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath,
+    Label, ListenerName, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
+    RoundOutcome, ScrapeGivenUp, ScrapeOutcome, SignalType, family::Families, window::WindowMax,
 };
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -25,6 +25,7 @@ pub(super) struct Scrapes {
     pub(super) collisions: IntCounter,
     pub(super) reduced_texts: IntCounter,
     pub(super) type_conflicts: IntCounter,
+    pub(super) given_up: IntCounterVec,
     maxima: Mutex<Maxima>,
 }
 
@@ -83,6 +84,10 @@ impl Scrapes {
             type_conflicts: make.counter(
                 "prometheus_proxy_type_conflicts_total",
                 "Families served untyped because another application's have another type.",
+            ),
+            given_up: make.counters::<ScrapeGivenUp>(
+                "prometheus_proxy_scrapes_given_up_total",
+                "Scrapes that were refused, or ended before their time because another one needed the room.",
             ),
             maxima: Mutex::default(),
         }
@@ -206,6 +211,7 @@ pub(super) struct Http {
     pub(super) malformed: IntCounter,
     pub(super) refused: IntCounter,
     pub(super) tls_failed: IntCounter,
+    pub(super) closed: IntCounterVec,
 }
 
 impl Http {
@@ -231,6 +237,10 @@ impl Http {
             tls_failed: make.counter(
                 "prometheus_proxy_http_tls_failed_total",
                 "HTTP connections on which TLS did not come about.",
+            ),
+            closed: make.counters::<HttpClosed>(
+                "prometheus_proxy_http_connections_closed_total",
+                "HTTP connections that the proxy ended before their peers did.",
             ),
         }
     }

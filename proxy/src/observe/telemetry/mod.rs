@@ -12,9 +12,9 @@ mod process;
 mod window;
 
 pub use labels::{
-    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpCode, HttpPath, Label,
-    ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
-    RoundOutcome, ScrapeOutcome, SignalType,
+    ApplicationErrorCause, ConnectionErrorCause, FailureReason, HttpClosed, HttpCode, HttpPath,
+    Label, ListenerName, LogCause, ProbeKind, PushDropCause, PushKind, PushOutcome, RegistryState,
+    RoundOutcome, ScrapeGivenUp, ScrapeOutcome, SignalType,
 };
 
 use crate::observe::throttle::PeerThrottle;
@@ -167,12 +167,22 @@ impl Telemetry {
         self.http.refused.inc();
     }
 
+    /// The proxy ended an HTTP connection.
+    pub fn http_closed(&self, reason: HttpClosed) {
+        self.http.closed.with_label_values(&[reason.value()]).inc();
+    }
+
+    /// A scrape was refused or given up.
+    pub fn scrape_given_up(&self, reason: ScrapeGivenUp) {
+        self.scrapes.given_up.with_label_values(&[reason.value()]).inc();
+    }
+
     /// TLS did not come about on an HTTP connection.
     pub fn http_tls_failed(&self) {
         self.http.tls_failed.inc();
     }
 
-    /// Whether to log now a line that a peer has caused, given its address with its port, and then how many like it have not been logged
+    /// Whether to log now a line that a peer has caused, given its address with or without a port, and then how many like it have not been logged
     /// since the last one. Counts it if not.
     pub(crate) fn may_log(&self, now: Instant, cause: LogCause, peer: &str) -> Option<u64> {
         let passed = self.lines.pass(now, cause, peer);

@@ -3,6 +3,7 @@ mod handshake;
 mod random;
 mod reading;
 mod refusing;
+mod slow;
 mod upgrade;
 mod writing;
 

@@ -39,18 +39,28 @@ fn an_answer_carries_the_same_data_and_overtakes_payloads() {
 }
 
 #[test]
-fn an_echo_longer_than_any_frame_to_be_sent_is_cut() {
-    let mut talk = Talk::server();
-    for len in framing::MAX_SENT_FRAME - 1..=MAX_RECEIVED_FRAME {
+fn a_keepalive_whose_echo_would_be_too_long_ends_the_connection() {
+    let config = Config { max_keepalive_data: 4, ..Config::default() };
+    let mut talk = Talk::server_with(config.clone());
+    talk.hears([keepalive(true, "four"), keepalive(false, "this need not be echoed")]);
+    talk.says([keepalive(false, "four")]);
+    talk.hears([keepalive(true, "fives")]);
+    let text = "KEEPALIVE with data of 5 bytes, of which at most 4 are echoed";
+    talk.says([error(0, ErrorCode::CONNECTION_ERROR, text)]);
+    let violation = Violation::KeepAliveTooLong { len: 5, limit: 4 };
+    talk.tells([closed(CloseReason::Violation(violation))]);
+
+    // Whatever is configured, an echo is no longer than a frame may be.
+    let config = Config { max_keepalive_data: usize::MAX, ..config };
+    let mut talk = Talk::server_with(config);
+    for len in framing::MAX_SENT_FRAME..=framing::MAX_SENT_FRAME + 1 {
         let mut frame = (len as u32).to_be_bytes()[1..].to_vec();
         frame.extend_from_slice(&unhex(TICK));
         frame.resize(3 + len, 7);
         talk.hears_bytes(&frame);
         let echo = talk.output_bytes();
-        assert_eq!(echo.len(), 3 + len.min(framing::MAX_SENT_FRAME));
-        assert_eq!(echo[17..], frame[17..echo.len()]);
+        assert_eq!(echo.len() == 3 + len, len == framing::MAX_SENT_FRAME);
     }
-    talk.is_calm();
 }
 
 #[test]
@@ -117,23 +127,29 @@ fn silence_for_the_lifetime_closes() {
 }
 
 #[test]
-fn any_frame_and_any_part_of_one_is_a_sign_of_life() {
+fn any_whole_frame_is_a_sign_of_life() {
+    let mut talk = Talk::server();
+    for bytes in ["000007 00000001 1400 61", "000006 00000063 2400", "000000"] {
+        talk.passes(seconds(89));
+        talk.hears_bytes(&unhex(bytes));
+        talk.output();
+    }
+    // The last of them was none.
+    talk.events();
+    assert!(!talk.connection.wants_input());
+}
+
+#[test]
+fn a_long_frame_byte_by_byte_is_no_sign_of_life() {
     let mut talk = Talk::server();
     let mut long = unhex("0003e8 00000001 1400").to_vec();
     long.resize(3 + 1000, b'x');
-    let (first, rest) = long.split_at(500);
-    let (second, third) = rest.split_at(1);
-    for bytes in [first, second, third, &unhex("000006 00000063 2400")] {
-        talk.passes(seconds(89));
-        talk.hears_bytes(bytes);
+    for byte in long.iter().take(89) {
+        talk.passes(seconds(1));
+        talk.hears_bytes(&[*byte]);
     }
     talk.output();
-    assert_eq!(talk.events().len(), 1);
-    // The same bytes seen again are no new sign.
-    talk.hears_bytes(first);
-    talk.passes(seconds(89));
-    talk.reads();
-    talk.output();
+    talk.is_calm();
     talk.passes(seconds(1));
     expired(&mut talk, seconds(90));
 }
@@ -164,7 +180,8 @@ fn silence_while_our_owner_is_busy_is_not_the_peers() {
 #[test]
 fn a_clients_wishes_are_bounded() {
     for (asked, interval, lifetime) in [
-        ((1, 1), 100, 200),
+        ((1, 2_500), 1_000, 2_500),
+        ((1, 1), 1_000, 200),
         ((20_000, 90_000), 20_000, 90_000),
         // An hour's interval within a lifetime that is cut to ten minutes: we ask for a sign in time.
         ((3_600_000, 7_200_000), 300_000, 600_000),
@@ -173,8 +190,11 @@ fn a_clients_wishes_are_bounded() {
     ] {
         let config = Config::default();
         let mut talk = Talk::server_after(config, setup(asked.0, asked.1));
-        let tick = Some((talk.now + Duration::from_millis(interval), TimerReason::KeepAliveTick));
-        assert_eq!(talk.connection.next_timer(), tick, "{asked:?}");
+        let next = match interval < lifetime {
+            true => (talk.now + Duration::from_millis(interval), TimerReason::KeepAliveTick),
+            false => (talk.now + Duration::from_millis(lifetime), TimerReason::KeepAliveExpiry),
+        };
+        assert_eq!(talk.connection.next_timer(), Some(next), "{asked:?}");
         talk.passes(Duration::from_millis(lifetime));
         expired(&mut talk, Duration::from_millis(lifetime));
     }
@@ -197,27 +217,95 @@ fn an_interval_of_zero_stops_the_ticks_alone() {
     }
 }
 
-#[test]
-fn a_flood_stays_in_the_callers_buffer() {
-    let mut talk = Talk::server_with(Config { max_queued_frames: 10, ..Config::default() });
+/// So many KEEPALIVEs, each with these five bytes.
+fn flood(count: usize) -> BytesMut {
     let mut flood = BytesMut::new();
-    for _ in 0..100 {
+    for _ in 0..count {
         framing::encode_prefixed(&keepalive(true, "flood"), &mut flood).unwrap();
     }
-    talk.hears_bytes(&flood);
-    assert_eq!(talk.input.len(), flood.len() / 10 * 9);
-    assert!(!talk.connection.wants_input());
-    let mut echoes = 0;
-    while !talk.input.is_empty() {
-        let output = talk.output();
-        assert_eq!(output.len(), 10);
-        echoes += output.len();
+    flood
+}
+
+#[test]
+fn a_flood_stays_in_the_callers_buffer() {
+    let echo = keepalive(true, "flood").encoded_len();
+    let paced = Config { keepalive_burst: u32::MAX, ..Config::default() };
+    for (config, at_once) in [
+        (Config { max_queued_frames: 10, ..paced.clone() }, 10),
+        (Config { max_queued_output: 3 * echo, ..paced.clone() }, 3),
+        (Config { max_keepalive_data: 4 * echo, ..paced }, 4),
+    ] {
+        let mut talk = Talk::server_with(config);
+        talk.hears_bytes(&flood(120));
+        assert_eq!(talk.input.len(), (120 - at_once) * (3 + echo));
+        assert!(!talk.connection.wants_input());
+        let mut echoes = 0;
+        while !talk.input.is_empty() {
+            let output = talk.output();
+            assert_eq!(output.len(), at_once);
+            echoes += output.len();
+            talk.reads();
+        }
+        assert_eq!(echoes + talk.output().len(), 120);
+    }
+}
+
+#[test]
+fn after_a_burst_echoes_are_paced_by_reading() {
+    let ms = Duration::from_millis;
+    let mut talk = Talk::server();
+    talk.hears_bytes(&flood(50));
+    for count in [20, 1, 1] {
+        assert_eq!(talk.output().len(), count);
+        assert!(!talk.connection.wants_input());
+        let until = talk.now + ms(50);
+        assert_eq!(talk.connection.next_timer(), Some((until, TimerReason::KeepAlivePause)));
+        talk.passes(ms(49));
+        talk.reads();
+        talk.is_calm();
+        talk.passes(ms(1));
         talk.reads();
     }
-    assert_eq!(echoes + talk.output().len(), 100);
+    // What a pause leaves over is a burst again.
+    talk.output();
+    talk.passes(ms(400));
+    talk.reads();
+    assert_eq!(talk.output().len(), 8);
+    // Even where the clock stands still between frames, nothing of it is lost.
+    while !talk.input.is_empty() {
+        talk.passes(ms(50));
+        talk.reads();
+    }
+    talk.output();
+    talk.passes(seconds(2));
+    talk.hears_bytes(&flood(20));
+    assert_eq!(talk.output().len(), 20);
+}
 
-    let bytes = 3 * keepalive(true, "flood").encoded_len();
-    let mut talk = Talk::server_with(Config { max_queued_output: bytes, ..Config::default() });
-    talk.hears_bytes(&flood);
-    assert_eq!(talk.output().len(), 3);
+#[test]
+fn a_peer_that_sends_every_50_ms_is_never_paused() {
+    let mut talk = Talk::server();
+    for _ in 0..1_000 {
+        talk.passes(Duration::from_millis(50));
+        talk.hears([keepalive(true, "x")]);
+        assert!(talk.output().contains(&keepalive(false, "x")));
+        assert!(talk.connection.wants_input());
+    }
+}
+
+#[test]
+fn a_pause_is_not_the_peers_silence() {
+    let config = Config { keepalive_burst: 1, keepalive_pause: seconds(1), ..Config::default() };
+    let mut talk = Talk::server_after(config, setup(0, 200));
+    // Its lifetime is shorter than the pause; our process sleeps, and then sees both over.
+    talk.hears([keepalive(true, "x"), keepalive(true, "y")]);
+    talk.passes(Duration::from_millis(900));
+    talk.says([keepalive(false, "x")]);
+    talk.passes(seconds(10));
+    talk.reads();
+    talk.says([keepalive(false, "y")]);
+    talk.passes(seconds(1));
+    talk.is_calm();
+    talk.passes(Duration::from_millis(200));
+    expired(&mut talk, Duration::from_millis(200));
 }

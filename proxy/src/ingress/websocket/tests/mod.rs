@@ -60,6 +60,7 @@ fn config() -> UpgradeConfig {
     UpgradeConfig {
         path: None,
         hint: "Metrics are at http://localhost:8080/metrics/connected.".into(),
+        is_full: false,
         websocket: WebSocketConfig::default(),
     }
 }

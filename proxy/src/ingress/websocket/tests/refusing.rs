@@ -77,6 +77,21 @@ fn a_path_that_is_none_is_told_the_right_one() {
 }
 
 #[test]
+fn without_a_place_the_answer_is_503() {
+    on_port(UpgradeConfig { is_full: true, ..config() }, |port| async move {
+        let (answer, error) = port.ask(REQUEST).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+        assert!(head.contains("\r\nretry-after: 10"), "{head}");
+        assert!(body.starts_with("as many connections are open as this proxy allows"), "{body}");
+        assert!(matches!(error, UpgradeError::Refused(status, _) if status == 503));
+        // Whoever wants no WebSocket is told what the port is for, as ever.
+        let (answer, _) = port.ask("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    });
+}
+
+#[test]
 fn other_methods_are_refused() {
     on_port(config(), async |port| {
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {

@@ -1,0 +1,251 @@
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// The places of applications' connections, of which those that are not set up yet make room for newcomers.
+///
+/// A connection that is set up keeps its place. Of the others, it is the oldest that goes, of that network which has the most of them: so a
+/// peer that opens connections without end evicts its own, and other peers have the time that a handshake takes. Whoever is evicted counts
+/// no more from that moment on; a bounded number may be on their way out at once: those that are told why, and
+/// those whose tasks have not run since.
+#[derive(Debug)]
+pub(crate) struct Places {
+    max: usize,
+    max_evicted: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: usize,
+    /// Connections that were evicted, and are still there.
+    evicted: usize,
+    next: u64,
+    /// Connections that are not set up yet, by network and then by age. Never more than there are places, and no network without any.
+    guests: BTreeMap<IpAddr, BTreeMap<u64, Arc<Notice>>>,
+}
+
+/// Tells a guest that it has to go. Every connection has one for as long as it lives, so it is small.
+#[derive(Debug, Default)]
+struct Notice {
+    is_evicted: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Notice {
+    fn evict(&self) -> Option<Waker> {
+        self.is_evicted.store(true, Ordering::Release);
+        self.lock().take()
+    }
+
+    fn is_evicted(&self) -> bool {
+        self.is_evicted.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    pub(crate) fn new(max: usize, max_evicted: usize) -> Arc<Self> {
+        Arc::new(Self { max, max_evicted, state: Mutex::default() })
+    }
+
+    /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted; returns `None` if all
+    /// places belong to connections that are set up, or too many are on their way out.
+    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let mut state = self.lock();
+        let mut evicted = None;
+        if state.taken < self.max {
+            state.taken += 1;
+        } else {
+            if state.evicted >= self.max_evicted {
+                return None;
+            }
+            // Its place is the newcomer's.
+            evicted = state.pop_guest()?.evict();
+            state.evicted += 1;
+        }
+        let (network, number, notice) = (network(peer), state.next, Arc::default());
+        state.next += 1;
+        state.guests.entry(network).or_default().insert(number, Arc::clone(&notice));
+        drop(state);
+        evicted.into_iter().for_each(Waker::wake);
+        let is_kept = AtomicBool::new(false);
+        Some(Place { places: Arc::clone(self), network, number, notice, is_kept })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pop_guest(&mut self) -> Option<Arc<Notice>> {
+        let oldest = |guests: &BTreeMap<u64, _>| guests.keys().next().copied();
+        let by_size = self.guests.iter().filter_map(|(network, guests)| {
+            // The smallest comes first, and of equal ones that with the oldest.
+            Some((usize::MAX - guests.len(), oldest(guests)?, *network))
+        });
+        let (_, number, network) = by_size.min()?;
+        self.remove_guest(network, number)
+    }
+
+    fn remove_guest(&mut self, network: IpAddr, number: u64) -> Option<Arc<Notice>> {
+        let guests = self.guests.get_mut(&network)?;
+        let notice = guests.remove(&number);
+        if guests.is_empty() {
+            self.guests.remove(&network);
+        }
+        notice
+    }
+}
+
+/// A place, until dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Arc<Places>,
+    network: IpAddr,
+    number: u64,
+    notice: Arc<Notice>,
+    is_kept: AtomicBool,
+}
+
+impl Place {
+    /// The connection is set up: it keeps its place, unless it was evicted at this very moment.
+    pub(crate) fn keep(&self) {
+        self.places.lock().remove_guest(self.network, self.number);
+        self.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Resolves if the connection has to go.
+    pub(crate) async fn evicted(&self) {
+        poll_fn(|cx| self.poll_evicted(cx)).await;
+    }
+
+    fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.notice.is_evicted() {
+            return Poll::Ready(());
+        }
+        if self.is_kept.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let mut waker = self.notice.lock();
+        if waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        drop(waker);
+        // It may have been evicted before the waker was there.
+        if self.notice.is_evicted() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.places.lock();
+        state.remove_guest(self.network, self.number);
+        // Evictions happen under the lock.
+        if self.notice.is_evicted() {
+            state.evicted -= 1;
+        } else {
+            state.taken -= 1;
+        }
+    }
+}
+
+/// Who counts as one peer: an address, and of IPv6 the network of 64 bits that a single machine has to itself.
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Places, network};
+    use futures_lite::future::{block_on, poll_once, yield_now, zip};
+    use std::net::IpAddr;
+
+    const MAX_EVICTED: usize = 200;
+
+    fn peer(number: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, number])
+    }
+
+    fn is_evicted(place: &Place) -> bool {
+        block_on(poll_once(place.evicted())).is_some()
+    }
+
+    #[test]
+    fn the_oldest_that_is_not_set_up_makes_room() {
+        let places = Places::new(3, MAX_EVICTED);
+        let mut taken: Vec<_> = (0..3).map(|_| places.take(peer(1)).unwrap()).collect();
+        taken[0].keep();
+        taken.push(places.take(peer(1)).unwrap());
+        assert_eq!(taken.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false, false]);
+        // The evicted one has no place to give back.
+        drop(taken.remove(1));
+        taken.push(places.take(peer(1)).unwrap());
+        assert_eq!(taken.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false, false]);
+        taken.remove(1);
+        taken.iter().for_each(Place::keep);
+        assert!(places.take(peer(2)).is_none(), "all are set up");
+        taken.pop();
+        assert!(places.take(peer(2)).is_some());
+    }
+
+    #[test]
+    fn whoever_has_the_most_is_evicted_first() {
+        let places = Places::new(6, MAX_EVICTED);
+        let one = places.take(peer(1)).unwrap();
+        let mut flood: Vec<_> = (0..5).map(|_| places.take(peer(2)).unwrap()).collect();
+        for _ in 0..100 {
+            flood.push(places.take(peer(2)).unwrap());
+        }
+        assert!(!is_evicted(&one), "a flood evicts its own");
+        let others: Vec<_> = (3..7).map(|number| places.take(peer(number)).unwrap()).collect();
+        assert!(!is_evicted(&one) && !others.iter().any(is_evicted));
+        assert_eq!(flood.iter().filter(|place| !is_evicted(place)).count(), 1);
+        // All have the same: the oldest goes.
+        let last = places.take(peer(7)).unwrap();
+        assert!(is_evicted(&one) && !is_evicted(&last));
+    }
+
+    #[test]
+    fn a_place_wakes_whoever_waits_for_its_eviction() {
+        let places = Places::new(1, MAX_EVICTED);
+        let first = places.take(peer(1)).unwrap();
+        let mut second = None;
+        // The eviction comes while it waits.
+        block_on(zip(first.evicted(), async {
+            yield_now().await;
+            second = places.take(peer(2));
+        }));
+        let second = second.unwrap();
+        second.keep();
+        assert!(!is_evicted(&second) && places.take(peer(3)).is_none());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_on_their_way_out() {
+        let places = Places::new(1, MAX_EVICTED);
+        let mut taken: Vec<_> = (0..=MAX_EVICTED).map(|_| places.take(peer(1)).unwrap()).collect();
+        assert!(places.take(peer(1)).is_none());
+        drop(taken.remove(0));
+        assert!(places.take(peer(1)).is_some());
+    }
+
+    #[test]
+    fn a_machine_is_one_peer_however_many_addresses_it_has() {
+        let parsed = |text: &str| network(text.parse().unwrap());
+        assert_eq!(parsed("::ffff:10.0.0.1"), parsed("10.0.0.1"));
+        assert_ne!(parsed("10.0.0.2"), parsed("10.0.0.1"));
+        assert_eq!(parsed("2001:db8::1"), parsed("2001:db8::ffff:0:0:2"));
+        assert_ne!(parsed("2001:db8:0:1::1"), parsed("2001:db8::1"));
+    }
+}
