@@ -138,7 +138,7 @@ fn refused_scrapes() -> Seen {
 
 fn full_http() -> Seen {
     let proxy = Proxy::start(&["--max-http-connections=2"]);
-    let silent = [(); 4].map(|()| TcpStream::connect(proxy.http).unwrap());
+    let silent = [(); 20].map(|()| TcpStream::connect(proxy.http).unwrap());
     proxy.wait_line("HTTP connection closed");
     drop(silent);
     proxy.seen()
