@@ -36,7 +36,7 @@ def choose(transports, runtimes, everything, java):
     for transport, runtime, beginnings in passes(transports, runtimes, everything, java):
         variant = Variant(TRANSPORTS[transport], runtime)
         for case in CASES:
-            if case.name.startswith(beginnings) and case.fits(variant.transport) and (case.java_passes or not java):
+            if (case.usual or everything) and case.name.startswith(beginnings) and case.fits(variant.transport) and (case.java_passes or not java):
                 yield f"{variant.label}/{case.name}", case, variant
 
 

@@ -107,6 +107,14 @@ class Tools:
         """The command of the program that is many applications at once."""
         return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "crowd.py")]
 
+    def attacks(self):
+        """The command of the program that attacks our proxy."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "attacks", "run.py")]
+
+    def siege(self):
+        """Likewise, with all attacks at once."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "attacks", "siege.py")]
+
     # Judges
 
     def judges(self):

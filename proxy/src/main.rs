@@ -52,7 +52,9 @@ fn main() -> ExitCode {
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             let name = other.name();
-            tracing::error!("--runtime {name}: this program is built without it");
+            logging::tell_error(&format_args!(
+                "--runtime {name}: this program is built without it"
+            ));
             Ok(ExitCode::from(2))
         }
     };

@@ -211,7 +211,7 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
             End::Of(ended) => ended.err(),
         };
         let is_idle = error.as_ref().is_some_and(hyper::Error::is_timeout);
-        let closed = phase.closed().or(is_idle.then_some(HttpClosed::Idle));
+        let closed = phase.closed().or_else(|| is_idle.then_some(HttpClosed::Idle));
         if let Some(reason) = closed {
             telemetry.http_closed(reason);
         }

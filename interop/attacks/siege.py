@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Twenty attackers at once, each another kind, beside five good applications and their scraper: `siege.py --help`."""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+
+import environment
+
+environment.enter()
+
+from attackers import NAMES  # noqa: E402
+from process import Failure, check  # noqa: E402
+from variant import RUNTIMES  # noqa: E402
+from world import PROGRAM, World, mb  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Besieges a proxy on loopback with every attack at once.")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--runtime", choices=(*RUNTIMES, "both"), default="tokio")
+    parser.add_argument("--only", action="append", choices=NAMES, help="only these attackers; may be repeated")
+    parser.add_argument("--healthy-within", type=float, default=1, metavar="SECONDS", help="of /-/healthy [default: 1]")
+    parser.add_argument("binary", nargs="?", help="of the proxy [default: as interop/run builds it]")
+    options = parser.parse_args()
+    options.binary = options.binary or environment.built()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    failed = 0
+    for runtime in RUNTIMES if options.runtime == "both" else (options.runtime,):
+        with World(options.binary, runtime, True) as world:
+            try:
+                print(f"ok {runtime}/siege: {besiege(world, options)}", flush=True)
+            except (Failure, OSError) as error:
+                failed += 1
+                print(f"FAIL {runtime}/siege: {error}", flush=True)
+    return 1 if failed else 0
+
+
+def besiege(world, options):
+    beside = {"every": 1, "timeout": 5, "limit": 7, "healthy_limit": options.healthy_within}
+    proxy = world.start(beside=beside)
+    # What it holds once it has served some scrapes is where it has to come back to.
+    time.sleep(3)
+    start, began = proxy.memory(), time.monotonic()
+    proxy.forget_peak()
+    attackers = [attacker(world, name, number) for number, name in enumerate(options.only or NAMES)]
+    end = began + options.minutes * 60
+    while (left := end - time.monotonic()) > 0:
+        proxy.alive()
+        time.sleep(min(left, 1.0))
+    peak = proxy.memory("VmHWM")
+    for process in attackers:
+        process.kill()
+        process.wait()
+    faults, found = [], []
+    for verdict in (
+        lambda: f"{world.judge('scrape', began, end)} scrapes whole",
+        lambda: f"{world.judge('healthy', began, end)} probes answered",
+        lambda: bounded(world, start, peak),
+        lambda: world.shrinks(start),
+    ):
+        try:
+            found.append(verdict())
+        except Failure as failure:
+            faults.append(str(failure))
+    proxy.alive()
+    check(not faults, "; ".join(faults))
+    return ", ".join([*found, f"{proxy.log_lines()} lines of log"])
+
+
+def bounded(world, start, peak):
+    bound = world.max_memory + PROGRAM
+    check(peak <= bound, f"{mb(peak)} at most, from {mb(start)}; the limit is {mb(bound)}")
+    return f"from {mb(start)} to {mb(peak)}"
+
+
+def attacker(world, name, number):
+    command = [sys.executable, "-B", f"{environment.HERE}/attackers.py", name, str(world.proxy.tcp), str(world.proxy.http), str(number)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    world.closing.callback(process.kill)
+    return process
+
+
+if __name__ == "__main__":
+    sys.exit(main())
