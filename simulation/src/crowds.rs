@@ -1,7 +1,7 @@
 //! Strangers that come in crowds, and strangers that hold on to their connections by all means but by saying something.
 
 use crate::report::Kind;
-use crate::scenario::RSOCKET_PORT;
+use crate::scenario::{HTTP_PORT, RSOCKET_PORT};
 use crate::strangers::{LONGEST_FAULT, setup};
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -23,6 +23,35 @@ pub(crate) fn silent(world: &Arc<World>, rng: &mut Rng) {
                 return;
             };
             until_end(&mut stream).await;
+        });
+    }
+}
+
+/// More connections at once than there are places for HTTP: silent ones, heads that come byte by byte, answers that nobody reads. Scrapers
+/// have to be served beside them all the same. None asks for metrics, so pushes are not delivered to any.
+pub(crate) fn scrapers(world: &Arc<World>, rng: &mut Rng) {
+    world.count("hostile scrapers");
+    for _ in 0..rng.usize(50..400) {
+        let (kind, stay) = (rng.u8(..3), Duration::from_millis(rng.u64(1_000..20_000)));
+        let (world, host) = (Arc::clone(world), world.stranger.clone());
+        host.clone().spawn(async move {
+            let staying = async {
+                let Ok(mut stream) = host.connect("proxy", HTTP_PORT).await else { return };
+                match kind {
+                    0 => until_end(&mut stream).await,
+                    1 => {
+                        let _ = stream.write_all(b"GET / HTTP/1.1\r\nX: ").await;
+                        while stream.write_all(b"x").await.is_ok() {
+                            world.sleep(&host, Duration::from_millis(500)).await;
+                        }
+                    }
+                    _ => {
+                        let request = b"GET /metrics/proxy HTTP/1.1\r\nHost: x\r\n\r\n";
+                        while stream.write_all(request).await.is_ok() {}
+                    }
+                }
+            };
+            let _ = timeout(&host, host.now() + stay, staying).await;
         });
     }
 }

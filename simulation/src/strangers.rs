@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// A stranger connects, says something, and listens until it is sent away.
 pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
-    let (port, bytes) = match rng.u8(..11) {
+    let (port, bytes) = match rng.u8(..12) {
         0 => (RSOCKET_PORT, garbage(&mut rng)),
         1 => (RSOCKET_PORT, Vec::new()),
         2 => {
@@ -31,6 +31,7 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
         7 => return crowds::silent(world, &mut rng),
         8 => return crowds::again(world, &mut rng),
         9 => return crowds::drip(world, &mut rng),
+        10 => return crowds::scrapers(world, &mut rng),
         _ => return crowds::flood(world, &mut rng),
     };
     world.count("strangers");

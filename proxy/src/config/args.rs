@@ -94,11 +94,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Scrapes")]
     pub(super) scrape_timeout_offset: Option<Duration>,
 
-    /// How many scrapes may run at the same time [default: 8]
+    /// How many scrapes may render at the same time; those that wait for applications do not count [default: 8]
     #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Scrapes")]
     pub(super) max_concurrent_scrapes: Option<usize>,
 
-    /// How many HTTP connections may be open [default: 256]
+    /// How many HTTP connections may be open. Half as many scrapes may be under way [default: 256]
     #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Scrapes")]
     pub(super) max_http_connections: Option<usize>,
 

@@ -25,7 +25,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tracing::{debug, warn};
 
@@ -133,7 +133,11 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
     async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, place: Place) {
         let phase = Phase::new(place);
         let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
-        let service = service_fn(|request| self.answer(request, peer, &phase));
+        let service = service_fn(|request| {
+            // At once: hyper may end the connection before it polls the answer.
+            let received = self.runtime.now();
+            self.answer(request, peer, received, phase.answering(received))
+        });
         let mut connection = pin!(
             Builder::new()
                 .timer(HyperTimer::new(self.runtime.clone()))
@@ -182,10 +186,9 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        phase: &Phase,
+        received: Instant,
+        answering: Answering,
     ) -> Result<Response<Tracked>, Infallible> {
-        let received = self.runtime.now();
-        let answering = phase.answering(received);
         let (head, _) = request.into_parts();
         let response = if answering.is_ordinary {
             self.router.answer(&head, peer.ip(), received).await

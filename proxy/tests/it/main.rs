@@ -2,6 +2,8 @@
 #![expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
 
 mod app;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod logs;
 mod program;
 #[cfg(target_os = "linux")]

@@ -78,6 +78,12 @@ impl Proxy {
         Self { child, log: Some(log), lines, tcp, websocket, http }
     }
 
+    /// Lowers its limit of file descriptors.
+    pub(super) fn limit_descriptors(&self, limit: u64) {
+        let (pid, limit) = (format!("--pid={}", self.child.id()), format!("--nofile={limit}"));
+        assert!(Command::new("prlimit").args([pid, limit]).status().unwrap().success());
+    }
+
     /// Waits for a line that contains a text.
     pub(super) fn wait_line(&self, text: &str) {
         wait_line(&self.lines, text);

@@ -62,6 +62,18 @@ pub(super) const SERIES: &[(&str, &str)] = &[
         "prometheus_proxy_connection_error_total{cause=\"memory\"}",
         "takes much memory and time; memory.rs has it",
     ),
+    (
+        "prometheus_proxy_http_connections_closed_total{reason=\"idle\"}",
+        "takes minutes; the tests of http/ have it",
+    ),
+    (
+        "prometheus_proxy_http_connections_closed_total{reason=\"trickle\"}",
+        "takes more than ten seconds; the tests of http/pace.rs have it",
+    ),
+    (
+        "prometheus_proxy_http_refused_total",
+        "takes connections that are busy on all spare places, where answers are short; the tests of http/ have it",
+    ),
     ("prometheus_proxy_log_lines_dropped_total", "the log is read here; stderr.rs has it"),
     ("prometheus_proxy_probes_total{kind=\"rsocket\",listener=\"tcp\"}", "what the port is for"),
     (
@@ -71,6 +83,10 @@ pub(super) const SERIES: &[(&str, &str)] = &[
     (
         "prometheus_proxy_pushes_dropped_total{cause=\"evicted\"}",
         "nothing is evicted yet: those that were acknowledged are kept",
+    ),
+    (
+        "prometheus_proxy_scrapes_given_up_total{reason=\"refused_full\"}",
+        "takes two addresses; the tests of admission have it",
     ),
     (
         "rsocket_request_fnf_total{signal_type=\"CANCEL\"}",

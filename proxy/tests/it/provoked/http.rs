@@ -20,6 +20,8 @@ pub(super) const SCENARIOS: &[fn() -> Seen] = &[
     silent_probes,
     refused_scrapes,
     full_http,
+    stalled_readers,
+    stalled_scrape,
     tls,
     changed_tls_files,
     no_descriptors,
@@ -90,9 +92,7 @@ fn probes() -> Seen {
             b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
             b"\0\0\x38\0\0\0\0\x04\0\0\x01\0\0\0\0",
         ] {
-            // There, a whole request is answered, even if its sender has left.
-            let is_request = address == proxy.http && bytes.starts_with(b"GET");
-            probe(address, if is_request { &bytes[..bytes.len() - 2] } else { bytes });
+            probe(address, bytes);
         }
     }
     proxy.wait_line("it is not what this port serves");
@@ -112,15 +112,21 @@ fn silent_probes() -> Seen {
 }
 
 fn refused_scrapes() -> Seen {
-    // Half of the connections are for scrapes, and half of those for one address.
-    let proxy = Proxy::start(&["--max-http-connections=64"]);
+    let options =
+        ["--max-concurrent-scrapes=1", "--max-http-connections=4", "--shutdown-timeout=1s"];
+    let proxy = Proxy::start(&options);
     let mut app = App::connect(proxy.tcp);
-    let scrapes = [(); 40].map(|()| proxy.scrape(3.0));
+    let first = proxy.scrape(20.0);
     app.asked();
-    for scrape in scrapes {
-        scrape.join().unwrap();
+    let second = proxy.scrape(5.0).join().unwrap();
+    assert!(second.starts_with("HTTP/1.1 503"), "{second}");
+    proxy.wait_line("scrape refused or given up");
+    // Until it has waited for as long as Prometheus would.
+    while proxy.scrape(1.0).join().unwrap().starts_with("HTTP/1.1 503") {
+        thread::sleep(Duration::from_millis(500));
     }
     let mut seen = proxy.seen();
+    let _ = first.join();
     let cut_off = Proxy::start(&["--shutdown-timeout=100ms"]);
     let mut app = App::connect(cut_off.tcp);
     let scraping = cut_off.scrape(9.0);
@@ -131,12 +137,50 @@ fn refused_scrapes() -> Seen {
 }
 
 fn full_http() -> Seen {
-    let proxy = Proxy::start(&["--max-http-connections=8"]);
-    // Silent ones make room for the newest.
-    let held = [(); 32].map(|()| TcpStream::connect(proxy.http).unwrap());
+    let proxy = Proxy::start(&["--max-http-connections=2"]);
+    let silent = [(); 20].map(|()| TcpStream::connect(proxy.http).unwrap());
+    proxy.wait_line("HTTP connection closed");
+    drop(silent);
+    proxy.seen()
+}
+
+/// Asks for a page again and again, and reads no answer.
+fn unread(http: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let request = b"GET /metrics/proxy HTTP/1.1\r\nHost: test\r\n\r\n";
+    while stream.write_all(request).is_ok() {}
+    stream
+}
+
+fn stalled_readers() -> Seen {
+    let proxy = Proxy::start(&["--max-http-connections=1"]);
+    let first = unread(proxy.http);
+    // It stalls for long enough to make room after a second.
+    thread::sleep(Duration::from_millis(1_500));
+    let second = unread(proxy.http);
+    proxy
+        .wait_counted("prometheus_proxy_http_connections_closed_total{reason=\"stalled_evicted\"}");
+    drop((first, second));
+    let third = unread(proxy.http);
+    proxy.wait_line("reason=\"stalled\"");
+    drop(third);
+    proxy.seen()
+}
+
+fn stalled_scrape() -> Seen {
+    let proxy = Proxy::start(&["--max-concurrent-scrapes=1", "--max-http-connections=4"]);
+    let app = App::connect(proxy.tcp);
+    let text = format!("# {}\n", "x".repeat(998)).repeat(20_000);
+    thread::spawn(move || app.serve(&text));
+    proxy.wait_line("application connected");
+    let mut stalled = TcpStream::connect(proxy.http).unwrap();
+    stalled.write_all(b"GET /metrics/connected HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     thread::sleep(Duration::from_millis(500));
-    drop(held);
-    thread::sleep(Duration::from_millis(200));
+    while proxy.scrape(1.0).join().unwrap().starts_with("HTTP/1.1 503") {
+        thread::sleep(Duration::from_millis(100));
+    }
+    drop(stalled);
     proxy.seen()
 }
 
@@ -158,15 +202,6 @@ fn tls() -> Seen {
             proxy.seen_in(&own_metrics)
         });
     }
-    // A handshake under way makes room.
-    let [certificate, key] = on("tcp");
-    let proxy = Proxy::start(&[&certificate, &key, "--max-connections=1"]);
-    let silent = TcpStream::connect(proxy.tcp).unwrap();
-    thread::sleep(Duration::from_millis(200));
-    let newcomer = TcpStream::connect(proxy.websocket).unwrap();
-    proxy.wait_line("dropped during its handshake");
-    drop((silent, newcomer));
-    seen.add(proxy.ended());
     seen
 }
 
@@ -210,12 +245,11 @@ fn changed_tls_files() -> Seen {
 }
 
 fn no_descriptors() -> Seen {
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""]).arg(program().get_program());
-    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-    let proxy = Proxy::start_as(command, &["--max-http-connections=10"]);
+    let proxy = Proxy::start(&[]);
+    // After the start: before it, the program would accept no more connections than fit.
+    proxy.limit_descriptors(30);
     let held: Vec<_> = (0..60).filter_map(|_| TcpStream::connect(proxy.tcp).ok()).collect();
-    thread::sleep(Duration::from_millis(500));
+    proxy.wait_line("cannot accept a connection");
     drop(held);
     proxy.ended()
 }
