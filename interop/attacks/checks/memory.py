@@ -88,7 +88,7 @@ def unread_echoes(world):
 @attack("memory/plaintext-answers")
 def plaintext_answers(world):
     """A thousand answers of 132 KB that are not encrypted, nor made smaller by compression."""
-    proxy = world.start("--envelope", "plaintext", max_memory=64 * MB)
+    proxy = world.start("--envelope", "plaintext", "--app-grace", "1s", max_memory=64 * MB)
     start = proxy.memory()
     filler = os.urandom(66_000).hex()
     with hostile.applications(proxy.tcp, 1000, lambda number: f'plain_{number}{{filler="{filler}"}} 1\n'.encode()):
