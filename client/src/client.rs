@@ -1,4 +1,6 @@
-use crate::run::{self, Running, Shared};
+use crate::proxies::Proxies;
+use crate::run::{self, Running};
+use crate::shared::Shared;
 use crate::url::ProxyUrl;
 use async_channel::Sender;
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_runtime::tls::ClientTls;
 use std::error::Error;
 use std::future::{Future, Ready, ready};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,8 +24,10 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The proxy.
-    pub proxy: ProxyUrl,
+    /// The proxies, in the order of preference. The client is connected to one at a time: when that cannot be reached, refuses the client,
+    /// or goes away, the next is tried at once. After [`agent::Config::return_after`] the client looks whether an earlier one can be reached
+    /// again, and goes back to it between two scrapes.
+    pub proxies: Proxies,
     /// For `tls://` and `wss://`: whom to trust, and who we are. By default the system's certificate authorities are trusted, and
     /// we are nobody. The files are read again for each connection.
     pub tls: Option<ClientTls>,
@@ -35,16 +40,16 @@ pub struct Config {
     pub labels: Labels,
     /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
     pub program: String,
-    /// Pauses between connections, the last push, keys, limits. If its SETUP has metadata of its own, that is sent, and
+    /// Pauses between connections, pushes, keys, limits. How many proxies there are is taken from [`proxies`](Self::proxies). If its SETUP has metadata of its own, that is sent, and
     /// [`labels`](Self::labels) and [`program`](Self::program) are not.
     pub agent: agent::Config,
 }
 
 impl Config {
-    /// The defaults, for a proxy.
+    /// The defaults, for a proxy. Others that stand in for it can be added to [`proxies`](Self::proxies).
     pub fn new(proxy: ProxyUrl) -> Self {
         Self {
-            proxy,
+            proxies: proxy.into(),
             tls: None,
             connect_timeout: Duration::from_secs(10),
             metrics_timeout: Duration::from_secs(10),
@@ -57,6 +62,7 @@ impl Config {
     /// What the agent is made of: its own configuration, with the hello in SETUP.
     pub(crate) fn agent(&self) -> agent::Config {
         let mut agent = self.agent.clone();
+        agent.proxies = NonZeroUsize::new(self.proxies.iter().count()).unwrap_or(NonZeroUsize::MIN);
         if agent.setup.payload.metadata.is_none() {
             let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
             agent.setup.metadata_mime = Bytes::from_static(composite.as_bytes());
@@ -95,8 +101,8 @@ pub struct Client<R> {
 pub(crate) enum Command {
     /// Close.
     Close,
-    /// Push, then close, and tell how the push went.
-    PushAndClose { done: Sender<Result<(), PushFailure>> },
+    /// Push, then close if it is the last, and tell how the push went.
+    Push { is_last: bool, done: Sender<Result<(), PushFailure>> },
 }
 
 /// How it stands between a client and the proxy.
@@ -142,7 +148,7 @@ impl<R: Runtime> Client<R> {
     /// A client, and the future that it runs as, to be spawned. It begins to connect when that future is first polled, and goes
     /// on for ever: whatever happens to the proxy, it connects again.
     ///
-    /// `metrics` is called for each scrape, and for the last push.
+    /// `metrics` is called for each scrape, and for each push.
     pub fn new<M, F>(
         runtime: R,
         config: Config,
@@ -177,17 +183,42 @@ impl<R: Runtime> Client<R> {
         self.shared.status()
     }
 
-    /// Asks for the metrics a last time, pushes them, and closes. Returns once the connection is closed; takes no longer than
-    /// [`push_timeout`](agent::Config::push_timeout) and the closing.
+    /// Asks for the metrics, pushes them, and stays connected: for a program that may be frozen or ended without notice once it has done its
+    /// work, such as a function in the cloud. Takes no longer than [`push_timeout`](agent::Config::push_timeout); if there is no connection, or
+    /// it ends meanwhile, another is sought within that time.
+    ///
+    /// `Ok` means that the proxy has stored the metrics. With [`PushMode::FireAndForget`](crate::PushMode::FireAndForget) it means that they
+    /// are handed to the connection, where up to 64 KiB may still wait to be written: too little for a program that is frozen at once.
+    ///
+    /// One push is under way at a time. Callers that come meanwhile are served together by the one that follows, so each pushes metrics that
+    /// were taken after it called. To drop the future does not call the push off.
+    ///
+    /// # Errors
+    ///
+    /// See [`PushFailure`]; it is [`Closed`](PushFailure::Closed) once the client closes. A push that failed may have arrived all the same.
+    pub async fn push(&self) -> Result<(), PushFailure> {
+        self.ask_for_push(false).await
+    }
+
+    /// Asks for the metrics a last time, pushes them, and closes, after a [`push`](Self::push) that is under way. Returns once the connection
+    /// is closed; takes no longer than [`push_timeout`](agent::Config::push_timeout) and the closing.
     ///
     /// `Ok` means that the proxy has stored them, or with [`PushMode::FireAndForget`](crate::PushMode::FireAndForget), that they are sent.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`push`](Self::push). The client closes in any case.
     pub async fn push_and_close(&self) -> Result<(), PushFailure> {
-        let (done, result) = async_channel::bounded(1);
-        let command = Command::PushAndClose { done };
-        self.commands.send(command).await.map_err(|_| PushFailure::Closed)?;
-        let result = result.recv().await.unwrap_or(Err(PushFailure::Closed));
+        let result = self.ask_for_push(true).await;
         self.shared.closed().await;
         result
+    }
+
+    async fn ask_for_push(&self, is_last: bool) -> Result<(), PushFailure> {
+        let (done, result) = async_channel::bounded(1);
+        let command = Command::Push { is_last, done };
+        self.commands.send(command).await.map_err(|_| PushFailure::Closed)?;
+        result.recv().await.unwrap_or(Err(PushFailure::Closed))
     }
 
     /// Closes, without a push; returns once the connection is closed.

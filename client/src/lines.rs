@@ -9,11 +9,12 @@ pub(crate) enum Cause {
     NoMetrics,
     NotConnected,
     Report,
+    Returning,
 }
 
 /// Throttles what the proxy causes: 10 lines of each cause in 10 seconds.
 #[derive(Debug, Default)]
-pub(crate) struct Lines([LogThrottle; 5]);
+pub(crate) struct Lines([LogThrottle; 6]);
 
 impl Lines {
     /// Whether to log now, and then how many lines of that cause have not been logged since the last one, if any.

@@ -1,15 +1,15 @@
 //! The one future that a client runs as.
 
-use crate::client::{Closed, Command, Config, MetricsError, Status};
+use crate::client::{Command, Config, MetricsError, Status};
 use crate::lines::{Cause, Lines};
+use crate::shared::Shared;
 use crate::transport::{self, Transport};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
-use event_listener::Event as Notify;
 use futures_lite::{FutureExt, Stream};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
-    Action, Agent, Event, PushFailure, SealJob, Sealed, Ticket,
+    Action, Agent, DisconnectReason, Event, PushFailure, PushId, SealJob, Sealed, Ticket,
 };
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_runtime::{
@@ -19,53 +19,13 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-
-/// What handles can see.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    status: Mutex<Status>,
-    changed: Notify,
-}
-
-impl Shared {
-    pub(crate) fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) async fn ready(&self) -> Result<(), Closed> {
-        loop {
-            let changed = self.changed.listen();
-            match self.status() {
-                Status::Ready { .. } => return Ok(()),
-                Status::Closed => return Err(Closed),
-                Status::Connecting | Status::Waiting { .. } => changed.await,
-            }
-        }
-    }
-
-    pub(crate) async fn closed(&self) {
-        loop {
-            let changed = self.changed.listen();
-            if self.status() == Status::Closed {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    fn set(&self, status: Status) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-        self.changed.notify(usize::MAX);
-    }
-}
 
 /// A client that runs.
 pub(crate) struct Running<R, M> {
     runtime: R,
-    config: Config,
     agent: Agent,
     duties: Duties<R, M>,
 }
@@ -90,17 +50,19 @@ where
         let duties = Duties {
             runtime: runtime.clone(),
             metrics,
-            metrics_timeout: config.metrics_timeout,
+            config,
             commands: Box::pin(commands),
             commands_ended: false,
             works: Vec::new(),
-            push_done: None,
-            proxy: config.proxy.to_string(),
+            pushes: Vec::new(),
+            proxy: 0,
+            failed: None,
+            probe: None,
             report: None,
             lines: Lines::default(),
             shared,
         };
-        Self { runtime, config, agent, duties }
+        Self { runtime, agent, duties }
     }
 }
 
@@ -111,10 +73,10 @@ where
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<String, MetricsError>> + Send + 'static,
 {
-    let Running { runtime, config, agent, duties } = &mut running;
+    let Running { runtime, agent, duties } = &mut running;
     loop {
         match agent.poll_action(runtime.now()) {
-            Action::Connect => connect_and_drive(runtime, config, agent, duties).await,
+            Action::Connect { proxy } => connect_and_drive(runtime, proxy, agent, duties).await,
             // Nothing is left of a connection that is over but to hear of it.
             Action::Drive => agent.handle_eof(runtime.now()),
             Action::Wait(until) => wait(runtime, until, agent, duties).await,
@@ -130,7 +92,7 @@ where
 
 async fn connect_and_drive<R, M, F>(
     runtime: &R,
-    config: &Config,
+    proxy: usize,
     agent: &mut Agent,
     duties: &mut Duties<R, M>,
 ) where
@@ -138,10 +100,10 @@ async fn connect_and_drive<R, M, F>(
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<String, MetricsError>> + Send + 'static,
 {
+    duties.proxy = proxy;
     duties.shared.set(Status::Connecting);
-    let connecting = transport::open(runtime.clone(), config.proxy.clone(), config.tls.clone());
     // Boxed, so that what handshakes need is gone with them.
-    let mut connecting = Box::pin(within(runtime, config.connect_timeout, connecting));
+    let mut connecting = Box::pin(open(runtime.clone(), proxy, &duties.config));
     let mut timer = runtime.timer();
     // Commands count while connecting, too, and so does the end of the time that a push has: who closes does not want to
     // wait for a connection.
@@ -150,7 +112,7 @@ async fn connect_and_drive<R, M, F>(
             let now = runtime.now();
             duties.poll(cx, now, agent);
             match agent.poll_action(now) {
-                Action::Connect => {}
+                Action::Connect { .. } => {}
                 Action::Drive | Action::Stop | Action::Wait(_) => return Poll::Ready(None),
             }
             if let Poll::Ready(stream) = connecting.as_mut().poll(cx) {
@@ -162,10 +124,7 @@ async fn connect_and_drive<R, M, F>(
             agent.handle_timeout(runtime.now());
         }
     });
-    let stream = match stream.await {
-        None => return,
-        Some(stream) => stream.unwrap_or_else(|_| Err(took_too_long(config))),
-    };
+    let Some(stream) = stream.await else { return };
     drop(connecting);
     match stream {
         Ok(stream) => {
@@ -185,9 +144,21 @@ async fn connect_and_drive<R, M, F>(
     }
 }
 
-fn took_too_long(config: &Config) -> io::Error {
-    let text = format!("{} was not reached within {:?}", config.proxy, config.connect_timeout);
-    io::Error::new(io::ErrorKind::TimedOut, text)
+/// Opens a transport to a proxy, within the time that there is for that.
+fn open<R: Runtime>(
+    runtime: R,
+    proxy: usize,
+    config: &Config,
+) -> impl Future<Output = io::Result<Transport<R::Stream>>> + Send + use<R> {
+    let (time, tls) = (config.connect_timeout, config.tls.clone());
+    let proxy = config.proxies.at(proxy).clone();
+    async move {
+        let opening = transport::open(runtime.clone(), proxy.clone(), tls);
+        within(&runtime, time, opening).await.unwrap_or_else(|Elapsed| {
+            let text = format!("{proxy} was not reached within {time:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })
+    }
 }
 
 /// Waits for a time, or until a command has given the agent something else to do.
@@ -205,7 +176,9 @@ where
         duties.poll(cx, now, agent);
         match agent.poll_action(now) {
             Action::Wait(still) if still == until => timer.poll(cx),
-            Action::Connect | Action::Drive | Action::Stop | Action::Wait(_) => Poll::Ready(()),
+            Action::Connect { .. } | Action::Drive | Action::Stop | Action::Wait(_) => {
+                Poll::Ready(())
+            }
         }
     })
     .await;
@@ -215,14 +188,19 @@ where
 struct Duties<R, M> {
     runtime: R,
     metrics: M,
-    metrics_timeout: Duration,
+    config: Config,
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
-    /// At most one for each scrape that the agent allows at once, and one for the last push.
+    /// At most one for each scrape that the agent allows at once, and one for the push.
     works: Vec<(Ticket, Working)>,
-    push_done: Option<Sender<Result<(), PushFailure>>>,
-    /// For messages.
-    proxy: String,
+    /// Who waits for a push; there are at most two, for one is under way and one follows, with any number of callers.
+    pushes: Vec<(PushId, Sender<Result<(), PushFailure>>)>,
+    /// The proxy that is connected to, or was last.
+    proxy: usize,
+    /// The proxy that was last lost, or could not be connected to.
+    failed: Option<usize>,
+    /// At most one, while there is a connection.
+    probe: Option<(usize, Probing)>,
     /// The last report that came.
     report: Option<Report>,
     lines: Lines,
@@ -240,6 +218,8 @@ impl<R, M> Drop for Duties<R, M> {
 }
 
 type Working = Pin<Box<dyn Future<Output = Work> + Send>>;
+
+type Probing = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// What was done for the agent.
 enum Work {
@@ -260,9 +240,13 @@ where
             while let Some(event) = agent.poll_event() {
                 self.on_event(now, event);
             }
-            if !self.poll_works(cx, now, agent) {
-                return;
+            if !self.poll_works(cx, now, agent) && !self.poll_probe(cx, now, agent) {
+                break;
             }
+        }
+        // The last handle is gone. Who is pushing is let finish.
+        if self.commands_ended && !agent.is_pushing() {
+            agent.close(now);
         }
     }
 }
@@ -278,20 +262,14 @@ where
             match self.commands.as_mut().poll_next(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Command::Close)) => agent.close(now),
-                Poll::Ready(Some(Command::PushAndClose { done })) => {
-                    // A second push finds its channel dropped, which tells its caller that the client is closed.
-                    if self.push_done.is_none() {
-                        self.push_done = Some(done);
-                        agent.push_and_close(now);
-                    }
+                Poll::Ready(Some(Command::Push { is_last, done })) => {
+                    let push = if is_last { agent.push_and_close(now) } else { agent.push(now) };
+                    // Those who do not wait any more are not kept.
+                    self.pushes.retain(|(_, done)| !done.is_closed());
+                    // A channel that is dropped tells the caller that the client is closed.
+                    self.pushes.extend(push.map(|push| (push, done)));
                 }
-                Poll::Ready(None) => {
-                    self.commands_ended = true;
-                    // The last handle is gone. Who is pushing is let finish.
-                    if self.push_done.is_none() {
-                        agent.close(now);
-                    }
-                }
+                Poll::Ready(None) => self.commands_ended = true,
             }
         }
     }
@@ -300,14 +278,25 @@ where
         match event {
             Event::Ready => {
                 if let Some(suppressed) = self.lines.pass(now, Cause::Connected) {
-                    tracing::info!(suppressed, "connected to the proxy");
+                    let proxy = self.config.proxies.at(self.proxy);
+                    tracing::info!(%proxy, suppressed, "connected to the proxy");
                 }
                 self.shared.set(Status::Ready { report: None });
             }
-            Event::Disconnected { reason, retry_in } => {
+            Event::Disconnected { proxy, reason: reason @ DisconnectReason::Returning, .. } => {
+                self.probe = None;
+                if let Some(suppressed) = self.lines.pass(now, Cause::Returning) {
+                    let proxy = self.config.proxies.at(proxy);
+                    tracing::info!(%proxy, suppressed, "leaving the proxy, as an earlier one can be reached again");
+                }
+                self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at: now });
+            }
+            Event::Disconnected { proxy, reason, retry_in } => {
+                self.probe = None;
+                self.failed = Some(proxy);
                 if let Some(suppressed) = self.lines.pass(now, Cause::NotConnected) {
-                    let (proxy, reason) = (&self.proxy, Line(&reason));
-                    tracing::warn!(proxy, %reason, ?retry_in, suppressed, "not connected to the proxy");
+                    let (proxy, reason) = (self.config.proxies.at(proxy), Line(&reason));
+                    tracing::warn!(%proxy, %reason, ?retry_in, suppressed, "not connected to the proxy");
                 }
                 let retry_at = now.checked_add(retry_in).unwrap_or(now);
                 self.shared.set(Status::Waiting { reason: reason.to_string(), retry_at });
@@ -320,22 +309,29 @@ where
             }
             Event::MetricsWanted { ticket } => self.fetch(ticket),
             Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
-            Event::Pushed { result } => {
-                if let Some(done) = self.push_done.take() {
-                    let result = result.map_err(|failure| match failure {
-                        PushFailure::NotConnected { reason } => {
-                            let reason = format!("{}: {reason}", self.proxy);
-                            PushFailure::NotConnected { reason }
-                        }
-                        other => other,
-                    });
-                    // Nobody waits any more if this fails.
-                    let _ = done.try_send(result);
-                }
+            Event::ProbeWanted { proxy } => {
+                let opening = open(self.runtime.clone(), proxy, &self.config);
+                let probing = async move { opening.await.map(drop) };
+                self.probe = Some((proxy, Box::pin(probing)));
             }
+            Event::Pushed { push, result, .. } => self.on_pushed(push, result),
             Event::Reported { report } => self.on_report(now, report),
             Event::Stopped => tracing::debug!("closed"),
             other => tracing::debug!(event = %Line(format_args!("{other:?}")), "event"),
+        }
+    }
+
+    fn on_pushed(&mut self, push: PushId, result: Result<(), PushFailure>) {
+        let result = result.map_err(|failure| match failure {
+            PushFailure::NotConnected { reason } => {
+                let proxy = self.config.proxies.at(self.failed.unwrap_or_default());
+                PushFailure::NotConnected { reason: format!("{proxy}: {reason}") }
+            }
+            other => other,
+        });
+        for (_, done) in self.pushes.extract_if(.., |(other, _)| *other == push) {
+            // Nobody waits any more if this fails.
+            let _ = done.try_send(result.clone());
         }
     }
 
@@ -356,7 +352,7 @@ where
     fn fetch(&mut self, ticket: Ticket) {
         // The application's own code: should it panic, this scrape fails and no more.
         let metrics = catch_unwind(AssertUnwindSafe(|| (self.metrics)()));
-        let (runtime, time) = (self.runtime.clone(), self.metrics_timeout);
+        let (runtime, time) = (self.runtime.clone(), self.config.metrics_timeout);
         let fetching = async move {
             let metrics = async move { AssertUnwindSafe(metrics?).catch_unwind().await };
             let text = match within(&runtime, time, metrics).await {
@@ -392,6 +388,20 @@ where
             Work::Sealed(sealed)
         };
         self.works.push((ticket, Box::pin(sealing)));
+    }
+
+    /// Polls the probe, and says whether it has ended.
+    fn poll_probe(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) -> bool {
+        let Some((proxy, probing)) = &mut self.probe else { return false };
+        let (Poll::Ready(result), proxy) = (probing.as_mut().poll(cx), *proxy) else {
+            return false;
+        };
+        self.probe = None;
+        if let Err(error) = &result {
+            tracing::debug!(%error, "the proxy cannot be reached yet");
+        }
+        agent.handle_probed(now, proxy, result.is_ok());
+        true
     }
 
     /// Polls what is under way, and says whether anything was finished.

@@ -41,6 +41,7 @@ fn nobody_waits_for_a_client_whose_future_was_dropped() {
         assert_eq!(push.await, Err(PushFailure::Closed));
         assert_eq!(client.status(), Status::Closed);
         assert_eq!(client.connect(Duration::MAX).await, Err(ConnectError::Closed));
+        assert_eq!(client.push().await, Err(PushFailure::Closed));
         assert_eq!(client.push_and_close().await, Err(PushFailure::Closed));
         client.close().await;
     });

@@ -350,12 +350,19 @@ fn session() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// It connects, hears a key, is scraped, and pushes.
+/// It connects, hears a key, is scraped, and pushes; or does so at the third proxy.
 fn agent() -> Vec<Vec<u8>> {
     let scraped = [2, 13, 1, 1, 0, 13, 1, 2, 1, 7, 5, 0, 1, 6, 1, 8];
     let pushed = [10, 1, 7, 5, 0, 1, 6, 1, 8, 13, 1, 0, 4, 7];
     let mut inputs: Vec<_> =
         (0..32).map(|flags| [&[flags, 40, 9, 20, 30][..], &scraped, &pushed].concat()).collect();
+    // Two of three proxies fail, it is scraped by the third, pushes, and goes back to the first.
+    let pushes = [10, 3, 10, 4, 7, 5, 0, 1, 6, 1, 8, 13, 1, 0, 4, 7];
+    let back = [1, 7, 10, 6, 0, 8, 7, 2];
+    for flags in [32, 33] {
+        let parts = [&[flags, 2, 4, 4, 4][..], &scraped, &pushes, &back, &pushed];
+        inputs.push(parts.concat());
+    }
     for frame in prefixed() {
         inputs.push([&[6, 2, 8, 11][..], &counted(&frame), &[7, 8]].concat());
     }

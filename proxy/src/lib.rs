@@ -26,6 +26,7 @@
 
 pub mod config;
 mod demo;
+pub mod descriptors;
 pub mod gzip;
 pub mod http;
 mod ingress;

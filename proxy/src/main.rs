@@ -2,6 +2,7 @@
 
 use prometheus_rsocket_proxy::Proxy;
 use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind};
+use prometheus_rsocket_proxy::descriptors;
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
 use prometheus_rsocket_runtime::{Runtime, logging};
 use std::io;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let config = match Config::from_args(std::env::args_os(), std::env::vars_os()) {
+    let mut config = match Config::from_args(std::env::args_os(), std::env::vars_os()) {
         Ok(config) => config,
         Err(error) => {
             let exit_code = error.exit_code();
@@ -34,9 +35,9 @@ fn main() -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    // Each application takes a file descriptor, and 1,024 are few; what the system allows beyond that is there to be used.
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "file descriptors"),
+    match descriptors::prepare(&mut config) {
+        Ok(None) => {}
+        Ok(Some(warning)) => tracing::warn!("{warning}"),
         Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
     }
     let ended: io::Result<ExitCode> = match config.runtime {
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             let name = other.name();
-            tracing::error!("--runtime {name}: this program is built without it");
+            logging::tell_error(&format_args!(
+                "--runtime {name}: this program is built without it"
+            ));
             Ok(ExitCode::from(2))
         }
     };

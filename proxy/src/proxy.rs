@@ -4,7 +4,7 @@ use crate::http::{self, Router, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
 use crate::ingress::places::Places;
-use crate::ingress::rsocket::{MAX_LEAVING, RsocketServer};
+use crate::ingress::rsocket::RsocketServer;
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
@@ -182,8 +182,8 @@ fn accept_applications<R: Runtime>(
     websocket: Option<Bound<R>>,
     shutdown: &Shutdown,
 ) {
-    let places = Places::new(config.max_connections);
-    let leaving = Slots::new(MAX_LEAVING);
+    let places = Places::new(config.max_connections, 2 * config.max_turned_away);
+    let leaving = Slots::new(config.max_turned_away);
     let upgrade = upgrade_config(service, config);
     for (bound, upgrade) in [(tcp, None), (websocket, Some(upgrade))] {
         let Some(Bound { name, listener, tls, .. }) = bound else { continue };

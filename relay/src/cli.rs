@@ -21,16 +21,23 @@ use tracing_subscriber::filter::LevelFilter;
 /// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
 ///
 /// On SIGTERM or SIGINT the program is scraped once more, and that is pushed before the connection is closed. The exit status is then
-/// 0 if the proxy has stored it, 1 if not. It is 2 for a bad option.
+/// 0 if the proxy (with --proxy-mode all: every proxy) has stored it, 1 if not. It is 2 for a bad option.
 ///
 /// That takes less than 8 seconds with the default options. If the program is gone by then, the last metrics that it had are pushed. A second
 /// signal ends the relay at once.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "prometheus-rsocket-client", version)]
 pub(crate) struct Args {
-    /// The proxy: tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PROXY", value_name = "URL")]
-    pub(crate) proxy: ProxyUrl,
+    /// The proxy: tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH. May be repeated, in the order of
+    /// preference, or be several with commas between
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_PROXY",
+        value_name = "URL",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub(crate) proxy: Vec<ProxyUrl>,
     /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE", value_name = "URL")]
     pub(crate) scrape: ScrapeUrl,
@@ -44,6 +51,24 @@ pub(crate) struct Args {
         value_parser = label
     )]
     pub(crate) label: Vec<(String, String)>,
+    /// What several proxies are for
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_PROXY_MODE",
+        default_value = "failover",
+        help_heading = PROXIES
+    )]
+    pub(crate) proxy_mode: ProxyMode,
+    /// How long to stay with a later proxy before going back to an earlier one that can be reached again, give or take a tenth
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_PROXY_RETURN_AFTER",
+        value_name = "TIME",
+        default_value = "5m",
+        value_parser = duration,
+        help_heading = PROXIES
+    )]
+    pub(crate) proxy_return_after: Duration,
     /// The runtime to run on
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
     pub(crate) runtime: RuntimeKind,
@@ -148,6 +173,7 @@ pub(crate) struct Args {
 }
 
 const SCRAPE: &str = "The endpoint";
+const PROXIES: &str = "Several proxies";
 const TLS: &str = "TLS, for tls:// and wss://";
 
 impl Args {
@@ -166,18 +192,24 @@ impl Args {
             let message = format!("--label: {error}");
             return Err(Self::command().error(ErrorKind::ValueValidation, message));
         }
+        let mut proxies = self.proxy.iter().enumerate();
+        if let Some((_, proxy)) =
+            proxies.find(|(n, proxy)| self.proxy.iter().take(*n).any(|other| other == *proxy))
+        {
+            let message = format!("--proxy {proxy} is given twice");
+            return Err(Self::command().error(ErrorKind::ValueValidation, message));
+        }
         let Some(option) = self.tls_without_use() else {
             return Ok(());
         };
-        let proxy = &self.proxy;
+        let proxy = listed(&self.proxy);
         let message = format!("{option} is for tls:// and wss:// alone, not for --proxy {proxy}");
         Err(Self::command().error(ErrorKind::ArgumentConflict, message))
     }
 
     /// Reads the files of TLS, if it is used.
     pub(crate) fn load_tls(&self) -> Result<Option<ClientTls>, TlsError> {
-        let is_used = self.proxy.scheme().is_tls();
-        is_used.then(|| ClientTls::load(self.tls_files())).transpose()
+        self.uses_tls().then(|| ClientTls::load(self.tls_files())).transpose()
     }
 
     /// What to fetch. Reads the file of CAs, if there is one.
@@ -222,9 +254,13 @@ impl Args {
         files
     }
 
-    /// An option of TLS that is given though the proxy is reached without.
+    fn uses_tls(&self) -> bool {
+        self.proxy.iter().any(|proxy| proxy.scheme().is_tls())
+    }
+
+    /// An option of TLS that is given though every proxy is reached without.
     fn tls_without_use(&self) -> Option<&'static str> {
-        if self.proxy.scheme().is_tls() {
+        if self.uses_tls() {
             return None;
         }
         let given = [
@@ -236,8 +272,22 @@ impl Args {
         given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
     }
 
-    pub(crate) fn config(&self) -> Config {
-        let mut config = Config::new(self.proxy.clone());
+    /// One for each client: for each proxy, or for all of them.
+    pub(crate) fn configs(&self) -> Vec<Config> {
+        let mut configs: Vec<Config> = Vec::new();
+        for proxy in &self.proxy {
+            match (self.proxy_mode, configs.last_mut()) {
+                (ProxyMode::Failover, Some(config)) => config.proxies.push(proxy.clone()),
+                (ProxyMode::Failover | ProxyMode::All, _) => {
+                    configs.push(self.config(proxy.clone()))
+                }
+            }
+        }
+        configs
+    }
+
+    fn config(&self, proxy: ProxyUrl) -> Config {
+        let mut config = Config::new(proxy);
         config.connect_timeout = self.connect_timeout;
         // Fetching has the limit itself, and says then what took so long.
         config.metrics_timeout = self.scrape_timeout.saturating_add(Duration::from_secs(1));
@@ -249,6 +299,7 @@ impl Args {
         config.agent.connection.close_timeout = CLOSE_TIMEOUT;
         config.agent.backoff = BackoffConfig::new(self.backoff_min, self.backoff_max);
         config.agent.push_timeout = self.push_timeout;
+        config.agent.return_after = self.proxy_return_after;
         config.agent.push = match self.push {
             Push::Acknowledged => PushMode::Acknowledged,
             Push::FireAndForget => PushMode::FireAndForget,
@@ -285,6 +336,15 @@ impl fmt::Display for RuntimeKind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProxyMode {
+    /// One connection: to the first that can be reached. When it goes away, the next takes over at once
+    Failover,
+    /// A connection to each. Each proxy scrapes the endpoint and has its metrics, so Prometheus has every series once for each proxy that
+    /// it scrapes. The last metrics are pushed to all
+    All,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Push {
     Acknowledged,
     FireAndForget,
@@ -298,6 +358,12 @@ pub(crate) enum AesBits {
     Aes192,
     #[value(name = "256")]
     Aes256,
+}
+
+/// URLs with commas between.
+fn listed(proxies: &[ProxyUrl]) -> String {
+    let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+    proxies.join(",")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

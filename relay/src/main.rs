@@ -37,9 +37,9 @@ fn main() -> ExitCode {
             return ExitCode::from(exit_code);
         }
     };
-    let mut config = args.config();
+    let mut configs = args.configs();
     let loaded = args.load_tls().and_then(|tls| {
-        config.tls = tls;
+        configs.iter_mut().for_each(|config| config.tls.clone_from(&tls));
         args.load_endpoint()
     });
     let endpoint = match loaded {
@@ -54,15 +54,17 @@ fn main() -> ExitCode {
     let ended: io::Result<ExitCode> = match args.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| {
-            run(runtime, config, endpoint, signalled)
+            run(runtime, configs, endpoint, signalled)
         }),
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| {
-            run(runtime, config, endpoint, signalled)
+            run(runtime, configs, endpoint, signalled)
         }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
-            tracing::error!("--runtime {other}: this program is built without it");
+            logging::tell_error(&format_args!(
+                "--runtime {other}: this program is built without it"
+            ));
             Ok(ExitCode::from(2))
         }
     };
@@ -99,33 +101,56 @@ fn warn_of_misspelt_variables() {
 
 async fn run<R: Runtime>(
     runtime: R,
-    config: Config,
+    configs: Vec<Config>,
     endpoint: Endpoint,
     signalled: async_channel::Receiver<()>,
 ) -> ExitCode {
-    tracing::info!(proxy = %config.proxy, scrape = %endpoint.url, labels = %config.labels, "relaying");
-    let push_timeout = config.agent.push_timeout;
-    let relay = Arc::new(Relay::new(Fetcher::new(runtime.clone(), endpoint), push_timeout / 2));
-    let fetched = Arc::clone(&relay);
-    let metrics = move || {
-        let relay = Arc::clone(&fetched);
-        async move { relay.metrics().await.map_err(Into::into) }
+    let Some(push_timeout) = configs.iter().map(|config| config.agent.push_timeout).min() else {
+        return ExitCode::from(2);
     };
-    let (client, running) = Client::new(runtime.clone(), config, metrics);
-    runtime.spawn(running);
+    let relay = Arc::new(Relay::new(Fetcher::new(runtime.clone(), endpoint), push_timeout / 2));
+    let mut clients = Vec::new();
+    for config in configs {
+        tracing::info!(proxy = %config.proxies, scrape = %relay.url(), labels = %config.labels, "relaying");
+        let proxy = config.proxies.to_string();
+        let fetched = Arc::clone(&relay);
+        let metrics = move || {
+            let relay = Arc::clone(&fetched);
+            async move { relay.metrics().await.map_err(Into::into) }
+        };
+        let (client, running) = Client::new(runtime.clone(), config, metrics);
+        runtime.spawn(running);
+        clients.push((proxy, client));
+    }
     // The handler lives as long as the process, so this ends by a signal alone.
     let _ = signalled.recv().await;
     tracing::info!("stopping: pushing the last metrics");
     relay.stop();
-    match client.push_and_close().await {
-        Ok(()) => {
-            tracing::info!("pushed");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let error = Line(error);
-            tracing::error!(%error, "the last metrics are lost");
-            ExitCode::FAILURE
+    if push_all(&runtime, clients).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Pushes the last metrics to all proxies at once, and says whether each has them.
+async fn push_all<R: Runtime>(runtime: &R, clients: Vec<(String, Client<R>)>) -> bool {
+    let (done, pushes) = async_channel::bounded(clients.len().max(1));
+    for (proxy, client) in clients {
+        let done = done.clone();
+        runtime.spawn(async move {
+            let result = client.push_and_close().await;
+            // The receiver waits for all of them.
+            let _ = done.send((proxy, result)).await;
+        });
+    }
+    drop(done);
+    let mut is_pushed = true;
+    while let Ok((proxy, result)) = pushes.recv().await {
+        match result {
+            Ok(()) => tracing::info!(proxy, "pushed"),
+            Err(error) => {
+                let error = Line(error);
+                tracing::error!(proxy, %error, "the last metrics are lost");
+                is_pushed = false;
+            }
         }
     }
+    is_pushed
 }

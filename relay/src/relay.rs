@@ -1,4 +1,4 @@
-use crate::fetch::{FetchError, Fetcher};
+use crate::fetch::{FetchError, Fetcher, ScrapeUrl};
 use prometheus_rsocket_runtime::{Line, Runtime};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,11 @@ impl<R: Runtime> Relay<R> {
     pub(crate) fn new(fetcher: Fetcher<R>, last_timeout: Duration) -> Self {
         let last_timeout = last_timeout.min(fetcher.endpoint().timeout);
         Self { fetcher, last: Mutex::new(None), is_stopping: AtomicBool::new(false), last_timeout }
+    }
+
+    /// What is fetched.
+    pub(crate) fn url(&self) -> &ScrapeUrl {
+        &self.fetcher.endpoint().url
     }
 
     /// From now on the last metrics do where the program gives none any more.
@@ -38,7 +43,7 @@ impl<R: Runtime> Relay<R> {
             }
             Err(error) if is_stopping && last.is_some() => {
                 tracing::warn!(error = %Line(&error), "no last metrics; those of the scrape before are pushed");
-                last.take().ok_or(error)
+                last.clone().ok_or(error)
             }
             Err(error) => Err(error),
         }

@@ -20,8 +20,9 @@ const MAX_LISTED: usize = 4;
 
 /// Connects to the first of a host's addresses that answers, for [`Runtime::connect`] of a leaf.
 ///
-/// The families take turns, beginning with that of the first address. The next address is tried once the one before has failed, or after
-/// 250 ms beside it. The first connection that opens is returned, and all other attempts are dropped. There is no time limit.
+/// The families take turns, beginning with that of the first address. Within a family the order is drawn from the runtime's randomness, so
+/// that many clients spread over the addresses of one name. The next address is tried once the one before has failed, or after 250 ms beside
+/// it. The first connection that opens is returned, and all other attempts are dropped. There is no time limit.
 ///
 /// # Errors
 ///
@@ -42,7 +43,7 @@ where
             let text = format!("the name {host:?} has no address");
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        Ok(addresses) => interleave(addresses),
+        Ok(addresses) => interleave(addresses, |address| shuffle(runtime, address)),
         Err(error) => {
             let text = format!("the name {host:?} cannot be resolved: {error}");
             return Err(io::Error::new(error.kind(), text));
@@ -131,12 +132,17 @@ where
     }
 }
 
-/// The addresses of both families in turn, each family in the order in which it came (RFC 8305, section 4).
-fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+/// The addresses of both families in turn (RFC 8305, section 4), each family in the order that `spread` gives it.
+fn interleave(
+    addresses: Vec<SocketAddr>,
+    spread: impl Fn(&mut [SocketAddr]),
+) -> VecDeque<SocketAddr> {
     let Some(first) = addresses.first() else { return VecDeque::new() };
     let is_first_family = first.is_ipv6();
-    let (one, other): (Vec<_>, Vec<_>) =
+    let (mut one, mut other): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == is_first_family);
+    spread(&mut one);
+    spread(&mut other);
     let (mut one, mut other) = (one.into_iter(), other.into_iter());
     let mut turns = VecDeque::new();
     loop {
@@ -145,6 +151,18 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
             return turns;
         }
         turns.extend(pair.0.into_iter().chain(pair.1));
+    }
+}
+
+/// Puts addresses in any order, each as likely (Fisher-Yates). Where there is no randomness, the order stays.
+fn shuffle<R: Runtime>(runtime: &R, addresses: &mut [SocketAddr]) {
+    for place in (1..addresses.len()).rev() {
+        let mut random = [0; 8];
+        if runtime.fill_random(&mut random).is_err() {
+            return;
+        }
+        let other = u64::from_le_bytes(random) % (place as u64 + 1);
+        addresses.swap(place, other as usize);
     }
 }
 

@@ -49,11 +49,12 @@ const PERIOD: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::LogThrottle;
-    use std::time::{Duration, Instant};
+    use crate::{Runtime, testing::Virtual};
+    use std::time::Duration;
 
     #[test]
     fn so_many_lines_pass_per_period_and_the_next_tells_of_the_others() {
-        let start = Instant::now();
+        let start = Virtual::new().now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut throttle = LogThrottle::default();
         assert!(throttle.is_over(start));

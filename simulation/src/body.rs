@@ -99,9 +99,17 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         for pair in begins.windows(2) {
             let bytes = &body[pair[0]..pair[1]];
             let head = bytes.lines().find_map(text::parse_head);
-            let (app, serial) = head.ok_or("a text has no head")?;
+            let Some((app, serial)) = head else {
+                if self.is_of_copies(bytes, &sections) {
+                    continue;
+                }
+                return Err("a text has no head".to_owned());
+            };
             let (served, mut section) = self.served(app, serial, &sections)?;
-            if served != bytes {
+            let is_served = bytes.strip_prefix(&*served).is_some_and(|rest| {
+                rest.is_empty() || self.is_of_copies(rest, &[&sections[..], &[section]].concat())
+            });
+            if !is_served {
                 return Err(format!(
                     "app-{app} never gave its text {serial} so: {}",
                     apart(bytes, &served)
@@ -111,6 +119,20 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
             sections.push(section);
         }
         Ok(sections)
+    }
+
+    /// Whether this is all that is left of texts that are there a second time, so that all of their samples are left out: a push that was
+    /// sent again because its acknowledgement was lost, say.
+    fn is_of_copies(&self, mut rest: &str, texts: &[Section]) -> bool {
+        let texts = texts.iter().filter_map(|text| self.served(text.app, text.serial, &[]).ok());
+        let comments: Vec<String> = texts.map(|(text, _)| comments(&text)).collect();
+        while !rest.is_empty() {
+            let found = comments.iter().filter(|comments| !comments.is_empty());
+            let after = found.filter_map(|comments| rest.strip_prefix(&**comments));
+            let Some(after) = after.min_by_key(|after| after.len()) else { return false };
+            rest = after;
+        }
+        true
     }
 
     /// The samples of each text, wherever they are.
@@ -256,6 +278,10 @@ fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, Strin
         Some(section) => Err(format!("no state is that of {section:?}")),
         None => Ok(rows),
     }
+}
+
+fn comments(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| line.starts_with('#')).collect()
 }
 
 fn samples(text: &str) -> impl Iterator<Item = &str> {

@@ -53,6 +53,13 @@ impl FakeProxy {
         peer
     }
 
+    /// Accepts a connection, and closes it once the client has closed it without a byte.
+    pub fn accept_probe(&self) {
+        let (mut stream, _) = self.listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "a probe says nothing");
+    }
+
     /// Accepts a client, takes its SETUP, and pushes the key.
     pub fn accept_with_key(&self) -> Peer {
         let mut peer = self.accept();

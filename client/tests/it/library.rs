@@ -1,7 +1,7 @@
 use super::Leaf;
 use prometheus_rsocket_client::{
     BackoffConfig, Client, Config, ConnectError, Labels, PushFailure, PushMode, Report, ReportKind,
-    Status,
+    Status, run_job,
 };
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
@@ -12,10 +12,10 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// Runs a client in threads of its own, with metrics that count how often they were asked for, and what is done with it there.
-fn client<F: Future<Output = T>, T: Send + 'static>(
+pub(super) fn client<F: Future<Output = T>, T: Send + 'static>(
     config: Config,
     act: impl FnOnce(Client<Leaf>, Leaf) -> F + Send + 'static,
 ) -> JoinHandle<T> {
@@ -34,7 +34,7 @@ fn client<F: Future<Output = T>, T: Send + 'static>(
     })
 }
 
-fn config(proxy: &FakeProxy) -> Config {
+pub(super) fn config(proxy: &FakeProxy) -> Config {
     let mut config = Config::new(proxy.url().parse().unwrap());
     let short = Duration::from_millis(5);
     config.agent.backoff = BackoffConfig::new(short, short);
@@ -210,4 +210,115 @@ fn metrics_that_cannot_be_had_are_an_error_to_the_proxy() {
     drop(peer);
     let failure = PushFailure::NoMetrics("the registry is on fire".to_owned());
     assert_eq!(running.join().unwrap(), Err(failure));
+}
+
+#[test]
+fn a_push_leaves_the_client_connected() {
+    let proxy = FakeProxy::new();
+    let running = client(config(&proxy), |client, _| async move {
+        let results = [client.push().await, client.push().await, client.push_and_close().await];
+        (results, client.push().await)
+    });
+    let mut peer = proxy.accept_with_key();
+    for text in ["asked_total 1\n", "asked_total 2\n"] {
+        let (stream_id, pushed) = peer.pushed();
+        assert_eq!(pushed, text);
+        peer.connection.respond(stream_id, Payload::default()).unwrap();
+    }
+    let (stream_id, text) = peer.pushed();
+    assert_eq!(text, "asked_total 3\n");
+    peer.connection.respond(stream_id, Payload::default()).unwrap();
+    assert!(matches!(peer.next(), Event::Closed { .. }));
+    drop(peer);
+    assert_eq!(running.join().unwrap(), ([Ok(()), Ok(()), Ok(())], Err(PushFailure::Closed)));
+}
+
+#[test]
+fn pushes_at_once_are_all_served() {
+    let proxy = FakeProxy::new();
+    let (go, wait) = mpsc::channel::<()>();
+    let running = client(config(&proxy), |client, runtime| async move {
+        let pushes = async_channel::unbounded();
+        let push = |client: Client<Leaf>, number: usize| {
+            let pushes = pushes.0.clone();
+            runtime.spawn(async move { pushes.send((number, client.push().await)).await.unwrap() });
+        };
+        push(client.clone(), 0);
+        runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
+        (1..10).for_each(|number| push(client.clone(), number));
+        let last = client.push_and_close().await;
+        let mut numbers = Vec::new();
+        for _ in 0..10 {
+            let (number, result) = pushes.1.recv().await.unwrap();
+            assert_eq!(result, Ok(()));
+            numbers.push(number);
+        }
+        (last, numbers[0])
+    });
+    let mut peer = proxy.accept_with_key();
+    let (first, text) = peer.pushed();
+    assert_eq!(text, "asked_total 1\n");
+    go.send(()).unwrap();
+    // A scrape goes beside it, and gives the others time to ask.
+    assert_eq!(peer.scraped(), "asked_total 2\n");
+    peer.connection.respond(first, Payload::default()).unwrap();
+    loop {
+        match peer.next() {
+            Event::RequestResponse { stream_id, .. } => {
+                peer.connection.respond(stream_id, Payload::default()).unwrap();
+            }
+            Event::Closed { .. } => break,
+            other => panic!("a push was expected, not {other:?}"),
+        }
+    }
+    drop(peer);
+    assert_eq!(running.join().unwrap(), (Ok(()), 0));
+}
+
+#[test]
+fn a_push_whose_connection_ends_arrives_with_the_same_bytes() {
+    let proxy = FakeProxy::new();
+    let running =
+        client(
+            config(&proxy),
+            |client, _| async move { (client.push().await, client.close().await) },
+        );
+    let pushed = |event| match event {
+        Event::RequestResponse { payload, stream_id } => (stream_id, payload),
+        other => panic!("a push was expected, not {other:?}"),
+    };
+    let mut peer = proxy.accept_with_key();
+    let (_, first) = pushed(peer.next());
+    drop(peer);
+    let mut peer = proxy.accept_with_key();
+    let (stream_id, second) = pushed(peer.next());
+    assert_eq!(first, second);
+    peer.connection.respond(stream_id, Payload::default()).unwrap();
+    assert!(matches!(peer.next(), Event::Closed { .. }));
+    drop(peer);
+    assert_eq!(running.join().unwrap(), (Ok(()), ()));
+}
+
+#[test]
+fn a_job_pushes_whatever_way_it_ends() {
+    for panics in [false, true] {
+        let proxy = FakeProxy::new();
+        let running = client(config(&proxy), move |client, _| async move {
+            let job = async {
+                assert!(!panics, "the job fails");
+                42
+            };
+            run_job(client, job).await
+        });
+        let mut peer = proxy.accept_with_key();
+        let (stream_id, text) = peer.pushed();
+        assert_eq!(text, "asked_total 1\n");
+        peer.connection.respond(stream_id, Payload::default()).unwrap();
+        assert!(matches!(peer.next(), Event::Closed { .. }));
+        drop(peer);
+        match running.join() {
+            Ok(ended) => assert_eq!((ended, panics), ((42, Ok(())), false)),
+            Err(panic) => assert_eq!(panic.downcast_ref(), Some(&"the job fails")),
+        }
+    }
 }

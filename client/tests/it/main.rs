@@ -10,6 +10,7 @@ mod smol {
     use prometheus_rsocket_smol::Smol as Leaf;
 
     mod library;
+    mod proxies;
 }
 
 #[path = "."]
@@ -18,4 +19,6 @@ mod tokio {
 
     #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
     mod library;
+    #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
+    mod proxies;
 }

@@ -5,17 +5,18 @@ use crate::input::Input;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
-    Action, Agent, BackoffConfig, Config, Event, PushMode, SealJob, Sealed, Ticket,
+    Action, Agent, BackoffConfig, Config, Event, PushId, PushMode, SealJob, Sealed, Ticket,
 };
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Payload, envelope};
 use prometheus_rsocket_testkit::world::epoch;
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-/// Whatever happens, in any order: the rules of the contract hold, each wanted metric is wanted once, and the last push is
-/// told of once.
+/// Whatever happens, in any order: the rules of the contract hold, each wanted metric is wanted once, each push is told of once, in the
+/// order of asking, and no proxy is tried twice without a pause.
 pub fn agent(data: &[u8]) {
     let start = epoch();
     let runs = [(), ()].map(|()| Run::new(&mut Input::new(data), start).finish());
@@ -35,9 +36,11 @@ struct Run<'a> {
     wanted: BTreeSet<Ticket>,
     events: Vec<Event>,
     max_scrapes: usize,
-    /// A push was asked for while there was time.
-    is_pushing: bool,
-    is_closing: bool,
+    /// Pushes that were asked for while there was time; those who share one have the same id.
+    asked: Vec<PushId>,
+    proxies: usize,
+    /// Proxies that could not be connected to, one after the other.
+    failed: usize,
 }
 
 impl<'a> Run<'a> {
@@ -58,7 +61,11 @@ impl<'a> Run<'a> {
             config.connection.max_queued_frames = 3;
             config.connection.max_queued_output = 60;
         }
-        let max_scrapes = config.max_scrapes;
+        if flags & 32 != 0 {
+            config.proxies = NonZeroUsize::MIN.saturating_add(input.below(3));
+            config.return_after = Duration::from_millis(1 << input.below(20));
+        }
+        let (max_scrapes, proxies) = (config.max_scrapes, config.proxies.get());
         Self {
             input: input.clone(),
             agent: Agent::new(config, 5, now),
@@ -70,8 +77,9 @@ impl<'a> Run<'a> {
             wanted: BTreeSet::new(),
             events: Vec::new(),
             max_scrapes,
-            is_pushing: false,
-            is_closing: false,
+            asked: Vec::new(),
+            proxies,
+            failed: 0,
         }
     }
 
@@ -88,12 +96,13 @@ impl<'a> Run<'a> {
         self.take();
         assert_eq!(self.events.last(), Some(&Event::Stopped), "it is closed, and does not stop");
         self.check();
-        let pushed =
-            self.events.iter().filter(|event| matches!(event, Event::Pushed { .. })).count();
-        assert_eq!(pushed, usize::from(self.is_pushing), "a push is told of once");
-        // Those of a push that was given up are not cancelled one by one.
-        let left = self.wanted.len();
-        assert!(left <= usize::from(self.is_pushing), "wanted for nobody: {:?}", self.wanted);
+        let pushed = self.events.iter().filter_map(|event| match event {
+            Event::Pushed { push, .. } => Some(*push),
+            _ => None,
+        });
+        self.asked.dedup();
+        assert_eq!(pushed.collect::<Vec<_>>(), self.asked, "a push is told of once");
+        assert!(self.wanted.is_empty(), "wanted for nobody: {:?}", self.wanted);
         (self.events, self.sent)
     }
 
@@ -126,15 +135,13 @@ impl<'a> Run<'a> {
             8 => while self.agent.poll_transmit(self.now, &mut self.sent) {},
             9 => self.agent.handle_eof(self.now),
             10 => match self.input.below(8) {
-                0 => {
-                    self.agent.close(self.now);
-                    self.is_closing = true;
+                0 => self.agent.close(self.now),
+                1 | 2 => self.asked.extend(self.agent.push_and_close(self.now)),
+                3..6 => self.asked.extend(self.agent.push(self.now)),
+                is_open => {
+                    let proxy = self.input.below(3);
+                    self.agent.handle_probed(self.now, proxy, is_open == 6);
                 }
-                1 | 2 => {
-                    self.agent.push_and_close(self.now);
-                    self.is_pushing |= !self.is_closing;
-                }
-                _ => {}
             },
             11 => self.up.extend_from_slice(self.input.bytes()),
             12 => {
@@ -146,17 +153,21 @@ impl<'a> Run<'a> {
     }
 
     fn connect(&mut self) {
-        if self.agent.poll_action(self.now) == Action::Connect {
+        if let Action::Connect { proxy } = self.agent.poll_action(self.now) {
+            assert!(proxy < self.proxies, "no such proxy");
+            self.failed = 0;
             self.up.clear();
             self.agent.handle_connected(self.now);
         }
     }
 
     fn connect_failed(&mut self) {
-        if self.agent.poll_action(self.now) == Action::Connect {
+        if let Action::Connect { .. } = self.agent.poll_action(self.now) {
             self.agent.handle_connect_failed(self.now, "refused");
             let action = self.agent.poll_action(self.now);
-            assert!(matches!(action, Action::Wait(until) if until > self.now), "no pause");
+            let is_paused = matches!(action, Action::Wait(until) if until > self.now);
+            self.failed = if is_paused { 0 } else { self.failed + 1 };
+            assert!(self.failed < self.proxies, "no pause");
         }
     }
 

@@ -32,9 +32,18 @@ impl Backoff {
         }
         let shortest = min.max(turn / 2);
         let longest = max.min(turn.saturating_add(turn / 2)).max(shortest);
+        shortest + (longest - shortest).mul_f64(self.share())
+    }
+
+    /// A time, give or take a tenth; at least 1 s, at most a year.
+    pub(super) fn spread(&mut self, time: Duration) -> Duration {
+        time.clamp(Duration::from_secs(1), LONGEST).mul_f64(0.9 + self.share() / 5.0)
+    }
+
+    /// From 0 to 1.
+    fn share(&mut self) -> f64 {
         // 53 bits, as many as a float holds exactly.
-        let share = (self.draw() >> 11) as f64 / (1_u64 << 53) as f64;
-        shortest + (longest - shortest).mul_f64(share)
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// SplitMix64: enough to keep a thousand clients from returning in step.

@@ -1,6 +1,7 @@
 use crate::envelope::AesKeySize;
 use crate::rsocket::connection;
 use crate::rsocket::frame::Setup;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// How an application's side behaves.
@@ -15,11 +16,16 @@ pub struct Config {
     pub backoff: BackoffConfig,
     /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
     pub aes: AesKeySize,
-    /// How the last metrics are pushed: RSocket has no third way.
+    /// How metrics are pushed: RSocket has no third way.
     pub push: PushMode,
-    /// How long the last push may take, from the decision to close to the proxy's word that it is stored; 10 s by default. If there is no
+    /// How long a push may take, from when it is asked for to the proxy's word that it is stored; 10 s by default. If there is no
     /// connection at that moment, one is sought for as long.
     pub push_timeout: Duration,
+    /// How many proxies there are, in the order of preference; 1 by default. The shell knows which they are.
+    pub proxies: NonZeroUsize,
+    /// How long the agent stays with another than the first proxy before it has the earlier ones probed, and how long it waits after it
+    /// found none; 5 minutes by default, give or take a tenth. Counts as at least 1 s.
+    pub return_after: Duration,
     /// Scrapes that may be under way at once; 16 by default. One more is answered by REJECTED.
     pub max_scrapes: usize,
 }
@@ -33,18 +39,20 @@ impl Default for Config {
             aes: AesKeySize::default(),
             push: PushMode::default(),
             push_timeout: Duration::from_secs(10),
+            proxies: NonZeroUsize::MIN,
+            return_after: Duration::from_secs(300),
             max_scrapes: 16,
         }
     }
 }
 
-/// How the last metrics are pushed.
+/// How metrics are pushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PushMode {
-    /// As REQUEST_RESPONSE: the connection is closed once the proxy has said that they are stored. Java's `pushAndCloseBlockingly`.
+    /// As REQUEST_RESPONSE: the push is over once the proxy has said that it is stored. Java's `pushAndCloseBlockingly`.
     #[default]
     Acknowledged,
-    /// As REQUEST_FNF: nothing tells whether they arrived. Java's `pushAndClose`.
+    /// As REQUEST_FNF: the push is over once the transport has taken it, and nothing tells whether it arrived. Java's `pushAndClose`.
     FireAndForget,
 }
 

@@ -8,20 +8,27 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(super) u64);
 
+/// Stands for a push that was asked for. Those who ask while another push is under way share the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PushId(pub(super) u64);
+
 /// What happened on the application's side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Metrics that were wanted are not any more: the scrape was cancelled, or its connection ended. To answer all the same does no harm.
+    /// Metrics that were wanted are not any more: the scrape was cancelled, its connection ended, or the push was given up. To answer all
+    /// the same does no harm.
     Canceled {
         /// Which.
         ticket: Ticket,
     },
     /// A connection ended, or could not be opened; another will be tried after the pause.
     Disconnected {
+        /// The proxy that the connection led to, or should have.
+        proxy: usize,
         /// Why.
         reason: DisconnectReason,
-        /// The pause.
+        /// The pause. It is zero where another proxy is tried at once.
         retry_in: Duration,
     },
     /// The proxy sent something that is no key. The one before it, if any, stays in use.
@@ -36,8 +43,18 @@ pub enum Event {
         /// For whom.
         ticket: Ticket,
     },
-    /// The last push is over; the connection is being closed.
+    /// Whether a proxy can be reached is wanted to know: open a transport to it beside the running connection, drop it, and call
+    /// [`Agent::handle_probed`](super::Agent::handle_probed). The end of the connection cancels this.
+    ProbeWanted {
+        /// The proxy, one before the current one.
+        proxy: usize,
+    },
+    /// A push is over; after the last one the connection is being closed.
     Pushed {
+        /// Which.
+        push: PushId,
+        /// Whether it was the last one.
+        is_last: bool,
         /// How it went.
         result: Result<(), PushFailure>,
     },
@@ -60,6 +77,8 @@ pub enum DisconnectReason {
     NotConnected(String),
     /// There was one, and its transport failed.
     Transport(String),
+    /// There was one, and an earlier proxy can be reached again.
+    Returning,
 }
 
 impl fmt::Display for DisconnectReason {
@@ -68,11 +87,12 @@ impl fmt::Display for DisconnectReason {
             Self::Closed(reason) => reason.fmt(f),
             Self::NotConnected(error) => write!(f, "cannot connect: {error}"),
             Self::Transport(error) => write!(f, "the connection failed: {error}"),
+            Self::Returning => f.write_str("an earlier proxy can be reached again"),
         }
     }
 }
 
-/// Why the last metrics may not have reached the proxy.
+/// Why pushed metrics may not have reached the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushFailure {

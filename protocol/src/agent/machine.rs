@@ -1,6 +1,6 @@
 //! The verbs that a driver uses.
 
-use super::{Agent, LastPush, Stage, State};
+use super::{Agent, State};
 use crate::Machine;
 use bytes::BytesMut;
 use std::time::Instant;
@@ -40,31 +40,27 @@ impl Machine for Agent {
             connection.handle_timeout(now);
         }
         self.on_push_deadline(now);
+        self.on_return_due(now);
         self.translate(now);
     }
 
     fn poll_transmit(&mut self, now: Instant, output: &mut BytesMut) -> bool {
         let Some(connection) = self.connection() else { return false };
         let sent = connection.poll_transmit(now, output);
-        // The final ERROR is out, and so is all that was queued before it.
-        if sent
-            && connection.is_closed()
-            && let Some(LastPush { stage: Stage::Leaving { is_out }, .. }) = &mut self.last
-        {
-            *is_out = true;
-        }
+        self.on_transmitted(now);
         self.translate(now);
         sent
     }
 
-    /// The connection's next timeout, or the end of the time that the last push has. The pause between connections is
+    /// The connection's next timeout, the end of the time that a push has, or when an earlier proxy is to be probed. The pause between
+    /// connections is
     /// [`Action::Wait`](super::Action::Wait)'s.
     fn poll_timeout(&self) -> Option<Instant> {
         let connection = match &self.state {
             State::Connected { connection, .. } => connection.poll_timeout(),
             State::Connecting | State::Stopped | State::Waiting { .. } => None,
         };
-        connection.into_iter().chain(self.last.as_ref().and_then(LastPush::due)).min()
+        [connection, self.pushes.due(), self.proxies.due()].into_iter().flatten().min()
     }
 
     fn wants_input(&self) -> bool {
@@ -77,10 +73,11 @@ impl Machine for Agent {
     }
 
     fn held_bytes(&self) -> usize {
-        match &self.state {
+        let connection = match &self.state {
             State::Connected { connection, .. } => connection.held_bytes(),
             State::Connecting | State::Stopped | State::Waiting { .. } => 0,
-        }
+        };
+        connection + self.pushes.held_bytes()
     }
 
     fn is_closed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The application's side, without IO: answers scrapes, pushes the last metrics, and decides when to connect again.
+//! The application's side, without IO: answers scrapes, pushes metrics, and decides when to connect again, and to which proxy.
 //!
 //! An [`Agent`] lives as long as its application, across all its connections:
 //!
@@ -9,11 +9,16 @@
 //!
 //!   MetricsWanted(ticket) ──▶ answer(ticket, text) ──▶ SealJob, run elsewhere ──▶ handle_sealed
 //! ```
+//!
+//! Where there are several proxies, they are tried in their order. When one cannot be reached, refuses the connection, or ends it, the next
+//! is tried at once; after the whole list there is a pause, and the first is tried again. While the agent is connected to a later one, it has the
+//! earlier ones probed from time to time (`ProbeWanted`, `handle_probed`), and goes back to the first that can be reached.
 
 mod backoff;
 mod config;
 mod event;
 mod machine;
+mod proxies;
 mod push;
 mod seal;
 
@@ -21,7 +26,7 @@ mod seal;
 mod tests;
 
 pub use config::{BackoffConfig, Config, PushMode};
-pub use event::{DisconnectReason, Event, PushFailure, Ticket};
+pub use event::{DisconnectReason, Event, PushFailure, PushId, Ticket};
 pub use seal::{SealJob, Sealed};
 
 use crate::Payload;
@@ -31,10 +36,11 @@ use crate::rsocket::connection::{self, CloseReason, Connection, StreamError, Str
 use crate::rsocket::frame::{ErrorCode, StreamId};
 use backoff::Backoff;
 use bytes::Bytes;
-use push::{LastPush, Stage};
+use proxies::Proxies;
+use push::Pushes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One application's side of the protocol. See the [module](self).
 ///
@@ -49,7 +55,8 @@ pub struct Agent {
     /// Metrics that are wanted, and for what.
     wanted: BTreeMap<Ticket, Target>,
     next_ticket: u64,
-    last: Option<LastPush>,
+    pushes: Pushes,
+    proxies: Proxies,
     is_stopping: bool,
     /// Why there is no connection, as far as that was heard of.
     unconnected: Option<String>,
@@ -62,7 +69,10 @@ pub struct Agent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Open a transport, then call [`Agent::handle_connected`] or [`Agent::handle_connect_failed`].
-    Connect,
+    Connect {
+        /// The proxy's place in the list, from 0.
+        proxy: usize,
+    },
     /// Drive the connection until [`Machine::is_closed`](crate::Machine::is_closed).
     Drive,
     /// Nothing is left to do.
@@ -80,10 +90,16 @@ enum State {
 }
 
 /// The latest key, as it came and as it is used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Key {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     parsed: Arc<PeerKey>,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +114,7 @@ impl Agent {
     /// An agent that is about to connect. `seed` spreads its pauses.
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
         let backoff = Backoff::new(config.backoff, seed);
+        let proxies = Proxies::new(config.proxies);
         Self {
             config,
             backoff,
@@ -105,7 +122,8 @@ impl Agent {
             key: None,
             wanted: BTreeMap::new(),
             next_ticket: 0,
-            last: None,
+            pushes: Pushes::default(),
+            proxies,
             is_stopping: false,
             unconnected: None,
             transport_error: None,
@@ -115,13 +133,14 @@ impl Agent {
 
     /// What the shell is to do now.
     pub fn poll_action(&mut self, now: Instant) -> Action {
+        let proxy = self.proxies.current();
         match self.state {
             State::Waiting { until } if until <= now => {
                 self.state = State::Connecting;
-                Action::Connect
+                Action::Connect { proxy }
             }
             State::Waiting { until } => Action::Wait(until),
-            State::Connecting => Action::Connect,
+            State::Connecting => Action::Connect { proxy },
             State::Connected { .. } => Action::Drive,
             State::Stopped => Action::Stop,
         }
@@ -164,7 +183,10 @@ impl Agent {
         let target = self.wanted.get(&ticket)?.clone();
         let key = match &target {
             Target::Scrape { key, .. } => Some(Arc::clone(key)),
-            Target::Push => self.key.as_ref().map(|key| Arc::clone(&key.parsed)),
+            Target::Push => self.key.as_ref().map(|key| {
+                self.pushes.seal_under(key);
+                Arc::clone(&key.parsed)
+            }),
         };
         match (metrics, key) {
             (Ok(text), Some(key)) => Some(SealJob { ticket, key, aes: self.config.aes, text }),
@@ -191,39 +213,16 @@ impl Agent {
             (Some(Target::Scrape { stream_id, .. }), Err(error)) => {
                 self.reject(stream_id, &error.to_string());
             }
-            (Some(Target::Push), Ok(payload)) => self.push(now, payload),
+            (Some(Target::Push), Ok(payload)) => self.send_push(now, payload),
             (Some(Target::Push), Err(error)) => self.on_pushed(now, Err(error.into())),
         }
         self.translate(now);
     }
 
-    /// Asks for the metrics a last time, pushes them, and closes; [`Event::Pushed`] and [`Event::Stopped`] follow. Takes no
-    /// longer than [`Config::push_timeout`] and the close of the connection.
-    ///
-    /// Where there is no connection, one is sought at once. Where one ends before the proxy has answered, it all happens again on
-    /// the next, as far as there is time: the proxy may then have the metrics twice, which is better than not at all.
-    pub fn push_and_close(&mut self, now: Instant) {
-        if self.last.is_some() || self.is_stopping {
-            return;
-        }
-        let deadline = now.checked_add(self.config.push_timeout);
-        self.last = Some(LastPush { deadline, stage: Stage::Key, was_sent: false });
-        match &mut self.state {
-            // There is no time for pauses any more.
-            State::Waiting { until } => *until = now,
-            State::Connected { has_key: true, .. } => self.want_last_metrics(),
-            State::Connected { .. } | State::Connecting | State::Stopped => {}
-        }
-    }
-
-    /// Closes, without a push; [`Event::Stopped`] follows. A push that is under way is given up.
+    /// Closes, without a push; [`Event::Stopped`] follows. Pushes that are under way, or wait, are given up.
     pub fn close(&mut self, now: Instant) {
-        match &self.last {
-            // It closes already, and what came of the push is told then.
-            Some(LastPush { stage: Stage::Leaving { .. }, .. }) => {}
-            Some(_) => self.on_pushed(now, Err(PushFailure::Closed)),
-            None => self.begin_stop(now),
-        }
+        self.give_up_pushes(now);
+        self.begin_stop(now);
         self.translate(now);
     }
 
@@ -246,13 +245,20 @@ impl Agent {
 
     /// Turns the connection's events into what they mean for the agent.
     fn translate(&mut self, now: Instant) {
+        self.translate_events(now);
+        if self.leave_if_quiet(now) {
+            self.translate_events(now);
+        }
+    }
+
+    fn translate_events(&mut self, now: Instant) {
         while let Some(event) = self.connection().and_then(Connection::poll_event) {
             match event {
                 connection::Event::FireAndForget { payload, .. } => {
-                    self.on_key(&payload.data);
+                    self.on_key(now, &payload.data);
                 }
                 connection::Event::RequestResponse { stream_id, payload } => {
-                    self.on_scrape(stream_id, &payload.data);
+                    self.on_scrape(now, stream_id, &payload.data);
                 }
                 connection::Event::Canceled { stream_id } => self.on_canceled(stream_id),
                 connection::Event::Response { stream_id, .. } => {
@@ -276,7 +282,7 @@ impl Agent {
     }
 
     /// Takes a key; the one before stays where this is none.
-    fn on_key(&mut self, bytes: &Bytes) -> Option<Arc<PeerKey>> {
+    fn on_key(&mut self, now: Instant, bytes: &Bytes) -> Option<Arc<PeerKey>> {
         let key = match &self.key {
             // Each scrape brings the same one.
             Some(key) if key.bytes == *bytes => Arc::clone(&key.parsed),
@@ -284,7 +290,8 @@ impl Agent {
                 Ok(parsed) => {
                     let parsed = Arc::new(parsed);
                     // Copied: a slice would keep the buffer alive that it came in.
-                    self.key = Some(Key { bytes: bytes.to_vec(), parsed: Arc::clone(&parsed) });
+                    let bytes = Bytes::copy_from_slice(bytes);
+                    self.key = Some(Key { bytes, parsed: Arc::clone(&parsed) });
                     parsed
                 }
                 Err(error) => {
@@ -296,15 +303,14 @@ impl Agent {
         let State::Connected { has_key, .. } = &mut self.state else { return None };
         if !std::mem::replace(has_key, true) {
             self.events.push_back(Event::Ready);
-            if self.last.as_ref().is_some_and(|last| last.stage == Stage::Key) {
-                self.want_last_metrics();
-            }
+            self.plan_return(now);
+            self.go_on_with_push(now);
         }
         Some(key)
     }
 
-    fn on_scrape(&mut self, stream_id: StreamId, key: &Bytes) {
-        let Some(key) = self.on_key(key) else {
+    fn on_scrape(&mut self, now: Instant, stream_id: StreamId, key: &Bytes) {
+        let Some(key) = self.on_key(now, key) else {
             self.reject(stream_id, "the request carries no key that can be used");
             return;
         };
@@ -335,13 +341,6 @@ impl Agent {
         self.events.push_back(Event::MetricsWanted { ticket });
     }
 
-    fn want_last_metrics(&mut self) {
-        if let Some(last) = &mut self.last {
-            last.stage = Stage::Metrics;
-            self.want(Target::Push);
-        }
-    }
-
     fn respond(&mut self, stream_id: StreamId, payload: Payload) {
         let Some(connection) = self.connection() else { return };
         if let Err(StreamError::Unsendable(error)) = connection.respond(stream_id, payload) {
@@ -358,9 +357,9 @@ impl Agent {
 
     fn begin_stop(&mut self, now: Instant) {
         self.is_stopping = true;
+        self.proxies.stay();
         match self.connection() {
-            // The text is rsocket-java's on dispose.
-            Some(connection) => connection.close(now, ErrorCode::CONNECTION_ERROR, "Disposed"),
+            Some(connection) => proxies::close(connection, now),
             None => self.stop(),
         }
     }
@@ -377,16 +376,12 @@ impl Agent {
             && now.saturating_duration_since(since) >= self.config.backoff.stable_after
         {
             self.backoff.reset();
+            self.proxies.on_stable();
         }
         for (ticket, _) in std::mem::take(&mut self.wanted) {
             self.events.push_back(Event::Canceled { ticket });
         }
         if self.is_stopping {
-            if let Some(LastPush { stage: Stage::Leaving { is_out }, .. }) = self.last.take() {
-                let not_sent = || PushFailure::NotSent(reason.to_string());
-                let result = if is_out { Ok(()) } else { Err(not_sent()) };
-                self.events.push_back(Event::Pushed { result });
-            }
             self.stop();
         } else {
             let reason = match (self.transport_error.take(), reason) {
@@ -398,14 +393,17 @@ impl Agent {
     }
 
     fn on_disconnected(&mut self, now: Instant, reason: DisconnectReason) {
-        let retry_in = self.backoff.next();
+        let proxy = self.proxies.current();
+        let is_returning = self.proxies.go_back();
+        let reason = if is_returning { DisconnectReason::Returning } else { reason };
+        let is_at_once = is_returning || self.proxies.go_on();
+        let retry_in = if is_at_once { Duration::ZERO } else { self.backoff.next() };
         self.state = State::Waiting { until: now.checked_add(retry_in).unwrap_or(now) };
-        if let Some(last) = &mut self.last {
-            last.was_sent |= matches!(last.stage, Stage::Acknowledgement(_));
-            last.stage = Stage::Key;
+        self.pushes.on_disconnected();
+        if !is_returning {
+            self.unconnected = Some(reason.to_string());
         }
-        self.unconnected = Some(reason.to_string());
         self.transport_error = None;
-        self.events.push_back(Event::Disconnected { reason, retry_in });
+        self.events.push_back(Event::Disconnected { proxy, reason, retry_in });
     }
 }

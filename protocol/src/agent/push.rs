@@ -1,54 +1,194 @@
-//! The push before the end.
+//! Pushes: one is under way at a time, and those that are asked for meanwhile are one together, which follows.
 
-use super::{Agent, Event, PushFailure, PushMode, State, Target};
+use super::{Agent, Event, Key, PushFailure, PushId, PushMode, State, Target};
 use crate::Payload;
 use crate::rsocket::connection::RequestError;
 use crate::rsocket::frame::StreamId;
 use std::time::Instant;
 
-/// The push before the end.
+/// The push that is under way, and the one that follows.
+#[derive(Debug, Default)]
+pub(super) struct Pushes {
+    current: Option<Push>,
+    next: Option<Push>,
+    next_id: u64,
+}
+
 #[derive(Debug)]
-pub(super) struct LastPush {
+struct Push {
+    id: PushId,
+    /// Whether the agent stops after it.
+    is_last: bool,
     /// `None` is beyond the end of time.
-    pub(super) deadline: Option<Instant>,
-    pub(super) stage: Stage,
+    deadline: Option<Instant>,
+    stage: Stage,
     /// It was sent on a connection that then ended without an answer.
-    pub(super) was_sent: bool,
+    was_sent: bool,
+    /// What its metrics are sealed under.
+    key: Option<Key>,
+    /// Its metrics, once they are sealed. They are kept until the push is over.
+    payload: Option<Payload>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+enum Stage {
+    /// It waits for a connection with a key.
     Key,
     Metrics,
     Acknowledgement(StreamId),
-    /// Sent without asking for an answer, and the connection is closing; whether the transport has all of it.
-    Leaving {
-        is_out: bool,
-    },
+    /// No acknowledgement is asked for, and the transport has not taken all of it yet.
+    Transport(StreamId),
+}
+
+impl Pushes {
+    /// When to give up on the current push. The next one was asked for later, and so lasts at least as long.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.current.as_ref().and_then(|push| push.deadline)
+    }
+
+    /// The sealed metrics that are kept.
+    pub(super) fn held_bytes(&self) -> usize {
+        let payload = self.current.as_ref().and_then(|push| push.payload.as_ref());
+        payload.map_or(0, |payload| {
+            payload.data.len() + payload.metadata.as_ref().map_or(0, |metadata| metadata.len())
+        })
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Notes what the metrics of the current push are about to be sealed under.
+    pub(super) fn seal_under(&mut self, key: &Key) {
+        if let Some(push) = &mut self.current {
+            push.key = Some(key.clone());
+        }
+    }
+
+    /// There is no connection any more.
+    pub(super) fn on_disconnected(&mut self) {
+        if let Some(push) = &mut self.current {
+            push.was_sent |= matches!(push.stage, Stage::Acknowledgement(_));
+            push.stage = Stage::Key;
+        }
+    }
 }
 
 impl Agent {
-    pub(super) fn push(&mut self, now: Instant, payload: Payload) {
-        let mode = self.config.push;
-        let Some(connection) = self.connection() else {
-            // The connection went while the metrics were being sealed; the next one's key asks for them again.
+    /// Asks for the metrics, pushes them, and goes on; [`Event::Pushed`] follows with the returned id. Takes no longer than
+    /// [`Config::push_timeout`](super::Config::push_timeout).
+    ///
+    /// One push is under way at a time. Those that are asked for meanwhile have one id together, and are served by one push that follows,
+    /// so that its metrics were taken after all of them were asked for.
+    ///
+    /// Where there is no connection, one is sought at once. Where one ends before the push is over, the push is sent again on the next, as
+    /// far as there is time. If the key is still the same, the very same bytes are sent: a proxy that had stored them already, and whose
+    /// acknowledgement was lost, can tell so. Nothing else seals to the same bytes, for each sealing draws a key of its own, except the
+    /// same text where the proxy has no key. If the key is another one, the metrics are asked for anew.
+    ///
+    /// `None` where the agent is closed, or its last push is under way.
+    pub fn push(&mut self, now: Instant) -> Option<PushId> {
+        self.ask_for_push(now, false)
+    }
+
+    /// As [`push`](Self::push), and then closes; [`Event::Stopped`] follows. A push that is under way goes before.
+    pub fn push_and_close(&mut self, now: Instant) -> Option<PushId> {
+        self.ask_for_push(now, true)
+    }
+
+    /// Whether a push is under way.
+    pub fn is_pushing(&self) -> bool {
+        self.pushes.is_any()
+    }
+
+    fn ask_for_push(&mut self, now: Instant, is_last: bool) -> Option<PushId> {
+        let is_leaving = self.pushes.current.as_ref().is_some_and(|push| push.is_last);
+        if self.is_stopping || is_leaving {
+            return None;
+        }
+        let deadline = now.checked_add(self.config.push_timeout);
+        if let Some(next) = &mut self.pushes.next {
+            if is_last && !next.is_last {
+                // Closing has all the time that it may take.
+                next.is_last = true;
+                next.deadline = deadline;
+            }
+            return Some(next.id);
+        }
+        let id = PushId(self.pushes.next_id);
+        self.pushes.next_id += 1;
+        let (stage, was_sent, key, payload) = (Stage::Key, false, None, None);
+        let push = Push { id, is_last, deadline, stage, was_sent, key, payload };
+        self.pushes.next = Some(push);
+        if self.pushes.current.is_none() {
+            self.begin_next_push(now);
+        }
+        Some(id)
+    }
+
+    fn begin_next_push(&mut self, now: Instant) {
+        self.pushes.current = self.pushes.next.take();
+        if self.pushes.current.is_none() {
+            return;
+        }
+        match &mut self.state {
+            // There is no time for pauses any more.
+            State::Waiting { until } => *until = now.min(*until),
+            State::Connected { has_key: true, .. } => self.go_on_with_push(now),
+            State::Connected { .. } | State::Connecting | State::Stopped => {}
+        }
+    }
+
+    /// There is a connection with a key, or has been: sends what is sealed under that key, or asks for the metrics.
+    pub(super) fn go_on_with_push(&mut self, now: Instant) {
+        let Some(push) = self.pushes.current.as_mut().filter(|push| push.stage == Stage::Key)
+        else {
             return;
         };
+        if self.proxies.is_leaving() {
+            return;
+        }
+        match &push.payload {
+            Some(payload) if push.key == self.key => {
+                let payload = payload.clone();
+                self.send_push(now, payload);
+            }
+            _ => {
+                push.stage = Stage::Metrics;
+                push.payload = None;
+                self.want(Target::Push);
+            }
+        }
+    }
+
+    pub(super) fn send_push(&mut self, now: Instant, payload: Payload) {
+        let mode = self.config.push;
+        if let Some(push) = &mut self.pushes.current {
+            push.payload = Some(payload.clone());
+        }
+        // Where the connection went while the metrics were being sealed, the next one gets the push.
+        let Some(connection) = self.connection() else { return };
         let sent = match mode {
-            PushMode::Acknowledged => connection.request_response(payload),
-            PushMode::FireAndForget => connection.fire_and_forget(payload),
+            PushMode::Acknowledged => {
+                connection.request_response(payload).map(Stage::Acknowledgement)
+            }
+            PushMode::FireAndForget => connection.fire_and_forget(payload).map(Stage::Transport),
         };
-        match (sent, &mut self.last) {
-            (Ok(stream_id), Some(last)) if mode == PushMode::Acknowledged => {
-                last.stage = Stage::Acknowledgement(stream_id);
-            }
-            (Ok(_), Some(last)) => {
-                last.stage = Stage::Leaving { is_out: false };
-                self.begin_stop(now);
-            }
-            // The proxy is ending the connection: the next one gets the push.
+        match (sent, &mut self.pushes.current) {
+            (Ok(stage), Some(push)) => push.stage = stage,
+            // The connection is ending: the next one gets the push.
             (Err(RequestError::Closed | RequestError::NotSetUp), _) | (Ok(_), None) => {}
             (Err(error), _) => self.on_pushed(now, Err(PushFailure::NotSent(error.to_string()))),
+        }
+    }
+
+    /// Frames were taken out; maybe the last ones of a push.
+    pub(super) fn on_transmitted(&mut self, now: Instant) {
+        let Some(Push { stage: Stage::Transport(stream_id), .. }) = self.pushes.current else {
+            return;
+        };
+        if self.connection().is_some_and(|connection| !connection.has_output(stream_id)) {
+            self.on_pushed(now, Ok(()));
         }
     }
 
@@ -58,53 +198,68 @@ impl Agent {
         stream_id: StreamId,
         result: Result<(), PushFailure>,
     ) {
-        if self.last.as_ref().is_some_and(|last| last.stage == Stage::Acknowledgement(stream_id)) {
+        let stage = self.pushes.current.as_ref().map(|push| push.stage);
+        if stage == Some(Stage::Acknowledgement(stream_id)) {
             self.on_pushed(now, result);
         }
     }
 
-    /// The last push is over, one way or the other.
+    /// The push is over, one way or the other.
     pub(super) fn on_pushed(&mut self, now: Instant, result: Result<(), PushFailure>) {
-        if self.last.take().is_some() {
-            self.wanted.retain(|_, target| !matches!(target, Target::Push));
-            self.events.push_back(Event::Pushed { result });
+        let Some(push) = self.pushes.current.take() else { return };
+        for (ticket, _) in self.wanted.extract_if(.., |_, target| matches!(target, Target::Push)) {
+            self.events.push_back(Event::Canceled { ticket });
+        }
+        if let (Stage::Acknowledgement(stream_id), Err(PushFailure::TimedOut { .. }), false) =
+            (push.stage, &result, push.is_last)
+        {
+            // So that a proxy that never answers does not use up the streams of a connection that goes on.
+            let _ = self.connection().map(|connection| connection.cancel(stream_id));
+        }
+        self.events.push_back(Event::Pushed { push: push.id, is_last: push.is_last, result });
+        if push.is_last {
             self.begin_stop(now);
+        } else {
+            self.begin_next_push(now);
+        }
+    }
+
+    /// Fails all pushes, as the agent is being closed.
+    pub(super) fn give_up_pushes(&mut self, now: Instant) {
+        let next = self.pushes.next.take();
+        self.on_pushed(now, Err(PushFailure::Closed));
+        if let Some(Push { id, is_last, .. }) = next {
+            let result = Err(PushFailure::Closed);
+            self.events.push_back(Event::Pushed { push: id, is_last, result });
         }
     }
 
     pub(super) fn on_push_deadline(&mut self, now: Instant) {
-        let Some(last) = &self.last else { return };
-        if last.due().is_none_or(|due| due > now) {
-            return;
-        }
-        if matches!(last.stage, Stage::Key)
-            && !last.was_sent
-            && !matches!(self.state, State::Connected { .. })
+        // At most twice: for the push that is under way, and for the one that follows.
+        while let Some(push) = &self.pushes.current
+            && push.deadline.is_some_and(|due| due <= now)
         {
-            let reason = self.unconnected.take();
-            let reason = reason.unwrap_or_else(|| "the proxy does not answer".to_owned());
-            self.on_pushed(now, Err(PushFailure::NotConnected { reason }));
-            return;
+            let failure = match push.stage {
+                Stage::Acknowledgement(_) => timed_out(UNACKNOWLEDGED),
+                Stage::Transport(_) => timed_out("the transport has not taken all of them"),
+                Stage::Metrics => timed_out("the metrics did not come"),
+                Stage::Key if push.was_sent => timed_out(UNACKNOWLEDGED),
+                Stage::Key if matches!(self.state, State::Connected { .. }) => {
+                    timed_out("no key came")
+                }
+                Stage::Key => {
+                    let reason = self.unconnected.clone();
+                    let reason = reason.unwrap_or_else(|| "the proxy does not answer".to_owned());
+                    PushFailure::NotConnected { reason }
+                }
+            };
+            self.on_pushed(now, Err(failure));
         }
-        let waiting_for = match last.stage {
-            Stage::Acknowledgement(_) | Stage::Leaving { .. } => UNACKNOWLEDGED,
-            Stage::Key if last.was_sent => UNACKNOWLEDGED,
-            Stage::Key => "no key came",
-            Stage::Metrics => "the metrics did not come",
-        };
-        self.on_pushed(now, Err(PushFailure::TimedOut { waiting_for }));
     }
 }
 
-impl LastPush {
-    /// When to give up.
-    pub(super) fn due(&self) -> Option<Instant> {
-        match self.stage {
-            // The connection has a limit of its own for closing.
-            Stage::Leaving { .. } => None,
-            Stage::Acknowledgement(_) | Stage::Key | Stage::Metrics => self.deadline,
-        }
-    }
+fn timed_out(waiting_for: &'static str) -> PushFailure {
+    PushFailure::TimedOut { waiting_for }
 }
 
 const UNACKNOWLEDGED: &str = "the proxy has not said that it stored them";

@@ -1,5 +1,6 @@
 mod contract;
 mod failures;
+mod proxies;
 mod push;
 mod scrapes;
 
@@ -29,7 +30,7 @@ impl World {
     }
 
     fn connect(&mut self) {
-        assert_eq!(self.agent.poll_action(self.now), Action::Connect);
+        assert_eq!(self.agent.poll_action(self.now), Action::Connect { proxy: 0 });
         self.agent.handle_connected(self.now);
         self.proxy = Some(Connection::server(ConnectionConfig::default(), self.now));
         self.run();
@@ -85,12 +86,22 @@ impl World {
         self.run();
     }
 
+    /// Lets the pause pass that a lost connection is followed by.
+    fn wait(&mut self) {
+        let pause = self.pause();
+        self.now += pause;
+    }
+
     fn pause(&mut self) -> Duration {
         match self.agent.poll_event() {
             Some(Event::Disconnected { retry_in, .. }) => retry_in,
             other => panic!("it should be disconnected: {other:?}"),
         }
     }
+}
+
+fn pushed(push: u64, is_last: bool, result: Result<(), PushFailure>) -> Event {
+    Event::Pushed { push: PushId(push), is_last, result }
 }
 
 fn sealed(text: &'static str) -> Payload {
@@ -177,7 +188,7 @@ fn the_last_push_waits_for_the_proxys_word() {
     assert_eq!(world.agent.poll_event(), None, "it waits");
     world.proxy().respond(stream_id, Payload::default()).unwrap();
     world.run();
-    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Ok(()) }));
+    assert_eq!(world.agent.poll_event(), Some(pushed(0, true, Ok(()))));
     assert_eq!(world.agent.poll_event(), Some(Event::Stopped));
     let reason = CloseReason::PeerError {
         code: ErrorCode::CONNECTION_ERROR,
@@ -195,7 +206,7 @@ fn a_push_told_and_forgotten_goes_before_the_error_frame() {
     let ticket = world.wanted();
     world.answer(ticket, "last 1\n");
     assert!(matches!(&world.seen[..], [PeerEvent::FireAndForget { .. }, PeerEvent::Closed { .. }]));
-    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Ok(()) }));
+    assert_eq!(world.agent.poll_event(), Some(pushed(0, true, Ok(()))));
 }
 
 #[test]
@@ -209,7 +220,7 @@ fn a_refused_push_says_what_the_proxy_said() {
     world.proxy().reject(stream_id, ErrorCode::APPLICATION_ERROR, "no room").unwrap();
     world.run();
     let result = Err(PushFailure::Refused("APPLICATION_ERROR: no room".to_owned()));
-    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result }));
+    assert_eq!(world.agent.poll_event(), Some(pushed(0, true, result)));
 }
 
 #[test]
@@ -225,11 +236,12 @@ fn a_push_without_a_connection_seeks_one_at_once_and_not_for_ever() {
     world.proxy().fire_and_forget(Payload::from_data(PLAINTEXT)).unwrap();
     world.run();
     assert_eq!(world.agent.poll_event(), Some(Event::Ready));
-    world.wanted();
+    let ticket = world.wanted();
     world.now += config.push_timeout;
     world.agent.handle_timeout(world.now);
+    assert_eq!(world.agent.poll_event(), Some(Event::Canceled { ticket }));
     let failure = PushFailure::TimedOut { waiting_for: "the metrics did not come" };
-    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Err(failure) }));
+    assert_eq!(world.agent.poll_event(), Some(pushed(0, true, Err(failure))));
     world.run();
     assert_eq!(world.agent.poll_event(), Some(Event::Stopped));
 }

@@ -2,7 +2,6 @@
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
-use crate::ingress::rsocket::MAX_LEAVING;
 use crate::service::memory::Shares;
 use prometheus_rsocket_protocol::collector;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
@@ -13,7 +12,7 @@ impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
         let mut collector = collector::Config::default();
         // Those that have made room are still there until they are told.
-        collector.max_connections = self.max_connections.saturating_add(MAX_LEAVING);
+        collector.max_connections = self.max_connections.saturating_add(self.max_turned_away);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
         // A scrape that was replaced or answered may take a moment to end.
@@ -78,9 +77,20 @@ impl Config {
         }
     }
 
+    /// HTTP connections from which the proxy's own state is told when all others are busy.
+    fn spare_connections(&self) -> usize {
+        (self.max_http_connections / 4).clamp(1, 16)
+    }
+
+    /// How many HTTP connections there are at most.
+    pub(crate) fn http_descriptors(&self) -> usize {
+        self.max_http_connections.saturating_add(self.spare_connections())
+    }
+
     pub(crate) fn http_limits(&self) -> Limits {
         Limits {
             max_connections: self.max_http_connections,
+            spare_connections: self.spare_connections(),
             handshake_timeout: self.handshake_timeout,
             shutdown_timeout: self.shutdown_timeout,
             ..Limits::default()

@@ -64,7 +64,7 @@ pub struct Config {
     pub scrape_timeout_offset: Duration,
     /// How many scrapes may run at the same time.
     pub max_concurrent_scrapes: usize,
-    /// How many HTTP connections may be open.
+    /// How many HTTP connections may be open. A few more are accepted for probes.
     pub max_http_connections: usize,
     /// Whether the joined answer ends with the state of every application, `prometheus_proxy_app_up` and its siblings.
     pub app_metrics: bool,
@@ -72,6 +72,8 @@ pub struct Config {
     pub group_families: bool,
     /// How many applications may be connected.
     pub max_connections: usize,
+    /// How many connections beyond that wait at once to be told that there is no place for them.
+    pub max_turned_away: usize,
     /// How long an application that has gone stays listed.
     pub app_grace: Duration,
     /// How many applications that have gone stay listed.
@@ -266,6 +268,7 @@ impl Default for Config {
             app_metrics: true,
             group_families: false,
             max_connections: 10_000,
+            max_turned_away: 256,
             app_grace: Duration::from_secs(300),
             max_gone_applications: 10_000,
             identity_labels: Vec::new(),

@@ -142,6 +142,7 @@ fn every_setting_reaches_its_field() {
         app_metrics: false,
         group_families: true,
         max_connections: 10,
+        max_turned_away: 256,
         app_grace: Duration::from_secs(20),
         max_gone_applications: 21,
         identity_labels: vec!["application".to_owned(), "instance".to_owned()],

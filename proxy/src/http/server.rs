@@ -20,8 +20,7 @@ use prometheus_rsocket_runtime::tls::{MaybeTls, ServerTls};
 use prometheus_rsocket_runtime::{HyperIo, HyperTimer, Line, Runtime, timeout};
 use std::{
     convert::Infallible,
-    error::Error,
-    fmt, io,
+    fmt,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -199,59 +198,48 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
 
     /// Counts and logs how a connection ended. Nobody is blamed for what the shutdown cuts off.
     fn on_ended(&self, ended: End, peer: SocketAddr, phase: &Phase) {
-        let (closed, error) = match ended {
-            End::CutOff => return,
-            End::Evicted(reason) => (Some(reason), None),
-            End::Of(Ok(())) => (None, None),
-            End::Of(Err(error)) => {
-                let idle = error.is_timeout().then_some(HttpClosed::Idle);
-                (phase.closed().or(idle), Some(error))
-            }
-        };
-        let probe = phase.probe();
-        if let Some(reason) = closed {
-            self.router.telemetry().http_closed(reason);
-            // A peer that made no request is logged as what it is.
-            if probe.is_none() || error.is_none() {
-                self.log_closed(reason, peer);
-            }
-        }
-        match (error, probe) {
-            (Some(error), probe) => self.on_connection_error(&error, peer, probe),
-            (None, Some(kind)) if closed.is_none() => {
-                self.on_probe(kind, peer, &"closed without a request");
-            }
-            (None, _) => {}
-        }
-    }
-
-    fn log_closed(&self, reason: HttpClosed, peer: SocketAddr) {
-        let (now, reason) = (self.runtime.now(), (reason, reason.value()));
-        if reason.0 == HttpClosed::Idle {
-            return tracing::debug!(%peer, reason = reason.1, "HTTP connection closed");
-        }
         let telemetry = self.router.telemetry();
-        if let Some(suppressed) = telemetry.may_log(now, LogCause::HttpClosed, &peer.to_string()) {
-            warn!(%peer, reason = reason.1, suppressed, "HTTP connection closed");
+        let error = match ended {
+            End::CutOff => return,
+            End::Evicted(reason) => {
+                telemetry.http_closed(reason);
+                return self.log_closed(reason, peer);
+            }
+            End::Of(ended) => ended.err(),
+        };
+        let is_idle = error.as_ref().is_some_and(hyper::Error::is_timeout);
+        let closed = phase.closed().or_else(|| is_idle.then_some(HttpClosed::Idle));
+        if let Some(reason) = closed {
+            telemetry.http_closed(reason);
+        }
+        let is_malformed = error.as_ref().is_some_and(hyper::Error::is_parse);
+        if is_malformed {
+            telemetry.http_malformed();
+        }
+        match (phase.probe(), closed, error) {
+            (Some(_), Some(reason), _) => self.on_probe(ProbeKind::Silent, peer, &reason.value()),
+            (Some(kind), None, Some(error)) => self.on_probe(kind, peer, &error),
+            (Some(kind), None, None) => self.on_probe(kind, peer, &"closed without a request"),
+            (None, Some(reason), _) => self.log_closed(reason, peer),
+            // After requests that were understood.
+            (None, None, Some(error)) if is_malformed => {
+                self.on_probe(ProbeKind::Unknown, peer, &error);
+            }
+            (None, None, Some(error)) => {
+                debug!(%peer, error = %Line(error), "HTTP connection broke")
+            }
+            (None, None, None) => {}
         }
     }
 
-    fn on_connection_error(
-        &self,
-        error: &hyper::Error,
-        peer: SocketAddr,
-        probe: Option<ProbeKind>,
-    ) {
-        if error.is_parse() {
-            self.router.telemetry().http_malformed();
+    fn log_closed(&self, closed: HttpClosed, peer: SocketAddr) {
+        let reason = closed.value();
+        if closed == HttpClosed::Idle {
+            return debug!(%peer, reason, "HTTP connection closed");
         }
-        match probe {
-            // A time limit was over, hyper's or one of the stream's.
-            Some(_) if is_timeout(error) => self.on_probe(ProbeKind::Silent, peer, error),
-            Some(kind) => self.on_probe(kind, peer, error),
-            // After requests that were understood.
-            None if error.is_parse() => self.on_probe(ProbeKind::Unknown, peer, error),
-            None => debug!(%peer, error = %Line(error), "HTTP connection broke"),
+        let (now, telemetry) = (self.runtime.now(), self.router.telemetry());
+        if let Some(suppressed) = telemetry.may_log(now, LogCause::HttpClosed, &peer.to_string()) {
+            warn!(%peer, reason, suppressed, "HTTP connection closed");
         }
     }
 }
@@ -294,11 +282,6 @@ impl Body for Tracked {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-fn is_timeout(error: &hyper::Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    error.is_timeout() || source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr, took: Duration) {

@@ -1,4 +1,3 @@
-use crate::ingress::rsocket::MAX_LEAVING;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,10 +9,12 @@ use std::task::{Context, Poll, Waker};
 ///
 /// A connection that is set up keeps its place. Of the others, it is the oldest that goes, of that network which has the most of them: so a
 /// peer that opens connections without end evicts its own, and other peers have the time that a handshake takes. Whoever is evicted counts
-/// no more from that moment on; at most [`MAX_EVICTED`] may be on their way out at once.
+/// no more from that moment on; a bounded number may be on their way out at once: those that are told why, and
+/// those whose tasks have not run since.
 #[derive(Debug)]
 pub(crate) struct Places {
     max: usize,
+    max_evicted: usize,
     state: Mutex<State>,
 }
 
@@ -50,8 +51,8 @@ impl Notice {
 }
 
 impl Places {
-    pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, state: Mutex::default() })
+    pub(crate) fn new(max: usize, max_evicted: usize) -> Arc<Self> {
+        Arc::new(Self { max, max_evicted, state: Mutex::default() })
     }
 
     /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted; returns `None` if all
@@ -62,7 +63,7 @@ impl Places {
         if state.taken < self.max {
             state.taken += 1;
         } else {
-            if state.evicted >= MAX_EVICTED {
+            if state.evicted >= self.max_evicted {
                 return None;
             }
             // Its place is the newcomer's.
@@ -156,9 +157,6 @@ impl Drop for Place {
     }
 }
 
-/// How many connections may be there that were evicted: those that are told why, and those whose tasks have not run since.
-const MAX_EVICTED: usize = 2 * MAX_LEAVING;
-
 /// Who counts as one peer: an address, and of IPv6 the network of 64 bits that a single machine has to itself.
 pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
@@ -169,9 +167,11 @@ pub(crate) fn network(peer: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_EVICTED, Place, Places, network};
+    use super::{Place, Places, network};
     use futures_lite::future::{block_on, poll_once, yield_now, zip};
     use std::net::IpAddr;
+
+    const MAX_EVICTED: usize = 200;
 
     fn peer(number: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, number])
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_oldest_that_is_not_set_up_makes_room() {
-        let places = Places::new(3);
+        let places = Places::new(3, MAX_EVICTED);
         let mut taken: Vec<_> = (0..3).map(|_| places.take(peer(1)).unwrap()).collect();
         taken[0].keep();
         taken.push(places.take(peer(1)).unwrap());
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn whoever_has_the_most_is_evicted_first() {
-        let places = Places::new(6);
+        let places = Places::new(6, MAX_EVICTED);
         let one = places.take(peer(1)).unwrap();
         let mut flood: Vec<_> = (0..5).map(|_| places.take(peer(2)).unwrap()).collect();
         for _ in 0..100 {
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_place_wakes_whoever_waits_for_its_eviction() {
-        let places = Places::new(1);
+        let places = Places::new(1, MAX_EVICTED);
         let first = places.take(peer(1)).unwrap();
         let mut second = None;
         // The eviction comes while it waits.
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_are_on_their_way_out() {
-        let places = Places::new(1);
+        let places = Places::new(1, MAX_EVICTED);
         let mut taken: Vec<_> = (0..=MAX_EVICTED).map(|_| places.take(peer(1)).unwrap()).collect();
         assert!(places.take(peer(1)).is_none());
         drop(taken.remove(0));

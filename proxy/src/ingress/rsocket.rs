@@ -254,10 +254,7 @@ fn rejection() -> SessionCommand {
 /// What a peer is told for which there is no place.
 pub(crate) const FULL: &str = "as many connections are open as this proxy allows; try again later";
 
-/// How many connections at most wait to be told that there is no place for them; more are dropped.
-pub(crate) const MAX_LEAVING: usize = 256;
-
-/// How long they wait, at least and at most: clients that come back at once (Micrometer's does after the end of a connection) do so no
+/// How long peers wait until they are told that there is no place for them, at least and at most: clients that come back at once (Micrometer's does after the end of a connection) do so no
 /// more often, and not all together.
 const HELD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 

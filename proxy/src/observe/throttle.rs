@@ -38,7 +38,7 @@ struct State {
 }
 
 impl PeerThrottle {
-    /// Whether to log now a line that the peer with this address (`10.0.0.1:4711`, `[::1]:4711`) has caused, and then how many lines of
+    /// Whether to log now a line that the peer with this address (`10.0.0.1`, `[::1]:4711`) has caused, and then how many lines of
     /// that cause and peer have not been since the last one.
     pub(crate) fn pass(&self, now: Instant, cause: LogCause, peer: &str) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +77,11 @@ fn make_room(
 
 /// Whom an address stands for: a host has as many IPv6 addresses of its network as it likes.
 fn network(address: &str) -> Option<IpAddr> {
-    match address.parse::<SocketAddr>().ok()?.ip().to_canonical() {
+    let ip = match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip(),
+        Err(_) => address.parse().ok()?,
+    };
+    match ip.to_canonical() {
         IpAddr::V4(address) => Some(IpAddr::V4(address)),
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
@@ -141,6 +145,7 @@ mod tests {
         // The same peer, whichever way its address is written.
         assert_eq!(passed(&throttle, start, 10, "[::ffff:10.0.0.1]:1"), 10);
         assert_eq!(passed(&throttle, start, 1, "10.0.0.1:1"), 0);
+        assert_eq!(passed(&throttle, start, 1, "10.0.0.1"), 0);
     }
 
     #[test]

@@ -101,6 +101,33 @@ fn a_file_of_tls_that_cannot_be_used_ends_with_2_and_is_named() {
     assert!(message.contains("no-such.pem"), "{message}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_ends_with_2_and_is_named() {
+    let fifo = std::env::temp_dir().join(format!("program-{}.fifo", std::process::id()));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let listen = ["--listen-tcp=127.0.0.1:0", "--listen-websocket=off", "--listen-http=off"];
+    for (file, kind) in [
+        (fifo.to_str().unwrap(), "a FIFO"),
+        ("/dev/zero", "a device"),
+        (env!("CARGO_MANIFEST_DIR"), "a directory"),
+    ] {
+        let good = |name| format!("{}/../runtime/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"));
+        for bad in 0..3 {
+            let mut files = [good("server.pem"), good("server.key"), good("ca.pem")];
+            files[bad] = file.to_owned();
+            let [certificate, key, ca] = files;
+            let files = [("cert", certificate), ("key", key), ("client-ca", ca)];
+            let files = files.map(|(what, file)| format!("--tcp-tls-{what}={file}"));
+            let output = program().args(listen).args(files).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{bad}");
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(message.contains(file) && message.contains(kind), "{message}");
+        }
+    }
+    std::fs::remove_file(fifo).unwrap();
+}
+
 #[test]
 fn each_listener_is_named_once_in_the_log() {
     for (runtime, _) in RUNTIMES.iter().filter(|(_, is_built_in)| *is_built_in) {

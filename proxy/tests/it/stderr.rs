@@ -32,9 +32,10 @@ impl Silent {
         command.args(["--runtime", runtime, "--envelope=plaintext", "--log=debug"]);
         command.args([format!("--listen-tcp={tcp}"), format!("--listen-http={http}")]);
         let child = command.arg("--listen-websocket=off").stderr(stderr).spawn().unwrap();
+        let silent = Self { child: Some(child), tcp, http };
         for _ in 0..1_000 {
             if TcpStream::connect(http).is_ok() {
-                return Self { child: Some(child), tcp, http };
+                return silent;
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -85,6 +86,7 @@ impl Drop for Silent {
         // Only where a test has failed.
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }

@@ -68,7 +68,7 @@ fn options_of_tls_are_refused_where_there_is_none() {
             ("tls://p:7001", None),
             ("wss://p/", None),
         ] {
-            let args = Args { proxy: proxy.parse().unwrap(), ..args.clone() };
+            let args = Args { proxy: vec![proxy.parse().unwrap()], ..args.clone() };
             assert_eq!(args.tls_without_use(), found, "{proxy}");
         }
     }
@@ -123,9 +123,32 @@ fn credentials_are_one_or_the_other() {
 
 #[test]
 fn the_way_out_stays_below_what_containers_get() {
-    let config = parsed(&[]).config();
+    let config = parsed(&[]).configs().remove(0);
     // The driver waits 2 s for a peer that does not close.
     let linger = Duration::from_secs(2);
     let whole = config.agent.push_timeout + config.agent.connection.close_timeout + linger;
     assert!(whole < Duration::from_secs(8), "{whole:?}");
+}
+
+#[test]
+fn several_proxies_stand_in_for_each_other_or_are_all_connected_to() {
+    let proxies = |args: &[&str]| {
+        let configs = parsed(args).configs();
+        configs.iter().map(|config| config.proxies.to_string()).collect::<Vec<_>>()
+    };
+    let [p, q, r] = ["tcp://p:7001", "ws://q:80/", "tls://r:7001"];
+    assert_eq!(proxies(&[]), [p]);
+    assert_eq!(proxies(&["--proxy=ws://q/,tls://r"]), [[p, q, r].join(",")]);
+    let all = ["--proxy=ws://q/", "--proxy=tls://r", "--proxy-mode=all"];
+    assert_eq!(proxies(&all), [p, q, r]);
+    let mixed = parsed(&["--proxy=tls://r", "--tls-ca=ca", "--proxy-return-after=1m"]);
+    assert!(mixed.check().is_ok() && mixed.uses_tls(), "one of them uses TLS");
+    let [config] = &mixed.configs()[..] else { panic!("one client") };
+    assert_eq!(config.agent.return_after, Duration::from_secs(60));
+    let error = parsed(&["--proxy=ws://q,tcp://p:7001"]).check().unwrap_err();
+    assert!(error.to_string().contains("--proxy tcp://p:7001 is given twice"), "{error}");
+    for bad in [&["client", "--scrape=http://l"][..], &["client", "--scrape=l", "--proxy=tcp://p,"]]
+    {
+        assert!(Args::try_parse_from(bad).is_err(), "{bad:?}");
+    }
 }

@@ -9,6 +9,23 @@ fn url(text: &str) -> ScrapeUrl {
     text.parse().unwrap()
 }
 
+#[cfg(unix)]
+#[test]
+fn secrets_come_from_regular_files_alone() {
+    let fifo = std::env::temp_dir().join(format!("secret-{}.fifo", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (file, kind) in [(fifo.clone(), "a FIFO"), ("/dev/zero".into(), "a device")] {
+        for credentials in [
+            Credentials::Bearer { token: file.clone() },
+            Credentials::Basic { user: "a".to_owned(), password: Some(file.clone()) },
+        ] {
+            let error = credentials.read().unwrap_err().to_string();
+            assert!(error.contains(file.to_str().unwrap()) && error.contains(kind), "{error}");
+        }
+    }
+    std::fs::remove_file(fifo).unwrap();
+}
+
 #[test]
 fn urls_of_endpoints_are_understood() {
     for (text, host, port, path, shown) in [

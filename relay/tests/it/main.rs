@@ -3,5 +3,6 @@
 mod endpoint;
 mod fetching;
 mod program;
+mod proxies;
 #[cfg(target_os = "linux")]
 mod stderr;

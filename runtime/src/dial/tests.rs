@@ -1,6 +1,7 @@
 use super::{dial, interleave};
 use crate::testing::{Task, Virtual, run};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::{Future, pending, ready};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -104,6 +105,24 @@ fn a_name_that_leads_nowhere_is_named() {
 fn families_take_turns() {
     let found = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
     let turns = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]);
-    assert_eq!(Vec::from(interleave(found)), turns);
-    assert!(interleave(Vec::new()).is_empty());
+    assert_eq!(Vec::from(interleave(found.clone(), |_| {})), turns);
+    assert!(interleave(Vec::new(), |_| {}).is_empty());
+    let turned = addresses(&["[::3]:1", "1.1.1.2:1", "[::2]:1", "1.1.1.1:1", "[::1]:1"]);
+    assert_eq!(Vec::from(interleave(found, <[SocketAddr]>::reverse)), turned);
+}
+
+#[test]
+fn clients_spread_over_the_addresses_of_a_name() {
+    let runtime = Virtual::new();
+    let found = addresses(&["1.1.1.1:3", "1.1.1.2:3", "1.1.1.3:3", "1.1.1.4:3", "[::1]:3"]);
+    let mut counts = BTreeMap::new();
+    for seed in 1..=4000_u64 {
+        runtime.seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (mut task, _) = dialled(&runtime, "many", found.clone());
+        run(&mut [&mut task]);
+        *counts.entry(task.output().unwrap().unwrap()).or_insert(0) += 1;
+    }
+    // The family of the first address goes first.
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), found[..4]);
+    assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
 }

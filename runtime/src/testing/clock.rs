@@ -20,13 +20,25 @@ struct Clock {
     armed: BTreeMap<usize, (Instant, Option<Waker>)>,
     timers: usize,
     resets: usize,
+    random: u64,
 }
 
 impl Virtual {
     #[expect(clippy::disallowed_methods, reason = "an origin; there is no other way to make one")]
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self(Arc::new(Mutex::new(Clock { now, armed: BTreeMap::new(), timers: 0, resets: 0 })))
+        Self(Arc::new(Mutex::new(Clock {
+            now,
+            armed: BTreeMap::new(),
+            timers: 0,
+            resets: 0,
+            random: 0,
+        })))
+    }
+
+    /// Gives it randomness that is the same for the same seed, which must not be 0.
+    pub(crate) fn seed(&self, seed: u64) {
+        self.lock().random = seed;
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -76,6 +88,22 @@ impl Runtime for Virtual {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = Result<T, JobLost>> + Send + 'static {
         ready(Ok(job()))
+    }
+
+    /// There is none, unless a seed was set.
+    fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut clock = self.lock();
+        if clock.random == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        for byte in bytes {
+            // Xorshift.
+            clock.random ^= clock.random << 13;
+            clock.random ^= clock.random >> 7;
+            clock.random ^= clock.random << 17;
+            *byte = clock.random as u8;
+        }
+        Ok(())
     }
 
     async fn connect(&self, _: &str, _: u16) -> io::Result<Duplex> {

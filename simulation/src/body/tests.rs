@@ -90,6 +90,18 @@ fn series_of_an_earlier_text_of_the_application_are_left_out() {
 }
 
 #[test]
+fn comments_alone_are_left_of_a_text_that_is_there_twice() {
+    let whole = text(1, 2) + &text(2, 4);
+    let comments = super::comments(&text(1, 2));
+    assert!(!comments.is_empty());
+    for left in [comments.repeat(2), comments.clone() + &super::comments(&text(2, 4))] {
+        let contents = body(JOINED, &(whole.clone() + &left + &three())).unwrap();
+        assert_eq!(contents.sections, [(1, 2), (2, 4)]);
+    }
+    assert_eq!(kind(JOINED, &(whole + &comments[1..] + &three())), Kind::Altered);
+}
+
+#[test]
 fn grouped_texts_are_gathered_again() {
     let lines: Vec<String> = [(1, 2), (2, 4)]
         .into_iter()

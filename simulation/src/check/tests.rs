@@ -147,6 +147,10 @@ fn an_acknowledged_push_is_in_the_next_scrape() {
     ledger.scrapes.push(scrape(BEGIN + 10_000 * MS, vec![(0, 2), (1, 1)]));
     ledger.apps[0].calls.push(call(BEGIN + 10_010 * MS));
     assert_eq!(kinds(&mut ledger), [Kind::Twice]);
+    // Its connection may have ended, and the next one brought it again.
+    let at = ledger.apps[1].pushes[0].at;
+    ledger.apps[1].faults.add(at, at);
+    assert!(!kinds(&mut ledger).contains(&Kind::Twice));
 }
 
 #[test]

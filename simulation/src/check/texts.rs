@@ -17,7 +17,7 @@ impl Judge<'_> {
                     let ended = self.ledger.scrapes[*other].end.as_ref().map(|(end, _)| *end);
                     *other == index || ended.is_some_and(|ended| ended < scrape.start)
                 });
-                if is_again {
+                if is_again && !self.may_be_sent_again(*app, *serial) {
                     let what =
                         format!("text {serial} of app-{app} is in scrapes {before:?} and {index}");
                     found.violation(end, Kind::Twice, what);
@@ -29,6 +29,16 @@ impl Judge<'_> {
                 before.push(index);
             }
         }
+    }
+
+    /// Whether a text may have been pushed twice: its connection may have ended before the acknowledgement came.
+    fn may_be_sent_again(&self, app: usize, serial: usize) -> bool {
+        let record = &self.ledger.apps[app];
+        record.pushes.iter().filter(|push| push.may_be(record, serial)).any(|push| {
+            let from = push.at.saturating_sub(self.terms.settled_within());
+            let until = push.done.as_ref().map_or(At::MAX, |done| done.at);
+            record.faults.any(from, until) || self.ledger.proxy.any(from, until)
+        })
     }
 
     /// Whether a text may be in a scrape: it was pushed, or asked for within it, or its request was under way when the scrape began.

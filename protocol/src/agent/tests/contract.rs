@@ -4,30 +4,36 @@ use super::*;
 use crate::rsocket::frame::{Body, Frame};
 use crate::rsocket::framing::encode_prefixed;
 use proptest::collection::vec;
+use std::num::NonZeroUsize;
 
 proptest! {
     #[test]
-    fn whatever_happens_the_rules_hold(ops in ops(), waits: bool) {
+    fn whatever_happens_the_rules_hold(ops in ops(), waits: bool, proxies in 1_usize..4) {
         let push = if waits { PushMode::Acknowledged } else { PushMode::FireAndForget };
         let start = World::new(Config::default()).now;
-        let (events, output) = play(&ops, push, start);
-        prop_assert_eq!((&events, &output), (&play(&ops, push, start).0, &output), "rule 9");
+        let (events, output) = play(&ops, push, proxies, start);
+        prop_assert_eq!(&(&events, &output), &(&play(&ops, push, proxies, start).0, &output), "rule 9");
 
         let stopped = events.iter().position(|event| *event == Event::Stopped);
         prop_assert!(stopped.is_none_or(|at| at + 1 == events.len()), "the last: {:?}", events);
-        let pushed = events.iter().filter(|event| matches!(event, Event::Pushed { .. })).count();
-        let asked = ops.iter().any(|op| matches!(op, Op::Push));
-        prop_assert!(pushed <= usize::from(asked), "{:?}", events);
+        let last = events.iter().position(|event| matches!(event, Event::Pushed { is_last: true, .. }));
+        let after = last.map_or(0, |last| {
+            events[last + 1..].iter().filter(|event| matches!(event, Event::Pushed { .. })).count()
+        });
+        prop_assert_eq!(after, 0, "a push after the last: {:?}", events);
     }
 
     #[test]
     fn rule_3_holds_for_any_configured_time(
-        times in vec(any::<Duration>(), 5),
+        times in vec(any::<Duration>(), 6),
+        proxies in 1_usize..4,
         ops in ops(),
     ) {
         let mut config = Config { push_timeout: times[0], ..Config::default() };
         config.backoff = BackoffConfig { min: times[1], max: times[2], stable_after: times[3] };
         config.connection.close_timeout = times[4];
+        config.return_after = times[5];
+        config.proxies = NonZeroUsize::new(proxies).unwrap();
         let start = World::new(Config::default()).now;
         play_with(&ops, config, start);
     }
@@ -64,7 +70,8 @@ enum Op {
     Eof,
     Input(Vec<u8>),
     Poll,
-    Push,
+    Probed(usize, bool),
+    Push { is_last: bool },
     Sealed,
     Transmit,
 }
@@ -79,7 +86,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Eof),
         8 => input().prop_map(Op::Input),
         4 => Just(Op::Poll),
-        1 => Just(Op::Push),
+        2 => (0_usize..3, any::<bool>()).prop_map(|(proxy, is_open)| Op::Probed(proxy, is_open)),
+        3 => prop::bool::weighted(0.3).prop_map(|is_last| Op::Push { is_last }),
         4 => Just(Op::Sealed),
         4 => Just(Op::Transmit),
     ];
@@ -114,13 +122,15 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![9 => frames, 1 => vec(any::<u8>(), 0..50)]
 }
 
-fn play(ops: &[Op], push: PushMode, start: Instant) -> (Vec<Event>, Vec<u8>) {
-    play_with(ops, Config { push, max_scrapes: 3, ..Config::default() }, start)
+fn play(ops: &[Op], push: PushMode, proxies: usize, start: Instant) -> (Vec<Event>, Vec<u8>) {
+    let proxies = NonZeroUsize::new(proxies).unwrap();
+    play_with(ops, Config { push, proxies, max_scrapes: 3, ..Config::default() }, start)
 }
 
 /// Does everything, checks what must always hold, and returns what came out.
 fn play_with(ops: &[Op], config: Config, start: Instant) -> (Vec<Event>, Vec<u8>) {
-    let most_wanted = config.max_scrapes + 1;
+    let (most_wanted, proxies) = (config.max_scrapes + 1, config.proxies.get());
+    let (mut asked, mut failed) = (Vec::new(), 0);
     let mut agent = Agent::new(config, 5, start);
     let (mut now, mut input, mut output) = (start, BytesMut::new(), BytesMut::new());
     let (mut events, mut jobs) = (Vec::new(), VecDeque::new());
@@ -137,23 +147,29 @@ fn play_with(ops: &[Op], config: Config, start: Instant) -> (Vec<Event>, Vec<u8>
             }
             Op::Close => agent.close(now),
             Op::Connect => {
-                if agent.poll_action(now) == Action::Connect {
+                if let Action::Connect { proxy } = agent.poll_action(now) {
+                    assert!(proxy < proxies);
                     input.clear();
                     agent.handle_connected(now);
+                    failed = 0;
                 }
             }
             Op::ConnectFailed => {
-                if agent.poll_action(now) == Action::Connect {
+                if let Action::Connect { .. } = agent.poll_action(now) {
                     agent.handle_connect_failed(now, "refused");
-                    let paused =
-                        matches!(agent.poll_action(now), Action::Wait(until) if until > now);
-                    assert!(paused, "no hot loop");
+                    failed += 1;
+                    if matches!(agent.poll_action(now), Action::Wait(until) if until > now) {
+                        failed = 0;
+                    }
+                    assert!(failed < proxies, "no hot loop");
                 }
             }
             Op::Eof => agent.handle_eof(now),
             Op::Input(bytes) => input.extend_from_slice(bytes),
             Op::Poll => events.extend(std::iter::from_fn(|| agent.poll_event())),
-            Op::Push => agent.push_and_close(now),
+            Op::Probed(proxy, is_open) => agent.handle_probed(now, *proxy, *is_open),
+            Op::Push { is_last: false } => asked.extend(agent.push(now)),
+            Op::Push { is_last: true } => asked.extend(agent.push_and_close(now)),
             Op::Sealed => {
                 if let Some(job) = jobs.pop_front() {
                     agent.handle_sealed(now, SealJob::run(job, [6; 32]));
@@ -172,7 +188,20 @@ fn play_with(ops: &[Op], config: Config, start: Instant) -> (Vec<Event>, Vec<u8>
     }
     events.extend(std::iter::from_fn(|| agent.poll_event()));
     assert_eq!(events.contains(&Event::Stopped), agent.poll_action(now) == Action::Stop);
+    agent.close(now);
+    events.extend(std::iter::from_fn(|| agent.poll_event()));
+    // Those who share a push have the same id.
+    asked.dedup();
+    let pushed: Vec<PushId> = events.iter().filter_map(pushed).collect();
+    assert_eq!(pushed, asked, "each push is told of once, in their order");
     (events, output.to_vec())
+}
+
+fn pushed(event: &Event) -> Option<PushId> {
+    match event {
+        Event::Pushed { push, .. } => Some(*push),
+        _ => None,
+    }
 }
 
 /// Rule 8: nothing comes of anything any more.
@@ -184,7 +213,8 @@ fn assert_still(agent: &mut Agent, now: Instant) {
     agent.handle_timeout(now + 1000 * SECOND);
     agent.handle_connected(now);
     agent.handle_connect_failed(now, "late");
-    agent.push_and_close(now);
+    agent.handle_probed(now, 0, true);
+    assert_eq!((agent.push(now), agent.push_and_close(now)), (None, None), "rule 8");
     agent.close(now);
     assert!(!agent.poll_transmit(now, &mut BytesMut::new()), "rule 8");
     assert!(!agent.wants_input() && agent.poll_timeout().is_none(), "rule 8");

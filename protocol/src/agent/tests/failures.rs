@@ -6,9 +6,9 @@ use crate::rsocket::frame::Setup;
 fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {
     let mut world = World::new(Config::default());
     assert!(world.agent.is_closed());
-    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect { proxy: 0 });
     world.agent.handle_connect_failed(world.now, "refused");
-    let Some(Event::Disconnected { reason, retry_in }) = world.agent.poll_event() else {
+    let Some(Event::Disconnected { reason, retry_in, .. }) = world.agent.poll_event() else {
         panic!("nobody was told")
     };
     assert_eq!(reason.to_string(), "cannot connect: refused");
@@ -25,7 +25,7 @@ fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {
 fn a_setup_that_cannot_be_sent_is_told() {
     let setup = Setup { data_mime: vec![b'm'; 256].into(), ..Setup::default() };
     let mut world = World::new(Config { setup, ..Config::default() });
-    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect { proxy: 0 });
     world.agent.handle_connected(world.now);
     let Some(Event::Disconnected { reason: DisconnectReason::NotConnected(error), .. }) =
         world.agent.poll_event()
@@ -43,7 +43,7 @@ fn a_last_push_without_metrics_says_why() {
     let ticket = world.wanted();
     assert!(world.agent.answer(world.now, ticket, Err("disk full".to_owned())).is_none());
     let failure = PushFailure::NoMetrics("disk full".to_owned());
-    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Err(failure) }));
+    assert_eq!(world.agent.poll_event(), Some(pushed(0, true, Err(failure))));
 }
 
 #[test]
@@ -61,7 +61,8 @@ fn a_last_push_that_is_too_long_to_wait_says_so() {
         let job = world.agent.answer(world.now, ticket, Ok("a 1\n".into())).unwrap();
         world.agent.handle_sealed(world.now, job.run([1; 32]));
     }
-    let Some(Event::Pushed { result: Err(PushFailure::NotSent(error)) }) = world.agent.poll_event()
+    let Some(Event::Pushed { result: Err(PushFailure::NotSent(error)), .. }) =
+        world.agent.poll_event()
     else {
         panic!("it was sent")
     };
@@ -76,7 +77,7 @@ fn a_transport_that_fails_is_told_with_its_reason() {
     let mut world = World::new(Config::default());
     world.connect_with_key();
     world.agent.handle_transport_failed(world.now, "connection reset");
-    let Some(Event::Disconnected { reason, retry_in }) = world.agent.poll_event() else {
+    let Some(Event::Disconnected { reason, retry_in, .. }) = world.agent.poll_event() else {
         panic!("nobody was told")
     };
     assert_eq!(reason, DisconnectReason::Transport("connection reset".to_owned()));
@@ -94,7 +95,7 @@ fn a_transport_that_fails_is_told_with_its_reason() {
 #[test]
 fn a_push_without_a_connection_says_why_there_is_none() {
     let mut world = World::new(Config::default());
-    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect { proxy: 0 });
     world.agent.handle_connect_failed(world.now, "127.0.0.1:1: refused");
     world.agent.poll_event();
     world.agent.push_and_close(world.now);
@@ -102,5 +103,5 @@ fn a_push_without_a_connection_says_why_there_is_none() {
     world.agent.handle_timeout(world.now);
     let reason = "cannot connect: 127.0.0.1:1: refused".to_owned();
     let failure = PushFailure::NotConnected { reason };
-    assert_eq!(world.agent.poll_event(), Some(Event::Pushed { result: Err(failure) }));
+    assert_eq!(world.agent.poll_event(), Some(pushed(0, true, Err(failure))));
 }

@@ -90,7 +90,7 @@ fn metrics_longer_than_a_frame_arrive_whole() {
 #[test]
 fn the_first_frame_is_setup_as_java_sends_it() {
     let mut world = World::new(Config::default());
-    assert_eq!(world.agent.poll_action(world.now), Action::Connect);
+    assert_eq!(world.agent.poll_action(world.now), Action::Connect { proxy: 0 });
     world.agent.handle_connected(world.now);
     let mut bytes = BytesMut::new();
     assert!(world.agent.poll_transmit(world.now, &mut bytes));

@@ -169,6 +169,11 @@ impl Connection {
         }
     }
 
+    /// Whether frames of a stream wait to be taken by [`poll_transmit`](crate::Machine::poll_transmit).
+    pub fn has_output(&self, stream_id: StreamId) -> bool {
+        self.outbound.has_stream(stream_id)
+    }
+
     fn request(
         &mut self,
         body: Body,

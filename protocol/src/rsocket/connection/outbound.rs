@@ -117,6 +117,11 @@ impl Outbound {
         *self = Self::new(self.fragment_len);
     }
 
+    /// Whether anything waits for a stream.
+    pub(super) fn has_stream(&self, stream_id: StreamId) -> bool {
+        self.streams.contains_key(&stream_id)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.control.is_empty() && self.turns.is_empty()
     }

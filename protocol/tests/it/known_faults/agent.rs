@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 fn row_14_an_application_learns_why_it_was_rejected() {
     let now = epoch();
     let mut agent = Agent::new(agent::Config::default(), 1, now);
-    assert_eq!(agent.poll_action(now), Action::Connect);
+    assert_eq!(agent.poll_action(now), Action::Connect { proxy: 0 });
     agent.handle_connected(now);
     hear(&mut agent, now, &error(ErrorCode::REJECTED_SETUP));
     let Some(agent::Event::Disconnected { reason, .. }) = agent.poll_event() else {
@@ -52,7 +52,7 @@ fn row_15_who_is_closed_on_waits_before_it_connects_again() {
         let mut agent = Agent::new(config, 1, now);
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            assert_eq!(agent.poll_action(now), Action::Connect);
+            assert_eq!(agent.poll_action(now), Action::Connect { proxy: 0 });
             agent.handle_connected(now);
             while agent.poll_transmit(now, &mut BytesMut::new()) {}
             end(&mut agent, now);

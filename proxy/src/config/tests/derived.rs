@@ -66,7 +66,7 @@ fn settings_reach_the_parts_that_they_are_for() {
     assert_eq!(collector.max_connections, 6 + 256);
     assert_eq!(collector.max_gone, 7);
     assert_eq!(collector.grace, Duration::from_secs(8));
-    assert_eq!(collector.max_scrapes, 44);
+    assert_eq!(collector.max_scrapes, 18);
     assert_eq!(collector.max_pushes, 10);
     assert_eq!(collector.max_push_bytes, 11);
     assert_eq!(collector.max_app_push_bytes, 13 * 1024);

@@ -42,6 +42,11 @@ impl Site {
         sleep_until(&self.runtime, self.runtime.now() + Duration::from_millis(millis)).await;
     }
 
+    async fn wait_for_closed(&self, reason: &str, count: usize) {
+        let name = "prometheus_proxy_http_connections_closed_total";
+        self.wait_for_metric(&format!("{name}{{reason=\"{reason}\"}} {count}")).await;
+    }
+
     /// The metric may be counted a moment after the client has its answer.
     async fn wait_for_metric(&self, line: &str) {
         while !self.setup.telemetry.encode(Instant::now()).lines().any(|l| l == line) {
@@ -231,10 +236,9 @@ fn a_request_that_trickles_in_is_cut_off() {
     let limits = short(|limits| limits.head_timeout = Duration::from_millis(200));
     on_site(limits, async |site| {
         let mut client = site.connect().await;
-        // A connection that has not begun a request has time; also one that has had an answer.
-        site.sleep(400).await;
         client.get("/-/healthy").await;
         assert_eq!(client.response().await.1, b"healthy\n");
+        // A connection that has had an answer has time until it begins the next request.
         site.sleep(400).await;
         let begun = Instant::now();
         for byte in b"GET /-/healthy HTTP/1.1\r\nX-Long: ".iter().chain([b'x'; 1000].iter()) {
@@ -248,6 +252,16 @@ fn a_request_that_trickles_in_is_cut_off() {
         }
         assert_eq!(client.rest().await, b"");
         assert!(begun.elapsed() < Duration::from_secs(5));
+        site.wait_for_closed("slow_head", 1).await;
+    });
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let limits = short(|limits| limits.head_timeout = Duration::from_millis(100));
+    on_site(limits, async |site| {
+        assert_eq!(site.connect().await.rest().await, b"");
+        site.wait_for_closed("slow_head", 1).await;
     });
 }
 
@@ -273,6 +287,7 @@ fn an_idle_connection_is_closed_in_the_end() {
         assert_eq!(zip(fresh.rest(), used.rest()).await, (vec![], vec![]));
         // Neither was malformed.
         site.setup.assert_metric("prometheus_proxy_http_malformed_total 0");
+        site.wait_for_closed("idle", 2).await;
     });
 }
 
@@ -318,6 +333,7 @@ fn a_scraper_that_does_not_read_is_cut_off() {
             sent += 1;
             assert!(sent < 1000, "the socket cannot have taken that much");
         }
+        site.wait_for_closed("stalled", 1).await;
         drop(client);
     });
 }
@@ -389,15 +405,68 @@ fn shutdown_does_not_wait_for_ever() {
 }
 
 #[test]
-fn connections_beyond_the_bound_are_refused_until_there_is_room() {
-    let limits = short(|limits| limits.max_connections = 1);
+fn idle_connections_make_room_for_newcomers() {
+    let limits = short(|limits| (limits.max_connections, limits.spare_connections) = (2, 0));
     on_site(limits, async |site| {
-        let mut first = site.connect().await;
-        first.get("/-/healthy").await;
-        first.response().await;
-        assert_eq!(site.connect().await.rest().await, b"");
-        site.wait_for_metric("prometheus_proxy_http_refused_total 1").await;
-        drop(first);
+        let mut silent = site.connect().await;
+        let mut kept = site.connect().await;
+        kept.get("/-/healthy").await;
+        kept.response().await;
+        let mut next = site.connect().await;
+        next.get("/-/healthy").await;
+        assert_eq!(next.response().await.1, b"healthy\n");
+        assert_eq!(silent.rest().await, b"", "it was idle longest");
+        site.wait_for_closed("idle_evicted", 1).await;
+        kept.get("/-/healthy").await;
+        assert_eq!(kept.response().await.1, b"healthy\n");
+    });
+}
+
+#[test]
+fn a_probe_gets_in_while_all_connections_are_busy() {
+    let limits = short(|limits| (limits.max_connections, limits.spare_connections) = (1, 1));
+    on_site(limits, async |site| {
+        let mut busy = site.connect().await;
+        busy.get("/metrics/connected").await;
+        let (_, sender) = site.setup.scrapes.recv().await.unwrap();
+        for (path, status) in [
+            ("/-/healthy", "200"),
+            ("/-/ready", "200"),
+            ("/metrics/proxy", "200"),
+            ("/", "200"),
+            ("/metrics/connected", "503"),
+            ("/sd", "503"),
+        ] {
+            let mut probe = site.connect().await;
+            probe.get(path).await;
+            let (head, _) = probe.response().await;
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
+            assert!(head.contains("connection: close\r\n"));
+            assert_eq!(head.contains("retry-after: 1\r\n"), status == "503");
+            assert_eq!(probe.rest().await, b"");
+        }
+        sender.finish().await.unwrap();
+        busy.response().await;
+        let mut scraper = site.connect().await;
+        scraper.get("/metrics/connected").await;
+        let (_, sender) = site.setup.scrapes.recv().await.unwrap();
+        sender.finish().await.unwrap();
+        scraper.response().await;
+    });
+}
+
+#[test]
+fn a_scraper_that_stalls_makes_room_for_a_newcomer() {
+    let limits = short(|limits| {
+        (limits.max_connections, limits.spare_connections) = (1, 0);
+        limits.stall_timeout = Duration::from_secs(20);
+    });
+    on_site(limits, async |site| {
+        let mut stalled = site.connect().await;
+        stalled.get("/metrics/connected").await;
+        let (_, sender) = site.setup.scrapes.recv().await.unwrap();
+        let chunk = bytes::Bytes::from(vec![b'#'; 1 << 20]);
+        site.runtime.spawn(async move { while sender.send(chunk.clone()).await.is_ok() {} });
         loop {
             let mut next = site.connect().await;
             let _ = next.stream.get_mut().write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n").await;
@@ -405,5 +474,23 @@ fn connections_beyond_the_bound_are_refused_until_there_is_room() {
                 break;
             }
         }
+        site.wait_for_closed("stalled_evicted", 1).await;
+    });
+}
+
+#[test]
+fn connections_beyond_the_bound_are_refused_until_there_is_room() {
+    let limits = short(|limits| (limits.max_connections, limits.spare_connections) = (1, 0));
+    on_site(limits, async |site| {
+        let mut first = site.connect().await;
+        first.get("/metrics/connected").await;
+        let (_, sender) = site.setup.scrapes.recv().await.unwrap();
+        assert_eq!(site.connect().await.rest().await, b"");
+        site.wait_for_metric("prometheus_proxy_http_refused_total 1").await;
+        sender.finish().await.unwrap();
+        first.response().await;
+        let mut next = site.connect().await;
+        next.get("/-/healthy").await;
+        assert_eq!(next.response().await.1, b"healthy\n");
     });
 }

@@ -182,7 +182,7 @@ impl Telemetry {
         self.http.tls_failed.inc();
     }
 
-    /// Whether to log now a line that a peer has caused, given its address with its port, and then how many like it have not been logged
+    /// Whether to log now a line that a peer has caused, given its address with or without a port, and then how many like it have not been logged
     /// since the last one. Counts it if not.
     pub(crate) fn may_log(&self, now: Instant, cause: LogCause, peer: &str) -> Option<u64> {
         let passed = self.lines.pass(now, cause, peer);

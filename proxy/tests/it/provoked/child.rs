@@ -143,6 +143,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         // Nothing is left to end unless a scenario has failed.
         let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

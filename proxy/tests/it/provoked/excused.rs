@@ -55,17 +55,13 @@ pub(super) const SERIES: &[(&str, &str)] = &[
 ];
 
 pub(super) const MESSAGES: &[(&str, &str)] = &[
-    (
-        "--runtime {name}: this program is built without it",
-        "depends on the build; program.rs has it",
-    ),
     ("a Snappy block that was read before is broken", "a fault of the program"),
     ("a thread panicked", "a fault of the program"),
     ("a worker was lost", "a fault of the program"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
     ("certificates were not looked at", "a fault of the program"),
-    ("some connections did not end in time", "takes ten seconds of stopping"),
+    ("some connections did not end in time", "each connection gives up a second before that"),
     ("the system gives no randomness", "the system does not run dry"),
     ("{warning}", "it is all placeholder; program.rs has misspelt variables"),
 ];

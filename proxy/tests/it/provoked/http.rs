@@ -27,7 +27,7 @@ pub(super) const SCENARIOS: &[fn() -> Seen] = &[
     stopped_early,
 ];
 
-fn pem(name: &str) -> String {
+pub(super) fn pem(name: &str) -> String {
     format!("{}/../runtime/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -1,6 +1,7 @@
 //! What applications do.
 
 use super::child::{Proxy, Seen, exchange};
+use super::http::pem;
 use crate::app::App;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Payload;
@@ -22,6 +23,7 @@ pub(super) const SCENARIOS: &[fn() -> Seen] = &[
     ends,
     web_sockets,
     full,
+    making_room,
     bad_answers,
     no_answers,
     shared_series,
@@ -113,6 +115,23 @@ fn full() -> Seen {
     exchange(proxy.tcp, b"");
     proxy.wait_line("connection refused");
     proxy.seen()
+}
+
+/// Connections that are not set up yet make room for others, before and during their handshake.
+fn making_room() -> Seen {
+    let proxy = Proxy::start(&["--max-connections=1"]);
+    let silent = TcpStream::connect(proxy.tcp).unwrap();
+    let _app = App::connect(proxy.tcp);
+    proxy.wait_line("ended before it was set up: another needs its place");
+    drop(silent);
+    let mut seen = proxy.seen();
+    let (cert, key) = (pem("server.pem"), pem("server.key"));
+    let (cert, key) = (format!("--tcp-tls-cert={cert}"), format!("--tcp-tls-key={key}"));
+    let proxy = Proxy::start(&["--max-connections=1", &cert, &key]);
+    let _silent = [(); 2].map(|()| TcpStream::connect(proxy.tcp).unwrap());
+    proxy.wait_line("dropped during its handshake: another needs its place");
+    seen.add(proxy.seen());
+    seen
 }
 
 /// A payload whose Snappy block is given, sealed by hand.

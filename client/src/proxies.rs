@@ -1,0 +1,51 @@
+use crate::url::ProxyUrl;
+use std::fmt;
+
+/// The proxies that a client may connect to, in the order of preference; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxies {
+    first: ProxyUrl,
+    others: Vec<ProxyUrl>,
+}
+
+impl Proxies {
+    /// Adds one to the end.
+    pub fn push(&mut self, proxy: ProxyUrl) {
+        self.others.push(proxy);
+    }
+
+    /// The first one.
+    pub fn first(&self) -> &ProxyUrl {
+        &self.first
+    }
+
+    /// All of them, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &ProxyUrl> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The one at this place; the first where there is none.
+    pub(crate) fn at(&self, place: usize) -> &ProxyUrl {
+        self.iter().nth(place).unwrap_or(&self.first)
+    }
+}
+
+impl From<ProxyUrl> for Proxies {
+    fn from(first: ProxyUrl) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+impl Extend<ProxyUrl> for Proxies {
+    fn extend<I: IntoIterator<Item = ProxyUrl>>(&mut self, proxies: I) {
+        self.others.extend(proxies);
+    }
+}
+
+/// The URLs, with commas between.
+impl fmt::Display for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(f)?;
+        self.others.iter().try_for_each(|proxy| write!(f, ",{proxy}"))
+    }
+}
