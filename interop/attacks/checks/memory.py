@@ -68,7 +68,7 @@ def unfinished_frames(world):
         offer([peer.socket for peer in peers], data, world.choose(3, 15))
         return peers
 
-    held(world, attack_it, world.choose(4, 15))
+    held(world, attack_it, world.choose(3, 15))
 
 
 @attack("memory/unread-echoes")
@@ -82,7 +82,7 @@ def unread_echoes(world):
         offer([peer.socket for peer in peers], data * world.choose(2, 4), world.choose(3, 20))
         return peers
 
-    held(world, attack_it, world.choose(4, 15))
+    held(world, attack_it, world.choose(3, 15))
 
 
 @attack("memory/plaintext-answers")
