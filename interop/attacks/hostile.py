@@ -52,6 +52,7 @@ class Peer:
     def __init__(self, port, labels=None, source=web.HOST, receive_buffer=None, introduced=True, **times):
         self.socket = web.connect(port, source, seconds=10.0, receive_buffer=receive_buffer)
         self.received = bytearray()
+        self.public = None
         if introduced:
             self.send(setup(labels, **times))
 
@@ -110,7 +111,8 @@ class Peer:
         _, kind, flags, rest = self.until(wire.REQUEST_FNF, wire.ERROR)
         if kind == wire.ERROR:
             raise ConnectionError(f"refused: {rest[4:200]!r}")
-        return wire.data_of(flags, rest)
+        self.public = wire.data_of(flags, rest)
+        return self.public
 
     def drain(self):
         """Reads and forgets all that comes, until the end."""

@@ -50,7 +50,7 @@ def without_setup(world):
 
 def served(world, number):
     """Whether an application that comes now is in a scrape."""
-    text = f"late_{number} {number}\n".encode()
+    text = f'late{{app="late-{number}"}} {number}\n'.encode()
     try:
         with contextlib.closing(hostile.answering(world, world.proxy.tcp, text, {"app": f"late-{number}"})):
             status, body = web.scrape(world.proxy.http)

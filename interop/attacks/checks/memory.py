@@ -68,7 +68,7 @@ def unfinished_frames(world):
         offer([peer.socket for peer in peers], data, world.choose(3, 15))
         return peers
 
-    held(world, attack_it, world.choose(4, 15))
+    held(world, attack_it, world.choose(3, 15))
 
 
 @attack("memory/unread-echoes")
@@ -82,13 +82,13 @@ def unread_echoes(world):
         offer([peer.socket for peer in peers], data * world.choose(2, 4), world.choose(3, 20))
         return peers
 
-    held(world, attack_it, world.choose(4, 15))
+    held(world, attack_it, world.choose(3, 15))
 
 
 @attack("memory/plaintext-answers")
 def plaintext_answers(world):
     """A thousand answers of 132 KB that are not encrypted, nor made smaller by compression."""
-    proxy = world.start("--envelope", "plaintext", max_memory=64 * MB)
+    proxy = world.start("--envelope", "plaintext", "--app-grace", "1s", max_memory=64 * MB)
     start = proxy.memory()
     filler = os.urandom(66_000).hex()
     with hostile.applications(proxy.tcp, 1000, lambda number: f'plain_{number}{{filler="{filler}"}} 1\n'.encode()):

@@ -23,8 +23,9 @@ RESERVED = (
 def reserved(world):
     """Series that Prometheus or the proxy makes are refused from applications."""
     proxy = world.start()
-    for number, line in enumerate(RESERVED):
-        hostile.answering(world, proxy.tcp, line, {"app": f"forger-{number}"})
+    for line in RESERVED:
+        # Without a hello, so that no label is added.
+        hostile.answering(world, proxy.tcp, line)
     with world.watched(world.choose(1.5, 5)):
         status, body = web.scrape(proxy.http)
     check(status == 200, f"status {status}")

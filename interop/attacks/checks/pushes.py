@@ -2,17 +2,19 @@
 
 import time
 
+import beside
 import hostile
+import web
 from connection import packed, sealed
-from hostile import Cached, Peer, flooding, push, pushed
+from hostile import Peer, flooding, push, pushed
 from process import check
 
 from . import attack
 
 
-def sealed_push(peer, block):
+def sealed_push(key, block):
     """Pushes of one block, sealed once: what costs time should be the proxy's."""
-    metadata, data = sealed(peer.key(), block)
+    metadata, data = sealed(key, block)
     return lambda number: push(number, metadata, data)
 
 
@@ -21,7 +23,7 @@ def storm(world, count, text, seconds):
     proxy = world.start()
     peers = [world.keep(Peer(proxy.tcp, {"app": f"storm-{number}"})) for number in range(count)]
     block, refused, tried = packed(text), 0, 0
-    with world.watched(), flooding(world, peers, lambda peer: sealed_push(peer, block)):
+    with world.watched(), flooding(world, peers, lambda peer: sealed_push(peer.key(), block)):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.3)
@@ -55,17 +57,18 @@ def storm_of_many(world):
 
 @attack("pushes/living-applications")
 def living_applications(world):
-    """Fifty that answer well and once pushed leave room for those that push before they go."""
+    """Fifty that answer well, and push as well, leave room for those that push before they go."""
+    proxy = world.start("--max-held-pushes", "50", beside={"every": 0})
     text = hostile.random_text("living", world.choose(200, 1_000_000))
-    proxy = world.start("--max-held-pushes", "50", beside={"every": 2})
-    living = []
-    for number in range(50):
-        peer = world.keep(Peer(proxy.tcp, {"app": f"living-{number}"}))
-        key = peer.key()
-        peer.send(push(1, *sealed(key, packed(text))))
-        world.background(peer.answers, Cached(f"living_{number} 1\n".encode()))
-        living.append(peer)
-    time.sleep(1)
-    with world.watched(world.choose(2, 6)):
-        taken = [pushed(proxy.tcp, f'last_words{{number="{number}"}} 1\n'.encode(), {"app": f"leaving-{number}"}) for number in range(10)]
+    living = [hostile.answering(world, proxy.tcp, f"living_{number} 1\n".encode()) for number in range(50)]
+    web.scrape(proxy.http)
+    block = packed(text)
+    for peer in living:
+        peer.send(sealed_push(peer.public, block)(1))
+    time.sleep(world.choose(1, 5))
+    words = [f"last_words_{number} 1\n".encode() for number in range(10)]
+    taken = [pushed(proxy.tcp, line) for line in words]
     check(all(taken), f"{taken.count(False)} of 10 pushes of others were refused")
+    status, body = web.scrape(proxy.http)
+    check(status == 200 and not beside.missing(body, 5), "good applications are not scraped")
+    check(all(line in body for line in words), "a push that was taken is not served")

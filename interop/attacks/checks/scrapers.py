@@ -38,7 +38,7 @@ def silent_connections(world):
     world.start()
     for address in from_each(world):
         for count in world.choose((400,), (256, 400)):
-            with world.watched(world.choose(5, 20)):
+            with world.watched(world.choose(4, 20)):
                 connections = opened(world, count, address=address)
             for connection in connections:
                 connection.close()
@@ -51,9 +51,9 @@ def slow_heads(world):
     for address in from_each(world):
         before = refused_in_all(proxy)
         head = iter(web.request("/metrics/connected", X_Padding="x" * 1000))
-        with world.watched(world.choose(5, 20)):
+        with world.watched(world.choose(4, 20)):
             connections = opened(world, 256, address=address)
-            end = time.monotonic() + world.choose(5, 20)
+            end = time.monotonic() + world.choose(4, 20)
             while time.monotonic() < end:
                 byte = bytes([next(head)])
                 for connection in connections:
@@ -82,7 +82,7 @@ def stalled_readers(world):
     start = proxy.memory()
     wanted = web.request("/metrics/connected", X_Prometheus_Scrape_Timeout_Seconds=60)
     for address in from_each(world):
-        with world.watched(world.choose(6, 20)):
+        with world.watched(world.choose(5, 20)):
             connections = opened(world, world.choose(16, 40), wanted, address, receive_buffer=4096)
         for connection in connections:
             connection.close()
@@ -95,7 +95,7 @@ def mute_application(world):
     proxy = world.start(beside={"timeout": 2})
     hostile.mute(world, proxy.tcp)
     for address in from_each(world):
-        with world.watched(world.choose(6, 20)):
+        with world.watched(world.choose(5, 20)):
             connections = opened(world, 20, web.scrape_request(60), address)
         for connection in connections:
             connection.close()
