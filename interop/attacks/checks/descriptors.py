@@ -17,8 +17,8 @@ FEW = 200
 def used_up(world):
     """Applications use up what there is: the scraper gets in, nothing spins, and once some have gone, others get in."""
     proxy = world.start(descriptors=FEW)
-    warned = [line for line in proxy.log_text().splitlines() if "WARN" in line and "10000" in line.replace(",", "")]
-    check(warned, "no warning that 10,000 connections do not fit into 200 descriptors")
+    warned = [line for line in proxy.log_text().splitlines() if "WARN" in line and str(FEW) in line and "descriptors" in line]
+    check(warned, "no warning that --max-connections does not fit into 200 descriptors")
     connections = []
     with world.watched(world.choose(3, 10)):
         for number in range(2 * FEW):
