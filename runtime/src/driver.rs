@@ -89,11 +89,12 @@ pub trait Owner<M> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, machine: &mut M);
 
     /// Called before each read with the bytes that this connection holds: what the machine [does](Machine::held_bytes), output that is
-    /// not written, and input up to the end of the frame that has begun, whether that has arrived or not. While it is pending, nothing is
-    /// read; the owner wakes `cx` when there is room. By default there always is.
-    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
+    /// not written, and input up to the end of the frame that has begun, whether that has arrived or not. Returns how many bytes to read
+    /// at most, beside [`read_chunk`](DriverConfig::read_chunk). While it is pending, nothing is read; the owner wakes `cx` when there
+    /// is room. By default there always is.
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<usize> {
         let _ = (cx, now, held);
-        Poll::Ready(())
+        Poll::Ready(usize::MAX)
     }
 }
 
@@ -266,11 +267,13 @@ where
 
     /// Says whether there was progress, or what ended the connection.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<bool> {
-        let has_room = self.poll_room(cx, now).is_ready();
-        if self.eof || !has_room || !self.machine.wants_input() {
+        let room = self.poll_room(cx, now);
+        let Poll::Ready(room) = room else { return Ok(false) };
+        if self.eof || !self.machine.wants_input() {
             return Ok(false);
         }
-        match self.pipe.read(cx, now, self.machine, self.config.read_chunk.max(1)) {
+        let chunk = self.config.read_chunk.min(room).max(1);
+        match self.pipe.read(cx, now, self.machine, chunk) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(Input::Some)) => Ok(true),
             Poll::Ready(Ok(Input::Eof)) => {
@@ -290,7 +293,7 @@ where
         }
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<usize> {
         let held = self.pipe.held_bytes() + self.machine.held_bytes();
         self.owner.poll_room(cx, now, held)
     }

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use crc32fast::Hasher;
-use flate2::{Compress, Compression, FlushCompress, Status};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use std::cell::RefCell;
 
 /// A text deflated on its own, to be appended to any [`Member`].
@@ -41,6 +41,34 @@ pub fn deflate_part(text: &[u8]) -> Part {
     checksum.update(text);
     let bytes = if text.is_empty() { Bytes::new() } else { deflate(text).into() };
     Part { bytes, checksum, text_len: text.len() as u64 }
+}
+
+/// A part's text again, piece by piece, for a reader that does not read gzip: what it has not read yet stays deflated.
+#[derive(Debug)]
+pub(crate) struct Inflating {
+    part: Part,
+    state: Decompress,
+}
+
+impl Inflating {
+    pub(crate) fn new(part: Part) -> Self {
+        Self { part, state: Decompress::new(false) }
+    }
+
+    /// The next bytes of the text, at most so many; empty at its end.
+    pub(crate) fn next(&mut self, max: usize) -> Bytes {
+        let mut text = Vec::with_capacity(max);
+        while text.len() < max && self.state.total_out() < self.part.text_len {
+            let rest = self.part.bytes.get(self.state.total_in() as usize..).unwrap_or_default();
+            let before = self.state.total_out();
+            let inflated = self.state.decompress_vec(rest, &mut text, FlushDecompress::None);
+            debug_assert!(inflated.is_ok(), "it was deflated here");
+            if self.state.total_out() == before {
+                break;
+            }
+        }
+        text.into()
+    }
 }
 
 /// One gzip member in the making.

@@ -115,3 +115,22 @@ proptest! {
         check(&texts.into_iter().map(String::into_bytes).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_part_is_inflated_piece_by_piece() {
+    let text: Vec<u8> =
+        (0..100_000_u32).flat_map(|n| format!("a{{n=\"{n}\"}} 1\n").into_bytes()).collect();
+    for (text, max) in [(&text[..], 64 * 1024), (&text[..9], 4), (b"", 10)] {
+        let mut inflating = Inflating::new(deflate_part(text));
+        let mut all = Vec::new();
+        loop {
+            let piece = inflating.next(max);
+            assert!(piece.len() <= max);
+            if piece.is_empty() {
+                break;
+            }
+            all.extend_from_slice(&piece);
+        }
+        assert!(all == text);
+    }
+}

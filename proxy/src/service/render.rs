@@ -43,15 +43,24 @@ impl Served {
 impl Renderer {
     /// The application's text by itself.
     pub(crate) fn text(&self, served: &Served) -> Result<Piece, OpenError> {
+        self.rendered(served).map(|text| self.pack(text))
+    }
+
+    /// The same, deflated also for a scraper that does not read gzip, so that it takes less while that scraper reads.
+    pub(crate) fn deflated(&self, served: &Served) -> Result<Part, OpenError> {
+        self.rendered(served).map(|text| gzip::deflate_part(&text))
+    }
+
+    fn rendered(&self, served: &Served) -> Result<Bytes, OpenError> {
         let text = self.expand(&served.answer)?;
         let facts = &served.answer.facts;
         if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
-            return Ok(self.pack(text));
+            return Ok(text);
         }
         let mut out = Vec::new();
         let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
         exposition::render(&source, policy, facts, self.target, &served.omit, &mut out);
-        Ok(self.pack(out.into()))
+        Ok(out.into())
     }
 
     /// The application's part of a grouped body, as far as it is known without the others.

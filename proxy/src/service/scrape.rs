@@ -1,5 +1,6 @@
 //! One scrape: from the collector's outcomes to the chunks of the HTTP body.
 
+use crate::gzip::Inflating;
 use crate::http::BodySender;
 use crate::observe::telemetry::ScrapeGivenUp;
 use crate::service::admission::Admitted;
@@ -194,13 +195,36 @@ impl<R: Runtime> Scrape<R> {
         if self.renderer.gzip { AHEAD_BYTES } else { AHEAD_BYTES / 4 }
     }
 
-    /// Renders and sends an application that may be large: no more of them at once than there is memory for.
+    /// Renders and sends an application by itself. If it is large, it waits until there is memory for it.
     async fn append_alone(&self, served: Served, out: &mut Output<'_, R>) -> Result<(), Broken> {
         out.take_place().await?;
-        let _texts = self.large_text(&served).await;
+        if served.answer.text_len <= LARGE {
+            let renderer = self.renderer.clone();
+            let piece = self.work(move || renderer.text(&served)).await?;
+            return out.append(piece).await;
+        }
+        let mut texts = self.large_text(&served).await;
         let renderer = self.renderer.clone();
-        let piece = self.work(move || renderer.text(&served)).await?;
-        out.append(piece).await
+        let part = self.work(move || renderer.deflated(&served)).await?;
+        // However slowly the scraper reads, others need not wait for the rest.
+        texts.shrink(part.bytes().len());
+        if self.renderer.gzip {
+            return out.append(Piece::Deflated(part)).await;
+        }
+        let mut inflating = Inflating::new(part);
+        loop {
+            let (rest, text) = self
+                .work(move || {
+                    let text = inflating.next(LARGE / 4);
+                    Ok((inflating, text))
+                })
+                .await?;
+            if text.is_empty() {
+                return Ok(());
+            }
+            inflating = rest;
+            out.append(Piece::Plain(text)).await?;
+        }
     }
 
     /// The memory for working on a text, and for what is made of it.

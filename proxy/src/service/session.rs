@@ -85,7 +85,7 @@ impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
         }
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<()> {
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<usize> {
         self.lease.poll_hold(cx, now, held)
     }
 }

@@ -1,6 +1,7 @@
 use event_listener::Event;
 use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct ConnectionMemory {
     max: usize,
     state: Mutex<State>,
+    /// What is used, without the lock.
+    busy: AtomicUsize,
     /// A connection waits that nobody made room for yet.
     contended: Event,
 }
@@ -55,7 +58,8 @@ const TICK: Duration = Duration::from_millis(250);
 
 impl ConnectionMemory {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, state: Mutex::default(), contended: Event::new() })
+        let (state, busy, contended) = Default::default();
+        Arc::new(Self { max, state, busy, contended })
     }
 
     /// The share of one connection.
@@ -118,6 +122,13 @@ impl ConnectionMemory {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// How much a connection may read that holds so much. Of a frame whose length is not known yet no more than a little, once many have
+    /// begun: a thousand long ones that begin at once would come with a full buffer each.
+    fn chunk(&self, held: usize) -> usize {
+        let is_busy = self.busy.load(Ordering::Relaxed) > self.max / 4;
+        if held == 0 && is_busy { SLIGHT } else { usize::MAX }
+    }
+
     /// What may be used by a connection that then holds so much.
     fn limit(&self, held: usize) -> usize {
         if held <= SMALL { self.max } else { self.max - self.max / 4 }
@@ -174,10 +185,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Says how much the connection holds from now on, and whether it may. If not, the task is woken when it may try again.
-    pub(crate) fn poll_hold(&mut self, cx: &Context<'_>, now: Instant, held: usize) -> Poll<()> {
+    /// Says how much the connection holds from now on, and whether it may; returns how much to read at most. If it may not, the task is woken
+    /// when it may try again.
+    pub(crate) fn poll_hold(&mut self, cx: &Context<'_>, now: Instant, held: usize) -> Poll<usize> {
         if held == self.held && !self.is_waiting {
-            return Poll::Ready(());
+            return Poll::Ready(self.memory.chunk(held));
         }
         let memory = &self.memory;
         let mut state = memory.lock();
@@ -196,6 +208,7 @@ impl Lease {
             return Poll::Pending;
         }
         let is_less = held < self.held;
+        memory.busy.store(others + held, Ordering::Relaxed);
         self.is_waiting = false;
         self.held = held;
         if held == 0 {
@@ -209,7 +222,7 @@ impl Lease {
         let wakers = if is_less { memory.first_in_line(&mut state) } else { Vec::new() };
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        Poll::Ready(())
+        Poll::Ready(memory.chunk(held))
     }
 
     /// Whether the connection is to end, because others need what it holds.
@@ -223,6 +236,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.memory.lock();
         state.forget(self.id);
+        self.memory.busy.store(state.used, Ordering::Relaxed);
         let wakers = self.memory.first_in_line(&mut state);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);

@@ -29,7 +29,7 @@ impl Task {
 
     fn hold(&mut self, now: Instant, bytes: usize) -> bool {
         let waker = Waker::from(Arc::clone(&self.woken));
-        self.lease.poll_hold(&Context::from_waker(&waker), now, bytes) == Poll::Ready(())
+        self.lease.poll_hold(&Context::from_waker(&waker), now, bytes).is_ready()
     }
 
     fn take_woken(&self) -> bool {
@@ -124,6 +124,21 @@ fn who_is_done_with_a_frame_in_time_is_not_ended_whatever_follows() {
         assert!(!busy.lease.is_evicted());
         assert!(busy.hold(now, 0));
     }
+}
+
+#[test]
+fn while_much_is_held_little_is_read_of_a_frame_whose_length_is_not_known() {
+    let (memory, now) = (ConnectionMemory::new(MAX), Instant::now());
+    let [mut one, mut fresh] = [(); 2].map(|()| Task::new(&memory));
+    let read = |task: &mut Task, held| {
+        let waker = Waker::from(Arc::clone(&task.woken));
+        task.lease.poll_hold(&Context::from_waker(&waker), now, held)
+    };
+    assert_eq!(read(&mut fresh, 0), Poll::Ready(usize::MAX));
+    assert_eq!(read(&mut one, MAX / 2), Poll::Ready(usize::MAX), "its frame has room");
+    assert_eq!(read(&mut fresh, 0), Poll::Ready(4096));
+    drop(one);
+    assert_eq!(read(&mut fresh, 0), Poll::Ready(usize::MAX));
 }
 
 #[test]

@@ -82,6 +82,16 @@ pub(crate) struct Texts {
     bytes: usize,
 }
 
+impl Texts {
+    /// Gives back all but so many bytes.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let freed = self.bytes.saturating_sub(bytes);
+        self.bytes -= freed;
+        self.memory.lock().used -= freed;
+        self.memory.freed.notify(usize::MAX);
+    }
+}
+
 impl Drop for Texts {
     fn drop(&mut self) {
         self.memory.lock().used -= self.bytes;
@@ -105,7 +115,10 @@ mod tests {
             assert!(poll_once(&mut third).await.is_none(), "it does not overtake");
             drop(first);
             assert!(poll_once(&mut third).await.is_none());
-            let second = poll_once(&mut second).await.unwrap();
+            let mut second = poll_once(&mut second).await.unwrap();
+            second.shrink(9);
+            second.shrink(2);
+            assert_eq!(memory.lock().used, 2);
             assert!(poll_once(&mut third).await.is_some());
             drop(second);
             assert_eq!(memory.lock().used, 0);

@@ -103,9 +103,9 @@ struct Held(Arc<Mutex<usize>>);
 impl Owner<Connection> for Held {
     fn poll(&mut self, _: &mut Context<'_>, _: Instant, _: &mut Connection) {}
 
-    fn poll_room(&mut self, _: &mut Context<'_>, _: Instant, held: usize) -> Poll<()> {
+    fn poll_room(&mut self, _: &mut Context<'_>, _: Instant, held: usize) -> Poll<usize> {
         *self.0.lock().unwrap() = held;
-        Poll::Ready(())
+        Poll::Ready(4)
     }
 }
 

@@ -175,10 +175,10 @@ impl Owner<Toy> for Desk {
         state.saw_closed = toy.is_closed();
     }
 
-    fn poll_room(&mut self, _: &mut Context<'_>, _: Instant, held: usize) -> Poll<()> {
+    fn poll_room(&mut self, _: &mut Context<'_>, _: Instant, held: usize) -> Poll<usize> {
         let mut state = self.lock();
         state.held = held;
-        if state.is_full { Poll::Pending } else { Poll::Ready(()) }
+        if state.is_full { Poll::Pending } else { Poll::Ready(usize::MAX) }
     }
 }
 
