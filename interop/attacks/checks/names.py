@@ -38,17 +38,12 @@ FIRST, SECOND = b'twin_value{app="twin"} 1\n', b'twin_value{app="twin"} 2\n'
 
 @attack("names/same-identity")
 def same_identity(world):
-    """Of applications with one identity and the same series, the first keeps both, whoever connected first; the others are counted."""
+    """Of applications with one identity and the same series, the first keeps both; the others are counted."""
     proxy = world.start("--identity-labels", "app")
-    sleeper = world.keep(hostile.Peer(proxy.tcp))
-    sleeper.key()
-    says = [hostile.Cached(b"innocent 1\n")]
-    world.background(sleeper.answers, lambda key: says[-1](key))
     hostile.answering(world, proxy.tcp, FIRST, {"app": "twin"})
     whole(proxy, "/metrics/connected")
     paths = [group["labels"]["__metrics_path__"] for group in json.loads(whole(proxy, "/sd"))]
     (path,) = [path for path in paths if FIRST in whole(proxy, path)]
-    says.append(hostile.Cached(SECOND))
     for number in range(world.choose(1, 5)):
         hostile.answering(world, proxy.tcp, SECOND, {"app": "twin"}, f"127.0.0.{3 + number}")
     with world.watched(world.choose(1.5, 5)):
