@@ -11,6 +11,7 @@ use crate::observe::telemetry::Telemetry;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
+use crate::service::leaving;
 use crate::service::memory::{BodyMemory, Shares, TextMemory};
 use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
@@ -21,7 +22,7 @@ use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, tls};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,8 +104,9 @@ impl<R: Runtime> Proxy<R> {
         Watch { hub: Arc::clone(&self.service.hub) }
     }
 
-    /// Serves until the signal is given. Then no more connections are accepted, scrapes under way are finished, and every
-    /// application's connection is ended by an ERROR frame; each of these takes a bounded time.
+    /// Serves until the signal is given. Then it is not ready any more, and after the delay that is configured refuses applications and lets
+    /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
+    /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
         let Self { config, service, tcp, websocket, http } = self;
         let runtime = service.runtime.clone();
@@ -119,17 +121,28 @@ impl<R: Runtime> Proxy<R> {
         }
         let memory = Arc::clone(service.hub.memory());
         spawn_until(&runtime, &ended, memory.run(runtime.clone()));
+        if let Some(age) = config.max_connection_age {
+            let hub = Arc::clone(&service.hub);
+            spawn_until(&runtime, &ended, leaving::age(runtime.clone(), hub, age));
+        }
         let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
-        accept_applications(&service, &config, tcp, websocket, &shutdown);
+        let (stop, stopping) = shutdown::channel();
+        accept_applications(&service, &config, tcp, websocket, &stopping);
         let serving = async {
             match http {
-                Some(bound) => serve_http(&service, &config, bound, &shutdown).await,
-                None => shutdown.wait().await,
+                Some(bound) => serve_http(&service, &config, bound, &stopping).await,
+                None => stopping.wait().await,
             }
+        };
+        let draining = async {
+            shutdown.wait().await;
+            leaving::drain(&runtime, &service.hub, config.drain()).await;
+            stop.trigger();
+            pending().await
         };
         service.set_running();
         // Workers and timers go on until the last scrape is through.
-        or(serving, keep_time(&runtime, &service.hub)).await;
+        or(or(serving, draining), keep_time(&runtime, &service.hub)).await;
         service.hub.drain();
         let deadline = runtime.now() + GOODBYE;
         if timeout(&runtime, deadline, service.hub.drained()).await.is_err() {

@@ -89,6 +89,7 @@ pub use request::RequestId;
 pub use scrape::{Answer, Outcome, Progress, ScrapeId, Summary, Targets};
 pub use session::{Session, SessionCommand, SessionEvent};
 
+use crate::rsocket::frame::ErrorCode;
 use job::Purpose;
 use jobs::Jobs;
 use push::Pushes;
@@ -102,6 +103,13 @@ use std::time::Instant;
 /// A connection. Numbers are given out in the order of accepting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,6 +166,17 @@ impl Collector {
             return Err(TooManyApps { limit });
         }
         Ok(self.registry.accept(now, peer))
+    }
+
+    /// Ends a connection, unless it is being asked for metrics; says whether it does. Its application may connect again, here or elsewhere.
+    pub fn let_go(&mut self, connection: ConnectionId, message: &str) -> bool {
+        let is_known = self.registry.app_of(connection).is_some();
+        if !is_known || self.requests.contains_key(&connection) {
+            return false;
+        }
+        let (code, message) = (ErrorCode::CONNECTION_ERROR, message.to_owned());
+        self.commands.push_back((connection, SessionCommand::Close { code, message }));
+        true
     }
 
     /// A session is over without having said so. Does nothing if it has.

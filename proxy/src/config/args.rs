@@ -1,6 +1,6 @@
 use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
-use super::value::{self, Envelope, Limit, ListenAddr, Names, RuntimeKind};
+use super::value::{self, Envelope, Limit, LimitedTime, ListenAddr, Names, RuntimeKind};
 use clap::Parser;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use std::time::Duration;
@@ -206,8 +206,25 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", value_parser = value::bytes)]
     pub(super) max_memory: Option<usize>,
 
-    /// How long scrapes under way may go on after a signal to stop [default: 15s]
-    #[arg(long, value_name = "TIME", value_parser = value::duration)]
+    /// How old a connection may become, give or take a tenth; then it ends between scrapes, and its application connects again. Spreads
+    /// applications anew over the proxies behind a load balancer [default: unlimited]
+    #[arg(long, value_name = "TIME", value_parser = value::limit_duration, help_heading = "Applications")]
+    pub(super) max_connection_age: Option<LimitedTime>,
+
+    /// How long to go on as usual after a signal to stop, but not ready, for load balancers to notice [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Stopping")]
+    pub(super) drain_delay: Option<Duration>,
+
+    /// Over how long connections are then let go, one after the other [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Stopping")]
+    pub(super) drain_spread: Option<Duration>,
+
+    /// How long to wait then for held pushes to be scraped [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Stopping")]
+    pub(super) push_linger: Option<Duration>,
+
+    /// How long scrapes under way may go on in the end [default: 15s]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Stopping")]
     pub(super) shutdown_timeout: Option<Duration>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
+use crate::service::leaving::DrainTimes;
 use crate::service::memory::Shares;
 use prometheus_rsocket_protocol::collector;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
@@ -67,6 +68,10 @@ impl Config {
         connection.max_queued_output = 256 * 1024;
         connection.setup_timeout = self.setup_timeout;
         connection
+    }
+
+    pub(crate) fn drain(&self) -> DrainTimes {
+        DrainTimes { delay: self.drain_delay, spread: self.drain_spread, linger: self.push_linger }
     }
 
     pub(crate) fn scrape_timeouts(&self) -> ScrapeTimeouts {

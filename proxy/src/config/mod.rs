@@ -115,7 +115,15 @@ pub struct Config {
     pub push_ttl: Duration,
     /// How many bytes all connections, answers, pushes and bodies may take together, beside what the program itself needs.
     pub max_memory: usize,
-    /// How long scrapes under way may go on after a signal to stop.
+    /// How old a connection may become, give or take a tenth.
+    pub max_connection_age: Option<Duration>,
+    /// How long to go on as usual after a signal to stop, but not ready.
+    pub drain_delay: Duration,
+    /// Over how long connections are let go after that.
+    pub drain_spread: Duration,
+    /// How long to wait after that for held pushes to be scraped.
+    pub push_linger: Duration,
+    /// How long scrapes under way may go on in the end.
     pub shutdown_timeout: Duration,
     /// What in the environment has no effect although it looks as if it were meant to, one sentence each.
     pub warnings: Vec<String>,
@@ -195,6 +203,10 @@ impl Config {
         env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
         env.set(&mut c.max_push_rate, args.max_push_rate, "max-push-rate", value::positive_count)?;
         env.set(&mut c.push_ttl, args.push_ttl, "push-ttl", value::positive_duration)?;
+        env.set(&mut c.max_connection_age, args.max_connection_age, "max-connection-age", value::limit_duration)?;
+        env.set(&mut c.drain_delay, args.drain_delay, "drain-delay", value::duration)?;
+        env.set(&mut c.drain_spread, args.drain_spread, "drain-spread", value::duration)?;
+        env.set(&mut c.push_linger, args.push_linger, "push-linger", value::duration)?;
         env.set(&mut c.shutdown_timeout, args.shutdown_timeout, "shutdown-timeout", value::duration)?;
         Ok(c)
     }
@@ -289,6 +301,10 @@ impl Default for Config {
             max_push_rate: 10,
             push_ttl: Duration::from_secs(300),
             max_memory: 192 << 20,
+            max_connection_age: None,
+            drain_delay: Duration::ZERO,
+            drain_spread: Duration::ZERO,
+            push_linger: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(15),
             warnings: Vec::new(),
         }

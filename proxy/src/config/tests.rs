@@ -116,6 +116,10 @@ fn every_setting_reaches_its_field() {
         ("max-push-rate", "25"),
         ("push-ttl", "17m"),
         ("max-memory", "512MiB"),
+        ("max-connection-age", "1h"),
+        ("drain-delay", "5s"),
+        ("drain-spread", "6s"),
+        ("push-linger", "7s"),
         ("shutdown-timeout", "0s"),
     ];
     assert_eq!(settings.len(), FIELDS);
@@ -162,6 +166,10 @@ fn every_setting_reaches_its_field() {
         max_held_push_bytes: 16 << 20,
         max_push_rate: 25,
         max_memory: 512 << 20,
+        max_connection_age: Some(Duration::from_secs(3600)),
+        drain_delay: Duration::from_secs(5),
+        drain_spread: Duration::from_secs(6),
+        push_linger: Duration::from_secs(7),
         push_ttl: Duration::from_secs(17 * 60),
         shutdown_timeout: Duration::ZERO,
         warnings: Vec::new(),
@@ -245,7 +253,7 @@ fn settings_must_fit_together() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 39;
+const FIELDS: usize = 43;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

@@ -134,6 +134,7 @@ impl FromStr for Envelope {
 }
 
 /// A limit that there may not be.
+pub(super) type LimitedTime = Option<Duration>;
 pub(super) type Limit = Option<usize>;
 
 /// Several names. Not spelt as a `Vec` in the command line, which would have the option given several times.
@@ -308,7 +309,12 @@ pub(super) fn limit_count(text: &str) -> Result<Limit, String> {
     limit(text, positive_count)
 }
 
-fn limit(text: &str, parse: fn(&str) -> Result<usize, String>) -> Result<Limit, String> {
+/// Like [`positive_duration`], or [`NO_LIMIT`].
+pub(super) fn limit_duration(text: &str) -> Result<LimitedTime, String> {
+    limit(text, positive_duration)
+}
+
+fn limit<T>(text: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
     if text == NO_LIMIT {
         return Ok(None);
     }

@@ -175,7 +175,7 @@ impl<R: Runtime> Backend for Service<R> {
     }
 
     fn readiness(&self) -> Readiness {
-        if self.hub.is_draining() {
+        if self.hub.is_leaving() {
             Readiness::Draining
         } else if self.running.load(Ordering::Relaxed) {
             Readiness::Ready

@@ -44,6 +44,8 @@ struct State {
     max_backlog: usize,
     /// Connections that have something to hand on once there is room.
     waiting: BTreeMap<ConnectionId, Waker>,
+    /// Whether nobody is to be sent here any more.
+    leaving: bool,
     draining: bool,
 }
 
@@ -93,7 +95,7 @@ impl Hub {
     pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>, shares: &Shares) -> Self {
         // A part of the answers' share, so that those that are opened find room.
         let max_backlog = shares.answers / 3;
-        let (inboxes, scrapes, waiting, draining) = Default::default();
+        let (inboxes, scrapes, waiting, leaving, draining) = Default::default();
         Self {
             state: Mutex::new(State {
                 collector,
@@ -101,6 +103,7 @@ impl Hub {
                 scrapes,
                 max_backlog,
                 waiting,
+                leaving,
                 draining,
             }),
             counting: Mutex::new(()),
@@ -268,9 +271,36 @@ impl Hub {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether [`drain`](Self::drain) was called.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.lock().draining
+    /// Says that the proxy is about to stop.
+    pub(crate) fn set_leaving(&self) {
+        self.lock().leaving = true;
+    }
+
+    /// Whether the proxy is about to stop.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.lock().leaving
+    }
+
+    /// Refuses applications from now on.
+    pub(crate) fn refuse(&self) {
+        self.lock().draining = true;
+    }
+
+    /// Connections of applications that are set up, and when they were accepted.
+    pub(crate) fn connections(&self) -> Vec<(Instant, ConnectionId)> {
+        let state = self.lock();
+        let up = state.collector.apps().filter(|app| app.is_up());
+        up.filter_map(|app| Some((app.since, app.connection?))).collect()
+    }
+
+    /// Ends a connection that is not being scraped; says whether it does.
+    pub(crate) fn let_go(&self, now: Instant, connection: ConnectionId, message: &str) -> bool {
+        self.with(now, |state| state.collector.let_go(connection, message))
+    }
+
+    /// Pushes that are held.
+    pub(crate) fn held_pushes(&self) -> usize {
+        self.lock().collector.held_pushes()
     }
 
     /// Resolves once no connection is left.

@@ -20,6 +20,7 @@ mod smol {
 
     mod bad_input;
     mod crowds;
+    mod draining;
     mod formats;
     mod memory;
     mod neighbours;
@@ -40,6 +41,7 @@ mod tokio {
 
     mod bad_input;
     mod crowds;
+    mod draining;
     mod formats;
     mod memory;
     mod neighbours;

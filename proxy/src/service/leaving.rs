@@ -1,0 +1,112 @@
+//! How connections are let go: those that are too old, a few at a time, and all of them before the proxy stops.
+
+use crate::service::hub::Hub;
+use prometheus_rsocket_protocol::collector::ConnectionId;
+use prometheus_rsocket_runtime::{Runtime, sleep_until};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How a proxy stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DrainTimes {
+    /// For load balancers and service discovery to notice that it is not ready.
+    pub(crate) delay: Duration,
+    /// For connections to be let go one after the other.
+    pub(crate) spread: Duration,
+    /// For pushes that it holds to be scraped.
+    pub(crate) linger: Duration,
+}
+
+/// Does what comes before a proxy stops: waits until nobody is sent to it any more, lets connections go spread over a time, and waits for its
+/// pushes to be scraped. HTTP goes on meanwhile.
+pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes) {
+    let start = runtime.now();
+    hub.set_leaving();
+    sleep_until(runtime, start + times.delay).await;
+    hub.refuse();
+    let connections = hub.connections().into_iter().map(|(_, connection)| connection).collect();
+    let last = runtime.now() + times.spread;
+    spread(runtime, hub, connections, last).await;
+    let give_up = runtime.now() + times.linger;
+    while hub.held_pushes() > 0 && runtime.now() < give_up {
+        sleep_until(runtime, give_up.min(runtime.now() + TICK)).await;
+    }
+}
+
+/// Lets connections go evenly until `last`, each when it is not being scraped. Those that are scraped all the time are left.
+async fn spread<R: Runtime>(
+    runtime: &R,
+    hub: &Hub,
+    mut connections: Vec<ConnectionId>,
+    last: Instant,
+) {
+    loop {
+        let now = runtime.now();
+        if now >= last || connections.is_empty() {
+            return;
+        }
+        let ticks = (last - now).as_millis() / TICK.as_millis() + 1;
+        let mut due = connections.len().div_ceil(ticks as usize);
+        connections.retain(|connection| {
+            let goes = due > 0 && hub.let_go(now, *connection, STOPPING);
+            due -= usize::from(goes);
+            !goes
+        });
+        sleep_until(runtime, last.min(now + TICK)).await;
+    }
+}
+
+/// Lets connections go that are older than `age`, give or take a tenth, so that applications spread anew over all proxies behind a load
+/// balancer. No more go in a second than twice as many as must on average, and at least ten. Never returns.
+pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, age: Duration) {
+    loop {
+        let now = runtime.now();
+        let connections = hub.connections();
+        let per_tick = connections.len() as f64 * 2.0 * TICK.as_secs_f64() / age.as_secs_f64();
+        let mut room = (per_tick.ceil() as usize).max(MIN_PER_TICK);
+        for (since, connection) in connections {
+            let is_due = now.saturating_duration_since(since) >= jittered(age, connection);
+            if room > 0 && is_due && hub.let_go(now, connection, TOO_OLD) {
+                room -= 1;
+            }
+        }
+        sleep_until(&runtime, now + TICK).await;
+    }
+}
+
+/// Nine to eleven tenths of an age, evenly over connections.
+fn jittered(age: Duration, connection: ConnectionId) -> Duration {
+    // Numbers in a row are spread over the whole range: by the golden ratio, 2^64 / 1.618.
+    let spread = connection.number().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    age.mul_f64(0.9 + 0.2 * spread as f64 / f64::from(u32::MAX))
+}
+
+/// How often it is looked who is to go.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Ten in a second, or a few more.
+const MIN_PER_TICK: usize = 3;
+
+const STOPPING: &str = "the proxy is about to stop";
+const TOO_OLD: &str = "the connection has its longest age (--max-connection-age); connect again";
+
+#[cfg(test)]
+mod tests {
+    use super::jittered;
+    use prometheus_rsocket_protocol::collector::{Collector, Config, Peer, Transport};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn ages_are_spread_evenly_over_a_fifth() {
+        let mut collector = Collector::new(Config::default());
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let age = Duration::from_secs(1000);
+        let mut ages: Vec<Duration> = (0..100)
+            .map(|_| jittered(age, collector.accept(Instant::now(), peer.clone()).unwrap()))
+            .collect();
+        ages.sort_unstable();
+        assert!(ages[0] >= age * 9 / 10 && ages[99] <= age * 11 / 10);
+        let widest = ages.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(widest < Duration::from_secs(10), "{widest:?}");
+    }
+}
