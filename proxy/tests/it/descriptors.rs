@@ -1,6 +1,6 @@
 //! Few file descriptors, and more applications than they are for.
 
-use crate::program::program;
+use crate::program::{RUNTIMES, program};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -54,7 +54,7 @@ impl Drop for Limited {
 
 #[test]
 fn scrapers_get_in_while_applications_use_all_descriptors_that_are_for_them() {
-    for runtime in ["smol", "tokio"] {
+    for (runtime, _) in RUNTIMES.iter().filter(|(_, is_built_in)| *is_built_in) {
         let mut program = Limited::start(64, runtime);
         let warning = program.line("the limit of 64 file descriptors is too low");
         assert!(warning.contains("need 11072"), "{warning}");

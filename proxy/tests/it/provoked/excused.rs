@@ -7,14 +7,6 @@ pub(super) const SERIES: &[(&str, &str)] = &[
     ),
     ("prometheus_proxy_http_connections_closed_total{reason=\"idle\"}", "takes minutes"),
     (
-        "prometheus_proxy_http_connections_closed_total{reason=\"stalled\"}",
-        "takes a long answer, and a reader that stalls for seconds",
-    ),
-    (
-        "prometheus_proxy_http_connections_closed_total{reason=\"stalled_evicted\"}",
-        "takes a long answer, and a reader that stalls for seconds",
-    ),
-    (
         "prometheus_proxy_http_connections_closed_total{reason=\"trickle\"}",
         "takes a long answer, and a reader that stalls for seconds",
     ),
@@ -25,14 +17,6 @@ pub(super) const SERIES: &[(&str, &str)] = &[
     (
         "prometheus_proxy_scrapes_given_up_total{reason=\"refused_full\"}",
         "takes scrapers of several addresses; service/admission has it",
-    ),
-    (
-        "prometheus_proxy_scrapes_given_up_total{reason=\"replaced\"}",
-        "takes scrapers of several addresses; service/admission has it",
-    ),
-    (
-        "prometheus_proxy_scrapes_given_up_total{reason=\"stalled\"}",
-        "takes a long answer and time; readers.rs has it",
     ),
     (
         "prometheus_proxy_app_scrape_failures_total{reason=\"connecting\"}",
@@ -100,10 +84,6 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("a worker was lost", "a fault of the program"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
-    (
-        "cannot accept a connection",
-        "descriptors are kept in reserve, so accepting stops before it fails",
-    ),
     ("certificates were not looked at", "a fault of the program"),
     ("some connections did not end in time", "each connection gives up a second before that"),
     ("the system gives no randomness", "the system does not run dry"),
