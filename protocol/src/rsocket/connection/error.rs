@@ -97,7 +97,7 @@ pub enum StreamError {
     /// The stream does not allow this: it is over, its direction is, or it was never there.
     #[error("stream {0} is not open for this")]
     NotOpen(StreamId),
-    /// The peer takes no more payloads for now: wait for [`Event::CreditReceived`].
+    /// The peer takes no more payloads for now: wait for [`Event::CreditReceived`](super::Event::CreditReceived).
     #[error("stream {0} has no credit")]
     NoCredit(StreamId),
     /// The payload cannot be sent; the stream stays open, to be rejected or answered otherwise.
