@@ -7,7 +7,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long to wait for what has to happen: a busy machine may need most of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What programs counted and logged.
 #[derive(Default)]
@@ -31,6 +34,10 @@ impl Seen {
     /// Series that nothing has counted.
     pub(super) fn still(&self) -> impl Iterator<Item = &str> {
         self.counts.iter().filter(|(_, count)| **count == 0.0).map(|(series, _)| &**series)
+    }
+
+    pub(super) fn has_series(&self, series: &str) -> bool {
+        self.counts.contains_key(series)
     }
 
     pub(super) fn has_logged(&self, message: &str) -> bool {
@@ -92,7 +99,15 @@ impl Proxy {
     /// Waits until a counter of the proxy's is not 0.
     #[track_caller]
     pub(super) fn wait_counted(&self, series: &str) {
-        for _ in 0..1_000 {
+        self.repeat_until_counted(series, || {});
+    }
+
+    /// Does something again and again, until a counter of the proxy's is not 0.
+    #[track_caller]
+    pub(super) fn repeat_until_counted(&self, series: &str, act: impl Fn()) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            act();
             if self.counts().get(series).is_some_and(|count| *count > 0.0) {
                 return;
             }
@@ -127,7 +142,9 @@ impl Proxy {
 
     /// Ends it, and tells all that it did.
     pub(super) fn seen(self) -> Seen {
-        let counts = self.counts();
+        // Where HTTP is full, a request may find no place.
+        let mut tries = (0..1_000).map(|_| self.counts());
+        let counts = tries.find(|counts| !counts.is_empty()).expect("the proxy's counters");
         Seen { counts, log: self.ended().log }
     }
 
@@ -165,7 +182,7 @@ fn counts_in(own_metrics: &str) -> BTreeMap<String, f64> {
 
 fn wait_line(lines: &Receiver<String>, text: &str) -> String {
     loop {
-        let line = lines.recv_timeout(Duration::from_secs(20));
+        let line = lines.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|_| panic!("no line {text:?}"));
         if line.contains(text) {
             return line;
@@ -177,9 +194,9 @@ fn wait_line(lines: &Receiver<String>, text: &str) -> String {
 pub(super) fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
     // What came before a reset counts.
+    let _ = stream.write_all(bytes);
     let _ = stream.read_to_end(&mut answer);
     answer
 }

@@ -55,10 +55,11 @@ fn pages() -> Seen {
         proxy.get(path, "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n");
     }
     exchange(proxy.http, b"\0\x01 this is no HTTP\r\n\r\n");
-    // A scraper that goes away.
+    // A scraper that goes away while an application is asked.
+    let mut asked = App::connect(proxy.tcp);
     let mut scraper = TcpStream::connect(proxy.http).unwrap();
     scraper.write_all(b"GET /metrics/connected HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    thread::sleep(Duration::from_millis(200));
+    asked.asked();
     drop(scraper);
     proxy.wait_counted("prometheus_proxy_scrape_rounds_seconds_count{outcome=\"aborted\"}");
     proxy.seen()
@@ -178,10 +179,8 @@ fn stalled_scrape() -> Seen {
     proxy.wait_line("application connected");
     let mut stalled = TcpStream::connect(proxy.http).unwrap();
     stalled.write_all(b"GET /metrics/connected HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    thread::sleep(Duration::from_millis(500));
-    while proxy.scrape(1.0).join().unwrap().starts_with("HTTP/1.1 503") {
-        thread::sleep(Duration::from_millis(100));
-    }
+    let given_up = "prometheus_proxy_scrapes_given_up_total{reason=\"stalled\"}";
+    proxy.repeat_until_counted(given_up, || drop(proxy.scrape(1.0).join()));
     drop(stalled);
     proxy.seen()
 }
@@ -204,15 +203,6 @@ fn tls() -> Seen {
             proxy.seen_in(&own_metrics)
         });
     }
-    // A handshake under way makes room.
-    let [certificate, key] = on("tcp");
-    let proxy = Proxy::start(&[&certificate, &key, "--max-connections=1"]);
-    let silent = TcpStream::connect(proxy.tcp).unwrap();
-    thread::sleep(Duration::from_millis(200));
-    let newcomer = TcpStream::connect(proxy.websocket).unwrap();
-    proxy.wait_line("dropped during its handshake");
-    drop((silent, newcomer));
-    seen.add(proxy.ended());
     seen
 }
 
@@ -260,7 +250,7 @@ fn no_descriptors() -> Seen {
     // After the start: before it, the program would accept no more connections than fit.
     proxy.limit_descriptors(30);
     let held: Vec<_> = (0..60).filter_map(|_| TcpStream::connect(proxy.tcp).ok()).collect();
-    thread::sleep(Duration::from_millis(500));
+    proxy.wait_line("cannot accept a connection");
     drop(held);
     proxy.ended()
 }
@@ -272,11 +262,18 @@ fn starts_that_fail() -> Seen {
 }
 
 fn stopped_early() -> Seen {
+    // Too early a signal ends it without a word, and too late a one finds it ready.
+    let mut logs = (0..200).map(|tenths| stopped_after(Duration::from_millis(100) * (tenths % 20)));
+    Seen::of_log(logs.find(|log| log.contains("stopped before")).expect("it is stopped early"))
+}
+
+/// What the program logs if it is stopped after a time.
+fn stopped_after(time: Duration) -> String {
     let listen = ["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0"));
     let mut command = program();
     command.args(["--key-bits=4096"]).args(listen).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(time);
     let output = crate::signals::signalled(child, "TERM");
-    Seen::of_log(String::from_utf8(output.stderr).unwrap())
+    String::from_utf8(output.stderr).unwrap()
 }

@@ -15,7 +15,6 @@ use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::rsocket::metadata::{Entry, MimeId, MimeType};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::thread;
 use std::time::Duration;
 
 pub(super) const SCENARIOS: &[fn() -> Seen] = &[
@@ -114,17 +113,7 @@ fn full() -> Seen {
     let _first = App::connect(proxy.tcp);
     exchange(proxy.tcp, b"");
     proxy.wait_line("connection refused");
-    let mut seen = proxy.seen();
-    // Those that are not set up make room, whether their handshake is through or not.
-    let proxy = Proxy::start(&["--max-connections=1"]);
-    for silent in [proxy.tcp, proxy.websocket] {
-        let silent = TcpStream::connect(silent).unwrap();
-        thread::sleep(Duration::from_millis(200));
-        drop(App::connect(proxy.tcp));
-        drop(silent);
-    }
-    seen.add(proxy.seen());
-    seen
+    proxy.seen()
 }
 
 /// Connections that are not set up yet make room for others, before and during their handshake.
@@ -167,7 +156,7 @@ fn bad_answers() -> Seen {
         Payload::new("plaintext", "a 1\n"),
         app.sealed(b"good 1\n"),
     ] {
-        let scraping = proxy.scrape(5.0);
+        let scraping = proxy.scrape(20.0);
         app.answer(payload);
         scraping.join().unwrap();
     }
@@ -178,12 +167,12 @@ fn bad_answers() -> Seen {
 fn no_answers() -> Seen {
     let proxy = Proxy::start(&[]);
     let mut app = App::connect(proxy.tcp);
-    let scraping = proxy.scrape(5.0);
+    let scraping = proxy.scrape(20.0);
     let stream_id = app.asked();
     app.connection().reject(stream_id, ErrorCode::APPLICATION_ERROR, "no").unwrap();
     app.flush();
     scraping.join().unwrap();
-    let scraping = proxy.scrape(5.0);
+    let scraping = proxy.scrape(20.0);
     let stream_id = app.asked();
     app.connection().complete(stream_id).unwrap();
     app.flush();
@@ -192,7 +181,7 @@ fn no_answers() -> Seen {
     proxy.scrape(0.6).join().unwrap();
     app.asked();
     assert!(matches!(app.next(), Event::Canceled { .. }));
-    let scraping = proxy.scrape(5.0);
+    let scraping = proxy.scrape(20.0);
     while !matches!(app.next(), Event::RequestResponse { .. }) {}
     drop(app);
     scraping.join().unwrap();
@@ -202,7 +191,7 @@ fn no_answers() -> Seen {
 fn shared_series() -> Seen {
     let proxy = Proxy::start(&["--inject-identity=never", "--group-families"]);
     let mut apps = ["a", "b"].map(|name| App::connect_as(proxy.tcp, &[("instance", name)]));
-    let scraping = proxy.scrape(5.0);
+    let scraping = proxy.scrape(20.0);
     apps[0].answer_text("# TYPE jobs counter\njobs 1\n");
     apps[1].answer_text("# TYPE jobs gauge\njobs 1\njobs{x=\"1\"} 2\n");
     scraping.join().unwrap();
@@ -213,7 +202,7 @@ fn shared_series() -> Seen {
 fn reduced_texts() -> Seen {
     let proxy = Proxy::start(&["--on-bad-line=drop-family"]);
     let mut app = App::connect(proxy.tcp);
-    let scraping = proxy.scrape(5.0);
+    let scraping = proxy.scrape(20.0);
     app.answer_text("good 1\nbad 1 x\n");
     scraping.join().unwrap();
     proxy.seen()
@@ -236,9 +225,9 @@ fn pushes() -> Seen {
         push(&mut app, last.clone());
     }
     drop(app);
-    thread::sleep(Duration::from_millis(300));
-    proxy.scrape(5.0).join().unwrap();
-    proxy.wait_counted("prometheus_proxy_pushes_served_total");
+    proxy.repeat_until_counted("prometheus_proxy_pushes_served_total", || {
+        proxy.scrape(20.0).join().unwrap();
+    });
     proxy.seen()
 }
 
@@ -260,7 +249,7 @@ fn crowd() -> Seen {
     let proxy = Proxy::start(&["--identity-labels=instance", "--push-ttl=300ms"]);
     let mut apps: Vec<_> = (0..CROWD).map(|_| App::connect(proxy.tcp)).collect();
     let round = |apps: &mut [App], text: &str| {
-        let scraping = proxy.scrape(5.0);
+        let scraping = proxy.scrape(20.0);
         for app in apps.iter_mut() {
             app.answer_text(text);
         }
@@ -285,7 +274,7 @@ fn crowd_of_reports() -> Seen {
     let name = |number: usize| format!("app-{number}");
     let connect = |number| App::connect_as(proxy.tcp, &[("instance", &*name(number))]);
     let mut apps: Vec<_> = (0..CROWD).map(connect).collect();
-    let scraping = proxy.scrape(5.0);
+    let scraping = proxy.scrape(20.0);
     for app in &mut apps {
         app.answer_text("good 1\nbad 1 x\n");
     }
