@@ -75,6 +75,8 @@ fn scrapes_that_wait_for_a_mute_application_keep_none_from_being_served() {
     let short = "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n";
     assert_eq!(world.scrape_with(short).text(), "good 1\n");
     assert_eq!(get(world.http, "/-/ready", "").status(), "200 OK");
+    // The short one leaves no sooner than it has ended.
+    world.wait_tables(|tables| tables.answers == 9);
     let _tenth = ask(world.http, "/metrics/connected", 60);
     world.wait_tables(|tables| tables.answers == 10);
     // Until one of them has waited for as long as Prometheus would.
