@@ -75,7 +75,8 @@ impl World {
     /// One scrape; gives the bytes of the gzip member.
     fn scrape(&mut self) -> usize {
         let deadline = self.now + Duration::from_secs(10);
-        let scrape = self.collector.start_scrape(self.now, deadline, Targets::All).unwrap();
+        let scrape =
+            self.collector.start_scrape(self.now, deadline, Targets::All, "a scraper").unwrap();
         while let Some((app, command)) = self.collector.poll_command() {
             let (session, ..) = self.apps.get_mut(&app).unwrap();
             session.handle_command(self.now, command);

@@ -2,7 +2,7 @@
 
 use super::identity::IdentitySource;
 use super::registry::Merged;
-use super::{App, AppId, AppRef, Collector, ConnectionId, Notice, ScrapeFailure, SessionCommand};
+use super::{AppId, AppRef, Collector, ConnectionId, Notice, ScrapeFailure, SessionCommand};
 use crate::Labels;
 use crate::hello::Hello;
 use crate::rsocket::connection::CloseReason;
@@ -79,23 +79,13 @@ impl Collector {
     /// Keeps an entry for as long as pushes are there. An entry that is no longer kept may be forgotten by this.
     pub(super) fn pin(&mut self, id: AppId) {
         self.registry.set_pinned(id, self.pushes.is_held(id), self.pushes.has_any(id));
-        self.mark_yielding(id);
         self.registry.trim(self.config.max_gone);
-    }
-
-    /// Says whether an application's push gives way to others, as that may have changed.
-    pub(super) fn mark_yielding(&mut self, id: AppId) {
-        let yields = self.registry.get(id).is_some_and(App::lives_on);
-        self.pushes.set_yielding(id, yields);
     }
 
     /// Pushes follow their application's entry.
     fn on_merged(&mut self, merged: Merged) {
         let Some(absorbed) = merged.absorbed else { return };
-        if self.pushes.rename(absorbed, merged.kept) {
-            let app = self.registry.reference(merged.kept);
-            self.notices.extend(app.map(|app| Notice::PushReplaced { app }));
-        }
+        self.join_pushes(absorbed, merged.kept);
         self.pin(merged.kept);
     }
 }

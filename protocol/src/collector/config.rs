@@ -25,12 +25,25 @@ pub struct Config {
     /// Bytes of one application's pushes, held or being opened, compressed. Default: 16 MiB, a quarter of
     /// [`max_push_bytes`](Self::max_push_bytes).
     pub max_app_push_bytes: usize,
+    /// Pushes of one application that are held at once. Entries that become one may have more together. Default: 16.
+    pub max_app_pushes: usize,
+    /// Which of an application's pushes are kept. Default: [`PushKeep::Last`].
+    pub push_keep: PushKeep,
     /// How often one application may push, in pushes a second over a longer time; 0 counts as 1. Default: 10.
     pub app_push_rate: u32,
     /// How many pushes of one application are taken at once after a rest; 0 counts as 1. Default: 50.
     pub app_push_burst: u32,
     /// How long a push is held at most. Default: one hour.
     pub push_ttl: Duration,
+}
+
+/// Which of an application's pushes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushKeep {
+    /// A later push replaces an earlier one if it has every series of it.
+    Last,
+    /// No push replaces another one.
+    All,
 }
 
 impl Default for Config {
@@ -45,6 +58,8 @@ impl Default for Config {
             max_push_bytes: 64 * 1024 * 1024,
             max_app_opening: 4,
             max_app_push_bytes: 16 * 1024 * 1024,
+            max_app_pushes: 16,
+            push_keep: PushKeep::Last,
             app_push_rate: 10,
             app_push_burst: 50,
             push_ttl: Duration::from_secs(3600),

@@ -77,15 +77,19 @@ pub enum Notice {
         /// Whether another live application has its identity.
         is_duplicate: bool,
     },
-    /// A push was dropped to make room for another application's. Its own application lives on.
+    /// A push that some scraper has had was dropped to make room for another one.
     PushEvicted {
         /// Whose.
         app: AppRef,
+        /// Why this one.
+        cause: PushEviction,
     },
-    /// A push outlived its time without being scraped.
+    /// The time of a push is over.
     PushExpired {
         /// Whose.
         app: AppRef,
+        /// Whether any scraper has had it.
+        was_served: bool,
     },
     /// A push is held.
     PushHeld {
@@ -103,17 +107,24 @@ pub enum Notice {
         /// Why.
         error: PushError,
     },
-    /// A push is forgotten because its application made a later one.
+    /// A push came a second time, and is held once.
+    PushRepeated {
+        /// Whose.
+        app: AppRef,
+        /// Whether the application waited to hear that it is held.
+        acknowledged: bool,
+    },
+    /// A push is forgotten because its application made a later one with every series of it.
     PushReplaced {
         /// Whose.
         app: AppRef,
     },
-    /// A push reached a scraper, and is forgotten.
+    /// A push reached a scraper, which does not get it again.
     PushServed {
         /// Whose.
         app: AppRef,
     },
-    /// A push is forgotten because its application answered a scrape that began after it.
+    /// A scraper does not get a push because it has got an answer that the application was asked for after it.
     PushSuperseded {
         /// Whose.
         app: AppRef,
@@ -156,6 +167,17 @@ pub enum Notice {
         /// Which rule.
         violation: Violation,
     },
+}
+
+/// Why a push gives way to a newcomer, the first to go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PushEviction {
+    /// Every scraper that was seen in the last ten minutes has had it, and at least one has.
+    Delivered,
+    /// Some scraper has had it, and its application can be asked again.
+    LivesOn,
+    /// Some scraper has had it.
+    PartlyDelivered,
 }
 
 /// Whether a connection that ends in this way was ended on purpose, by either side: an ordinary event, and no fault.

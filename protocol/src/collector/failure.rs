@@ -137,7 +137,7 @@ pub enum PushError {
     /// Its application has its share already.
     #[error(transparent)]
     OverShare(#[from] PushShare),
-    /// As many pushes are held as allowed, and none gives way.
+    /// As many pushes are held as allowed, and nobody has had them yet.
     #[error("{limit} pushes are held already")]
     TooMany {
         /// The limit.
@@ -160,6 +160,12 @@ pub enum PushShare {
         "no room for it beside other pushes of this application, with a limit of {limit} bytes"
     )]
     Bytes {
+        /// The limit.
+        limit: usize,
+    },
+    /// Pushes held.
+    #[error("{limit} pushes of this application are held already, and nobody has had them")]
+    Held {
         /// The limit.
         limit: usize,
     },

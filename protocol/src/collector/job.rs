@@ -1,9 +1,10 @@
-use super::push::PushId;
+use super::push::{Digest, PushId};
 use super::request::RequestId;
 use super::{Answer, ConnectionId};
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits};
 use crate::exposition::{self, ExpositionError, Inject, Policy, Source};
 use crate::{Labels, Payload};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// CPU-heavy work on one application's metrics. Run it away from the event loop with [`run`](Self::run), and hand the result
@@ -30,8 +31,19 @@ pub(super) enum Purpose {
 pub struct JobDone {
     pub(super) purpose: Purpose,
     pub(super) result: Result<Answer, JobError>,
+    /// What else is known of a push.
+    pub(super) sealed: Option<Sealed>,
     /// Bytes that the job held.
     pub(super) held: usize,
+}
+
+/// What tells a push from others.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    /// Of the bytes as they were sent.
+    pub(super) digest: Digest,
+    /// The fingerprints of its series, in ascending order, each once.
+    pub(super) series: Arc<[u64]>,
 }
 
 /// Why an application's metrics are not served.
@@ -68,8 +80,17 @@ impl Job {
     /// randomness; it blinds the private key operation against timing.
     pub fn run(self, tools: &Tools<'_>, blinding: [u8; 32]) -> JobDone {
         let ticket = self.ticket();
+        let is_push = matches!(self.purpose, Purpose::Push { .. });
+        let digest = is_push.then(|| digest(&self.payload));
         let result = open(self.payload, self.labels, tools, blinding);
-        JobDone { purpose: ticket.purpose, result, held: ticket.held }
+        let answer = result.as_ref().ok();
+        let sealed = digest.zip(answer).map(|(digest, answer)| {
+            let mut series = answer.facts.fingerprints.clone();
+            series.sort_unstable();
+            series.dedup();
+            Sealed { digest, series: series.into() }
+        });
+        JobDone { purpose: ticket.purpose, result, sealed, held: ticket.held }
     }
 
     /// Returns what stands for the job, should [`run`](Self::run) never return.
@@ -99,12 +120,24 @@ pub struct JobTicket {
 impl JobTicket {
     /// Returns the result of a job whose worker did not survive it.
     pub fn lost(self) -> JobDone {
-        JobDone { purpose: self.purpose, result: Err(JobError::Worker), held: self.held }
+        let (result, sealed) = (Err(JobError::Worker), None);
+        JobDone { purpose: self.purpose, result, sealed, held: self.held }
     }
 }
 
 /// Snappy's densest element is a copy of 64 bytes that takes three.
 const MAX_EXPANSION: usize = 22;
+
+fn digest(payload: &Payload) -> Digest {
+    let metadata = payload.metadata.as_deref();
+    let mut hash = Sha256::new();
+    // Where one ends and the other begins is part of it.
+    hash.update([u8::from(metadata.is_some())]);
+    hash.update((metadata.map_or(0, <[u8]>::len) as u64).to_be_bytes());
+    hash.update(metadata.unwrap_or_default());
+    hash.update(&payload.data);
+    hash.finalize().into()
+}
 
 /// Opens and reads sealed metrics. The application's own Snappy block is kept; only plaintext is compressed here.
 fn open(

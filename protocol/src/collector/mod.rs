@@ -37,16 +37,22 @@
 //! # Pushes
 //!
 //! A *push* is opened and read like an answer, then held, and only then acknowledged. It stands in for the answer wherever its
-//! application has gone, is half open, or fails; the outcome then says so. It is forgotten once a scrape that had it was
-//! delivered, when a scrape that began after it gets an answer (so that no scraper sees an older value after a newer one),
-//! when a later push takes its place, or when its time is over.
+//! application has gone, is half open, or fails; the outcome then says so. It is held until its time is over, and served to each
+//! *scraper*, which is whoever [`Collector::start_scrape`] says, until that one has had it: a scrape that had it was delivered as a whole, or one
+//! with an answer that the application was asked for after the push. So no scraper sees an older value after a newer one. While a scrape
+//! that has a push is under way, other scrapes of the same scraper leave it out.
 //!
-//! Each application has its share of the work and the room: so many pushes being opened at once, so many bytes, and so many
+//! A later push of an application replaces an earlier one if it has every series of it. Otherwise both are held, and served in the order of
+//! arrival; of a series that both have, the later one counts. [`PushKeep::All`] has all kept. The same bytes that come twice from one
+//! identity, because an acknowledgement was lost, are held once.
+//!
+//! Each application has its share of the work and the room: so many pushes being opened and held at once, so many bytes, and so many
 //! pushes a second ([`Config`]). What exceeds a share is refused before anything is done with it.
 //!
-//! When all room for pushes is taken, a push of an application that lives on gives way to the new one, the oldest first. An application lives on
-//! while it is connected and its last scrape was answered: it can be asked again, so its push is not its last word. Pushes of
-//! applications that have gone, fail, or were never scraped do not give way. If too few can give way, the new push is refused.
+//! When all room for pushes is taken, others give way to a new one, the oldest of these first: first those that every scraper
+//! seen in the last ten minutes has had, and at least one has; then those that some scraper has had, and of these first those whose application
+//! lives on. An application lives on while it is connected and its last scrape was answered: it can be asked again, so its push is not its
+//! last word. What nobody has had gives way to nobody: if too few can, the new push is refused. (The order may be a second old.)
 //!
 //! # Order of work
 //!
@@ -73,14 +79,16 @@ mod registry;
 mod reports;
 mod request;
 mod requests;
+mod room;
 mod scrape;
+mod scrapers;
 mod session;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
-pub use event::{AppRef, Notice, is_ordinary};
+pub use config::{Config, PushKeep};
+pub use event::{AppRef, Notice, PushEviction, is_ordinary};
 pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes};
 pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
@@ -95,7 +103,9 @@ use jobs::Jobs;
 use push::Pushes;
 use registry::Registry;
 use request::Request;
-use scrape::Scrapes;
+use room::Yielding;
+use scrape::{EndedScrape, Scrapes};
+use scrapers::Scrapers;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
@@ -135,7 +145,9 @@ pub struct Collector {
     scrapes: Scrapes,
     /// The request under way on each connection.
     requests: BTreeMap<ConnectionId, Request>,
+    scrapers: Scrapers,
     pushes: Pushes,
+    yielding: Yielding,
     jobs: Jobs,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
     notices: VecDeque<Notice>,
@@ -151,7 +163,9 @@ impl Collector {
             registry: Registry::default(),
             scrapes: Scrapes::default(),
             requests: BTreeMap::new(),
+            scrapers: Scrapers::default(),
             pushes: Pushes::default(),
+            yielding: Yielding::default(),
             jobs: Jobs::default(),
             commands: VecDeque::new(),
             notices: VecDeque::new(),
@@ -213,19 +227,28 @@ impl Collector {
 
     /// Begins a scrape. Applications that are connected are asked; what is known of the others is told at once. Whatever is missing
     /// at `deadline` is given up.
+    ///
+    /// `scraper` tells who scrapes: pushes are served to each scraper once. Up to 64 are known; the one that was not seen for longest is
+    /// forgotten for another.
     pub fn start_scrape(
         &mut self,
         now: Instant,
         deadline: Instant,
         targets: Targets,
+        scraper: &str,
     ) -> Result<ScrapeId, TooManyScrapes> {
         let limit = self.config.max_scrapes;
         if self.scrapes.len() >= limit {
             return Err(TooManyScrapes { limit });
         }
-        let scrape = self.scrapes.start(now, deadline);
+        let (scraper, forgotten) = self.scrapers.see(now, scraper);
+        self.pushes.forget_scrapers(forgotten);
+        let scrape = self.scrapes.start(now, deadline, scraper);
         let apps: Vec<AppId> = match targets {
-            Targets::All => self.targets().map(|app| app.id).collect(),
+            Targets::All => {
+                let apps = self.apps().filter(|app| self.is_target_for(now, app, scraper));
+                apps.map(|app| app.id).collect()
+            }
             Targets::Some(mut apps) => {
                 apps.sort_unstable();
                 apps.dedup();
@@ -249,15 +272,26 @@ impl Collector {
         self.scrapes.poll_early(id)
     }
 
-    /// Forgets a scrape. If all that it handed out reached the scraper, its pushes are forgotten as well; otherwise the next
-    /// scrape serves them again. Requests that nobody else waits for are cancelled.
+    /// What [`poll_scrape`](Self::poll_scrape) handed out for an application is not in the scraper's answer after all: its pushes do not count
+    /// as delivered.
+    pub fn leave_out(&mut self, id: ScrapeId, app: AppId) {
+        self.scrapes.leave_out(id, app);
+    }
+
+    /// Forgets a scrape. If all that it handed out reached the scraper, that one does not get its pushes again; otherwise its next
+    /// scrape has them. Requests that nobody else waits for are cancelled.
     pub fn end_scrape(&mut self, id: ScrapeId, delivered: bool) {
-        let Some((asked, pushes)) = self.scrapes.end(id) else { return };
+        let Some(ended) = self.scrapes.end(id) else { return };
+        let EndedScrape { asked, scraper, claims, pushes, superseded } = ended;
         for connection in asked {
             self.leave_request(connection, id);
         }
+        for push in claims {
+            self.pushes.release(push, id);
+        }
         if delivered {
-            pushes.into_iter().for_each(|push| self.on_push_delivered(push));
+            self.on_pushes_delivered(scraper, pushes, |app| Notice::PushServed { app });
+            self.on_pushes_delivered(scraper, superseded, |app| Notice::PushSuperseded { app });
         }
     }
 
@@ -268,7 +302,7 @@ impl Collector {
             Purpose::Answer { connection, request } => {
                 self.on_opened(now, connection, request, done.result);
             }
-            Purpose::Push { push } => self.on_push_opened(now, push, done.result),
+            Purpose::Push { push } => self.on_push_opened(now, push, done),
         }
     }
 
@@ -284,10 +318,11 @@ impl Collector {
     /// Lets time pass: gives up what scrapes at their deadline wait for, and forgets pushes and entries that are too old.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.on_deadlines(now);
-        while let Some(app) = self.pushes.pop_expired(now) {
-            let expired = self.registry.reference(app).map(|app| Notice::PushExpired { app });
-            self.notices.extend(expired);
-            self.pin(app);
+        while let Some(held) = self.pushes.pop_expired(now) {
+            let was_served = !held.had.is_empty();
+            let app = self.registry.reference(held.app);
+            self.notices.extend(app.map(|app| Notice::PushExpired { app, was_served }));
+            self.pin(held.app);
         }
         self.registry.expire(now, self.config.grace);
     }
@@ -325,9 +360,12 @@ impl Collector {
         self.registry.iter()
     }
 
-    /// The applications that are part of a scrape of all, in the same order.
-    pub fn targets(&self) -> impl Iterator<Item = &App> {
-        self.registry.iter().filter(|app| self.is_target(app))
+    /// The applications that are part of a scrape of all, in the same order. One that has gone for longer than its grace time is among them
+    /// while a scraper that was seen in the last ten minutes, or everybody, has not had what it pushed.
+    pub fn targets(&self, now: Instant) -> impl Iterator<Item = &App> {
+        let lately = self.scrapers.seen_lately(now);
+        let is_missed = move |app: &App| app.is_pinned && self.pushes.has_missed(app.id, lately);
+        self.registry.iter().filter(move |app| self.is_target(now, app, is_missed(app)))
     }
 
     /// Finds an application by its id. One that was merged into another has the other's.
@@ -365,6 +403,11 @@ impl Collector {
         self.pushes.held()
     }
 
+    /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had. Takes a look at each push.
+    pub fn missed_pushes(&self, now: Instant) -> usize {
+        self.pushes.missed(self.scrapers.seen_lately(now))
+    }
+
     /// Pushes being opened.
     pub fn opening_pushes(&self) -> usize {
         self.pushes.len() - self.pushes.held()
@@ -393,17 +436,6 @@ impl Collector {
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub fn pending_bytes(&self) -> usize {
         self.jobs.bytes() + self.scrapes.held_bytes()
-    }
-
-    /// Whether an application is part of a scrape of all.
-    fn is_target(&self, app: &App) -> bool {
-        match app.state {
-            AppState::Connecting => false,
-            AppState::Up => true,
-            AppState::Gone { .. } => {
-                !app.labels.is_empty() || app.last_scrape.is_some() || app.is_pinned
-            }
-        }
     }
 
     fn number(&mut self) -> u64 {

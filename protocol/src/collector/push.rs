@@ -1,35 +1,47 @@
-use super::{Answer, AppId, ConnectionId};
+use super::scrapers::{ScraperId, ScraperSet};
+use super::{Answer, AppId, ConnectionId, ScrapeId};
 use crate::rsocket::frame::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A push. Its number shares a sequence with those of requests, so that the two can be put in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PushId(pub(super) u64);
 
-/// Last metrics of applications, held until they are scraped or too old, and those on their way here. One per application is held.
+/// The SHA-256 of a push as it was sent.
+pub(super) type Digest = [u8; 32];
+
+/// Last metrics of applications, held until their time is over or they give way, and those on their way here.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
-    held: BTreeMap<AppId, Held>,
-    owners: BTreeMap<PushId, AppId>,
+    held: BTreeMap<PushId, Held>,
+    held_of: BTreeSet<(AppId, PushId)>,
     expiries: BTreeSet<(Instant, PushId)>,
-    /// Those held that give way to others, the oldest first.
-    yielding: BTreeSet<PushId>,
-    /// Bytes of those.
-    yielding_bytes: usize,
     /// Bytes of all that are held.
     bytes: usize,
+    /// How many of them some scraper has had, and their bytes.
+    had: (usize, usize),
     opening: BTreeMap<PushId, Opening>,
     opening_of: BTreeSet<(AppId, PushId)>,
     /// Bytes of those being opened.
     opening_bytes: usize,
 }
 
+/// A push that is held.
 #[derive(Debug)]
-struct Held {
-    id: PushId,
-    answer: Answer,
-    expires: Instant,
+pub(super) struct Held {
+    pub(super) app: AppId,
+    pub(super) answer: Answer,
+    /// The fingerprints of its series, in ascending order, each once.
+    pub(super) series: Arc<[u64]>,
+    /// Its digest, and those of the pushes that it has replaced, as far as they are remembered.
+    pub(super) digests: Vec<Digest>,
+    pub(super) expires: Instant,
+    /// Who has had it, or something later in its place.
+    pub(super) had: ScraperSet,
+    /// Scrapes under way that have it, or something later in its place: as many as there are scrapes at most.
+    claims: Vec<(ScraperId, ScrapeId)>,
 }
 
 /// A push that is being opened.
@@ -40,6 +52,42 @@ pub(super) struct Opening {
     pub(super) connection: ConnectionId,
     pub(super) stream_id: Option<StreamId>,
     pub(super) bytes: usize,
+    /// Who has had something later in its place.
+    pub(super) had: ScraperSet,
+}
+
+impl Held {
+    pub(super) fn new(
+        opening: &Opening,
+        answer: Answer,
+        series: Arc<[u64]>,
+        digest: Digest,
+        expires: Instant,
+    ) -> Self {
+        let (digests, claims) = (vec![digest], Vec::new());
+        Self { app: opening.app, answer, series, digests, expires, had: opening.had, claims }
+    }
+
+    /// Whether it has every series of another one.
+    fn covers(&self, other: &Self) -> bool {
+        let mut own = self.series.iter();
+        other.series.iter().all(|wanted| own.by_ref().find(|it| *it >= wanted) == Some(wanted))
+    }
+
+    /// Takes over the digests of a push that it replaces.
+    fn remember(&mut self, replaced: &Self) {
+        self.digests.extend(&replaced.digests);
+        self.digests.truncate(MAX_DIGESTS);
+    }
+
+    /// Whether a scraper that counts, or everybody, has not had it.
+    fn is_missed(&self, lately: ScraperSet) -> bool {
+        self.had.is_empty() || !self.had.contains_all(lately)
+    }
+
+    fn len(&self) -> usize {
+        self.answer.block.len()
+    }
 }
 
 impl Pushes {
@@ -72,70 +120,91 @@ impl Pushes {
 
     /// The latest of an application's pushes that are being opened.
     pub(super) fn opening(&self, app: AppId) -> Option<PushId> {
-        let all = (app, PushId(0))..=(app, PushId(u64::MAX));
-        self.opening_of.range(all).next_back().map(|(_, id)| *id)
+        self.opening_of.range(all_of(app)).next_back().map(|(_, id)| *id)
     }
 
-    /// How many of an application's pushes are being opened, and the bytes of all that it has.
-    pub(super) fn share_of(&self, app: AppId) -> (usize, usize) {
-        let all = (app, PushId(0))..=(app, PushId(u64::MAX));
-        let opening = self.opening_of.range(all).filter_map(|(_, id)| self.opening.get(id));
-        opening.fold((0, self.bytes_of(app)), |(count, bytes), opening| {
-            (count + 1, bytes + opening.bytes)
-        })
+    /// How many of an application's pushes are being opened, and their bytes.
+    pub(super) fn opening_share(&self, app: AppId) -> (usize, usize) {
+        let opening = self.opening_of.range(all_of(app)).filter_map(|(_, id)| self.opening.get(id));
+        opening.fold((0, 0), |(count, bytes), opening| (count + 1, bytes + opening.bytes))
     }
 
-    /// Holds a push, unless a later one of the application is held. Returns whether one of the two is dropped for it.
-    pub(super) fn insert(
-        &mut self,
-        app: AppId,
-        id: PushId,
-        answer: Answer,
-        expires: Instant,
-    ) -> bool {
-        if self.held.get(&app).is_some_and(|held| held.id > id) {
-            return true;
+    /// An application's pushes that are held, in the order of arrival.
+    pub(super) fn of(&self, app: AppId) -> impl Iterator<Item = (PushId, &Held)> {
+        let ids = self.held_of.range(all_of(app));
+        ids.filter_map(|(_, id)| self.held.get(id).map(|held| (*id, held)))
+    }
+
+    /// All pushes that are held, in the order of arrival.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PushId, &Held)> {
+        self.held.iter().map(|(id, held)| (*id, held))
+    }
+
+    pub(super) fn get(&self, id: PushId) -> Option<&Held> {
+        self.held.get(&id)
+    }
+
+    /// Holds a push.
+    pub(super) fn insert(&mut self, id: PushId, held: Held) {
+        self.bytes += held.len();
+        self.count_had(&held, true);
+        self.expiries.insert((held.expires, id));
+        self.held_of.insert((held.app, id));
+        self.held.insert(id, held);
+    }
+
+    /// Forgets a push.
+    pub(super) fn remove(&mut self, id: PushId) -> Option<Held> {
+        let held = self.held.remove(&id)?;
+        self.bytes -= held.len();
+        self.count_had(&held, false);
+        self.expiries.remove(&(held.expires, id));
+        self.held_of.remove(&(held.app, id));
+        Some(held)
+    }
+
+    fn count_had(&mut self, held: &Held, comes: bool) {
+        if held.had.is_empty() {
+            return;
         }
-        let had_one = self.remove(app);
-        self.bytes += answer.block.len();
-        self.expiries.insert((expires, id));
-        self.owners.insert(id, app);
-        self.held.insert(app, Held { id, answer, expires });
-        had_one
+        let (count, bytes) = self.had;
+        self.had = match comes {
+            true => (count + 1, bytes + held.len()),
+            false => (count - 1, bytes - held.len()),
+        };
     }
 
-    pub(super) fn get(&self, app: AppId) -> Option<(PushId, Answer)> {
-        self.held.get(&app).map(|held| (held.id, held.answer.clone()))
+    /// The earlier pushes of an application that one of so many series would replace.
+    pub(super) fn covered_by(&self, id: PushId, held: &Held) -> Vec<PushId> {
+        let earlier = self.of(held.app).take_while(|(other, _)| *other < id);
+        earlier.filter(|(_, other)| held.covers(other)).map(|(other, _)| other).collect()
     }
 
-    /// Says whether an application's held push gives way to others.
-    pub(super) fn set_yielding(&mut self, app: AppId, yields: bool) {
-        let Some(held) = self.held.get(&app) else { return };
-        if yields && self.yielding.insert(held.id) {
-            self.yielding_bytes += held.answer.block.len();
-        } else if !yields && self.yielding.remove(&held.id) {
-            self.yielding_bytes -= held.answer.block.len();
+    /// The later push of the same application that would have replaced this one.
+    pub(super) fn covering(&self, id: PushId, held: &Held) -> Option<PushId> {
+        let mut later = self.of(held.app).skip_while(|(other, _)| *other < id);
+        later.find(|(_, other)| other.covers(held)).map(|(other, _)| other)
+    }
+
+    /// One push takes the place of another one, which is forgotten, or was never held.
+    pub(super) fn remember_replaced(&mut self, by: PushId, replaced: &Held) {
+        if let Some(held) = self.held.get_mut(&by) {
+            held.remember(replaced);
         }
     }
 
-    /// How many pushes there are that do not give way, and their bytes.
+    /// Whether an application has a push held that was sent as these bytes, or one that has replaced it.
+    pub(super) fn has_digest(&self, app: AppId, digest: &Digest) -> bool {
+        self.of(app).any(|(_, held)| held.digests.contains(digest))
+    }
+
+    /// How many pushes there are that nobody has had, those on their way included, and their bytes. They give way to nobody.
     pub(super) fn firm(&self) -> (usize, usize) {
-        (self.len() - self.yielding.len(), self.bytes() - self.yielding_bytes)
-    }
-
-    /// Forgets the oldest push that gives way, and says whose it was.
-    pub(super) fn pop_yielding(&mut self) -> Option<AppId> {
-        let oldest = *self.yielding.first()?;
-        self.remove_served(oldest)
-    }
-
-    /// Bytes of an application's held push.
-    pub(super) fn bytes_of(&self, app: AppId) -> usize {
-        self.held.get(&app).map_or(0, |held| held.answer.block.len())
+        (self.len() - self.had.0, self.bytes() - self.had.1)
     }
 
     pub(super) fn is_held(&self, app: AppId) -> bool {
-        self.held.contains_key(&app)
+        self.of(app).next().is_some()
     }
 
     /// Whether an application has pushes, held or being opened.
@@ -143,20 +212,81 @@ impl Pushes {
         self.is_held(app) || self.opening(app).is_some()
     }
 
-    /// Forgets a push that was served, unless it has been replaced, and says whose it was.
-    pub(super) fn remove_served(&mut self, id: PushId) -> Option<AppId> {
-        let app = *self.owners.get(&id)?;
-        self.remove(app).then_some(app)
+    /// Whether an application has a push that is being opened, or that a scraper that counts has not had.
+    pub(super) fn has_missed(&self, app: AppId, lately: ScraperSet) -> bool {
+        self.opening(app).is_some() || self.of(app).any(|(_, held)| held.is_missed(lately))
     }
 
-    /// Forgets an application's push if it came before what has this number.
-    pub(super) fn remove_before(&mut self, app: AppId, number: u64) -> bool {
-        let is_older = self.held.get(&app).is_some_and(|held| held.id.0 < number);
-        is_older && self.remove(app)
+    /// How many held pushes a scraper that counts, or everybody, has not had.
+    pub(super) fn missed(&self, lately: ScraperSet) -> usize {
+        self.held.values().filter(|held| held.is_missed(lately)).count()
     }
 
-    /// Gives one application's pushes to another entry, which keeps the latest. Returns whether a held one was dropped.
-    pub(super) fn rename(&mut self, from: AppId, to: AppId) -> bool {
+    /// The pushes of an application that a scraper is to get, in the order of arrival. There are none while any of them is on its way to
+    /// it: a later one could arrive first.
+    pub(super) fn due(&self, app: AppId, scraper: ScraperId) -> Vec<PushId> {
+        let is_claimed = |held: &Held| held.claims.iter().any(|(claimant, _)| *claimant == scraper);
+        if self.of(app).any(|(_, held)| is_claimed(held)) {
+            return Vec::new();
+        }
+        let due = self.of(app).filter(|(_, held)| !held.had.contains(scraper));
+        due.map(|(id, _)| id).collect()
+    }
+
+    /// The pushes of an application, held or being opened, that came before what has this number.
+    pub(super) fn before(&self, app: AppId, number: u64) -> Vec<PushId> {
+        let earlier = (app, PushId(0))..(app, PushId(number));
+        let held = self.held_of.range(earlier.clone());
+        held.chain(self.opening_of.range(earlier)).map(|(_, id)| *id).collect()
+    }
+
+    /// A scrape has a push, or something later in its place.
+    pub(super) fn claim(&mut self, id: PushId, scraper: ScraperId, scrape: ScrapeId) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.claims.push((scraper, scrape));
+        }
+    }
+
+    /// A scrape that had a push is over.
+    pub(super) fn release(&mut self, id: PushId, scrape: ScrapeId) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.claims.retain(|(_, claimant)| *claimant != scrape);
+        }
+    }
+
+    /// A scraper has had a push, or something later in its place. Returns whose it is, if it is held and that is new.
+    pub(super) fn deliver(&mut self, id: PushId, scraper: ScraperId) -> Option<AppId> {
+        if let Some(opening) = self.opening.get_mut(&id) {
+            opening.had.insert(scraper);
+        }
+        let held = self.held.get_mut(&id)?;
+        let is_first = held.had.is_empty();
+        let is_new = held.had.insert(scraper);
+        let (app, len) = (held.app, held.len());
+        if is_first {
+            self.had = (self.had.0 + 1, self.had.1 + len);
+        }
+        is_new.then_some(app)
+    }
+
+    /// Scrapers were forgotten: nobody knows any more what they have had.
+    pub(super) fn forget_scrapers(&mut self, forgotten: ScraperSet) {
+        if forgotten.is_empty() {
+            return;
+        }
+        let mut had = (0, 0);
+        for held in self.held.values_mut() {
+            held.had.remove_all(forgotten);
+            if !held.had.is_empty() {
+                had = (had.0 + 1, had.1 + held.len());
+            }
+        }
+        self.had = had;
+        self.opening.values_mut().for_each(|opening| opening.had.remove_all(forgotten));
+    }
+
+    /// Gives one application's pushes to another entry.
+    pub(super) fn rename(&mut self, from: AppId, to: AppId) {
         while let Some(id) = self.opening(from) {
             self.opening_of.remove(&(from, id));
             self.opening_of.insert((to, id));
@@ -164,40 +294,30 @@ impl Pushes {
                 opening.app = to;
             }
         }
-        let Some((held, other)) = self.held.get(&from).map(|held| (held.id, self.held.get(&to)))
-        else {
-            return false;
-        };
-        let had_one = other.is_some();
-        if other.is_some_and(|other| other.id > held) {
-            return self.remove(from);
+        let moved: Vec<PushId> = self.of(from).map(|(id, _)| id).collect();
+        for id in moved {
+            self.held_of.remove(&(from, id));
+            self.held_of.insert((to, id));
+            if let Some(held) = self.held.get_mut(&id) {
+                held.app = to;
+            }
         }
-        self.remove(to);
-        if let Some(moved) = self.held.remove(&from) {
-            self.owners.insert(moved.id, to);
-            self.held.insert(to, moved);
-        }
-        had_one
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.expiries.first().map(|(expires, _)| *expires)
     }
 
-    /// Forgets one push whose time is over, and says whose.
-    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<AppId> {
+    /// Forgets one push whose time is over.
+    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<Held> {
         let (_, id) = *self.expiries.first().filter(|(expires, _)| *expires <= now)?;
-        self.remove_served(id)
-    }
-
-    fn remove(&mut self, app: AppId) -> bool {
-        let Some(held) = self.held.remove(&app) else { return false };
-        self.expiries.remove(&(held.expires, held.id));
-        self.owners.remove(&held.id);
-        self.bytes -= held.answer.block.len();
-        if self.yielding.remove(&held.id) {
-            self.yielding_bytes -= held.answer.block.len();
-        }
-        true
+        self.remove(id)
     }
 }
+
+fn all_of(app: AppId) -> std::ops::RangeInclusive<(AppId, PushId)> {
+    (app, PushId(0))..=(app, PushId(u64::MAX))
+}
+
+/// Digests that are remembered with a push: its own, and those of the latest that it has replaced.
+const MAX_DIGESTS: usize = 8;

@@ -1,11 +1,12 @@
 //! Pushes: admitted, opened, held, acknowledged, served, superseded.
 
-use super::job::{Job, Purpose};
-use super::push::{Opening, PushId};
+use super::job::{JobDone, Purpose, Sealed};
+use super::push::{Held, Opening, PushId};
 use super::requests::SlotOf;
+use super::scrapers::ScraperId;
 use super::{
-    Answer, AppId, AppRef, Collector, ConnectionId, JobError, Notice, PushError, PushShare,
-    SessionCommand,
+    Answer, App, AppId, AppRef, Collector, ConnectionId, Job, Notice, PushError, PushEviction,
+    PushKeep, ScrapeId, SessionCommand,
 };
 use crate::Payload;
 use crate::rsocket::frame::StreamId;
@@ -23,8 +24,8 @@ impl Collector {
         payload: Payload,
     ) {
         let Some(app) = self.registry.app_of(connection) else { return };
-        let bytes = payload.encoded_len();
-        let opening = Opening { app, connection, stream_id, bytes };
+        let (bytes, had) = (payload.encoded_len(), Default::default());
+        let opening = Opening { app, connection, stream_id, bytes, had };
         if let Err(error) = self.admit_push(now, app, bytes) {
             self.reject_push(opening, error);
             return;
@@ -42,17 +43,12 @@ impl Collector {
         }
     }
 
-    pub(super) fn on_push_opened(
-        &mut self,
-        now: Instant,
-        push: PushId,
-        result: Result<Answer, JobError>,
-    ) {
+    pub(super) fn on_push_opened(&mut self, now: Instant, push: PushId, done: JobDone) {
         let Some(opening) = self.pushes.on_opened(push) else { return };
-        match result.map_err(PushError::from).and_then(|answer| self.fit_push(opening.app, answer))
-        {
-            Ok(answer) => self.hold_push(now, push, opening, answer),
-            Err(error) => self.reject_push(opening, error),
+        match (done.result, done.sealed) {
+            (Ok(answer), Some(sealed)) => self.on_push_read(now, push, opening, answer, sealed),
+            (Ok(_), None) => self.reject_push(opening, super::JobError::Worker.into()),
+            (Err(error), _) => self.reject_push(opening, error.into()),
         }
         self.pin(opening.app);
         for (scrape, slot, failure) in self.scrapes.on_push_opened(push) {
@@ -61,76 +57,176 @@ impl Collector {
         }
     }
 
-    pub(super) fn on_push_delivered(&mut self, push: PushId) {
-        let Some(app) = self.pushes.remove_served(push) else { return };
-        self.notices.extend(self.registry.reference(app).map(|app| Notice::PushServed { app }));
-        self.pin(app);
+    fn on_push_read(
+        &mut self,
+        now: Instant,
+        push: PushId,
+        opening: Opening,
+        mut answer: Answer,
+        Sealed { digest, series }: Sealed,
+    ) {
+        let same = self.registry.same_as(opening.app);
+        if same.iter().any(|app| self.pushes.has_digest(*app, &digest)) {
+            self.acknowledge_push(opening);
+            let acknowledged = opening.stream_id.is_some();
+            let app = self.registry.reference(opening.app);
+            self.notices.extend(app.map(|app| Notice::PushRepeated { app, acknowledged }));
+            return;
+        }
+        answer.is_push = true;
+        let held = Held::new(&opening, answer, series, digest, now + self.config.push_ttl);
+        match self.hold_push(now, push, held) {
+            Ok(replaced) => self.on_push_held(opening, replaced),
+            Err(error) => self.reject_push(opening, error),
+        }
+    }
+
+    /// Holds a push if there is room for it, and forgets those that it replaces. Returns how many were replaced: 1 also where a later one has
+    /// taken its place already.
+    fn hold_push(&mut self, now: Instant, push: PushId, held: Held) -> Result<usize, PushError> {
+        let mut replaced = Vec::new();
+        if self.config.push_keep == PushKeep::Last {
+            if let Some(later) = self.pushes.covering(push, &held) {
+                self.pushes.remember_replaced(later, &held);
+                return Ok(1);
+            }
+            replaced = self.pushes.covered_by(push, &held);
+        }
+        let (app, bytes) = (held.app, held.answer.block.len());
+        self.make_share(now, app, 1, bytes, &replaced)?;
+        self.make_room(now, 1, bytes, &replaced)?;
+        self.pushes.insert(push, held);
+        self.drop_replaced(push, &replaced);
+        Ok(replaced.len())
+    }
+
+    fn drop_replaced(&mut self, by: PushId, replaced: &[PushId]) {
+        // The latest first: its digest is remembered longest.
+        for id in replaced.iter().rev() {
+            if let Some(held) = self.pushes.remove(*id) {
+                self.pushes.remember_replaced(by, &held);
+            }
+        }
+    }
+
+    fn on_push_held(&mut self, opening: Opening, replaced: usize) {
+        self.acknowledge_push(opening);
+        let acknowledged = opening.stream_id.is_some();
+        let Some(entry) = self.registry.get_mut(opening.app) else { return };
+        entry.pushes += 1;
+        let app = AppRef::from(&*entry);
+        self.notices.push_back(Notice::PushHeld { app: app.clone(), acknowledged });
+        let replaced = std::iter::repeat_n(Notice::PushReplaced { app }, replaced);
+        self.notices.extend(replaced);
+    }
+
+    /// An entry has got the pushes of another one. Those that replace others do so now.
+    pub(super) fn join_pushes(&mut self, from: AppId, to: AppId) {
+        self.pushes.rename(from, to);
+        if self.config.push_keep == PushKeep::All {
+            return;
+        }
+        let ids: Vec<PushId> = self.pushes.of(to).map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(held) = self.pushes.get(id) else { continue };
+            let replaced = self.pushes.covered_by(id, held);
+            self.drop_replaced(id, &replaced);
+            if let Some(app) = self.registry.reference(to) {
+                let notice = Notice::PushReplaced { app };
+                self.notices.extend(std::iter::repeat_n(notice, replaced.len()));
+            }
+        }
+    }
+
+    /// What stands in for an application's answer in a scrape: its pushes that the scraper has not had, which the scrape has from now on.
+    /// Returns the latest, and those before it.
+    pub(super) fn stand_in(
+        &mut self,
+        scrape: ScrapeId,
+        app: AppId,
+    ) -> Option<(Vec<PushId>, Answer, Vec<Answer>)> {
+        let scraper = self.scrapes.scraper(scrape)?;
+        let ids = self.pushes.due(app, scraper);
+        let answers = ids.iter().filter_map(|id| self.pushes.get(*id));
+        let mut answers: Vec<Answer> = answers.map(|held| held.answer.clone()).collect();
+        let latest = answers.pop()?;
+        self.claim_pushes(scrape, &ids);
+        Some((ids, latest, answers))
+    }
+
+    /// Pushes, or something later in their place, are on their way to a scraper.
+    pub(super) fn claim_pushes(&mut self, scrape: ScrapeId, ids: &[PushId]) {
+        let Some(scraper) = self.scrapes.scraper(scrape) else { return };
+        for id in ids {
+            self.pushes.claim(*id, scraper, scrape);
+        }
+        self.scrapes.note_claims(scrape, ids);
+    }
+
+    /// Pushes have reached a scraper, or something later has in their place.
+    pub(super) fn on_pushes_delivered(
+        &mut self,
+        scraper: ScraperId,
+        ids: Vec<PushId>,
+        notice: fn(AppRef) -> Notice,
+    ) {
+        if !self.scrapers.is_known(scraper) {
+            return;
+        }
+        for id in ids {
+            let app = self.pushes.deliver(id, scraper);
+            let app = app.and_then(|app| self.registry.reference(app));
+            self.notices.extend(app.map(notice));
+        }
     }
 
     /// Takes a push that has come into account, or says why it is refused: because of its application's share, or because there is no
-    /// room. Costs a few look-ups, also where a peer floods the proxy.
+    /// room. Costs a few look-ups where a peer floods the proxy, unless pushes give way.
     fn admit_push(&mut self, now: Instant, app: AppId, bytes: usize) -> Result<(), PushError> {
         #[cfg(planted_faults)]
         if is_planted(Fault::PushesFirst) {
-            return self.make_room(1, bytes);
+            return self.make_room(now, 1, bytes, &[]);
         }
-        let (opening, share) = self.pushes.share_of(app);
+        let (opening, _) = self.pushes.opening_share(app);
         let limit = self.config.max_app_opening;
         if opening >= limit {
-            return Err(PushShare::Opening { limit }.into());
-        }
-        let limit = self.config.max_app_push_bytes;
-        if share.saturating_add(bytes) > limit {
-            return Err(PushShare::Bytes { limit }.into());
+            return Err(super::PushShare::Opening { limit }.into());
         }
         let (limit, burst) = (self.config.app_push_rate, self.config.app_push_burst);
         let entry = self.registry.get_mut(app);
         if entry.is_some_and(|entry| !entry.pace.take(now, limit, burst)) {
-            return Err(PushShare::Rate { limit }.into());
+            return Err(super::PushShare::Rate { limit }.into());
         }
-        self.make_room(1, bytes)
+        self.make_share(now, app, 0, bytes, &[])?;
+        self.make_room(now, 1, bytes, &[])
     }
 
-    /// Whether there is room for a push that was opened: plaintext is compressed only now, and may have become longer.
-    fn fit_push(&mut self, app: AppId, answer: Answer) -> Result<Answer, PushError> {
-        // The one that it replaces makes room by itself.
-        self.pushes.set_yielding(app, false);
-        self.make_room(0, answer.block.len().saturating_sub(self.pushes.bytes_of(app)))?;
-        Ok(answer)
+    pub(super) fn evict_push(&mut self, id: PushId, cause: PushEviction) {
+        let Some(held) = self.pushes.remove(id) else { return };
+        let app = self.registry.reference(held.app);
+        self.notices.extend(app.map(|app| Notice::PushEvicted { app, cause }));
+        self.pin(held.app);
     }
 
-    /// Makes room for more pushes. Those of applications that live on give way, the oldest first; none is dropped unless that suffices.
-    fn make_room(&mut self, count: usize, bytes: usize) -> Result<(), PushError> {
-        let (limit, byte_limit) = (self.config.max_pushes, self.config.max_push_bytes);
-        let (firm, firm_bytes) = self.pushes.firm();
-        if firm + count > limit {
-            return Err(PushError::TooMany { limit });
+    /// Whether an application is part of a scrape of all. One that has gone for longer than its grace time is kept for its pushes alone, and is
+    /// part of those scrapes that have them.
+    pub(super) fn is_target(&self, now: Instant, app: &App, has_pushes: bool) -> bool {
+        match app.state {
+            super::AppState::Connecting => false,
+            super::AppState::Up => true,
+            super::AppState::Gone { at, .. } => {
+                let is_known = !app.labels.is_empty() || app.last_scrape.is_some();
+                has_pushes || is_known && now.saturating_duration_since(at) < self.config.grace
+            }
         }
-        if firm_bytes.saturating_add(bytes) > byte_limit {
-            return Err(PushError::TooLarge { limit: byte_limit });
-        }
-        while self.pushes.len() + count > limit || self.pushes.bytes() + bytes > byte_limit {
-            let Some(app) = self.pushes.pop_yielding() else { break };
-            let evicted = self.registry.reference(app).map(|app| Notice::PushEvicted { app });
-            self.notices.extend(evicted);
-            self.pin(app);
-        }
-        Ok(())
     }
 
-    fn hold_push(&mut self, now: Instant, push: PushId, opening: Opening, mut answer: Answer) {
-        answer.is_push = true;
-        let expires = now + self.config.push_ttl;
-        let Some(entry) = self.registry.get_mut(opening.app) else { return };
-        entry.pushes += 1;
-        let app = AppRef::from(&*entry);
-        let is_one_dropped = self.pushes.insert(opening.app, push, answer, expires);
-        self.acknowledge_push(opening);
-        let acknowledged = opening.stream_id.is_some();
-        self.notices.push_back(Notice::PushHeld { app: app.clone(), acknowledged });
-        if is_one_dropped {
-            self.notices.push_back(Notice::PushReplaced { app });
-        }
+    /// Whether an application is part of a scrape of all by a scraper.
+    pub(super) fn is_target_for(&self, now: Instant, app: &App, scraper: ScraperId) -> bool {
+        let has_pushes = || {
+            self.pushes.opening(app.id).is_some() || !self.pushes.due(app.id, scraper).is_empty()
+        };
+        self.is_target(now, app, app.is_pinned && has_pushes())
     }
 
     fn acknowledge_push(&mut self, opening: Opening) {

@@ -307,6 +307,12 @@ impl Registry {
         self.note_gone(id);
     }
 
+    /// The entries of an application's identity, its own included.
+    pub(super) fn same_as(&self, id: AppId) -> Vec<AppId> {
+        let same = self.apps.get(&id).and_then(|app| self.identities.get(&app.labels));
+        same.map_or_else(|| vec![id], |same| same.iter().copied().collect())
+    }
+
     pub(super) fn app_of(&self, connection: ConnectionId) -> Option<AppId> {
         self.connections.get(&connection).copied()
     }

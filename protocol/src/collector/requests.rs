@@ -1,6 +1,7 @@
 //! Requests for metrics, on their way to applications and back: one under way on each connection, for all scrapes that wait.
 
 use super::job::{Job, Purpose};
+use super::push::PushId;
 use super::registry::LastScrape;
 use super::request::{Request, RequestId};
 use super::scrape::{Open, Origin, ScrapeId, Settled};
@@ -49,23 +50,29 @@ impl Collector {
     }
 
     fn add_gone(&mut self, scrape: ScrapeId, app: AppRef) {
-        if let Some((push, answer)) = self.pushes.get(app.id) {
-            let result = Ok(answer.text_len);
-            let took = Duration::ZERO;
-            let notice = Notice::Scraped { app: app.clone(), result, is_push: true, took };
-            self.notices.push_back(notice);
-            let settled = Settled {
-                result: Ok(answer),
-                instead_of: Some(ScrapeFailure::Gone),
-                took,
-                origin: Origin::Push(push),
-            };
+        if let Some(stand_in) = self.stand_in(scrape, app.id) {
+            let settled = self.pushed(app.clone(), ScrapeFailure::Gone, Duration::ZERO, stand_in);
             self.scrapes.add_settled(scrape, app, settled);
         } else if let Some(push) = self.pushes.opening(app.id) {
             self.scrapes.add_awaiting(scrape, app, push, ScrapeFailure::Gone);
         } else {
             self.scrapes.add_settled(scrape, app, failed(ScrapeFailure::Gone));
         }
+    }
+
+    /// The outcome of an application whose pushes stand in.
+    fn pushed(
+        &mut self,
+        app: AppRef,
+        failure: ScrapeFailure,
+        took: Duration,
+        (pushes, answer, earlier): (Vec<PushId>, Answer, Vec<Answer>),
+    ) -> Settled {
+        let len = earlier.iter().fold(answer.text_len, |len, answer| len + answer.text_len);
+        let notice = Notice::Scraped { app, result: Ok(len), is_push: true, took };
+        self.notices.push_back(notice);
+        let (result, instead_of) = (Ok(answer), Some(failure));
+        Settled { result, earlier, instead_of, took, origin: Origin::Push, pushes }
     }
 
     /// Asks an application, or joins the request that is under way.
@@ -202,22 +209,21 @@ impl Collector {
     ) {
         let identified = self.learn_identity(app, &answer.facts.identity);
         let owner = identified.as_ref().map_or(app, |app| app.id);
-        if self.pushes.remove_before(owner, request.0) {
-            let app = self.registry.reference(owner);
-            self.notices.extend(app.map(|app| Notice::PushSuperseded { app }));
-            self.pin(owner);
-        }
+        let superseded = self.pushes.before(owner, request.0);
         for (scrape, slot) in waiters {
             let slot = match &identified {
                 Some(app) => self.scrapes.identify(*scrape, *slot, app),
                 None => *slot,
             };
             let Some((app, took)) = self.scrapes.open_slot(now, *scrape, slot) else { continue };
+            self.claim_pushes(*scrape, &superseded);
             let settled = Settled {
                 result: Ok(answer.clone()),
+                earlier: Vec::new(),
                 instead_of: None,
                 took,
                 origin: Origin::Answer(request),
+                pushes: superseded.clone(),
             };
             self.scrapes.settle(*scrape, slot, settled);
             self.note_scraped(now, owner, app, took, Ok(answer));
@@ -247,14 +253,9 @@ impl Collector {
         may_wait: bool,
     ) {
         let Some((app, took)) = self.scrapes.open_slot(now, scrape, slot) else { return };
-        // Two entries that were merged while the scrape went on have one push, which is in it once.
-        let held = self.pushes.get(owner).filter(|(push, _)| !self.scrapes.has_push(scrape, *push));
-        if let Some((push, answer)) = held {
-            let result = Ok(answer.text_len);
-            self.notices.push_back(Notice::Scraped { app, result, is_push: true, took });
-            let instead_of = Some(failure.clone());
-            let origin = Origin::Push(push);
-            let settled = Settled { result: Ok(answer), instead_of, took, origin };
+        // Two entries that were merged while the scrape went on have the same pushes, which are in it once.
+        if let Some(stand_in) = self.stand_in(scrape, owner) {
+            let settled = self.pushed(app, failure.clone(), took, stand_in);
             self.scrapes.settle(scrape, slot, settled);
             self.note_failing(now, owner, took, failure);
         } else if let Some(push) = self.pushes.opening(owner).filter(|_| may_wait) {
@@ -314,7 +315,6 @@ impl Collector {
             let app = AppRef::from(&*entry);
             self.notices.push_back(Notice::Recovered { app });
         }
-        self.mark_yielding(id);
     }
 
     /// Keeps a failure as the entry's last scrape, and tells of it once.
@@ -331,7 +331,6 @@ impl Collector {
             let app = AppRef::from(&*entry);
             self.notices.push_back(Notice::ScrapeFailing { app, failure });
         }
-        self.mark_yielding(id);
     }
 
     fn take_request(&mut self, connection: ConnectionId, id: RequestId) -> Option<Request> {
@@ -343,8 +342,10 @@ impl Collector {
 fn failed(failure: ScrapeFailure) -> Settled {
     Settled {
         result: Err(failure),
+        earlier: Vec::new(),
         instead_of: None,
         took: Duration::ZERO,
         origin: Origin::Failure,
+        pushes: Vec::new(),
     }
 }

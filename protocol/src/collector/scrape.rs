@@ -1,5 +1,6 @@
 use super::push::PushId;
 use super::request::RequestId;
+use super::scrapers::ScraperId;
 use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
 use crate::Labels;
 use crate::exposition::Facts;
@@ -54,6 +55,9 @@ pub struct Outcome {
     pub took: Duration,
     /// Its metrics, or why there are none.
     pub result: Result<Answer, ScrapeFailure>,
+    /// Pushes before the one in `result` that the scraper has not had either, in the order of arrival. Of a series that several have, the latest
+    /// counts.
+    pub earlier: Vec<Answer>,
     /// Why the application has not answered itself, where a push stands in for its answer.
     pub instead_of: Option<ScrapeFailure>,
 }
@@ -115,8 +119,14 @@ struct Scrape {
     slots: BTreeMap<AppId, Slot>,
     /// The paths of all applications of the scrape.
     paths: BTreeSet<Arc<str>>,
-    /// Pushes that were handed out.
-    pushes: Vec<PushId>,
+    /// Whose it is.
+    scraper: ScraperId,
+    /// Pushes that other scrapes of the same scraper leave out as long as this one goes on.
+    claims: Vec<PushId>,
+    /// Pushes that were handed out, and for which application.
+    pushes: Vec<(AppId, PushId)>,
+    /// Pushes in place of which a later answer was handed out.
+    superseded: Vec<(AppId, PushId)>,
     /// Applications whose answers are there, in the order of arrival, and were not looked at yet.
     early: VecDeque<AppId>,
     /// Whether the deadline was moved because the clock had jumped.
@@ -146,9 +156,12 @@ enum State {
 #[derive(Clone, Debug)]
 pub(super) struct Settled {
     pub(super) result: Result<Answer, ScrapeFailure>,
+    pub(super) earlier: Vec<Answer>,
     pub(super) instead_of: Option<ScrapeFailure>,
     pub(super) took: Duration,
     pub(super) origin: Origin,
+    /// The pushes that are the outcome, or that it supersedes.
+    pub(super) pushes: Vec<PushId>,
 }
 
 /// Where a slot's outcome comes from.
@@ -156,7 +169,20 @@ pub(super) struct Settled {
 pub(super) enum Origin {
     Answer(RequestId),
     Failure,
-    Push(PushId),
+    Push,
+}
+
+/// What a scrape leaves behind.
+#[derive(Debug)]
+pub(super) struct EndedScrape {
+    /// Connections that it still waits for.
+    pub(super) asked: Vec<ConnectionId>,
+    pub(super) scraper: ScraperId,
+    pub(super) claims: Vec<PushId>,
+    /// Pushes that it handed out.
+    pub(super) pushes: Vec<PushId>,
+    /// Pushes in place of which it handed out a later answer.
+    pub(super) superseded: Vec<PushId>,
 }
 
 /// What is still open in a scrape that ends.
@@ -174,7 +200,12 @@ impl Summary {
 }
 
 impl Scrapes {
-    pub(super) fn start(&mut self, now: Instant, deadline: Instant) -> ScrapeId {
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        deadline: Instant,
+        scraper: ScraperId,
+    ) -> ScrapeId {
         let id = ScrapeId(self.next);
         self.next += 1;
         let scrape = Scrape {
@@ -182,7 +213,10 @@ impl Scrapes {
             deadline,
             slots: BTreeMap::new(),
             paths: BTreeSet::new(),
+            scraper,
+            claims: Vec::new(),
             pushes: Vec::new(),
+            superseded: Vec::new(),
             early: VecDeque::new(),
             is_extended: false,
             is_over: false,
@@ -249,17 +283,6 @@ impl Scrapes {
         }
         slot.state = State::Settled(Box::new(settled));
         self.note_news(id);
-    }
-
-    /// Whether a push is part of a scrape already, handed out or not.
-    pub(super) fn has_push(&self, id: ScrapeId, push: PushId) -> bool {
-        let is_settled = |slot: &Slot| match &slot.state {
-            State::Settled(settled) => settled.origin == Origin::Push(push),
-            State::Asked(_) | State::AwaitingPush(..) => false,
-        };
-        self.table.get(&id).is_some_and(|scrape| {
-            scrape.pushes.contains(&push) || scrape.slots.values().any(is_settled)
-        })
     }
 
     /// Has an open slot wait for a push.
@@ -330,15 +353,18 @@ impl Scrapes {
         let is_gone = matches!(settled.result, Err(ScrapeFailure::Gone));
         scrape.summary.gone += usize::from(is_gone);
         match settled.origin {
-            Origin::Push(push) => {
+            Origin::Push => {
                 scrape.summary.pushes += 1;
-                scrape.pushes.push(push);
+                scrape.pushes.extend(settled.pushes.iter().map(|push| (slot.app.id, *push)));
             }
-            Origin::Answer(request) => self.release(request),
+            Origin::Answer(request) => {
+                scrape.superseded.extend(settled.pushes.iter().map(|push| (slot.app.id, *push)));
+                self.release(request);
+            }
             Origin::Failure => {}
         }
-        let Settled { result, instead_of, took, .. } = *settled;
-        Progress::Outcome(Box::new(Outcome { app: slot.app, took, result, instead_of }))
+        let Settled { result, earlier, instead_of, took, .. } = *settled;
+        Progress::Outcome(Box::new(Outcome { app: slot.app, took, result, earlier, instead_of }))
     }
 
     /// The next answer that is there, in the order of arrival. It is handed out in its turn all the same.
@@ -354,18 +380,41 @@ impl Scrapes {
         }
     }
 
-    /// Forgets a scrape. Returns the connections that it still waits for, and the pushes that it handed out.
-    pub(super) fn end(&mut self, id: ScrapeId) -> Option<(Vec<ConnectionId>, Vec<PushId>)> {
-        let scrape = self.table.remove(&id)?;
+    /// Whose a scrape is.
+    pub(super) fn scraper(&self, id: ScrapeId) -> Option<ScraperId> {
+        self.table.get(&id).map(|scrape| scrape.scraper)
+    }
+
+    /// What was handed out for an application is not in the scraper's answer.
+    pub(super) fn leave_out(&mut self, id: ScrapeId, app: AppId) {
+        if let Some(scrape) = self.table.get_mut(&id) {
+            scrape.pushes.retain(|(other, _)| *other != app);
+            scrape.superseded.retain(|(other, _)| *other != app);
+        }
+    }
+
+    /// A scrape has pushes that other scrapes of the same scraper leave out.
+    pub(super) fn note_claims(&mut self, id: ScrapeId, pushes: &[PushId]) {
+        if let Some(scrape) = self.table.get_mut(&id) {
+            scrape.claims.extend(pushes);
+        }
+    }
+
+    /// Forgets a scrape.
+    pub(super) fn end(&mut self, id: ScrapeId) -> Option<EndedScrape> {
+        let mut scrape = self.table.remove(&id)?;
         self.news.remove(&id);
         let mut asked = Vec::new();
-        for slot in scrape.slots.into_values() {
+        for slot in std::mem::take(&mut scrape.slots).into_values() {
             if let State::Asked(connection) = slot.state {
                 asked.push(connection);
             }
             self.drop_slot(slot);
         }
-        Some((asked, scrape.pushes))
+        let Scrape { scraper, claims, pushes, superseded, .. } = scrape;
+        let ids = |pushes: Vec<(AppId, PushId)>| pushes.into_iter().map(|(_, id)| id).collect();
+        let (pushes, superseded) = (ids(pushes), ids(superseded));
+        Some(EndedScrape { asked, scraper, claims, pushes, superseded })
     }
 
     /// Ends what scrapes at their deadline wait for. Returns their open slots, which are to be settled now.

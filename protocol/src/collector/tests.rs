@@ -1,3 +1,4 @@
+mod delivery;
 mod identity;
 mod jumps;
 mod pushes;
@@ -110,7 +111,7 @@ impl World {
 
     fn start_for(&mut self, targets: Targets) -> ScrapeId {
         let deadline = self.now + Duration::from_secs(10);
-        let scrape = self.collector.start_scrape(self.now, deadline, targets).unwrap();
+        let scrape = self.collector.start_scrape(self.now, deadline, targets, "a scraper").unwrap();
         self.run();
         scrape
     }
@@ -399,7 +400,7 @@ fn limits_of_connections_scrapes_and_bytes_hold() {
     let app = world.connect_as("a");
     assert_eq!(world.collector.accept(world.now, peer()), Err(TooManyApps { limit: 1 }));
     let scrape = world.start();
-    let again = world.collector.start_scrape(world.now, world.now, Targets::All);
+    let again = world.collector.start_scrape(world.now, world.now, Targets::All, "a scraper");
     assert_eq!(again, Err(TooManyScrapes { limit: 1 }));
     world.answer(app, "a_metric_with_a_long_name 1\n");
     assert_eq!(world.failures(), [ScrapeFailure::Overloaded]);

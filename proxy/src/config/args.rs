@@ -2,6 +2,7 @@ use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
 use super::value::{self, Envelope, Limit, LimitedTime, ListenAddr, Names, RuntimeKind};
 use clap::Parser;
+use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use std::time::Duration;
 
@@ -196,6 +197,11 @@ pub(super) struct Args {
     /// How many times a second one application may push over a longer time; it may push five times as often at once [default: 10]
     #[arg(long, value_name = "COUNT", value_parser = value::positive_count, help_heading = "Pushes")]
     pub(super) max_push_rate: Option<usize>,
+
+    /// Which pushes of one application are kept: `last`, where a later one replaces those of which it has every series, or `all`
+    /// [default: last]
+    #[arg(long, value_name = "WHICH", value_parser = value::push_keep, help_heading = "Pushes")]
+    pub(super) push_keep: Option<PushKeep>,
 
     /// How long they are held [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Pushes")]

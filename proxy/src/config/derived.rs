@@ -25,6 +25,7 @@ impl Config {
         collector.max_app_push_bytes = (self.max_held_push_bytes / 4).max(self.max_frame_bytes);
         collector.app_push_rate = u32::try_from(self.max_push_rate).unwrap_or(u32::MAX);
         collector.app_push_burst = collector.app_push_rate.saturating_mul(5);
+        collector.push_keep = self.push_keep;
         collector.push_ttl = self.push_ttl;
         collector
     }

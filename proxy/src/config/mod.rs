@@ -15,6 +15,7 @@ pub use value::{Envelope, ListenAddr, RuntimeKind};
 use crate::service::memory::Shares;
 use args::Args;
 use clap::Parser;
+pub use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use source::{Environment, LISTEN_HTTP, LISTEN_TCP, LISTEN_WEBSOCKET, ORIGINAL_ADDRESS};
@@ -111,6 +112,8 @@ pub struct Config {
     /// How many times a second one application may push over a longer time. Its other shares follow from
     /// [`max_held_push_bytes`](Self::max_held_push_bytes): a quarter of it, and at least a frame.
     pub max_push_rate: usize,
+    /// Which pushes of one application are kept.
+    pub push_keep: PushKeep,
     /// How long a push is held.
     pub push_ttl: Duration,
     /// How many bytes all connections, answers, pushes and bodies may take together, beside what the program itself needs.
@@ -202,6 +205,7 @@ impl Config {
         env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
         env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
         env.set(&mut c.max_push_rate, args.max_push_rate, "max-push-rate", value::positive_count)?;
+        env.set(&mut c.push_keep, args.push_keep, "push-keep", value::push_keep)?;
         env.set(&mut c.push_ttl, args.push_ttl, "push-ttl", value::positive_duration)?;
         env.set(&mut c.max_connection_age, args.max_connection_age, "max-connection-age", value::limit_duration)?;
         env.set(&mut c.drain_delay, args.drain_delay, "drain-delay", value::duration)?;
@@ -299,6 +303,7 @@ impl Default for Config {
             max_held_pushes: 1000,
             max_held_push_bytes: 24 << 20,
             max_push_rate: 10,
+            push_keep: PushKeep::Last,
             push_ttl: Duration::from_secs(300),
             max_memory: 192 << 20,
             max_connection_age: None,

@@ -114,6 +114,7 @@ fn every_setting_reaches_its_field() {
         ("max-held-pushes", "0"),
         ("max-held-push-bytes", "16MiB"),
         ("max-push-rate", "25"),
+        ("push-keep", "all"),
         ("push-ttl", "17m"),
         ("max-memory", "512MiB"),
         ("max-connection-age", "1h"),
@@ -170,6 +171,7 @@ fn every_setting_reaches_its_field() {
         drain_delay: Duration::from_secs(5),
         drain_spread: Duration::from_secs(6),
         push_linger: Duration::from_secs(7),
+        push_keep: PushKeep::All,
         push_ttl: Duration::from_secs(17 * 60),
         shutdown_timeout: Duration::ZERO,
         warnings: Vec::new(),
@@ -253,7 +255,7 @@ fn settings_must_fit_together() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 43;
+const FIELDS: usize = 44;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

@@ -1,5 +1,6 @@
 //! What options may be set to, and how that is written. Parsers return a reason that fits behind option and value.
 
+use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use prometheus_rsocket_protocol::labels::Labels;
 use std::{
@@ -152,6 +153,14 @@ pub(super) enum ClientAuthKind {
 
 pub(super) fn envelope(text: &str) -> Result<Envelope, String> {
     text.parse()
+}
+
+pub(super) fn push_keep(text: &str) -> Result<PushKeep, String> {
+    match text {
+        "last" => Ok(PushKeep::Last),
+        "all" => Ok(PushKeep::All),
+        _ => Err("it is last or all".to_owned()),
+    }
 }
 
 pub(super) fn client_auth(text: &str) -> Result<ClientAuthKind, String> {

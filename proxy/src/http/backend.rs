@@ -37,10 +37,12 @@ pub trait Backend: Send + Sync + 'static {
 }
 
 /// A scrape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScrapeRequest {
-    /// Who scrapes.
+    /// From where it comes.
     pub peer: IpAddr,
+    /// Who scrapes: what `scraper` in the query says, else the address with the User-Agent.
+    pub scraper: String,
     /// The format of the body.
     pub format: Negotiated,
     /// What has not arrived by then is left out; the time to send the answer is already taken off.

@@ -52,9 +52,15 @@ impl BodySender {
 
     /// Ends the body, and waits until the transport has taken and flushed its last byte. A sender that is dropped without it breaks
     /// the answer off.
-    pub async fn finish(self) -> Result<(), ScraperGone> {
+    ///
+    /// `on_flushed` is called at that moment, before another request of the same connection is read, whether or not this is still waited for. It
+    /// must not block. It is dropped instead if that moment never comes.
+    pub async fn finish(
+        self,
+        on_flushed: impl FnOnce() + Send + 'static,
+    ) -> Result<(), ScraperGone> {
         let (sender, flushed) = async_channel::bounded(1);
-        let flushed_by = Flushed { sender };
+        let flushed_by = Flushed { sender, act: Box::new(on_flushed) };
         self.chunks.send(Chunk::End(flushed_by)).await.map_err(|_| ScraperGone)?;
         // With the body this was the last to keep the channel, and with it the unread end that holds `flushed_by`.
         drop(self);
@@ -63,13 +69,20 @@ impl BodySender {
 }
 
 /// Tells the sender of a body that its last byte is with the transport. Dropped without that, it tells that it never will be.
-#[derive(Debug)]
 pub(crate) struct Flushed {
     sender: Sender<()>,
+    act: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for Flushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flushed").finish_non_exhaustive()
+    }
 }
 
 impl Flushed {
     pub(crate) fn tell(self) {
+        (self.act)();
         // There is room for the one message.
         let _ = self.sender.try_send(());
     }

@@ -257,7 +257,8 @@ impl Phase {
 
     /// hyper flushes only what it has written before, so the flush that comes after the end of a body covers all of it.
     fn on_flushed(&self, now: Instant) {
-        if let Some(flushed) = self.lock().take() {
+        let flushed = self.lock().take();
+        if let Some(flushed) = flushed {
             flushed.tell();
         }
         let change =

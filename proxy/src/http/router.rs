@@ -118,12 +118,15 @@ impl<B: Backend> Router<B> {
     }
 
     async fn scrape(&self, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
-        let request = self.request(head, peer, now);
+        let request = match self.request(head, peer, now) {
+            Ok(request) => request,
+            Err(BadScraper) => return bad_scraper(),
+        };
         if head.method == Method::HEAD {
             // The headers are known without asking the applications.
             return Answer::metrics(AnswerBody::Unsent, &request);
         }
-        match self.backend.scrape(request).await {
+        match self.backend.scrape(request.clone()).await {
             Ok(body) => scraped(body, &request),
             Err(refused) => unavailable(&refused),
         }
@@ -131,12 +134,15 @@ impl<B: Backend> Router<B> {
 
     async fn scrape_app(&self, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
         let path = head.uri.path().strip_prefix(APP_PATH).unwrap_or_default();
-        let request = self.request(head, peer, now);
+        let request = match self.request(head, peer, now) {
+            Ok(request) => request,
+            Err(BadScraper) => return bad_scraper(),
+        };
         if head.method == Method::HEAD && self.backend.listed().iter().any(|app| &*app.path == path)
         {
             return Answer::metrics(AnswerBody::Unsent, &request);
         }
-        match self.backend.scrape_app(path, request).await {
+        match self.backend.scrape_app(path, request.clone()).await {
             Ok(body) => scraped(body, &request),
             Err(AppFailure::Refused(refused)) => unavailable(&refused),
             Err(AppFailure::Unknown) => {
@@ -156,14 +162,20 @@ impl<B: Backend> Router<B> {
         }
     }
 
-    fn request(&self, head: &Parts, peer: IpAddr, now: Instant) -> ScrapeRequest {
+    fn request(
+        &self,
+        head: &Parts,
+        peer: IpAddr,
+        now: Instant,
+    ) -> Result<ScrapeRequest, BadScraper> {
         let timeout = head.headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
-        ScrapeRequest {
+        Ok(ScrapeRequest {
             peer,
+            scraper: scraper(head, peer)?,
             format: Negotiated::of(&head.headers),
             deadline: now + self.timeouts.budget(timeout),
             gzip: prefers_gzip(&head.headers),
-        }
+        })
     }
 
     /// The list of targets; never an empty one because the proxy is not ready, which would delete them all.
@@ -255,6 +267,28 @@ fn route(path: &str) -> HttpPath {
     served.find(|known| known.value() == path).unwrap_or(HttpPath::Other)
 }
 
+/// The value of `scraper` in the query is empty or too long.
+struct BadScraper;
+
+/// Who scrapes. The value of `scraper` is compared as it was sent.
+fn scraper(head: &Parts, peer: IpAddr) -> Result<String, BadScraper> {
+    let mut fields = head.uri.query().unwrap_or_default().split('&');
+    match fields.find_map(|field| field.strip_prefix("scraper=")) {
+        Some(name) if (1..=MAX_SCRAPER_BYTES).contains(&name.len()) => Ok(format!("?{name}")),
+        Some(_) => Err(BadScraper),
+        None => {
+            let agent = head.headers.get(header::USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
+            let agent = agent.get(..MAX_AGENT_BYTES).unwrap_or(agent);
+            Ok(format!("{peer} {}", agent.escape_ascii()))
+        }
+    }
+}
+
+fn bad_scraper() -> Answer {
+    let text = format!("the query parameter `scraper` has 1 to {MAX_SCRAPER_BYTES} bytes\n");
+    Answer::text(HttpCode::BadRequest, text)
+}
+
 fn scraped(body: ScrapeBody, request: &ScrapeRequest) -> Answer {
     Answer::metrics(AnswerBody::Scrape(body), request)
 }
@@ -286,6 +320,12 @@ fn ready(readiness: Readiness) -> Answer {
     };
     Answer::text(code, format!("{readiness}\n"))
 }
+
+/// How long the name of a scraper may be.
+const MAX_SCRAPER_BYTES: usize = 128;
+
+/// How much of a User-Agent tells scrapers apart.
+const MAX_AGENT_BYTES: usize = 256;
 
 const BUSY: &str = "all HTTP connections are busy (--max-http-connections)";
 

@@ -11,7 +11,9 @@ use crate::observe::telemetry::{
     ApplicationErrorCause, ConnectionErrorCause, FailureReason, Label, ListenerName, ProbeKind,
     PushDropCause, PushKind, PushOutcome, ScrapeOutcome, SignalType, Telemetry,
 };
-use prometheus_rsocket_protocol::collector::{JobError, Notice, PushError, ScrapeFailure};
+use prometheus_rsocket_protocol::collector::{
+    JobError, Notice, PushError, PushEviction, ScrapeFailure,
+};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
@@ -30,10 +32,22 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
                 telemetry.probed(ListenerName::of(app.peer.transport), kind);
             }
         }
-        Notice::PushEvicted { .. } => telemetry.push_dropped(PushDropCause::Evicted),
-        Notice::PushExpired { .. } => telemetry.push_dropped(PushDropCause::Expired),
+        Notice::PushEvicted { cause, .. } => telemetry.push_dropped(match cause {
+            PushEviction::Delivered => PushDropCause::Delivered,
+            PushEviction::LivesOn => PushDropCause::Evicted,
+            PushEviction::PartlyDelivered => PushDropCause::PartlyDelivered,
+        }),
+        Notice::PushExpired { was_served: false, .. } => {
+            telemetry.push_dropped(PushDropCause::Expired);
+        }
+        Notice::PushExpired { was_served: true, .. } => {
+            telemetry.push_dropped(PushDropCause::ExpiredServed);
+        }
         Notice::PushHeld { acknowledged, .. } => {
             on_push(telemetry, *acknowledged, PushOutcome::Held);
+        }
+        Notice::PushRepeated { acknowledged, .. } => {
+            on_push(telemetry, *acknowledged, PushOutcome::Repeated);
         }
         Notice::PushRejected { acknowledged, error, .. } => {
             on_push(telemetry, *acknowledged, PushOutcome::Rejected);
@@ -57,7 +71,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
 
 fn on_push(telemetry: &Telemetry, acknowledged: bool, outcome: PushOutcome) {
     let signal = match outcome {
-        PushOutcome::Held => SignalType::OnComplete,
+        PushOutcome::Held | PushOutcome::Repeated => SignalType::OnComplete,
         PushOutcome::Rejected => SignalType::OnError,
     };
     if acknowledged {

@@ -25,7 +25,8 @@ struct Row {
 impl AppMetrics {
     /// Takes the outcome of one application, of which `samples` samples are in the answer.
     pub(crate) fn add(&mut self, outcome: &Outcome, samples: usize) {
-        let found = outcome.result.as_ref().map_or(0, |answer| answer.facts.samples);
+        let answers = outcome.result.as_ref().ok().into_iter().chain(&outcome.earlier);
+        let found: usize = answers.map(|answer| answer.facts.samples).sum();
         self.rows.push(Row {
             app: outcome.app.clone(),
             reason: outcome.failure().map(|failure| failure.reason()),

@@ -7,7 +7,7 @@ use crate::service::admission::{Admission, Admitted, PATIENCE, PATIENCE_FOR_ONE}
 use crate::service::hub::Hub;
 use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
-use crate::service::scrape::{Ended, Form, Scrape};
+use crate::service::scrape::{Ended, Ending, Form, Scrape};
 use crate::service::workers::Toolbox;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Outcome, Progress, Targets};
@@ -51,7 +51,8 @@ impl<R: Runtime> Service<R> {
         targets: Targets,
         form: Form,
     ) -> Result<Scrape<R>, ScrapeRefused> {
-        let started = self.hub.start_scrape(self.runtime.now(), request.deadline, targets);
+        let started =
+            self.hub.start_scrape(self.runtime.now(), request.deadline, targets, &request.scraper);
         let (id, news) = started.map_err(|_| self.refuse(ScrapeGivenUp::RefusedFull, request))?;
         let (toolbox, target) = (Arc::clone(&self.toolbox), request.format.target);
         Ok(Scrape {
@@ -59,10 +60,14 @@ impl<R: Runtime> Service<R> {
             hub: Arc::clone(&self.hub),
             id,
             news,
+            ending: Arc::new(Ending {
+                runtime: self.runtime.clone(),
+                hub: Arc::clone(&self.hub),
+                id,
+            }),
             renderer: Renderer { toolbox, target, gzip: request.gzip },
             form,
             bodies: Arc::clone(&self.bodies),
-            delivered: false,
         })
     }
 
@@ -161,7 +166,7 @@ impl<R: Runtime> Backend for Service<R> {
     }
 
     fn listed(&self) -> Vec<Listed> {
-        self.hub.targets(|app| Listed {
+        self.hub.targets(self.runtime.now(), |app| Listed {
             path: Arc::clone(&app.path),
             labels: app.labels.clone(),
             transport: app.peer.transport.name(),

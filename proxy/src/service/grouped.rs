@@ -58,7 +58,7 @@ impl<R: Runtime> Scrape<R> {
         for (served, split) in parts {
             match split.map_or_else(|| again.next().unwrap_or(Err(Broken)), Ok) {
                 Ok(split) => splits.push(split),
-                Err(Broken) => metrics.on_left_out(served.app, "worker"),
+                Err(Broken) => self.on_left_out(served.app, "worker", metrics),
             }
         }
         self.merged(out, splits).await?;
@@ -93,14 +93,15 @@ impl<R: Runtime> Scrape<R> {
                     Progress::Pending => break None,
                     Progress::Finished(summary) => break Some(summary),
                     Progress::Outcome(outcome) => {
-                        let served = self.on_outcome(*outcome, &mut collisions, metrics);
-                        let Some(served) = served else { continue };
-                        let facts = &served.answer.facts;
-                        let weight = 3 * served.answer.block.len() + 8 * facts.fingerprints.len();
-                        if self.keep(held, weight, out).await {
-                            all.push(served);
-                        } else {
-                            metrics.on_left_out(served.app, "overloaded");
+                        for served in self.on_outcome(*outcome, &mut collisions, metrics) {
+                            let facts = &served.answer.facts;
+                            let block_len = served.answer.block.len();
+                            let weight = 3 * block_len + 8 * facts.fingerprints.len();
+                            if self.keep(held, weight, out).await {
+                                all.push(served);
+                            } else {
+                                self.on_left_out(served.app, "overloaded", metrics);
+                            }
                         }
                     }
                 }
@@ -144,7 +145,7 @@ impl<R: Runtime> Scrape<R> {
         for (served, ready) in all.into_iter().zip(ready) {
             match ready.map_or_else(|| rest.next().unwrap_or(Err(Broken)), Ok) {
                 Ok(prepared) => parts.push(Part { served, prepared }),
-                Err(Broken) => metrics.on_left_out(served.app, "worker"),
+                Err(Broken) => self.on_left_out(served.app, "worker", metrics),
             }
         }
         parts

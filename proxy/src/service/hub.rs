@@ -160,9 +160,10 @@ impl Hub {
         now: Instant,
         deadline: Instant,
         targets: Targets,
+        scraper: &str,
     ) -> Result<(ScrapeId, Arc<Event>), TooManyScrapes> {
         self.with(now, |state| {
-            let scrape = state.collector.start_scrape(now, deadline, targets)?;
+            let scrape = state.collector.start_scrape(now, deadline, targets, scraper)?;
             let news = Arc::new(Event::new());
             state.scrapes.insert(scrape, Arc::clone(&news));
             Ok((scrape, news))
@@ -181,6 +182,11 @@ impl Hub {
     /// Returns an answer that may be there before its turn.
     pub(crate) fn poll_early(&self, scrape: ScrapeId) -> Option<(AppId, Answer)> {
         self.lock().collector.poll_early(scrape)
+    }
+
+    /// What was handed out for an application is not in the scraper's answer.
+    pub(crate) fn leave_out(&self, scrape: ScrapeId, app: AppId) {
+        self.lock().collector.leave_out(scrape, app);
     }
 
     /// Forgets a scrape.
@@ -212,8 +218,8 @@ impl Hub {
     }
 
     /// Reads the entries of those applications that a scrape of all has, in the same order.
-    pub(crate) fn targets<T>(&self, read: impl FnMut(&App) -> T) -> Vec<T> {
-        self.lock().collector.targets().map(read).collect()
+    pub(crate) fn targets<T>(&self, now: Instant, read: impl FnMut(&App) -> T) -> Vec<T> {
+        self.lock().collector.targets(now).map(read).collect()
     }
 
     /// Reads one application's entry, by its path.
@@ -298,9 +304,9 @@ impl Hub {
         self.with(now, |state| state.collector.let_go(connection, message))
     }
 
-    /// Pushes that are held.
-    pub(crate) fn held_pushes(&self) -> usize {
-        self.lock().collector.held_pushes()
+    /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had.
+    pub(crate) fn missed_pushes(&self, now: Instant) -> usize {
+        self.lock().collector.missed_pushes(now)
     }
 
     /// Resolves once no connection is left.

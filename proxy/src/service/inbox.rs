@@ -112,7 +112,7 @@ mod tests {
         collector.handle_session(now, connection, event);
         let mut scrape = |ends: bool| {
             let deadline = now + Duration::from_secs(9);
-            let scrape = collector.start_scrape(now, deadline, Targets::All).unwrap();
+            let scrape = collector.start_scrape(now, deadline, Targets::All, "a scraper").unwrap();
             if ends {
                 collector.end_scrape(scrape, false);
             }

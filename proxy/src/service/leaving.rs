@@ -28,8 +28,12 @@ pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes)
     let last = runtime.now() + times.spread;
     spread(runtime, hub, connections, last).await;
     let give_up = runtime.now() + times.linger;
-    while hub.held_pushes() > 0 && runtime.now() < give_up {
+    while hub.missed_pushes(runtime.now()) > 0 && runtime.now() < give_up {
         sleep_until(runtime, give_up.min(runtime.now() + TICK)).await;
+    }
+    let pushes = hub.missed_pushes(runtime.now());
+    if pushes > 0 {
+        tracing::warn!(pushes, "pushes are lost that not every scraper has had (--push-linger)");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::service::render::{Body, Piece, Renderer, Served};
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Answer, Outcome, Progress, ScrapeId, Summary};
+use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_runtime::{JobLost, Runtime};
 use std::collections::VecDeque;
@@ -31,8 +31,7 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) form: Form,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
-    /// Whether everything reached the scraper.
-    pub(crate) delivered: bool,
+    pub(crate) ending: Arc<Ending<R>>,
 }
 
 /// The form of the body.
@@ -46,10 +45,24 @@ pub(crate) struct Form {
     pub(crate) open_metrics: bool,
 }
 
-/// However a scrape ends, also by a panic, it leaves the collector.
-impl<R: Runtime> Drop for Scrape<R> {
+/// Ends a scrape in the collector: as delivered once its last byte is flushed, or else, also after a panic, when neither the scrape nor its
+/// connection can come to that any more.
+pub(crate) struct Ending<R: Runtime> {
+    pub(crate) runtime: R,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) id: ScrapeId,
+}
+
+impl<R: Runtime> Ending<R> {
+    fn delivered(&self) {
+        self.hub.end_scrape(self.runtime.now(), self.id, true);
+    }
+}
+
+impl<R: Runtime> Drop for Ending<R> {
     fn drop(&mut self) {
-        self.hub.end_scrape(self.runtime.now(), self.id, self.delivered);
+        // Does nothing if the scrape has ended.
+        self.hub.end_scrape(self.runtime.now(), self.id, false);
     }
 }
 
@@ -73,7 +86,7 @@ impl<R: Runtime> Scrape<R> {
     ///
     /// There is no time limit here: applications are waited for until the deadline, and a scraper that does not read loses its connection.
     pub(crate) async fn send(
-        mut self,
+        self,
         single: Option<Outcome>,
         admitted: Admitted,
         chunks: BodySender,
@@ -89,27 +102,25 @@ impl<R: Runtime> Scrape<R> {
         };
         let evicted = async { Err(Ended::GivenUp(admitted.evicted().await)) };
         match or(sent, evicted).await {
-            Ok(summary) => {
-                self.delivered = true;
-                Ended::Sent(summary)
-            }
+            Ok(summary) => Ended::Sent(summary),
             Err(ended) => ended,
         }
     }
 
     async fn run_one(&self, outcome: Outcome, mut out: Output<'_, R>) -> Result<Summary, Broken> {
-        let Ok(answer) = outcome.result else { return Err(Broken) };
-        self.count(&answer);
+        let (mut collisions, mut metrics) = Default::default();
+        let all = self.on_outcome(outcome, &mut collisions, &mut metrics);
+        let Progress::Finished(summary) = self.hub.poll_scrape(self.runtime.now(), self.id) else {
+            return Err(Broken);
+        };
         out.send(out.body.head()).await?;
-        let served = Served { app: outcome.app.id, answer, omit: Arc::default() };
-        self.append_alone(served, &mut out).await?;
+        for served in all {
+            self.append_alone(served, &mut out).await?;
+        }
         if self.form.open_metrics {
             out.append(self.renderer.pack(EOF.into())).await?;
         }
         out.finish().await?;
-        let Progress::Finished(summary) = self.hub.poll_scrape(self.runtime.now(), self.id) else {
-            return Err(Broken);
-        };
         Ok(summary)
     }
 
@@ -141,42 +152,45 @@ impl<R: Runtime> Scrape<R> {
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
         let mut collisions = Collisions::within(&self.bodies);
-        let mut collided = Vec::new();
+        let (mut collided, mut waiting) = (Vec::new(), VecDeque::new());
         let (mut rendering, mut ahead) = (VecDeque::new(), 0);
         let (mut large, mut summary) = (None, None);
         loop {
             let listener = self.news.listen();
-            while summary.is_none()
-                && large.is_none()
+            while large.is_none()
                 && rendering.len() < self.look_ahead()
                 && ahead < self.ahead_bytes()
             {
-                match self.hub.poll_scrape(self.runtime.now(), self.id) {
-                    Progress::Pending => break,
-                    Progress::Finished(finished) => summary = Some(finished),
-                    Progress::Outcome(outcome) => {
-                        let Some(served) = self.on_outcome(*outcome, &mut collisions, metrics)
-                        else {
-                            continue;
-                        };
-                        out.take_place().await?;
-                        let (app, len) = (served.app, served.answer.text_len);
-                        collided.push((app, served.omit.len()));
-                        if len > LARGE {
-                            large = Some(served);
-                            continue;
-                        }
-                        ahead += len;
-                        let renderer = self.renderer.clone();
-                        let working = self.work(move || renderer.text(&served));
-                        rendering.push_back((app, len, working));
+                let Some(served) = waiting.pop_front() else {
+                    if summary.is_some() {
+                        break;
                     }
+                    match self.hub.poll_scrape(self.runtime.now(), self.id) {
+                        Progress::Pending => break,
+                        Progress::Finished(finished) => summary = Some(finished),
+                        Progress::Outcome(outcome) => {
+                            let all = self.on_outcome(*outcome, &mut collisions, metrics);
+                            collided.extend(all.last().map(|it| (it.app, it.omit.len())));
+                            waiting.extend(all);
+                        }
+                    }
+                    continue;
+                };
+                out.take_place().await?;
+                let (app, len) = (served.app, served.answer.text_len);
+                if len > LARGE {
+                    large = Some(served);
+                    continue;
                 }
+                ahead += len;
+                let renderer = self.renderer.clone();
+                let working = self.work(move || renderer.text(&served));
+                rendering.push_back((app, len, working));
             }
             if let Some((app, len, working)) = rendering.pop_front() {
                 match working.await {
                     Ok(piece) => out.append(piece).await?,
-                    Err(Broken) => metrics.on_left_out(app, "worker"),
+                    Err(Broken) => self.on_left_out(app, "worker", metrics),
                 }
                 ahead -= len;
             } else if let Some(served) = large.take() {
@@ -232,22 +246,34 @@ impl<R: Runtime> Scrape<R> {
         self.renderer.toolbox.rendered.take(2 * served.answer.text_len).await
     }
 
-    /// Notes what has come of an application. Returns what is to be rendered of it.
+    /// An application's text is not in the body.
+    pub(super) fn on_left_out(&self, app: AppId, reason: &'static str, metrics: &mut AppMetrics) {
+        self.hub.leave_out(self.id, app);
+        metrics.on_left_out(app, reason);
+    }
+
+    /// Notes what has come of an application. Returns what is to be rendered of it: its answer, or its pushes in the order of arrival. Of a
+    /// series that several of these have, the latest counts.
     pub(super) fn on_outcome(
         &self,
         outcome: Outcome,
         collisions: &mut Collisions,
         metrics: &mut AppMetrics,
-    ) -> Option<Served> {
-        let served = outcome.result.as_ref().ok().map(|answer| {
-            self.count(answer);
-            let omit = collisions.add(&answer.facts.fingerprints);
-            Served { app: outcome.app.id, answer: answer.clone(), omit: omit.into() }
-        });
+    ) -> Vec<Served> {
+        let latest_first =
+            outcome.result.as_ref().ok().into_iter().chain(outcome.earlier.iter().rev());
+        let mut all: Vec<Served> = latest_first
+            .map(|answer| {
+                self.count(answer);
+                let omit = collisions.add(&answer.facts.fingerprints);
+                Served { app: outcome.app.id, answer: answer.clone(), omit: omit.into() }
+            })
+            .collect();
+        all.reverse();
         if self.form.app_metrics {
-            metrics.add(&outcome, served.as_ref().map_or(0, Served::samples));
+            metrics.add(&outcome, all.iter().map(Served::samples).sum());
         }
-        served
+        all
     }
 
     fn count(&self, answer: &Answer) {
@@ -348,7 +374,8 @@ impl<R: Runtime> Output<'_, R> {
         self.send(tail).await?;
         self.admitted.leave_place();
         self.admitted.begin_send(self.scrape.runtime.now());
-        self.chunks.finish().await.map_err(|_| Broken)
+        let ending = Arc::clone(&self.scrape.ending);
+        self.chunks.finish(move || ending.delivered()).await.map_err(|_| Broken)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::world::World;
+use super::world::{World, exchange, get};
 use crate::app::App;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{Event, StreamFailure};
@@ -10,7 +10,7 @@ use std::time::Instant;
 const HELD: &str = "prometheus_proxy_pushes_held";
 
 #[test]
-fn an_acknowledged_push_is_served_to_the_next_scrape_alone() {
+fn an_acknowledged_push_is_served_to_each_scraper_once() {
     let world = World::start(&[]);
     let mut app = App::connect(world.tcp);
     let payload = app.sealed(b"last 1\n");
@@ -20,10 +20,22 @@ fn an_acknowledged_push_is_served_to_the_next_scrape_alone() {
     assert_eq!(world.own(HELD), 1.0);
     drop(app);
     world.wait_own("prometheus_proxy_scrape_active_connections", 0.0);
-    assert_eq!(world.scrape().text(), "last 1\n");
-    world.wait_own(HELD, 0.0);
-    assert_eq!(world.scrape().text(), "");
-    assert_eq!(world.own("prometheus_proxy_pushes_served_total"), 1.0);
+    let by = |path: &str, headers: &str| get(world.http, path, headers).text();
+    for _ in 0..2 {
+        // Whoever looks takes nothing from those who scrape.
+        exchange(
+            world.http,
+            b"HEAD /metrics/connected HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        );
+    }
+    for text in ["last 1\n", ""] {
+        assert_eq!(world.scrape().text(), text);
+        assert_eq!(by("/metrics/connected", "User-Agent: Prometheus/3\r\n"), text);
+        assert_eq!(by("/metrics/connected?scraper=one", ""), text);
+        assert_eq!(by("/metrics/connected?x=y&scraper=two", ""), text);
+    }
+    assert_eq!(world.own("prometheus_proxy_pushes_served_total"), 4.0);
+    assert_eq!(world.own(HELD), 1.0);
 }
 
 #[test]
@@ -40,7 +52,52 @@ fn a_push_told_and_forgotten_before_closing_is_served() {
     world.wait_own("prometheus_proxy_scrape_active_connections", 0.0);
     let gzip = "Accept-Encoding: gzip\r\n";
     assert_eq!(world.scrape_with(gzip).text(), "last 1\n");
-    world.wait_own(HELD, 0.0);
+    assert_eq!(world.scrape_with(gzip).text(), "");
+}
+
+#[test]
+fn two_scrapes_at_once_on_one_connection_get_each_push_once() {
+    let world = World::start(&["--max-push-rate=1000"]);
+    let names: Vec<String> = (0..40).map(|nth| format!("pushed_{nth}_end 1\n")).collect();
+    for name in &names {
+        push(&mut App::connect(world.tcp), name.as_bytes());
+    }
+    world.wait_own("prometheus_proxy_scrape_active_connections", 0.0);
+    for round in 0..2 {
+        let get = "GET /metrics/connected HTTP/1.1\r\nHost: x\r\n";
+        let both =
+            exchange(world.http, format!("{get}\r\n{get}Connection: close\r\n\r\n").as_bytes());
+        let text = String::from_utf8_lossy(&both);
+        let counts = names.iter().map(|name| text.matches(&**name).count());
+        assert_eq!(counts.collect::<Vec<_>>(), [1 - round; 40], "round {round}");
+    }
+}
+
+#[test]
+fn pushes_of_several_kinds_are_in_one_answer_and_the_later_value_counts() {
+    let world = World::start(&[]);
+    let mut app = App::connect(world.tcp);
+    for text in ["a 1\nb 1\n", "b 2\nc 2\n"] {
+        push(&mut app, text.as_bytes());
+    }
+    drop(app);
+    world.wait_own("prometheus_proxy_scrape_active_connections", 0.0);
+    assert_eq!(world.scrape().text(), "a 1\nb 2\nc 2\n");
+    let app = "/metrics/app/connection-1";
+    assert_eq!(get(world.http, app, "User-Agent: one\r\n").text(), "a 1\nb 2\nc 2\n");
+    let open_metrics = "Accept: application/openmetrics-text; version=1.0.0\r\nUser-Agent: om\r\n";
+    let text = get(world.http, "/metrics/connected", open_metrics).text();
+    let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(values.iter().filter(|line| line.starts_with("b ")).collect::<Vec<_>>(), [&"b 2"]);
+}
+
+#[test]
+fn a_scraper_has_a_name_of_bounded_length() {
+    let world = World::start(&[]);
+    for (len, status) in [(0, "400 Bad Request"), (128, "200 OK"), (129, "400 Bad Request")] {
+        let path = format!("/metrics/connected?scraper={}", "x".repeat(len));
+        assert_eq!(get(world.http, &path, "").status(), status, "{len}");
+    }
 }
 
 #[test]
@@ -90,20 +147,18 @@ fn a_push_outlives_a_scraper_that_breaks_off() {
 fn pushes_of_those_who_still_answer_make_room_for_others() {
     let world = World::start(&["--max-held-pushes=2"]);
     let mut answering = [App::connect(world.tcp), App::connect(world.tcp)];
+    answering.iter_mut().for_each(|app| push(app, b"pushed 1\n"));
     let scraping = world.scrape();
     for app in &mut answering {
         app.answer_text("answer 1\n");
     }
     scraping.text();
     let mut newcomer = App::connect(world.tcp);
-    let [first, second] = &mut answering;
-    for app in [first, second, &mut newcomer] {
-        push(app, b"pushed 1\n");
-    }
+    push(&mut newcomer, b"pushed 1\n");
     // A second one needs room of its own while it is opened.
     push(&mut newcomer, b"pushed 2\n");
     assert_eq!(world.own(HELD), 1.0);
-    for (cause, count) in [("evicted", 2.0), ("replaced", 1.0), ("expired", 0.0)] {
+    for (cause, count) in [("delivered", 2.0), ("replaced", 1.0), ("expired", 0.0)] {
         let series = format!("prometheus_proxy_pushes_dropped_total{{cause=\"{cause}\"}}");
         assert_eq!(world.own(&series), count, "{cause}");
     }

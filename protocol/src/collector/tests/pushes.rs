@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_push_is_acknowledged_once_it_is_held_and_served_to_the_next_scrape_alone() {
+fn a_push_is_acknowledged_once_it_is_held_and_served_to_a_scraper_once() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("a");
     let stream_id = world.push(app, "last 9\n");
@@ -43,7 +43,7 @@ fn a_push_that_did_not_reach_the_scraper_is_served_again() {
         assert_eq!(world.take(scrape).0, [served("a", "last 9\n")]);
         world.collector.end_scrape(scrape, delivered);
     }
-    assert_eq!(world.collector.held_pushes(), 0);
+    assert_eq!(world.scrape_in_vain(), [failed("a", "gone")]);
 }
 
 #[test]
@@ -161,8 +161,12 @@ fn an_entry_is_kept_while_a_push_is_held_for_it() {
     world.advance(Duration::from_secs(60));
     world.work();
     assert_eq!(world.collector.entries(), 1);
+    let listed = |world: &World| world.collector.targets(world.now).count();
+    assert_eq!(listed(&world), 1);
     assert_eq!(world.scrape_in_vain(), [served("connection-1", "last 9\n")]);
-    world.advance(Duration::ZERO);
+    assert_eq!(world.scrape_in_vain(), [], "it is kept for other scrapers alone");
+    assert_eq!((world.collector.entries(), listed(&world)), (1, 0));
+    world.advance(Config::default().push_ttl);
     assert_eq!(world.collector.entries(), 0);
 }
 

@@ -156,16 +156,13 @@ impl Run {
     }
 
     fn start(&mut self, some: Option<u8>) {
+        let now = self.world.now;
+        let (scraper, _) = self.world.collector.scrapers.see(now, "a scraper");
         let collector = &self.world.collector;
         let all: Vec<AppId> = collector.apps().map(|app| app.id).collect();
         let (targets, expected) = match some {
             None => {
-                let is_target = |app: &&App| {
-                    app.is_up()
-                        || !app.labels.is_empty()
-                        || app.last_scrape.is_some()
-                        || app.is_pinned
-                };
+                let is_target = |app: &&App| collector.is_target_for(now, app, scraper);
                 (Targets::All, collector.apps().filter(is_target).count())
             }
             Some(bits) => {
@@ -177,7 +174,8 @@ impl Run {
             }
         };
         let deadline = self.world.now + Duration::from_secs(10);
-        let started = self.world.collector.start_scrape(self.world.now, deadline, targets);
+        let started =
+            self.world.collector.start_scrape(self.world.now, deadline, targets, "a scraper");
         assert_eq!(started.is_ok(), self.scrapes.len() < 3);
         if let Ok(id) = started {
             let (told, paths) = (Vec::new(), BTreeSet::new());
@@ -258,13 +256,15 @@ impl Run {
         assert!(apps.iter().all(|app| collector.app_at(&app.path).unwrap().id == app.id));
         let of_gone = apps.iter().filter(|app| app.is_gone() && !app.is_pinned).count();
         assert!(of_gone <= self.config.max_gone);
-        assert_eq!(apps.iter().filter(|app| app.has_push).count(), collector.held_pushes());
+        assert!(apps.iter().all(|app| app.has_push == collector.pushes.is_held(app.id)));
+        assert!(collector.pushes.iter().all(|(_, held)| collector.app(held.app).is_some()));
         assert!(collector.pushes.len() <= self.config.max_pushes);
         assert!(collector.pushes.bytes() <= self.config.max_push_bytes);
-        let gives_way = |app: &&&App| app.has_push && app.lives_on();
         let firm = collector.pushes.firm();
-        assert_eq!(collector.pushes.len() - firm.0, apps.iter().filter(gives_way).count());
-        assert!(firm.1 <= collector.pushes.bytes());
+        let had = || collector.pushes.iter().filter(|(_, held)| !held.had.is_empty());
+        let had_bytes: usize = had().map(|(_, held)| held.answer.block.len()).sum();
+        let count = collector.pushes.len() - firm.0;
+        assert_eq!((count, collector.pushes.bytes() - firm.1), (had().count(), had_bytes));
         assert!(collector.requests() <= collector.connections());
         assert_eq!(
             (collector.connections(), collector.connected()),

@@ -27,7 +27,7 @@ impl World {
 
     fn evicted(&self) -> Vec<&str> {
         let evicted = |notice: &'_ Notice| match notice {
-            Notice::PushEvicted { app } => Some(app.id),
+            Notice::PushEvicted { app, .. } => Some(app.id),
             _ => None,
         };
         let ids = self.notices.iter().filter_map(evicted);
@@ -111,18 +111,24 @@ fn a_later_push_replaces_an_earlier_one_and_says_so() {
 }
 
 #[test]
-fn pushes_of_those_who_live_on_give_way_to_newcomers_the_oldest_first() {
+fn pushes_that_were_superseded_give_way_to_newcomers_the_oldest_first() {
     let config = Config { max_pushes: 3, ..Config::default() };
     let mut world = World::new(config);
     let apps = ["a", "b", "c"].map(|name| world.connect_as(name));
     let newcomers = ["d", "e", "f", "g"].map(|name| world.connect_as(name));
-    world.scrape_of(&apps);
     for app in [apps[1], apps[0], apps[2]] {
         world.push(app, "pushed 1\n");
         world.work();
     }
-    // One of them goes: what it pushed was its last word.
+    // One of them goes: what it pushed was its last word. The others answer.
     world.cut(apps[1]);
+    let scrape = world.start_for(Targets::Some(vec![world.app(apps[0]).id, world.app(apps[2]).id]));
+    for app in [apps[0], apps[2]] {
+        world.answer(app, "answer 1\n");
+    }
+    world.work();
+    world.take(scrape);
+    world.collector.end_scrape(scrape, true);
     for (newcomer, evicted) in newcomers.iter().zip([vec!["a"], vec!["a", "c"]]) {
         world.push(*newcomer, "new 1\n");
         assert_eq!(world.evicted(), evicted);
@@ -164,8 +170,6 @@ fn pushes_of_those_who_fail_or_were_never_scraped_do_not_give_way() {
     assert!(world.evicted().is_empty());
     // It recovers, and is no longer in the way.
     world.scrape_of(&[fails]);
-    world.push(fails, "pushed 2\n");
-    world.work();
     world.push(fresh, "pushed 1\n");
     world.work();
     assert!(matches!(world.peer(fresh).outcomes[..], [Event::Response { .. }]));
@@ -177,11 +181,11 @@ fn nothing_gives_way_in_vain_and_bytes_count_as_well() {
     let mut world = World::new(config);
     let apps = ["a", "b"].map(|name| world.connect_as(name));
     let newcomer = world.connect_as("c");
-    world.scrape_of(&apps);
     for app in apps {
         world.push(app, "pushed_by_one_who_lives_on 1\n");
         world.work();
     }
+    world.scrape_of(&apps);
     let long =
         "a_metric_with_a_name_that_is_so_long_that_it_fits_nowhere_whatever_is_dropped_for_it 1\n";
     world.push(newcomer, long);

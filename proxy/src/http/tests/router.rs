@@ -79,7 +79,7 @@ fn a_scrape_streams_what_the_core_sends() {
         sender.send("a 1\n".into()).await.unwrap();
         sender.send("b 2\n".into()).await.unwrap();
     });
-    let sending = std::thread::spawn(|| block_on(sender.finish()));
+    let sending = std::thread::spawn(|| block_on(sender.finish(|| ())));
     assert_eq!(text(response), "a 1\nb 2\n");
     // The body was read, but no transport has flushed it.
     assert_eq!(sending.join().unwrap(), Err(ScraperGone));
@@ -101,7 +101,7 @@ fn a_core_learns_that_the_scraper_is_gone() {
     drop(get(&setup, "/metrics/connected"));
     let (_, sender) = setup.scrapes.try_recv().unwrap();
     assert_eq!(block_on(sender.send("a 1\n".into())), Err(ScraperGone));
-    assert_eq!(block_on(sender.finish()), Err(ScraperGone));
+    assert_eq!(block_on(sender.finish(|| ())), Err(ScraperGone));
 }
 
 #[test]
@@ -118,7 +118,13 @@ fn the_core_is_told_the_deadline_and_the_coding() {
     let deadline = now + Duration::from_millis(3_500);
     assert_eq!(
         request,
-        ScrapeRequest { peer: PEER, format: Negotiated::TEXT, deadline, gzip: true }
+        ScrapeRequest {
+            peer: PEER,
+            scraper: format!("{PEER} "),
+            format: Negotiated::TEXT,
+            deadline,
+            gzip: true
+        }
     );
 }
 

@@ -155,7 +155,7 @@ fn a_scrape_arrives_while_it_is_put_together() {
             assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
             assert_eq!(client.chunk().await.unwrap(), b"a 1\n");
             sender.send("b 2\n".into()).await.unwrap();
-            sender.finish().await.unwrap();
+            sender.finish(|| ()).await.unwrap();
             assert_eq!(client.body(&head).await, b"b 2\n");
         }
     });
@@ -177,7 +177,7 @@ fn a_stitched_scrape_is_one_member() {
                 sender.send(member.append(&part)).await.unwrap();
             }
             sender.send(member.finish()).await.unwrap();
-            sender.finish().await.unwrap();
+            sender.finish(|| ()).await.unwrap();
         };
         let ((head, body), ()) = zip(client.response(), core).await;
         assert!(head.contains("content-encoding: gzip\r\n"));
@@ -354,7 +354,7 @@ fn a_slow_core_is_no_stall() {
                 site.sleep(200).await;
                 sender.send("a 1\n".into()).await.unwrap();
             }
-            sender.finish().await.unwrap();
+            sender.finish(|| ()).await.unwrap();
         };
         let ((_, body), ()) = zip(client.response(), core).await;
         assert_eq!(body, b"a 1\na 1\na 1\n");
@@ -383,7 +383,7 @@ fn shutdown_lets_an_answer_under_way_finish() {
         assert!(site.ended.is_empty());
 
         sender.send("b 2\n".into()).await.unwrap();
-        sender.finish().await.unwrap();
+        sender.finish(|| ()).await.unwrap();
         assert_eq!(client.body(&head).await, b"b 2\n");
         assert_eq!(client.rest().await, b"");
         site.ended.recv().await.unwrap();
@@ -400,7 +400,7 @@ fn shutdown_does_not_wait_for_ever() {
         site.trigger.trigger();
         site.ended.recv().await.unwrap();
         assert!(!client.rest().await.ends_with(b"0\r\n\r\n"));
-        assert_eq!(sender.finish().await, Err(ScraperGone));
+        assert_eq!(sender.finish(|| ()).await, Err(ScraperGone));
     });
 }
 
@@ -445,12 +445,12 @@ fn a_probe_gets_in_while_all_connections_are_busy() {
             assert_eq!(head.contains("retry-after: 1\r\n"), status == "503");
             assert_eq!(probe.rest().await, b"");
         }
-        sender.finish().await.unwrap();
+        sender.finish(|| ()).await.unwrap();
         busy.response().await;
         let mut scraper = site.connect().await;
         scraper.get("/metrics/connected").await;
         let (_, sender) = site.setup.scrapes.recv().await.unwrap();
-        sender.finish().await.unwrap();
+        sender.finish(|| ()).await.unwrap();
         scraper.response().await;
     });
 }
@@ -487,7 +487,7 @@ fn connections_beyond_the_bound_are_refused_until_there_is_room() {
         let (_, sender) = site.setup.scrapes.recv().await.unwrap();
         assert_eq!(site.connect().await.rest().await, b"");
         site.wait_for_metric("prometheus_proxy_http_refused_total 1").await;
-        sender.finish().await.unwrap();
+        sender.finish(|| ()).await.unwrap();
         first.response().await;
         let mut next = site.connect().await;
         next.get("/-/healthy").await;

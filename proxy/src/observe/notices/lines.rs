@@ -75,10 +75,11 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             );
             warn_of_duplicate(log, app, *is_duplicate);
         }
-        Notice::PushEvicted { app } => {
-            line!(debug, app, "push dropped to make room for another application's");
+        Notice::PushEvicted { app, cause } => {
+            line!(debug, app, ?cause, "push dropped to make room for another one");
         }
-        Notice::PushExpired { app } => {
+        Notice::PushExpired { app, was_served: true } => line!(debug, app, "push expired"),
+        Notice::PushExpired { app, was_served: false } => {
             throttled!(log, PushExpired, warn, app, "push expired without having been scraped");
         }
         Notice::PushHeld { app, .. } => throttled!(log, PushHeld, info, app, "push held"),
@@ -86,6 +87,7 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             let error = Line(error);
             throttled!(log, PushRejected, warn, app, %error, "push not stored");
         }
+        Notice::PushRepeated { app, .. } => line!(debug, app, "push held already"),
         Notice::PushReplaced { app } => line!(debug, app, "push replaced by a later one"),
         Notice::PushServed { app } => line!(debug, app, "push served"),
         Notice::PushSuperseded { app } => line!(debug, app, "push superseded"),

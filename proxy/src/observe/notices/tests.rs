@@ -4,7 +4,7 @@ use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::RegistryState;
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::collector::{
-    AppRef, Collector, Config, Peer, PushShare, Transport,
+    AppRef, Collector, Config, Peer, PushEviction, PushShare, Transport,
 };
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_protocol::rsocket::connection::StreamFailure;
@@ -101,7 +101,7 @@ fn each_line_says_who_it_is_about() {
             format!("INFO push held {WHO}"),
         ),
         (
-            Notice::PushExpired { app: app.clone() },
+            Notice::PushExpired { app: app.clone(), was_served: false },
             format!("WARN push expired without having been scraped {WHO}"),
         ),
         (
@@ -264,9 +264,13 @@ fn probes_are_counted_by_kind_and_listener() {
 #[test]
 fn pushes_that_are_not_kept_are_counted_by_cause() {
     let app = app();
+    let evicted = |cause| Notice::PushEvicted { app: app.clone(), cause };
     let dropped = [
-        (Notice::PushEvicted { app: app.clone() }, "evicted"),
-        (Notice::PushExpired { app: app.clone() }, "expired"),
+        (evicted(PushEviction::Delivered), "delivered"),
+        (evicted(PushEviction::LivesOn), "evicted"),
+        (evicted(PushEviction::PartlyDelivered), "partly_delivered"),
+        (Notice::PushExpired { app: app.clone(), was_served: false }, "expired"),
+        (Notice::PushExpired { app: app.clone(), was_served: true }, "expired_served"),
         (Notice::PushReplaced { app: app.clone() }, "replaced"),
     ];
     for (notice, cause) in dropped {

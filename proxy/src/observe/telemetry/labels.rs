@@ -222,6 +222,8 @@ label! {
     PushOutcome, "outcome" {
         /// It is held for the next scrapes.
         Held = "held",
+        /// It came before, and is held once.
+        Repeated = "repeated",
         /// It is of no use, or there is no room for it.
         Rejected = "rejected",
     }
@@ -232,10 +234,16 @@ label! {
     PushDropCause, "cause" {
         /// Its application has pushed again.
         Replaced = "replaced",
-        /// Another application's push needed its room, and its own application lives on.
+        /// Another push needed its room, and every scraper seen in the last ten minutes has had it.
+        Delivered = "delivered",
+        /// Another push needed its room, some scraper has had it, and its application lives on.
         Evicted = "evicted",
-        /// Its time to live has run out.
+        /// Another push needed its room, and some scraper has had it.
+        PartlyDelivered = "partly_delivered",
+        /// Its time to live has run out, and nobody has had it.
         Expired = "expired",
+        /// Its time to live has run out, and some scraper has had it.
+        ExpiredServed = "expired_served",
     }
 }
 
