@@ -206,6 +206,7 @@ fn accept_applications<R: Runtime>(
             name,
             upgrade,
             hub: Arc::clone(&service.hub),
+            balancers: config.balancers(),
             places: Arc::clone(&places),
             leaving: Arc::clone(&leaving),
             telemetry: Arc::clone(&service.telemetry),

@@ -1,3 +1,4 @@
+use super::balancers::BalancerArgs;
 use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
 use super::value::{self, Envelope, Limit, LimitedTime, ListenAddr, Names, RuntimeKind};
@@ -37,6 +38,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     pub(super) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(super) balancers: BalancerArgs,
 
     /// The address under which Prometheus reaches this proxy, as host:port, for /sd; by default the Host of the request for /sd
     #[arg(long, value_name = "HOST:PORT", value_parser = value::authority, help_heading = "Listeners")]

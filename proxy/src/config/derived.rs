@@ -2,6 +2,7 @@
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
+use crate::ingress::forwarded::Balancers;
 use crate::service::leaving::DrainTimes;
 use crate::service::memory::Shares;
 use prometheus_rsocket_protocol::collector;
@@ -69,6 +70,15 @@ impl Config {
         connection.max_queued_output = 256 * 1024;
         connection.setup_timeout = self.setup_timeout;
         connection
+    }
+
+    /// Load balancers in front of applications.
+    pub(crate) fn balancers(&self) -> Balancers {
+        Balancers {
+            protocol: self.proxy_protocol,
+            trusted: self.trusted_proxies.clone(),
+            header_timeout: self.setup_timeout,
+        }
     }
 
     pub(crate) fn drain(&self) -> DrainTimes {

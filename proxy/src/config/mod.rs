@@ -1,6 +1,7 @@
 //! Configuration: the command line, the environment, and the names that the original is configured by.
 
 mod args;
+mod balancers;
 mod derived;
 mod log;
 mod misspelt;
@@ -8,6 +9,7 @@ mod source;
 mod tls;
 mod value;
 
+pub use balancers::{ProxyProtocol, TrustedProxies};
 pub use log::LogFormat;
 pub use source::ConfigError;
 pub use value::{Envelope, ListenAddr, RuntimeKind};
@@ -43,6 +45,10 @@ pub struct Config {
     pub websocket_tls: Option<ServerTlsFiles>,
     /// TLS where Prometheus scrapes, likewise.
     pub http_tls: Option<ServerTlsFiles>,
+    /// Whether connections of applications begin with a header of the PROXY protocol.
+    pub proxy_protocol: ProxyProtocol,
+    /// Load balancers whose PROXY headers and `X-Forwarded-For` are believed.
+    pub trusted_proxies: TrustedProxies,
     /// How often the files of TLS are read again.
     pub tls_reload_interval: Duration,
     /// How long a TLS handshake may take, and then the opening of a WebSocket.
@@ -163,6 +169,7 @@ impl Config {
         c.advertise_http = args.advertise_http;
         env.complete(&mut c.advertise_http, "advertise-http", value::authority)?;
         (c.tcp_tls, c.websocket_tls, c.http_tls) = args.tls.resolve(env)?;
+        (c.proxy_protocol, c.trusted_proxies) = args.balancers.resolve(env)?;
         env.set(&mut c.tls_reload_interval, args.tls.tls_reload_interval, "tls-reload-interval", value::positive_duration)?;
         env.set(&mut c.handshake_timeout, args.handshake_timeout, "handshake-timeout", value::positive_duration)?;
         let mut path = value::ANY_PATH.to_owned();
@@ -269,6 +276,8 @@ impl Default for Config {
             tcp_tls: None,
             websocket_tls: None,
             http_tls: None,
+            proxy_protocol: ProxyProtocol::Off,
+            trusted_proxies: TrustedProxies::default(),
             tls_reload_interval: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             websocket_path: None,

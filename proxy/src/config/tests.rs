@@ -84,6 +84,8 @@ fn every_setting_reaches_its_field() {
         ("websocket-path", "/rsocket"),
         ("handshake-timeout", "18s"),
         ("tls-reload-interval", "19s"),
+        ("proxy-protocol", "required"),
+        ("trusted-proxies", "10.0.0.0/8,::1"),
         ("runtime", "smol"),
         ("demo", "4"),
         ("log", "debug,hyper=warn"),
@@ -134,6 +136,8 @@ fn every_setting_reaches_its_field() {
         http_tls: None,
         websocket_path: Some("/rsocket".to_owned()),
         handshake_timeout: Duration::from_secs(18),
+        proxy_protocol: ProxyProtocol::Required,
+        trusted_proxies: "10.0.0.0/8,::1".parse().unwrap(),
         tls_reload_interval: Duration::from_secs(19),
         runtime: RuntimeKind::Smol,
         demo: 4,
@@ -249,13 +253,15 @@ fn settings_must_fit_together() {
     refused(&too_long, &[], &["--scrape-timeout 120s", "--scrape-timeout-max 60s"]);
     let nothing_left = ["--scrape-timeout=500ms"];
     refused(&nothing_left, &[], &["--scrape-timeout-offset 500ms", "--scrape-timeout 500ms"]);
+    let nobody = ["--proxy-protocol=optional"];
+    refused(&nobody, &[], &["--proxy-protocol optional", "--trusted-proxies"]);
     refused(&["--listen-tcp=off", "--listen-websocket=off", "--listen-http=off"], &[], &["off"]);
     let lowered = accepted(&["--scrape-timeout-max=4s"], &[]);
     assert_eq!(lowered.scrape_timeout, Duration::from_secs(4));
 }
 
 /// Those with a default.
-const FIELDS: usize = 44;
+const FIELDS: usize = 46;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

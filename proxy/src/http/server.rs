@@ -4,6 +4,7 @@ use super::{
     places::{Place, Places},
 };
 use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
+use crate::ingress::forwarded::Begun;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{HttpClosed, Label, ListenerName, LogCause, ProbeKind};
 use crate::proxy::HTTP;
@@ -130,7 +131,12 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
         place.evicted().await;
     }
 
-    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, place: Place) {
+    async fn serve(
+        self: Arc<Self>,
+        stream: MaybeTls<Begun<R::Stream>>,
+        peer: SocketAddr,
+        place: Place,
+    ) {
         let phase = Phase::new(place);
         let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
         let service = service_fn(|request| {
@@ -170,7 +176,7 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
             TurnedAway::Full => self.router.telemetry().http_refused(),
             TurnedAway::Tls => self.router.telemetry().http_tls_failed(),
             TurnedAway::Evicted => self.router.telemetry().http_closed(HttpClosed::IdleEvicted),
-            TurnedAway::NotAccepted => {}
+            TurnedAway::NotAccepted | TurnedAway::ProxyHeader => {}
         }
     }
 

@@ -1,3 +1,4 @@
+use crate::ingress::forwarded::{Balancers, Begun, HeaderError};
 use crate::observe::telemetry::ProbeKind;
 use crate::observe::throttle::Throttle;
 use crate::shutdown::Shutdown;
@@ -22,6 +23,16 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
     /// Takes a place for a connection that was accepted.
     fn place(&self, peer: SocketAddr) -> Option<Self::Place>;
 
+    /// The load balancers in front of the listener, whose PROXY headers are read.
+    fn balancers(&self) -> Option<&Balancers> {
+        None
+    }
+
+    /// Puts a connection down to its peer, once its PROXY header has been read or it has none.
+    fn on_known(&self, place: &mut Self::Place, peer: SocketAddr) {
+        let _ = (place, peer);
+    }
+
     /// Resolves if the connection of this place has to go, for it is not served yet and another one needs the place.
     fn evicted(&self, place: &Self::Place) -> impl Future<Output = ()> + Send {
         let _ = place;
@@ -37,7 +48,7 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
     /// Serves one connection to its end.
     fn serve(
         self: Arc<Self>,
-        stream: MaybeTls<R::Stream>,
+        stream: MaybeTls<Begun<R::Stream>>,
         peer: SocketAddr,
         place: Self::Place,
     ) -> impl Future<Output = ()> + Send;
@@ -45,7 +56,7 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
     /// Tells a peer that there is no place for it.
     fn turn_away(
         &self,
-        stream: MaybeTls<R::Stream>,
+        stream: MaybeTls<Begun<R::Stream>>,
         peer: SocketAddr,
     ) -> impl Future<Output = ()> + Send {
         let _ = (stream, peer);
@@ -68,11 +79,14 @@ pub(crate) enum TurnedAway {
     Evicted,
     /// All places are taken.
     Full,
+    /// Its PROXY header is missing, malformed or not to be believed.
+    ProxyHeader,
     /// TLS was not set up.
     Tls,
 }
 
-/// Accepts the connections of one listener: a bounded number, TLS where the listener has it, each handshake within a time limit.
+/// Accepts the connections of one listener: a bounded number, the PROXY header where a load balancer sends it, TLS where the listener has it,
+/// each within a time limit.
 pub(crate) struct Acceptor<R, S> {
     pub(crate) runtime: R,
     /// The listener's name.
@@ -91,6 +105,7 @@ pub(crate) struct Acceptor<R, S> {
 pub(crate) struct Logs {
     evicted: Throttle,
     full: Throttle,
+    header: Throttle,
     not_accepted: Throttle,
     tls: Throttle,
 }
@@ -130,17 +145,22 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: R::Stream, peer: SocketAddr, place: S::Place) {
-        let evicted = async {
-            self.server.evicted(&place).await;
-            self.on_evicted(peer);
-            None
-        };
-        // What the handshake needs is boxed, so that it is gone with it.
-        let secured = or(Box::pin(self.secured(stream, peer)), evicted).await;
+    async fn serve(self: Arc<Self>, stream: R::Stream, peer: SocketAddr, mut place: S::Place) {
+        // What the handshakes need is boxed, so that it is gone with them.
+        let begun = or(Box::pin(self.begun(stream, peer)), self.evicted(&place, peer)).await;
+        let Some((stream, peer)) = begun else { return };
+        self.server.on_known(&mut place, peer);
+        let secured = or(Box::pin(self.secured(stream, peer)), self.evicted(&place, peer)).await;
         if let Some(stream) = secured {
             Arc::clone(&self.server).serve(stream, peer, place).await;
         }
+    }
+
+    /// Resolves to `None` if the connection has to go.
+    async fn evicted<T>(&self, place: &S::Place, peer: SocketAddr) -> Option<T> {
+        self.server.evicted(place).await;
+        self.on_evicted(peer);
+        None
     }
 
     /// Serves a connection that had no place, if there is one later; else tells it. That takes time, or clients that come back at once
@@ -168,6 +188,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             return self.serve(stream, peer, place).await;
         }
         self.on_full(peer);
+        let Some((stream, peer)) = Box::pin(self.begun(stream, peer)).await else { return };
         if let Some(stream) = Box::pin(self.secured(stream, peer)).await {
             self.server.turn_away(stream, peer).await;
         }
@@ -208,8 +229,61 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         sleep_until(&self.runtime, now + ACCEPT_PAUSE).await;
     }
 
+    /// The stream behind the PROXY header, if it should have one, and the address of the peer.
+    async fn begun(
+        &self,
+        stream: R::Stream,
+        peer: SocketAddr,
+    ) -> Option<(Begun<R::Stream>, SocketAddr)> {
+        let mut stream = Begun::new(stream);
+        let balancers = self.server.balancers();
+        let Some(balancers) = balancers.filter(|it| it.expects_header(peer.ip())) else {
+            return Some((stream, peer));
+        };
+        let deadline = self.runtime.now() + balancers.header_timeout;
+        let read = balancers.read_header(&mut stream, peer.ip());
+        let read = timeout(&self.runtime, deadline, read);
+        let read = or(async { Some(read.await) }, async {
+            self.shutdown.wait().await;
+            None
+        });
+        match read.await?.unwrap_or(Err(HeaderError::Late)) {
+            Ok(None) => Some((stream, peer)),
+            Ok(Some(client)) => {
+                tracing::debug!(listener = self.name, peer = %client, via = %peer, "announced");
+                Some((stream, client))
+            }
+            Err(error) => {
+                self.on_bad_header(peer, &error);
+                None
+            }
+        }
+    }
+
+    fn on_bad_header(&self, peer: SocketAddr, error: &HeaderError) {
+        if matches!(error, HeaderError::Closed) {
+            return self.server.on_probe(ProbeKind::Empty, peer, error);
+        }
+        self.server.on_turned_away(TurnedAway::ProxyHeader);
+        if let Some(suppressed) = self.logs.header.pass(self.runtime.now()) {
+            let (listener, reason, error) = (self.name, error.name(), Line(error));
+            tracing::warn!(
+                listener,
+                reason,
+                %peer,
+                %error,
+                suppressed,
+                "connection refused: it has no PROXY header that is believed"
+            );
+        }
+    }
+
     /// The stream under TLS, where the listener has it.
-    async fn secured(&self, stream: R::Stream, peer: SocketAddr) -> Option<MaybeTls<R::Stream>> {
+    async fn secured(
+        &self,
+        stream: Begun<R::Stream>,
+        peer: SocketAddr,
+    ) -> Option<MaybeTls<Begun<R::Stream>>> {
         let Some(tls) = &self.tls else { return Some(MaybeTls::Plain(stream)) };
         let deadline = self.runtime.now() + self.handshake_timeout;
         let accepted = timeout(&self.runtime, deadline, tls.accept(stream));
@@ -222,7 +296,9 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             Err(error) => error,
         };
         // Load balancers look whether anybody is there, and leave without a word.
-        if error.kind() == io::ErrorKind::UnexpectedEof {
+        let is_trusted = self.server.balancers().is_some_and(|it| it.trusts(peer.ip()));
+        let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+        if error.kind() == io::ErrorKind::UnexpectedEof || is_trusted && is_reset {
             self.server.on_probe(ProbeKind::Empty, peer, &error);
             return None;
         }

@@ -11,6 +11,9 @@ use std::task::{Context, Poll, Waker};
 /// peer that opens connections without end evicts its own, and other peers have the time that a handshake takes. Whoever is evicted counts
 /// no more from that moment on; a bounded number may be on their way out at once: those that are told why, and
 /// those whose tasks have not run since.
+///
+/// A connection from a trusted load balancer counts by itself until the address of its peer is known, and then as that peer's: so peers
+/// behind one load balancer do not share a share.
 #[derive(Debug)]
 pub(crate) struct Places {
     max: usize,
@@ -25,7 +28,15 @@ struct State {
     evicted: usize,
     next: u64,
     /// Connections that are not set up yet, by network and then by age. Never more than there are places, and no network without any.
-    guests: BTreeMap<IpAddr, BTreeMap<u64, Arc<Notice>>>,
+    guests: BTreeMap<Whose, BTreeMap<u64, Arc<Notice>>>,
+}
+
+/// Whose share a guest takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Network(IpAddr),
+    /// Nobody else's, as a load balancer has yet to announce the address: the number is the guest's own.
+    Unannounced(u64),
 }
 
 /// Tells a guest that it has to go. Every connection has one for as long as it lives, so it is small.
@@ -57,7 +68,10 @@ impl Places {
 
     /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted; returns `None` if all
     /// places belong to connections that are set up, or too many are on their way out.
-    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    ///
+    /// Without an address, the connection comes from a trusted load balancer and counts by itself until its peer is
+    /// [announced](Place::announce).
+    pub(crate) fn take(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Place> {
         let mut state = self.lock();
         let mut evicted = None;
         if state.taken < self.max {
@@ -70,13 +84,14 @@ impl Places {
             evicted = state.pop_guest()?.evict();
             state.evicted += 1;
         }
-        let (network, number, notice) = (network(peer), state.next, Arc::default());
+        let (number, notice) = (state.next, Arc::default());
         state.next += 1;
-        state.guests.entry(network).or_default().insert(number, Arc::clone(&notice));
+        let whose = peer.map_or(Whose::Unannounced(number), |peer| Whose::Network(network(peer)));
+        state.guests.entry(whose).or_default().insert(number, Arc::clone(&notice));
         drop(state);
         evicted.into_iter().for_each(Waker::wake);
         let is_kept = AtomicBool::new(false);
-        Some(Place { places: Arc::clone(self), network, number, notice, is_kept })
+        Some(Place { places: Arc::clone(self), whose, number, notice, is_kept })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,19 +102,19 @@ impl Places {
 impl State {
     fn pop_guest(&mut self) -> Option<Arc<Notice>> {
         let oldest = |guests: &BTreeMap<u64, _>| guests.keys().next().copied();
-        let by_size = self.guests.iter().filter_map(|(network, guests)| {
+        let by_size = self.guests.iter().filter_map(|(whose, guests)| {
             // The smallest comes first, and of equal ones that with the oldest.
-            Some((usize::MAX - guests.len(), oldest(guests)?, *network))
+            Some((usize::MAX - guests.len(), oldest(guests)?, *whose))
         });
-        let (_, number, network) = by_size.min()?;
-        self.remove_guest(network, number)
+        let (_, number, whose) = by_size.min()?;
+        self.remove_guest(whose, number)
     }
 
-    fn remove_guest(&mut self, network: IpAddr, number: u64) -> Option<Arc<Notice>> {
-        let guests = self.guests.get_mut(&network)?;
+    fn remove_guest(&mut self, whose: Whose, number: u64) -> Option<Arc<Notice>> {
+        let guests = self.guests.get_mut(&whose)?;
         let notice = guests.remove(&number);
         if guests.is_empty() {
-            self.guests.remove(&network);
+            self.guests.remove(&whose);
         }
         notice
     }
@@ -109,16 +124,27 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    network: IpAddr,
+    whose: Whose,
     number: u64,
     notice: Arc<Notice>,
     is_kept: AtomicBool,
 }
 
 impl Place {
+    /// From now on, the connection takes part of this peer's share. It stays as old as it is.
+    pub(crate) fn announce(&mut self, peer: IpAddr) {
+        let mut state = self.places.lock();
+        let guest = state.remove_guest(self.whose, self.number);
+        self.whose = Whose::Network(network(peer));
+        // There is none if it was evicted meanwhile.
+        if let Some(notice) = guest {
+            state.guests.entry(self.whose).or_default().insert(self.number, notice);
+        }
+    }
+
     /// The connection is set up: it keeps its place, unless it was evicted at this very moment.
     pub(crate) fn keep(&self) {
-        self.places.lock().remove_guest(self.network, self.number);
+        self.places.lock().remove_guest(self.whose, self.number);
         self.is_kept.store(true, Ordering::Relaxed);
     }
 
@@ -147,7 +173,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.places.lock();
-        state.remove_guest(self.network, self.number);
+        state.remove_guest(self.whose, self.number);
         // Evictions happen under the lock.
         if self.notice.is_evicted() {
             state.evicted -= 1;
@@ -184,60 +210,87 @@ mod tests {
     #[test]
     fn the_oldest_that_is_not_set_up_makes_room() {
         let places = Places::new(3, MAX_EVICTED);
-        let mut taken: Vec<_> = (0..3).map(|_| places.take(peer(1)).unwrap()).collect();
+        let mut taken: Vec<_> = (0..3).map(|_| places.take(Some(peer(1))).unwrap()).collect();
         taken[0].keep();
-        taken.push(places.take(peer(1)).unwrap());
+        taken.push(places.take(Some(peer(1))).unwrap());
         assert_eq!(taken.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false, false]);
         // The evicted one has no place to give back.
         drop(taken.remove(1));
-        taken.push(places.take(peer(1)).unwrap());
+        taken.push(places.take(Some(peer(1))).unwrap());
         assert_eq!(taken.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false, false]);
         taken.remove(1);
         taken.iter().for_each(Place::keep);
-        assert!(places.take(peer(2)).is_none(), "all are set up");
+        assert!(places.take(Some(peer(2))).is_none(), "all are set up");
         taken.pop();
-        assert!(places.take(peer(2)).is_some());
+        assert!(places.take(Some(peer(2))).is_some());
     }
 
     #[test]
     fn whoever_has_the_most_is_evicted_first() {
         let places = Places::new(6, MAX_EVICTED);
-        let one = places.take(peer(1)).unwrap();
-        let mut flood: Vec<_> = (0..5).map(|_| places.take(peer(2)).unwrap()).collect();
+        let one = places.take(Some(peer(1))).unwrap();
+        let mut flood: Vec<_> = (0..5).map(|_| places.take(Some(peer(2))).unwrap()).collect();
         for _ in 0..100 {
-            flood.push(places.take(peer(2)).unwrap());
+            flood.push(places.take(Some(peer(2))).unwrap());
         }
         assert!(!is_evicted(&one), "a flood evicts its own");
-        let others: Vec<_> = (3..7).map(|number| places.take(peer(number)).unwrap()).collect();
+        let others: Vec<_> =
+            (3..7).map(|number| places.take(Some(peer(number))).unwrap()).collect();
         assert!(!is_evicted(&one) && !others.iter().any(is_evicted));
         assert_eq!(flood.iter().filter(|place| !is_evicted(place)).count(), 1);
         // All have the same: the oldest goes.
-        let last = places.take(peer(7)).unwrap();
+        let last = places.take(Some(peer(7))).unwrap();
         assert!(is_evicted(&one) && !is_evicted(&last));
+    }
+
+    #[test]
+    fn peers_behind_a_load_balancer_have_shares_of_their_own() {
+        let places = Places::new(6, MAX_EVICTED);
+        let one = places.take(Some(peer(1))).unwrap();
+        // Until they are announced, they are no crowd.
+        let mut behind: Vec<_> = (0..3).map(|_| places.take(None).unwrap()).collect();
+        let mut flood: Vec<_> = (0..4).map(|_| places.take(Some(peer(2))).unwrap()).collect();
+        assert_eq!(flood.iter().map(is_evicted).collect::<Vec<_>>(), [true, true, false, false]);
+        flood.drain(..2);
+        // The first of them belongs to a calm peer, the others to a crowd.
+        behind[0].announce(peer(3));
+        behind[1].announce(peer(4));
+        behind[2].announce(peer(4));
+        flood.pop();
+        flood.push(places.take(Some(peer(4))).unwrap());
+        let newcomer = places.take(Some(peer(5))).unwrap();
+        assert_eq!(behind.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false]);
+        assert!(!is_evicted(&one) && !is_evicted(&newcomer));
+        // Who was evicted before it was announced gives nothing back twice.
+        behind[1].announce(peer(1));
+        drop((one, behind, flood, newcomer));
+        let state = places.lock();
+        assert_eq!((state.taken, state.evicted, state.guests.len()), (0, 0, 0));
     }
 
     #[test]
     fn a_place_wakes_whoever_waits_for_its_eviction() {
         let places = Places::new(1, MAX_EVICTED);
-        let first = places.take(peer(1)).unwrap();
+        let first = places.take(Some(peer(1))).unwrap();
         let mut second = None;
         // The eviction comes while it waits.
         block_on(zip(first.evicted(), async {
             yield_now().await;
-            second = places.take(peer(2));
+            second = places.take(Some(peer(2)));
         }));
         let second = second.unwrap();
         second.keep();
-        assert!(!is_evicted(&second) && places.take(peer(3)).is_none());
+        assert!(!is_evicted(&second) && places.take(Some(peer(3))).is_none());
     }
 
     #[test]
     fn no_more_than_so_many_are_on_their_way_out() {
         let places = Places::new(1, MAX_EVICTED);
-        let mut taken: Vec<_> = (0..=MAX_EVICTED).map(|_| places.take(peer(1)).unwrap()).collect();
-        assert!(places.take(peer(1)).is_none());
+        let mut taken: Vec<_> =
+            (0..=MAX_EVICTED).map(|_| places.take(Some(peer(1))).unwrap()).collect();
+        assert!(places.take(Some(peer(1))).is_none());
         drop(taken.remove(0));
-        assert!(places.take(peer(1)).is_some());
+        assert!(places.take(Some(peer(1))).is_some());
     }
 
     #[test]

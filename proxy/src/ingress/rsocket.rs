@@ -1,7 +1,8 @@
 use crate::ingress::acceptor::{Serve, TurnedAway};
+use crate::ingress::forwarded::{Balancers, Begun};
 use crate::ingress::places::{Place, Places};
 use crate::ingress::slots::{Slot, Slots};
-use crate::ingress::websocket::{UpgradeConfig, upgrade};
+use crate::ingress::websocket::{UpgradeConfig, upgrade, upgrade_with};
 use crate::observe::telemetry::{ConnectionErrorCause, ListenerName, ProbeKind, Telemetry};
 use crate::observe::throttle::Throttle;
 use crate::service::hub::Hub;
@@ -10,6 +11,7 @@ use crate::shutdown::Shutdown;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
+use http::HeaderMap;
 use prometheus_rsocket_protocol::collector::{
     Peer, Session, SessionCommand, SessionEvent, Transport,
 };
@@ -19,9 +21,9 @@ use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
 use prometheus_rsocket_runtime::{DriverConfig, Line, Runtime, drive, timeout};
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -34,6 +36,8 @@ pub(crate) struct RsocketServer<R> {
     /// The request to upgrade, where the listener is the WebSocket one.
     pub(crate) upgrade: Option<UpgradeConfig>,
     pub(crate) hub: Arc<Hub>,
+    /// Load balancers in front of the listener.
+    pub(crate) balancers: Balancers,
     /// Places of connections, on all listeners for applications together, from being accepted to their end.
     pub(crate) places: Arc<Places>,
     /// Places of connections that have to go, until they are told so.
@@ -61,7 +65,19 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
     type Held = Slot;
 
     fn place(&self, peer: SocketAddr) -> Option<Place> {
-        self.places.take(peer.ip())
+        let is_known = !self.balancers.trusts(peer.ip());
+        self.places.take(is_known.then_some(peer.ip()))
+    }
+
+    fn balancers(&self) -> Option<&Balancers> {
+        Some(&self.balancers)
+    }
+
+    fn on_known(&self, place: &mut Place, peer: SocketAddr) {
+        // The request for a WebSocket may say more.
+        if self.upgrade.is_none() || !self.balancers.trusts(peer.ip()) {
+            place.announce(peer.ip());
+        }
     }
 
     async fn evicted(&self, place: &Place) {
@@ -78,7 +94,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         Some((self.runtime.now() + after, held))
     }
 
-    async fn turn_away(&self, stream: MaybeTls<R::Stream>, peer: SocketAddr) {
+    async fn turn_away(&self, stream: MaybeTls<Begun<R::Stream>>, peer: SocketAddr) {
         match &self.upgrade {
             Some(config) => {
                 let config = UpgradeConfig { is_full: true, ..config.clone() };
@@ -92,22 +108,29 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         tracing::debug!(%peer, listener = self.name, "turned away");
     }
 
-    async fn serve(self: Arc<Self>, stream: MaybeTls<R::Stream>, peer: SocketAddr, place: Place) {
+    async fn serve(
+        self: Arc<Self>,
+        stream: MaybeTls<Begun<R::Stream>>,
+        peer: SocketAddr,
+        mut place: Place,
+    ) {
         let tls_subject = stream.peer_subject();
-        let peer = |transport| Peer { address: peer.to_string(), transport, tls_subject };
+        let of_peer = |address, transport| Peer { address, transport, tls_subject };
+        let address = peer.to_string();
         let Some(config) = &self.upgrade else {
-            return self.run_session(stream, peer(Transport::Tcp), &place).await;
+            return self.run_session(stream, of_peer(address, Transport::Tcp), &place).await;
         };
-        let peer = peer(Transport::WebSocket);
         // What the handshake needs is boxed, so that it is gone with it.
         let evicted = async {
             place.evicted().await;
-            self.on_evicted(&peer.address);
+            self.on_evicted(&address);
             None
         };
-        let upgraded = or(Box::pin(self.upgraded(stream, config, &peer.address)), evicted).await;
-        if let Some(stream) = upgraded {
-            self.run_session(stream, peer, &place).await;
+        let upgraded = or(Box::pin(self.upgraded(stream, config, peer)), evicted).await;
+        if let Some((stream, announced)) = upgraded {
+            place.announce(announced.unwrap_or_else(|| peer.ip()));
+            let address = announced.map_or(address, |address| address.to_string());
+            self.run_session(stream, of_peer(address, Transport::WebSocket), &place).await;
         }
     }
 
@@ -116,6 +139,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
             TurnedAway::Evicted => ConnectionErrorCause::Evicted,
             TurnedAway::NotAccepted => ConnectionErrorCause::Io,
             TurnedAway::Full => ConnectionErrorCause::TooManyConnections,
+            TurnedAway::ProxyHeader => ConnectionErrorCause::ProxyHeader,
             TurnedAway::Tls => ConnectionErrorCause::Tls,
         });
     }
@@ -126,26 +150,38 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
 }
 
 impl<R: Runtime> RsocketServer<R> {
+    /// The WebSocket, and the address of the client if a trusted load balancer announces it.
     async fn upgraded<S>(
         &self,
         stream: S,
         config: &UpgradeConfig,
-        peer: &str,
-    ) -> Option<WebSocket<S>>
+        peer: SocketAddr,
+    ) -> Option<(WebSocket<S>, Option<IpAddr>)>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let deadline = self.runtime.now() + self.handshake_timeout;
-        let upgrading = timeout(&self.runtime, deadline, upgrade(&self.runtime, stream, config));
+        let is_trusted = self.balancers.trusts(peer.ip());
+        let announced = OnceLock::new();
+        let on_request = |headers: &HeaderMap| {
+            if let Some(client) = self.balancers.forwarded_for(headers).filter(|_| is_trusted) {
+                let _ = announced.set(client);
+            }
+        };
+        let upgrading = upgrade_with(&self.runtime, stream, config, on_request);
+        let upgrading = timeout(&self.runtime, deadline, upgrading);
         let upgraded = or(async { Some(upgrading.await) }, async {
             self.shutdown.wait().await;
             None
         });
-        let (probe, error) = match upgraded.await? {
-            Ok(Ok(stream)) => return Some(stream),
+        let upgraded = upgraded.await?;
+        let client = announced.get().copied();
+        let (probe, error) = match upgraded {
+            Ok(Ok(stream)) => return Some((stream, client)),
             Ok(Err(error)) => (error.probe(), error.to_string()),
             Err(elapsed) => (Some(ProbeKind::Silent), elapsed.to_string()),
         };
+        let peer = &client.map_or_else(|| peer.to_string(), |client| client.to_string());
         if probe != Some(ProbeKind::Empty) {
             self.telemetry.connection_failed(ConnectionErrorCause::WebSocket);
         }

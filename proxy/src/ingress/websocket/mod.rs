@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::{
-    Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use http_body_util::Full;
@@ -62,8 +62,25 @@ where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    upgrade_with(runtime, stream, config, |_| ()).await
+}
+
+/// The same, and shows the headers of the request, whatever becomes of it.
+pub(crate) async fn upgrade_with<R, S>(
+    runtime: &R,
+    stream: S,
+    config: &UpgradeConfig,
+    on_request: impl Fn(&HeaderMap) + Send + Sync,
+) -> Result<WebSocket<S>, UpgradeError>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let desk = Desk { config, outcome: Mutex::new(None) };
-    let service = service_fn(|request| ready(Ok::<_, Infallible>(desk.serve(request))));
+    let service = service_fn(|request: Request<Incoming>| {
+        on_request(request.headers());
+        ready(Ok::<_, Infallible>(desk.serve(request)))
+    });
     // Refusals say `Connection: close`. To turn keep-alive off would put that into the 101 as well.
     let mut connection = Builder::new()
         .auto_date_header(false)

@@ -122,6 +122,8 @@ label! {
         ProtocolViolation = "protocol_violation",
         /// The transport failed.
         Io = "io",
+        /// Its PROXY header is missing, malformed or not to be believed.
+        ProxyHeader = "proxy_header",
         /// TLS did not come about.
         Tls = "tls",
         /// A WebSocket did not come about.
