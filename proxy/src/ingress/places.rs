@@ -12,8 +12,9 @@ use std::task::{Context, Poll, Waker};
 /// no more from that moment on; a bounded number may be on their way out at once: those that are told why, and
 /// those whose tasks have not run since.
 ///
-/// A connection from a trusted load balancer counts by itself until the address of its peer is known, and then as that peer's: so peers
-/// behind one load balancer do not share a share.
+/// A connection from a trusted load balancer counts by itself until the address of its peer is known, and then as that peer's. So peers
+/// behind one load balancer do not share a share. A burst of connections that are not announced yet evicts its own, before peers that
+/// have a single connection.
 #[derive(Debug)]
 pub(crate) struct Places {
     max: usize,
@@ -103,10 +104,11 @@ impl State {
     fn pop_guest(&mut self) -> Option<Arc<Notice>> {
         let oldest = |guests: &BTreeMap<u64, _>| guests.keys().next().copied();
         let by_size = self.guests.iter().filter_map(|(whose, guests)| {
-            // The smallest comes first, and of equal ones that with the oldest.
-            Some((usize::MAX - guests.len(), oldest(guests)?, *whose))
+            // The smallest comes first. Of equal ones, it is one that is not announced, or else that with the oldest.
+            let is_announced = matches!(whose, Whose::Network(_));
+            Some((usize::MAX - guests.len(), is_announced, oldest(guests)?, *whose))
         });
-        let (_, number, whose) = by_size.min()?;
+        let (_, _, number, whose) = by_size.min()?;
         self.remove_guest(whose, number)
     }
 
@@ -261,9 +263,15 @@ mod tests {
         let newcomer = places.take(Some(peer(5))).unwrap();
         assert_eq!(behind.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false]);
         assert!(!is_evicted(&one) && !is_evicted(&newcomer));
-        // Who was evicted before it was announced gives nothing back twice.
+        // A burst from a load balancer costs no peer with a single connection its place.
+        flood.clear();
+        behind.remove(2);
+        let burst: Vec<_> = (0..20).map(|_| places.take(None).unwrap()).collect();
+        assert_eq!(burst.iter().filter(|place| !is_evicted(place)).count(), 3);
+        assert!(!is_evicted(&one) && !is_evicted(&newcomer) && !is_evicted(&behind[0]));
+        // One that was evicted before it was announced gives nothing back twice.
         behind[1].announce(peer(1));
-        drop((one, behind, flood, newcomer));
+        drop((one, behind, burst, newcomer));
         let state = places.lock();
         assert_eq!((state.taken, state.evicted, state.guests.len()), (0, 0, 0));
     }

@@ -35,12 +35,17 @@ impl ProbeLog {
             tracing::debug!(listener = listener_name, peer, "connection without a byte");
             return;
         }
+        // Such a header from a trusted source is taken off before.
+        let hint = (kind == ProbeKind::ProxyHeader && listener != ListenerName::Http).then_some(
+            "the source is not in --trusted-proxies, or --proxy-protocol is off: the header is not read",
+        );
         if let Some(suppressed) = self.telemetry.may_log(now, LogCause::Probe, peer) {
             tracing::warn!(
                 listener = listener_name,
                 kind = kind_name,
                 peer,
                 %error,
+                hint,
                 suppressed,
                 "connection refused: it is not what this port serves"
             );

@@ -36,7 +36,11 @@ impl App {
     }
 
     pub(crate) fn connect_with(proxy: SocketAddr, setup: Setup) -> Self {
-        let stream = TcpStream::connect(proxy).unwrap();
+        Self::connect_on(TcpStream::connect(proxy).unwrap(), setup)
+    }
+
+    /// Sets up a connection that is open.
+    pub(crate) fn connect_on(stream: TcpStream, setup: Setup) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let connection = Connection::client(Config::default(), setup, Instant::now()).unwrap();
         let mut app = Self { stream, connection, input: BytesMut::new(), key: Bytes::new() };

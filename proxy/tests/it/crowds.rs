@@ -36,7 +36,7 @@ fn wire(body: Body) -> Vec<u8> {
     bytes.to_vec()
 }
 
-fn setup(keepalive_ms: u32, max_lifetime_ms: u32) -> Vec<u8> {
+pub(super) fn setup(keepalive_ms: u32, max_lifetime_ms: u32) -> Vec<u8> {
     wire(Body::Setup(Setup { keepalive_ms, max_lifetime_ms, ..Setup::default() }))
 }
 

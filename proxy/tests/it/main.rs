@@ -1,6 +1,8 @@
 //! The whole proxy over loopback: applications and scrapers that speak to it from plain blocking sockets.
 #![expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
 
+#[cfg(target_os = "linux")]
+mod announced;
 mod app;
 #[cfg(target_os = "linux")]
 mod descriptors;
@@ -19,6 +21,7 @@ mod smol {
     const OPTION: &str = "--runtime=smol";
 
     mod bad_input;
+    mod balancers;
     mod crowds;
     mod draining;
     mod formats;
@@ -40,6 +43,7 @@ mod tokio {
     const OPTION: &str = "--runtime=tokio";
 
     mod bad_input;
+    mod balancers;
     mod crowds;
     mod draining;
     mod formats;

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What programs counted and logged.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     counts: BTreeMap<String, f64>,
     log: String,
 }
@@ -40,24 +40,24 @@ impl Seen {
         self.counts.contains_key(series)
     }
 
-    pub(super) fn has_logged(&self, message: &str) -> bool {
+    pub(crate) fn has_logged(&self, message: &str) -> bool {
         self.log.contains(message)
     }
 }
 
 /// The program.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
     log: Option<JoinHandle<String>>,
     lines: Receiver<String>,
-    pub(super) tcp: SocketAddr,
-    pub(super) websocket: SocketAddr,
+    pub(crate) tcp: SocketAddr,
+    pub(crate) websocket: SocketAddr,
     pub(super) http: SocketAddr,
 }
 
 impl Proxy {
     /// Starts it on free ports.
-    pub(super) fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         Self::start_as(program(), options)
     }
 
@@ -92,13 +92,13 @@ impl Proxy {
     }
 
     /// Waits for a line that contains a text.
-    pub(super) fn wait_line(&self, text: &str) {
-        wait_line(&self.lines, text);
+    pub(crate) fn wait_line(&self, text: &str) -> String {
+        wait_line(&self.lines, text)
     }
 
     /// Waits until a counter of the proxy's is not 0.
     #[track_caller]
-    pub(super) fn wait_counted(&self, series: &str) {
+    pub(crate) fn wait_counted(&self, series: &str) {
         self.repeat_until_counted(series, || {});
     }
 
@@ -154,7 +154,7 @@ impl Proxy {
     }
 
     /// Ends it, and tells what it logged.
-    pub(super) fn ended(mut self) -> Seen {
+    pub(crate) fn ended(mut self) -> Seen {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
         self.child.wait().unwrap();
@@ -191,7 +191,7 @@ fn wait_line(lines: &Receiver<String>, text: &str) -> String {
 }
 
 /// Sends bytes, and gives what comes until the other side closes, whichever way.
-pub(super) fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut answer = Vec::new();

@@ -1,7 +1,7 @@
 //! Each counter and each log line of INFO and above is provoked once, or has a reason why a test cannot do it: what nothing provokes
 //! may never have worked.
 
-mod child;
+pub(crate) mod child;
 mod excused;
 mod http;
 mod rsocket;

@@ -23,6 +23,7 @@ pub(super) const SCENARIOS: &[fn() -> Seen] = &[
     web_sockets,
     full,
     making_room,
+    proxy_headers,
     bad_answers,
     no_answers,
     shared_series,
@@ -131,6 +132,13 @@ fn making_room() -> Seen {
     proxy.wait_line("dropped during its handshake: another needs its place");
     seen.add(proxy.seen());
     seen
+}
+
+fn proxy_headers() -> Seen {
+    let proxy = Proxy::start(&["--proxy-protocol=required", "--trusted-proxies=127.0.0.1"]);
+    exchange(proxy.tcp, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    proxy.wait_line("it has no PROXY header that is believed");
+    proxy.seen()
 }
 
 /// A payload whose Snappy block is given, sealed by hand.
