@@ -1,4 +1,4 @@
-use super::scrapers::{ScraperId, ScraperSet};
+use super::scrapers::{ScraperSet, Whose};
 use super::{Answer, AppId, ConnectionId, ScrapeId};
 use crate::rsocket::frame::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,20 @@ pub(super) struct Held {
     pub(super) expires: Instant,
     /// Who has had it, or something later in its place.
     pub(super) had: ScraperSet,
+    /// Of these, who has had something later.
+    superseded: ScraperSet,
     /// Scrapes under way that have it, or something later in its place: as many as there are scrapes at most.
-    claims: Vec<(ScraperId, ScrapeId)>,
+    claims: Vec<Claim>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    whose: Whose,
+    scrape: ScrapeId,
+    /// Whether it has something later in place of the push.
+    is_later: bool,
+    /// Whether the transport has taken all of the answer, so that it has probably arrived.
+    is_sent: bool,
 }
 
 /// A push that is being opened.
@@ -53,7 +65,14 @@ pub(super) struct Opening {
     pub(super) stream_id: Option<StreamId>,
     pub(super) bytes: usize,
     /// Who has had something later in its place.
-    pub(super) had: ScraperSet,
+    pub(super) superseded: ScraperSet,
+}
+
+impl Claim {
+    /// Whether a scrape of `other` is not to have the push as long as this one goes on.
+    fn excludes(&self, other: Whose) -> bool {
+        self.whose.scraper == other.scraper || self.is_later && self.whose.group == other.group
+    }
 }
 
 impl Held {
@@ -65,7 +84,9 @@ impl Held {
         expires: Instant,
     ) -> Self {
         let (digests, claims) = (vec![digest], Vec::new());
-        Self { app: opening.app, answer, series, digests, expires, had: opening.had, claims }
+        let superseded = opening.superseded;
+        let (app, had) = (opening.app, superseded);
+        Self { app, answer, series, digests, expires, had, superseded, claims }
     }
 
     /// Whether it has every series of another one.
@@ -83,6 +104,15 @@ impl Held {
     /// Whether a scraper that counts, or everybody, has not had it.
     fn is_missed(&self, lately: ScraperSet) -> bool {
         self.had.is_empty() || !self.had.contains_all(lately)
+    }
+
+    /// The same, where an answer that was sent counts as had.
+    fn is_unsent(&self, lately: ScraperSet) -> bool {
+        let mut had = self.had;
+        for claim in self.claims.iter().filter(|claim| claim.is_sent) {
+            had.insert(claim.whose.group);
+        }
+        had.is_empty() || !had.contains_all(lately)
     }
 
     fn len(&self) -> usize {
@@ -222,15 +252,21 @@ impl Pushes {
         self.held.values().filter(|held| held.is_missed(lately)).count()
     }
 
+    /// Of these, those that were not even sent to such a scraper.
+    pub(super) fn unsent(&self, lately: ScraperSet) -> usize {
+        self.held.values().filter(|held| held.is_unsent(lately)).count()
+    }
+
     /// The pushes of an application that a scraper is to get, in the order of arrival. There are none while any of them is on its way to
     /// it: a later one could arrive first.
-    pub(super) fn due(&self, app: AppId, scraper: ScraperId) -> Vec<PushId> {
-        let is_claimed = |held: &Held| held.claims.iter().any(|(claimant, _)| *claimant == scraper);
+    pub(super) fn due(&self, app: AppId, whose: Whose) -> Vec<PushId> {
+        let is_claimed = |held: &Held| held.claims.iter().any(|claim| claim.excludes(whose));
         if self.of(app).any(|(_, held)| is_claimed(held)) {
             return Vec::new();
         }
-        let due = self.of(app).filter(|(_, held)| !held.had.contains(scraper));
-        due.map(|(id, _)| id).collect()
+        let has_had =
+            |held: &Held| held.had.contains(whose.scraper) || held.superseded.contains(whose.group);
+        self.of(app).filter(|(_, held)| !has_had(held)).map(|(id, _)| id).collect()
     }
 
     /// The pushes of an application, held or being opened, that came before what has this number.
@@ -241,27 +277,39 @@ impl Pushes {
     }
 
     /// A scrape has a push, or something later in its place.
-    pub(super) fn claim(&mut self, id: PushId, scraper: ScraperId, scrape: ScrapeId) {
+    pub(super) fn claim(&mut self, id: PushId, whose: Whose, scrape: ScrapeId, is_later: bool) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.claims.push((scraper, scrape));
+            held.claims.push(Claim { whose, scrape, is_later, is_sent: false });
         }
+    }
+
+    /// The transport has taken all of a scrape that has a push.
+    pub(super) fn on_sent(&mut self, id: PushId, scrape: ScrapeId) {
+        let claims = self.held.get_mut(&id).into_iter().flat_map(|held| &mut held.claims);
+        claims.filter(|claim| claim.scrape == scrape).for_each(|claim| claim.is_sent = true);
     }
 
     /// A scrape that had a push is over.
     pub(super) fn release(&mut self, id: PushId, scrape: ScrapeId) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.claims.retain(|(_, claimant)| *claimant != scrape);
+            held.claims.retain(|claim| claim.scrape != scrape);
         }
     }
 
     /// A scraper has had a push, or something later in its place. Returns whose it is, if it is held and that is new.
-    pub(super) fn deliver(&mut self, id: PushId, scraper: ScraperId) -> Option<AppId> {
+    pub(super) fn deliver(&mut self, id: PushId, whose: Whose, is_later: bool) -> Option<AppId> {
         if let Some(opening) = self.opening.get_mut(&id) {
-            opening.had.insert(scraper);
+            opening.superseded.insert(whose.group);
         }
         let held = self.held.get_mut(&id)?;
         let is_first = held.had.is_empty();
-        let is_new = held.had.insert(scraper);
+        let is_new = !held.had.contains(if is_later { whose.group } else { whose.scraper });
+        held.had.insert(whose.group);
+        if is_later {
+            held.superseded.insert(whose.group);
+        } else {
+            held.had.insert(whose.scraper);
+        }
         let (app, len) = (held.app, held.len());
         if is_first {
             self.had = (self.had.0 + 1, self.had.1 + len);
@@ -277,12 +325,14 @@ impl Pushes {
         let mut had = (0, 0);
         for held in self.held.values_mut() {
             held.had.remove_all(forgotten);
+            held.superseded.remove_all(forgotten);
             if !held.had.is_empty() {
                 had = (had.0 + 1, had.1 + held.len());
             }
         }
         self.had = had;
-        self.opening.values_mut().for_each(|opening| opening.had.remove_all(forgotten));
+        let opening = self.opening.values_mut();
+        opening.for_each(|opening| opening.superseded.remove_all(forgotten));
     }
 
     /// Gives one application's pushes to another entry.

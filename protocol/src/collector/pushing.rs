@@ -3,7 +3,7 @@
 use super::job::{JobDone, Purpose, Sealed};
 use super::push::{Held, Opening, PushId};
 use super::requests::SlotOf;
-use super::scrapers::ScraperId;
+use super::scrapers::Whose;
 use super::{
     Answer, App, AppId, AppRef, Collector, ConnectionId, Job, Notice, PushError, PushEviction,
     PushKeep, ScrapeId, SessionCommand,
@@ -24,8 +24,8 @@ impl Collector {
         payload: Payload,
     ) {
         let Some(app) = self.registry.app_of(connection) else { return };
-        let (bytes, had) = (payload.encoded_len(), Default::default());
-        let opening = Opening { app, connection, stream_id, bytes, had };
+        let (bytes, superseded) = (payload.encoded_len(), Default::default());
+        let opening = Opening { app, connection, stream_id, bytes, superseded };
         if let Err(error) = self.admit_push(now, app, bytes) {
             self.reject_push(opening, error);
             return;
@@ -145,38 +145,35 @@ impl Collector {
         scrape: ScrapeId,
         app: AppId,
     ) -> Option<(Vec<PushId>, Answer, Vec<Answer>)> {
-        let scraper = self.scrapes.scraper(scrape)?;
-        let ids = self.pushes.due(app, scraper);
+        let ids = self.pushes.due(app, self.scrapes.whose(scrape)?);
         let answers = ids.iter().filter_map(|id| self.pushes.get(*id));
         let mut answers: Vec<Answer> = answers.map(|held| held.answer.clone()).collect();
         let latest = answers.pop()?;
-        self.claim_pushes(scrape, &ids);
+        self.claim_pushes(scrape, &ids, false);
         Some((ids, latest, answers))
     }
 
     /// Pushes, or something later in their place, are on their way to a scraper.
-    pub(super) fn claim_pushes(&mut self, scrape: ScrapeId, ids: &[PushId]) {
-        let Some(scraper) = self.scrapes.scraper(scrape) else { return };
+    pub(super) fn claim_pushes(&mut self, scrape: ScrapeId, ids: &[PushId], is_later: bool) {
+        let Some(whose) = self.scrapes.whose(scrape) else { return };
         for id in ids {
-            self.pushes.claim(*id, scraper, scrape);
+            self.pushes.claim(*id, whose, scrape, is_later);
         }
         self.scrapes.note_claims(scrape, ids);
     }
 
     /// Pushes have reached a scraper, or something later has in their place.
-    pub(super) fn on_pushes_delivered(
-        &mut self,
-        scraper: ScraperId,
-        ids: Vec<PushId>,
-        notice: fn(AppRef) -> Notice,
-    ) {
-        if !self.scrapers.is_known(scraper) {
+    pub(super) fn on_pushes_delivered(&mut self, whose: Whose, ids: Vec<PushId>, is_later: bool) {
+        if !self.scrapers.is_known(whose.scraper) || !self.scrapers.is_known(whose.group) {
             return;
         }
         for id in ids {
-            let app = self.pushes.deliver(id, scraper);
+            let app = self.pushes.deliver(id, whose, is_later);
             let app = app.and_then(|app| self.registry.reference(app));
-            self.notices.extend(app.map(notice));
+            self.notices.extend(app.map(|app| match is_later {
+                true => Notice::PushSuperseded { app },
+                false => Notice::PushServed { app },
+            }));
         }
     }
 
@@ -222,10 +219,9 @@ impl Collector {
     }
 
     /// Whether an application is part of a scrape of all by a scraper.
-    pub(super) fn is_target_for(&self, now: Instant, app: &App, scraper: ScraperId) -> bool {
-        let has_pushes = || {
-            self.pushes.opening(app.id).is_some() || !self.pushes.due(app.id, scraper).is_empty()
-        };
+    pub(super) fn is_target_for(&self, now: Instant, app: &App, whose: Whose) -> bool {
+        let has_pushes =
+            || self.pushes.opening(app.id).is_some() || !self.pushes.due(app.id, whose).is_empty();
         self.is_target(now, app, app.is_pinned && has_pushes())
     }
 

@@ -7,7 +7,7 @@ use crate::service::memory::{ConnectionMemory, Shares};
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
     Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
-    SessionCommand, SessionEvent, Targets, TooManyApps, TooManyScrapes,
+    Scraper, SessionCommand, SessionEvent, Targets, TooManyApps, TooManyScrapes,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::collections::BTreeMap;
@@ -160,7 +160,7 @@ impl Hub {
         now: Instant,
         deadline: Instant,
         targets: Targets,
-        scraper: &str,
+        scraper: &Scraper,
     ) -> Result<(ScrapeId, Arc<Event>), TooManyScrapes> {
         self.with(now, |state| {
             let scrape = state.collector.start_scrape(now, deadline, targets, scraper)?;
@@ -187,6 +187,14 @@ impl Hub {
     /// What was handed out for an application is not in the scraper's answer.
     pub(crate) fn leave_out(&self, scrape: ScrapeId, app: AppId) {
         self.lock().collector.leave_out(scrape, app);
+    }
+
+    /// The transport has taken all of a scrape.
+    pub(crate) fn scrape_sent(&self, now: Instant, scrape: ScrapeId) {
+        self.with(now, |state| {
+            state.scrapes.remove(&scrape);
+            state.collector.scrape_sent(scrape);
+        });
     }
 
     /// Forgets a scrape.
@@ -302,6 +310,11 @@ impl Hub {
     /// Ends a connection that is not being scraped; says whether it does.
     pub(crate) fn let_go(&self, now: Instant, connection: ConnectionId, message: &str) -> bool {
         self.with(now, |state| state.collector.let_go(connection, message))
+    }
+
+    /// Of [`missed_pushes`](Self::missed_pushes), those that were not even sent.
+    pub(crate) fn unsent_pushes(&self, now: Instant) -> usize {
+        self.lock().collector.unsent_pushes(now)
     }
 
     /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had.

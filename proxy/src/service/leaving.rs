@@ -31,9 +31,12 @@ pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes)
     while hub.missed_pushes(runtime.now()) > 0 && runtime.now() < give_up {
         sleep_until(runtime, give_up.min(runtime.now() + TICK)).await;
     }
-    let pushes = hub.missed_pushes(runtime.now());
+    let pushes = hub.unsent_pushes(runtime.now());
     if pushes > 0 {
-        tracing::warn!(pushes, "pushes are lost that not every scraper has had (--push-linger)");
+        tracing::warn!(
+            pushes,
+            "pushes are lost: not every scraper seen lately was sent them (--push-linger)"
+        );
     }
 }
 

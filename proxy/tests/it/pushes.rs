@@ -28,13 +28,21 @@ fn an_acknowledged_push_is_served_to_each_scraper_once() {
             b"HEAD /metrics/connected HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         );
     }
+    // Who gives no name at all has its connection.
+    for _ in 0..2 {
+        let answer = exchange(
+            world.http,
+            b"GET /metrics/connected HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        );
+        assert!(String::from_utf8_lossy(&answer).contains("last 1\n"));
+    }
     for text in ["last 1\n", ""] {
         assert_eq!(world.scrape().text(), text);
         assert_eq!(by("/metrics/connected", "User-Agent: Prometheus/3\r\n"), text);
         assert_eq!(by("/metrics/connected?scraper=one", ""), text);
         assert_eq!(by("/metrics/connected?x=y&scraper=two", ""), text);
     }
-    assert_eq!(world.own("prometheus_proxy_pushes_served_total"), 4.0);
+    world.wait_own("prometheus_proxy_pushes_served_total", 6.0);
     assert_eq!(world.own(HELD), 1.0);
 }
 
@@ -64,7 +72,7 @@ fn two_scrapes_at_once_on_one_connection_get_each_push_once() {
     }
     world.wait_own("prometheus_proxy_scrape_active_connections", 0.0);
     for round in 0..2 {
-        let get = "GET /metrics/connected HTTP/1.1\r\nHost: x\r\n";
+        let get = "GET /metrics/connected HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\n";
         let both =
             exchange(world.http, format!("{get}\r\n{get}Connection: close\r\n\r\n").as_bytes());
         let text = String::from_utf8_lossy(&both);

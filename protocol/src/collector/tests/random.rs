@@ -157,7 +157,7 @@ impl Run {
 
     fn start(&mut self, some: Option<u8>) {
         let now = self.world.now;
-        let (scraper, _) = self.world.collector.scrapers.see(now, "a scraper");
+        let (scraper, _) = self.world.collector.scrapers.see(now, &Scraper::named("a", "x"));
         let collector = &self.world.collector;
         let all: Vec<AppId> = collector.apps().map(|app| app.id).collect();
         let (targets, expected) = match some {
@@ -174,8 +174,12 @@ impl Run {
             }
         };
         let deadline = self.world.now + Duration::from_secs(10);
-        let started =
-            self.world.collector.start_scrape(self.world.now, deadline, targets, "a scraper");
+        let started = self.world.collector.start_scrape(
+            self.world.now,
+            deadline,
+            targets,
+            &Scraper::named("a", "x"),
+        );
         assert_eq!(started.is_ok(), self.scrapes.len() < 3);
         if let Ok(id) = started {
             let (told, paths) = (Vec::new(), BTreeSet::new());
