@@ -2,7 +2,7 @@ use super::push::{Digest, PushId};
 use super::request::RequestId;
 use super::{Answer, ConnectionId};
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits};
-use crate::exposition::{self, ExpositionError, Inject, Policy, Source};
+use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source};
 use crate::{Labels, Payload};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -75,6 +75,15 @@ pub struct Tools<'a> {
     pub seed: u64,
 }
 
+impl Sealed {
+    pub(super) fn new(digest: Digest, facts: &Facts) -> Self {
+        let mut series = facts.fingerprints.clone();
+        series.sort_unstable();
+        series.dedup();
+        Self { digest, series: series.into() }
+    }
+}
+
 impl Job {
     /// Does the work, a few milliseconds of it: unwraps the key, decrypts, expands, reads. `blinding` must be fresh
     /// randomness; it blinds the private key operation against timing.
@@ -84,12 +93,7 @@ impl Job {
         let digest = is_push.then(|| digest(&self.payload));
         let result = open(self.payload, self.labels, tools, blinding);
         let answer = result.as_ref().ok();
-        let sealed = digest.zip(answer).map(|(digest, answer)| {
-            let mut series = answer.facts.fingerprints.clone();
-            series.sort_unstable();
-            series.dedup();
-            Sealed { digest, series: series.into() }
-        });
+        let sealed = digest.zip(answer).map(|(digest, answer)| Sealed::new(digest, &answer.facts));
         JobDone { purpose: ticket.purpose, result, sealed, held: ticket.held }
     }
 

@@ -54,6 +54,10 @@
 //! lives on. An application lives on while it is connected and its last scrape was answered: it can be asked again, so its push is not its
 //! last word. What nobody has had gives way to nobody: if too few can, the new push is refused. (The order may be a second old.)
 //!
+//! With [`Config::stores_pushes`] a push is held and acknowledged only once it is safe on a disk, which is not here:
+//! [`Collector::poll_store`] says what is to be written or removed, [`Collector::handle_stored`] takes how that went, and
+//! [`Collector::restore_push`] what an earlier process has left. Who has had a push is not stored.
+//!
 //! # Order of work
 //!
 //! [`Collector::poll_job`] hands out answers before pushes, answers to the scrape that ends first before others, and pushes of each
@@ -75,6 +79,7 @@ mod jobs;
 mod pace;
 mod push;
 mod pushing;
+mod record;
 mod registry;
 mod reports;
 mod request;
@@ -83,6 +88,7 @@ mod room;
 mod scrape;
 mod scrapers;
 mod session;
+mod storing;
 
 #[cfg(test)]
 mod tests;
@@ -92,10 +98,13 @@ pub use event::{AppRef, Notice, PushEviction, is_ordinary};
 pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes};
 pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
+pub use record::{PushRecord, RecordError, RestoredPush};
 pub use registry::{App, AppState, LastScrape, Peer, Transport};
 pub use request::RequestId;
 pub use scrape::{Answer, Outcome, Progress, ScrapeId, Summary, Targets};
+pub use scrapers::Scraper;
 pub use session::{Session, SessionCommand, SessionEvent};
+pub use storing::{StoreCommand, StoreId};
 
 use crate::rsocket::frame::ErrorCode;
 use job::Purpose;
@@ -105,11 +114,11 @@ use registry::Registry;
 use request::Request;
 use room::Yielding;
 use scrape::{Delivery, Scrapes};
-pub use scrapers::Scraper;
 use scrapers::Scrapers;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
+use storing::Storing;
 
 /// A connection. Numbers are given out in the order of accepting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +157,7 @@ pub struct Collector {
     requests: BTreeMap<ConnectionId, Request>,
     scrapers: Scrapers,
     pushes: Pushes,
+    storing: Storing,
     yielding: Yielding,
     jobs: Jobs,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
@@ -166,6 +176,7 @@ impl Collector {
             requests: BTreeMap::new(),
             scrapers: Scrapers::default(),
             pushes: Pushes::default(),
+            storing: Storing::default(),
             yielding: Yielding::default(),
             jobs: Jobs::default(),
             commands: VecDeque::new(),
@@ -432,7 +443,7 @@ impl Collector {
         self.pushes.unsent(self.scrapers.seen_lately(now))
     }
 
-    /// Pushes being opened.
+    /// Pushes being opened or stored.
     pub fn opening_pushes(&self) -> usize {
         self.pushes.len() - self.pushes.held()
     }

@@ -1,7 +1,8 @@
+use super::job::Sealed;
 use super::scrapers::{ScraperSet, Whose};
 use super::{Answer, AppId, ConnectionId, ScrapeId};
 use crate::rsocket::frame::StreamId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,8 @@ pub(super) struct Pushes {
     opening_of: BTreeSet<(AppId, PushId)>,
     /// Bytes of those being opened.
     opening_bytes: usize,
+    /// Pushes that were stored, and are not needed any more.
+    forgotten: VecDeque<PushId>,
 }
 
 /// A push that is held.
@@ -38,6 +41,8 @@ pub(super) struct Held {
     /// Its digest, and those of the pushes that it has replaced, as far as they are remembered.
     pub(super) digests: Vec<Digest>,
     pub(super) expires: Instant,
+    /// Whether it is stored as well.
+    pub(super) is_stored: bool,
     /// Who has had it, or something later in its place.
     pub(super) had: ScraperSet,
     /// Of these, who has had something later.
@@ -56,7 +61,7 @@ struct Claim {
     is_sent: bool,
 }
 
-/// A push that is being opened.
+/// A push that is being opened, or stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     pub(super) app: AppId,
@@ -66,6 +71,14 @@ pub(super) struct Opening {
     pub(super) bytes: usize,
     /// Who has had something later in its place.
     pub(super) superseded: ScraperSet,
+}
+
+/// A push that was opened and read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) answer: Answer,
+    pub(super) sealed: Sealed,
+    pub(super) expires: Instant,
 }
 
 impl Claim {
@@ -78,15 +91,13 @@ impl Claim {
 impl Held {
     pub(super) fn new(
         opening: &Opening,
-        answer: Answer,
-        series: Arc<[u64]>,
-        digest: Digest,
-        expires: Instant,
+        Read { answer, sealed: Sealed { digest, series }, expires }: Read,
+        is_stored: bool,
     ) -> Self {
         let (digests, claims) = (vec![digest], Vec::new());
         let superseded = opening.superseded;
         let (app, had) = (opening.app, superseded);
-        Self { app, answer, series, digests, expires, had, superseded, claims }
+        Self { app, answer, series, digests, expires, is_stored, had, superseded, claims }
     }
 
     /// Whether it has every series of another one.
@@ -141,6 +152,10 @@ impl Pushes {
         self.opening.insert(id, opening);
     }
 
+    pub(super) fn get_opening(&self, id: PushId) -> Option<Opening> {
+        self.opening.get(&id).copied()
+    }
+
     pub(super) fn on_opened(&mut self, id: PushId) -> Option<Opening> {
         let opening = self.opening.remove(&id)?;
         self.opening_bytes -= opening.bytes;
@@ -190,7 +205,24 @@ impl Pushes {
         self.count_had(&held, false);
         self.expiries.remove(&(held.expires, id));
         self.held_of.remove(&(held.app, id));
+        if held.is_stored {
+            self.forgotten.push_back(id);
+        }
         Some(held)
+    }
+
+    /// A push that was stored is not held, or not any more.
+    pub(super) fn forget_stored(&mut self, id: PushId) {
+        self.forgotten.push_back(id);
+    }
+
+    /// The next push that was stored, and is not needed any more.
+    pub(super) fn pop_forgotten(&mut self) -> Option<PushId> {
+        self.forgotten.pop_front()
+    }
+
+    pub(super) fn has_forgotten(&self) -> bool {
+        !self.forgotten.is_empty()
     }
 
     fn count_had(&mut self, held: &Held, comes: bool) {

@@ -1,7 +1,7 @@
 //! Pushes: admitted, opened, held, acknowledged, served, superseded.
 
-use super::job::{JobDone, Purpose, Sealed};
-use super::push::{Held, Opening, PushId};
+use super::job::{JobDone, Purpose};
+use super::push::{Held, Opening, PushId, Read};
 use super::requests::SlotOf;
 use super::scrapers::Whose;
 use super::{
@@ -44,11 +44,43 @@ impl Collector {
     }
 
     pub(super) fn on_push_opened(&mut self, now: Instant, push: PushId, done: JobDone) {
+        let Some(opening) = self.pushes.get_opening(push) else { return };
+        let expires = now + self.config.push_ttl;
+        let read = match (done.result, done.sealed) {
+            (Ok(answer), Some(sealed)) => Ok(Read { answer, sealed, expires }),
+            (Ok(_), None) => Err(super::JobError::Worker.into()),
+            (Err(error), _) => Err(error.into()),
+        };
+        match read {
+            Ok(read) if self.config.stores_pushes && !self.is_repeated(&opening, &read) => {
+                self.store_push(push, &opening, read);
+            }
+            read => self.settle_push(now, push, read, false),
+        }
+    }
+
+    /// A push is opened, and stored where it has to be, or it cannot be. Its application hears of it.
+    pub(super) fn settle_push(
+        &mut self,
+        now: Instant,
+        push: PushId,
+        read: Result<Read, PushError>,
+        is_stored: bool,
+    ) {
         let Some(opening) = self.pushes.on_opened(push) else { return };
-        match (done.result, done.sealed) {
-            (Ok(answer), Some(sealed)) => self.on_push_read(now, push, opening, answer, sealed),
-            (Ok(_), None) => self.reject_push(opening, super::JobError::Worker.into()),
-            (Err(error), _) => self.reject_push(opening, error.into()),
+        match read {
+            Ok(read) if self.is_repeated(&opening, &read) => self.on_push_repeated(opening),
+            Ok(mut read) => {
+                read.answer.is_push = true;
+                match self.hold_push(now, push, Held::new(&opening, read, is_stored)) {
+                    Ok(replaced) => self.on_push_held(opening, replaced),
+                    Err(error) => self.reject_push(opening, error),
+                }
+            }
+            Err(error) => self.reject_push(opening, error),
+        }
+        if is_stored && self.pushes.get(push).is_none() {
+            self.pushes.forget_stored(push);
         }
         self.pin(opening.app);
         for (scrape, slot, failure) in self.scrapes.on_push_opened(push) {
@@ -57,33 +89,27 @@ impl Collector {
         }
     }
 
-    fn on_push_read(
-        &mut self,
-        now: Instant,
-        push: PushId,
-        opening: Opening,
-        mut answer: Answer,
-        Sealed { digest, series }: Sealed,
-    ) {
+    /// Whether a push is held already.
+    fn is_repeated(&self, opening: &Opening, read: &Read) -> bool {
         let same = self.registry.same_as(opening.app);
-        if same.iter().any(|app| self.pushes.has_digest(*app, &digest)) {
-            self.acknowledge_push(opening);
-            let acknowledged = opening.stream_id.is_some();
-            let app = self.registry.reference(opening.app);
-            self.notices.extend(app.map(|app| Notice::PushRepeated { app, acknowledged }));
-            return;
-        }
-        answer.is_push = true;
-        let held = Held::new(&opening, answer, series, digest, now + self.config.push_ttl);
-        match self.hold_push(now, push, held) {
-            Ok(replaced) => self.on_push_held(opening, replaced),
-            Err(error) => self.reject_push(opening, error),
-        }
+        same.iter().any(|app| self.pushes.has_digest(*app, &read.sealed.digest))
+    }
+
+    fn on_push_repeated(&mut self, opening: Opening) {
+        self.acknowledge_push(opening);
+        let acknowledged = opening.stream_id.is_some();
+        let app = self.registry.reference(opening.app);
+        self.notices.extend(app.map(|app| Notice::PushRepeated { app, acknowledged }));
     }
 
     /// Holds a push if there is room for it, and forgets those that it replaces. Returns how many were replaced: 1 also where a later one has
     /// taken its place already.
-    fn hold_push(&mut self, now: Instant, push: PushId, held: Held) -> Result<usize, PushError> {
+    pub(super) fn hold_push(
+        &mut self,
+        now: Instant,
+        push: PushId,
+        held: Held,
+    ) -> Result<usize, PushError> {
         let mut replaced = Vec::new();
         if self.config.push_keep == PushKeep::Last {
             if let Some(later) = self.pushes.covering(push, &held) {
@@ -240,6 +266,7 @@ impl Collector {
                     "the push is not stored: it cannot be opened or read".to_owned()
                 }
                 PushError::OverShare(_)
+                | PushError::Store { .. }
                 | PushError::TooLarge { .. }
                 | PushError::TooMany { .. } => format!("the push is not stored: {error}"),
             };

@@ -182,6 +182,12 @@ fn bit(slot: u32) -> u64 {
 mod tests {
     use super::*;
 
+    fn begin() -> (Scrapers, Instant) {
+        #[expect(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
+        let now = Instant::now();
+        (Scrapers::default(), now)
+    }
+
     fn at(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
     }
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_scraper_that_was_not_seen_for_longest_is_forgotten() {
-        let (mut scrapers, start) = (Scrapers::default(), Instant::now());
+        let (mut scrapers, start) = begin();
         let all: Vec<Whose> =
             (0..64).map(|nth| scrapers.see(at(start, nth), &named(nth, "x")).0).collect();
         assert_eq!(scrapers.see(at(start, 64), &named(0, "x")).0, all[0], "it is known");
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn many_names_from_one_origin_displace_each_other() {
-        let (mut scrapers, start) = (Scrapers::default(), Instant::now());
+        let (mut scrapers, start) = begin();
         let good: Vec<Whose> =
             (0..2).map(|nth| scrapers.see(start, &named(nth, "good")).0).collect();
         for nth in 10..1000 {
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn connections_without_a_name_have_their_origin_in_common() {
-        let (mut scrapers, start) = (Scrapers::default(), Instant::now());
+        let (mut scrapers, start) = begin();
         let named = scrapers.see(start, &named(0, "a")).0;
         assert_eq!(named.scraper, named.group);
         let all: Vec<Whose> = (0..20)
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_scraper_counts_for_ten_minutes() {
-        let (mut scrapers, start) = (Scrapers::default(), Instant::now());
+        let (mut scrapers, start) = begin();
         let whose = scrapers.see(start, &named(0, "a")).0;
         assert!(scrapers.seen_lately(start + LATELY).contains(whose.group));
         assert!(scrapers.seen_lately(start + LATELY + Duration::from_secs(1)).is_empty());

@@ -7,6 +7,7 @@ mod reports;
 mod requests;
 mod session;
 mod shares;
+mod storing;
 
 use super::*;
 use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};

@@ -277,6 +277,12 @@ impl Phase {
 
     /// hyper flushes only what it has written before, so the flush that comes after the end of a body covers all of it.
     fn on_flushed(&self, now: Instant) {
+        let change =
+            self.0.phase.compare_exchange(FLUSHING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+        if change.is_ok() {
+            self.0.place.stand(Standing::Idle(now));
+        }
+        // Whoever is told finds the connection idle.
         let flushed = self.lock().awaiting_flush.take();
         if let Some(flushed) = flushed {
             let sent = flushed.tell();
@@ -286,11 +292,6 @@ impl Phase {
             let undecided = oldest.and_then(|_| deliveries.sent.pop_front());
             drop(deliveries);
             drop(undecided);
-        }
-        let change =
-            self.0.phase.compare_exchange(FLUSHING, IDLE, Ordering::AcqRel, Ordering::Acquire);
-        if change.is_ok() {
-            self.0.place.stand(Standing::Idle(now));
         }
     }
 

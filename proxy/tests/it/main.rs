@@ -29,6 +29,7 @@ mod smol {
     mod pushes;
     mod readers;
     mod scrapes;
+    mod storing;
     mod targets;
     mod transports;
     mod world;
@@ -50,6 +51,7 @@ mod tokio {
     mod pushes;
     mod readers;
     mod scrapes;
+    mod storing;
     mod targets;
     mod transports;
     mod world;
