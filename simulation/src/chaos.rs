@@ -106,8 +106,9 @@ fn isolate(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
 fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     world.count("applications pushed");
     let (scrapes, ask) = (rng.u8(..3) > 0, Ask::draw(rng, false));
-    let leaving = match rng.u8(..4) {
+    let leaving = match rng.u8(..5) {
         0 => Some(Manner::LeavingAtOnce),
+        3 => Some(Manner::Headers),
         1 | 2 => Some(Manner::Leaving(Duration::from_millis(rng.u64(50..1_500)))),
         _ => None,
     };

@@ -192,6 +192,7 @@ async fn look_at_counters(world: &World, watch: &Watch) {
     }
     let get = Get {
         path: "/metrics/proxy".to_owned(),
+        head: false,
         gzip: false,
         open_metrics: false,
         timeout: Duration::ZERO,

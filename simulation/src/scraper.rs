@@ -20,11 +20,15 @@ pub(crate) struct Scraper {
     number: usize,
     host: SimHost,
     connection: Option<Connection>,
+    /// The scrape that was answered last over `connection`.
+    answered: Option<usize>,
 }
 
 /// How a scraper behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
+    /// Asks for the headers alone.
+    Headers,
     /// Goes away after a time.
     Leaving(Duration),
     /// Goes away before anybody can have answered.
@@ -60,7 +64,7 @@ impl Default for Ask {
 impl Scraper {
     pub(crate) fn new(world: &Arc<World>, number: usize) -> Self {
         let host = world.scrapers[number].clone();
-        Self { world: Arc::clone(world), number, host, connection: None }
+        Self { world: Arc::clone(world), number, host, connection: None, answered: None }
     }
 
     /// Scrapes at intervals until it is over. Each scrape begins when it is due, also if the one before takes longer.
@@ -70,6 +74,7 @@ impl Scraper {
             let ask = Ask::draw(&mut rng, self.world.scenario.calm);
             self.scrape(ask, Manner::Prompt).await;
             if rng.u8(..4) == 0 {
+                self.go_on();
                 self.connection = None;
             }
             // As Prometheus, which leaves out what it is too late for.
@@ -93,6 +98,7 @@ impl Scraper {
             ready: self.world.ready(),
             prompt: manner == Manner::Prompt,
             end: None,
+            went_on: None,
         };
         let index = {
             let mut ledger = self.world.ledger();
@@ -104,6 +110,7 @@ impl Scraper {
         let end = match got {
             None => ScrapeEnd::Abandoned { early: manner == Manner::LeavingAtOnce },
             Some(Err(error)) => ScrapeEnd::Failed(error),
+            Some(Ok(_)) if manner == Manner::Headers => ScrapeEnd::Headers,
             Some(Ok(got)) if got.status == StatusCode::OK => {
                 let mut crc = Crc::new();
                 crc.update(&got.body);
@@ -122,6 +129,7 @@ impl Scraper {
         };
         self.world.sim.note(&format!("scrape {index} ends: {}", summary(&end)));
         let now = self.world.now();
+        self.answered = self.connection.is_some().then_some(index);
         self.world.ledger().scrapes[index].end = Some((now, end));
     }
 
@@ -146,8 +154,18 @@ impl Scraper {
     /// The time, and since when the connection is there that will be used.
     fn reuse(&mut self) -> (At, At) {
         let start = self.world.now();
+        self.go_on();
         self.connection.take_if(|connection| !connection.is_open());
         (start, self.connection.as_ref().map_or(start, |connection| connection.opened))
+    }
+
+    /// The connection is about to be used again, or to be ended in order: this tells the proxy that its last answer was read.
+    fn go_on(&mut self) {
+        let Some(answered) = self.answered.take() else { return };
+        if self.connection.as_ref().is_some_and(Connection::is_open) {
+            let now = self.world.now();
+            self.world.ledger().scrapes[answered].went_on = Some(now);
+        }
     }
 
     /// What has come, or nothing where it was not waited for.
@@ -163,11 +181,12 @@ impl Scraper {
         };
         let pause = if let Manner::Slow(pause) = manner { pause } else { Duration::ZERO };
         let Ask { path, gzip, open_metrics, .. } = ask.clone();
-        let get = Get { path, gzip, open_metrics, timeout: timeout_, pause };
+        let head = manner == Manner::Headers;
+        let get = Get { path, head, gzip, open_metrics, timeout: timeout_, pause };
         let give_up = match manner {
             Manner::Leaving(after) => self.host.now() + after,
             Manner::LeavingAtOnce => self.host.now() + AT_ONCE,
-            Manner::Prompt => begin + timeout_ + PATIENCE,
+            Manner::Headers | Manner::Prompt => begin + timeout_ + PATIENCE,
             Manner::Slow(_) => begin + timeout_ + SLOW_PATIENCE,
         };
         let got = timeout(&self.host, give_up, connection.get(get)).await;
@@ -177,7 +196,7 @@ impl Scraper {
                 Some(got)
             }
             (Err(_), Manner::Leaving(_) | Manner::LeavingAtOnce) => None,
-            (Err(_), Manner::Prompt | Manner::Slow(_)) => Some(Err("it did not end".to_owned())),
+            (Err(_), Manner::Headers | Manner::Prompt | Manner::Slow(_)) => Some(Err("it did not end".to_owned())),
         }
     }
 
@@ -196,6 +215,12 @@ impl Scraper {
     }
 }
 
+impl Drop for Scraper {
+    fn drop(&mut self) {
+        self.go_on();
+    }
+}
+
 /// What the proxy says of an application that is down.
 fn down(got: &Got) -> ScrapeEnd {
     let text = String::from_utf8_lossy(&got.body);
@@ -208,6 +233,7 @@ fn summary(end: &ScrapeEnd) -> String {
     match end {
         ScrapeEnd::Abandoned { .. } => "abandoned".to_owned(),
         ScrapeEnd::Failed(error) => format!("failed: {error}"),
+        ScrapeEnd::Headers => "headers".to_owned(),
         ScrapeEnd::Down { status, reason } => format!("status {status}, {reason:?}"),
         ScrapeEnd::Whole { len, sections, .. } => {
             format!("{len} bytes, {} texts {sections:?}", sections.len())

@@ -239,6 +239,7 @@ fn scrape(start: At, sections: Vec<(usize, usize)>) -> ScrapeRecord {
         ready,
         prompt: true,
         end,
+        went_on: Some(start + 50 * MS),
     }
 }
 
