@@ -196,7 +196,9 @@ impl Scraper {
                 Some(got)
             }
             (Err(_), Manner::Leaving(_) | Manner::LeavingAtOnce) => None,
-            (Err(_), Manner::Headers | Manner::Prompt | Manner::Slow(_)) => Some(Err("it did not end".to_owned())),
+            (Err(_), Manner::Headers | Manner::Prompt | Manner::Slow(_)) => {
+                Some(Err("it did not end".to_owned()))
+            }
         }
     }
 

@@ -149,9 +149,8 @@ impl Judge<'_> {
     fn supersedes(&self, stored: &Stored<'_>, sections: &[(usize, usize)]) -> bool {
         let record = &self.ledger.apps[stored.app];
         let since = stored.push.done.as_ref().map_or(record.calls.len(), |done| done.end_call);
-        let is_later = |serial: usize| {
-            serial >= since && !record.pushes.iter().any(|push| push.is_of(serial))
-        };
+        let is_later =
+            |serial: usize| serial >= since && !record.pushes.iter().any(|push| push.is_of(serial));
         // Otherwise each of its connections is an application of its own.
         (record.instance.is_some() || record.is_learnt)
             && sections.iter().any(|(app, serial)| *app == stored.app && is_later(*serial))
