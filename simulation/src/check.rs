@@ -77,14 +77,8 @@ impl Judge<'_> {
         match came {
             ScrapeEnd::Abandoned { .. } => found.counts.add("scrapes abandoned", 1),
             ScrapeEnd::Headers => found.counts.add("scrapes of headers", 1),
-            ScrapeEnd::Failed(error) => {
-                found.counts.add("scrapes broken", 1);
-                if !is_disturbed && scrape.prompt {
-                    let is_late = *end > self.latest_end(scrape, 0);
-                    let kind = if is_late { Kind::Late } else { Kind::Failed };
-                    found.violation(*end, kind, format!("scrape {index}: {error}"));
-                }
-            }
+            ScrapeEnd::Failed(error) => self.broken(index, *end, error, is_disturbed, found),
+            ScrapeEnd::Unended => self.broken(index, *end, "it does not end", is_disturbed, found),
             ScrapeEnd::Down { status, reason } => {
                 found.counts.add("targets down", 1);
                 if !is_disturbed {
@@ -102,6 +96,16 @@ impl Judge<'_> {
                     }
                 }
             }
+        }
+    }
+
+    fn broken(&self, index: usize, end: At, error: &str, is_disturbed: bool, found: &mut Found) {
+        let scrape = &self.ledger.scrapes[index];
+        found.counts.add("scrapes broken", 1);
+        if !is_disturbed && scrape.prompt {
+            let is_late = end > self.latest_end(scrape, 0);
+            let kind = if is_late { Kind::Late } else { Kind::Failed };
+            found.violation(end, kind, format!("scrape {index}: {error}"));
         }
     }
 
@@ -242,7 +246,8 @@ impl Judge<'_> {
                 ScrapeEnd::Abandoned { .. }
                 | ScrapeEnd::Down { .. }
                 | ScrapeEnd::Failed(_)
-                | ScrapeEnd::Headers,
+                | ScrapeEnd::Headers
+                | ScrapeEnd::Unended,
             ))
             | None => None,
         })

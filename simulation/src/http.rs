@@ -34,6 +34,8 @@ pub(crate) struct Get {
     pub(crate) timeout: Duration,
     /// How long to wait before each piece of the answer is read.
     pub(crate) pause: Duration,
+    /// Read no more than the first piece.
+    pub(crate) first: bool,
 }
 
 /// What has come.
@@ -101,6 +103,7 @@ impl Connection {
                 sleep_until(&self.host, self.host.now() + get.pause).await;
             }
             match body.frame().await {
+                Some(Ok(_)) if get.first => return Err("the rest is not read".to_owned()),
                 Some(Ok(frame)) => {
                     bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
                 }

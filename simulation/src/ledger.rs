@@ -109,6 +109,8 @@ pub(crate) enum ScrapeEnd {
     Abandoned { early: bool },
     /// It broke.
     Failed(String),
+    /// The scraper waited for longer than it had to.
+    Unended,
     /// The proxy says that the one application is down, or unknown.
     Down { status: u16, reason: Option<&'static str> },
     /// Nothing but the headers was asked for.

@@ -10,7 +10,7 @@ use flate2::Crc;
 use http::StatusCode;
 use prometheus_rsocket_protocol::collector::ScrapeFailure;
 use prometheus_rsocket_runtime::{Runtime, timeout};
-use prometheus_rsocket_sim::SimHost;
+use prometheus_rsocket_sim::{SimHost, Strike};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) enum Manner {
     /// Goes away before anybody can have answered.
     LeavingAtOnce,
     Prompt,
+    /// Has its connections reset once the answer begins.
+    Resetting,
     /// Waits before each piece that it reads.
     Slow(Duration),
 }
@@ -109,6 +111,7 @@ impl Scraper {
         let got = self.fetch(&ask, manner).await;
         let end = match got {
             None => ScrapeEnd::Abandoned { early: manner == Manner::LeavingAtOnce },
+            Some(Err(error)) if error == UNENDED => ScrapeEnd::Unended,
             Some(Err(error)) => ScrapeEnd::Failed(error),
             Some(Ok(_)) if manner == Manner::Headers => ScrapeEnd::Headers,
             Some(Ok(got)) if got.status == StatusCode::OK => {
@@ -182,22 +185,29 @@ impl Scraper {
         let pause = if let Manner::Slow(pause) = manner { pause } else { Duration::ZERO };
         let Ask { path, gzip, open_metrics, .. } = ask.clone();
         let head = manner == Manner::Headers;
-        let get = Get { path, head, gzip, open_metrics, timeout: timeout_, pause };
+        let first = manner == Manner::Resetting;
+        let get = Get { path, head, gzip, open_metrics, timeout: timeout_, pause, first };
         let give_up = match manner {
             Manner::Leaving(after) => self.host.now() + after,
             Manner::LeavingAtOnce => self.host.now() + AT_ONCE,
-            Manner::Headers | Manner::Prompt => begin + timeout_ + PATIENCE,
+            Manner::Headers | Manner::Prompt | Manner::Resetting => begin + timeout_ + PATIENCE,
             Manner::Slow(_) => begin + timeout_ + SLOW_PATIENCE,
         };
         let got = timeout(&self.host, give_up, connection.get(get)).await;
+        if first {
+            let now = self.world.now();
+            self.world.ledger().scrapers[self.number].add(now, now);
+            self.world.count("answers reset");
+            self.world.sim.strike(&self.host, Strike::Reset);
+        }
         match (got, manner) {
             (Ok(got), _) => {
                 self.connection = got.is_ok().then_some(connection);
                 Some(got)
             }
             (Err(_), Manner::Leaving(_) | Manner::LeavingAtOnce) => None,
-            (Err(_), Manner::Headers | Manner::Prompt | Manner::Slow(_)) => {
-                Some(Err("it did not end".to_owned()))
+            (Err(_), Manner::Headers | Manner::Prompt | Manner::Resetting | Manner::Slow(_)) => {
+                Some(Err(UNENDED.to_owned()))
             }
         }
     }
@@ -235,6 +245,7 @@ fn summary(end: &ScrapeEnd) -> String {
     match end {
         ScrapeEnd::Abandoned { .. } => "abandoned".to_owned(),
         ScrapeEnd::Failed(error) => format!("failed: {error}"),
+        ScrapeEnd::Unended => UNENDED.to_owned(),
         ScrapeEnd::Headers => "headers".to_owned(),
         ScrapeEnd::Down { status, reason } => format!("status {status}, {reason:?}"),
         ScrapeEnd::Whole { len, sections, .. } => {
@@ -243,6 +254,8 @@ fn summary(end: &ScrapeEnd) -> String {
     }
 }
 
+/// What is said of an answer that has no end.
+const UNENDED: &str = "it did not end";
 /// Less than any application's bytes travel.
 const AT_ONCE: Duration = Duration::from_micros(100);
 /// How long a scraper looks on beyond the time that it has given.

@@ -294,6 +294,10 @@ impl Collector {
     /// other scrapes of the same scraper leave its pushes out; [`end_scrape`](Self::end_scrape) is to follow. Of more than 1,024 such scrapes the
     /// oldest ends as one that was not delivered.
     pub fn scrape_sent(&mut self, id: ScrapeId) {
+        #[cfg(planted_faults)]
+        if crate::planted::is_planted(crate::planted::Fault::EarlyDelivery) {
+            return self.end_scrape(id, true);
+        }
         let Some((asked, delivery)) = self.scrapes.end(id) else { return };
         for connection in asked {
             self.leave_request(connection, id);

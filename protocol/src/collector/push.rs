@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(planted_faults)]
+use crate::planted::{Fault, is_planted};
+
 /// A push. Its number shares a sequence with those of requests, so that the two can be put in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PushId(pub(super) u64);
@@ -341,6 +344,10 @@ impl Pushes {
             held.superseded.insert(whose.group);
         } else {
             held.had.insert(whose.scraper);
+        }
+        #[cfg(planted_faults)]
+        if is_planted(Fault::SharedDelivery) {
+            held.had = ScraperSet::all();
         }
         let (app, len) = (held.app, held.len());
         if is_first {

@@ -193,6 +193,10 @@ impl Collector {
         if !self.scrapers.is_known(whose.scraper) || !self.scrapers.is_known(whose.group) {
             return;
         }
+        #[cfg(planted_faults)]
+        if is_planted(Fault::ForgottenDelivery) {
+            return;
+        }
         for id in ids {
             let app = self.pushes.deliver(id, whose, is_later);
             let app = app.and_then(|app| self.registry.reference(app));

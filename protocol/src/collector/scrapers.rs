@@ -150,6 +150,11 @@ impl Scrapers {
 }
 
 impl ScraperSet {
+    #[cfg(planted_faults)]
+    pub(super) fn all() -> Self {
+        Self(u64::MAX)
+    }
+
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }

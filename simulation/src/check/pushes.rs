@@ -130,14 +130,15 @@ impl Judge<'_> {
                     found.violation(end, Kind::PushLost, what);
                     return;
                 }
-                Some(ScrapeEnd::Headers) => {}
+                // A connection that breaks delivers nothing.
+                Some(ScrapeEnd::Headers | ScrapeEnd::Failed(_)) => {}
                 // An answer that was made after it, and was left with the scrape, has it forgotten.
                 Some(ScrapeEnd::Abandoned { early })
                     if serials.len() == 1 && self.was_unfinished(scrape, end, *early) =>
                 {
                     found.counts.add("pushes kept for the next scrape", 1);
                 }
-                Some(ScrapeEnd::Abandoned { .. } | ScrapeEnd::Failed(_)) | None => {
+                Some(ScrapeEnd::Abandoned { .. } | ScrapeEnd::Unended) | None => {
                     may_be_delivered = true;
                 }
             }
@@ -168,10 +169,10 @@ impl Judge<'_> {
                 && may_be_of(other, app)
         });
         others.any(|other| {
-            let known = |end: At| {
-                let known = end + SCRAPER_LATENCY * 2;
-                if self.is_disturbed(other, known) { end + STUCK } else { known }
-            };
+            // The proxy is told of a break with the scraper, and heeds it after what it is at.
+            let broken = |end: At| end + SCRAPER_LATENCY * 2 + self.terms.job_time * 2;
+            let until =
+                |known: At, is_held_up: bool| known + if is_held_up { STUCK } else { At::ZERO };
             match &other.end {
                 Some((end, ScrapeEnd::Whole { sections, .. })) => {
                     sections.iter().any(|(other, _)| *other == app)
@@ -179,8 +180,13 @@ impl Judge<'_> {
                         && *end + STUCK >= scrape.start
                 }
                 Some((_, ScrapeEnd::Down { .. } | ScrapeEnd::Headers)) => false,
-                Some((end, ScrapeEnd::Abandoned { .. } | ScrapeEnd::Failed(_))) => {
-                    known(*end) >= scrape.start
+                Some((end, ScrapeEnd::Failed(_))) => {
+                    let is_held_up = self.ledger.proxy.any(other.opened, broken(*end));
+                    until(broken(*end), is_held_up) >= scrape.start
+                }
+                Some((end, ScrapeEnd::Abandoned { .. } | ScrapeEnd::Unended)) => {
+                    let is_held_up = self.is_disturbed(other, broken(*end));
+                    until(broken(*end), is_held_up) >= scrape.start
                 }
                 None => true,
             }

@@ -70,8 +70,11 @@ impl Judge<'_> {
             let [first, second] = pair else { continue };
             let stays = |app: usize| {
                 let record = &self.ledger.apps[app];
-                // Those may take the place of an entry of theirs, or of each other.
-                let may_move = record.is_twin || record.is_learnt;
+                // Those may take the place of an entry of theirs, or of each other; and what the last connection of one pushed has a
+                // place of its own.
+                let may_move = record.is_twin
+                    || record.is_learnt
+                    || record.instance.is_none() && !record.pushes.is_empty();
                 let end = first.end.max(second.end);
                 self.is_untouched(app, first.scrape, end) && second.scrape.ready[app] && !may_move
             };
@@ -79,7 +82,10 @@ impl Judge<'_> {
                 let apps = whole.sections.iter().map(|(app, _)| *app);
                 let is_in_other =
                     |app: &usize| other.sections.iter().any(|(also, _)| also == app) && stays(*app);
-                apps.filter(is_in_other).collect()
+                let mut places: Vec<usize> = apps.filter(is_in_other).collect();
+                // What it has pushed several times is in one place.
+                places.dedup();
+                places
             };
             let (before, after) = (places(first, second), places(second, first));
             found.counts.add("places compared", before.len() as u64);
