@@ -44,6 +44,8 @@ pub(super) struct Sealed {
     pub(super) digest: Digest,
     /// The fingerprints of its series, in ascending order, each once.
     pub(super) series: Arc<[u64]>,
+    /// Whether nobody else can have sent the same bytes: a fresh key is in them.
+    pub(super) is_unique: bool,
 }
 
 /// Why an application's metrics are not served.
@@ -76,11 +78,11 @@ pub struct Tools<'a> {
 }
 
 impl Sealed {
-    pub(super) fn new(digest: Digest, facts: &Facts) -> Self {
+    pub(super) fn new(digest: Digest, is_unique: bool, facts: &Facts) -> Self {
         let mut series = facts.fingerprints.clone();
         series.sort_unstable();
         series.dedup();
-        Self { digest, series: series.into() }
+        Self { digest, series: series.into(), is_unique }
     }
 }
 
@@ -91,9 +93,12 @@ impl Job {
         let ticket = self.ticket();
         let is_push = matches!(self.purpose, Purpose::Push { .. });
         let digest = is_push.then(|| digest(&self.payload));
+        let is_unique = self.payload.metadata.as_deref() != Some(envelope::PLAINTEXT);
         let result = open(self.payload, self.labels, tools, blinding);
         let answer = result.as_ref().ok();
-        let sealed = digest.zip(answer).map(|(digest, answer)| Sealed::new(digest, &answer.facts));
+        let sealed = digest
+            .zip(answer)
+            .map(|(digest, answer)| Sealed::new(digest, is_unique, &answer.facts));
         JobDone { purpose: ticket.purpose, result, sealed, held: ticket.held }
     }
 

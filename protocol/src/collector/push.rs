@@ -22,6 +22,8 @@ pub(super) struct Pushes {
     held: BTreeMap<PushId, Held>,
     held_of: BTreeSet<(AppId, PushId)>,
     expiries: BTreeSet<(Instant, PushId)>,
+    /// By the bytes that they, or those that they have replaced, were sent as.
+    by_digest: BTreeSet<(Digest, PushId)>,
     /// Bytes of all that are held.
     bytes: usize,
     /// How many of them some scraper has had, and their bytes.
@@ -94,7 +96,7 @@ impl Claim {
 impl Held {
     pub(super) fn new(
         opening: &Opening,
-        Read { answer, sealed: Sealed { digest, series }, expires }: Read,
+        Read { answer, sealed: Sealed { digest, series, .. }, expires }: Read,
         is_stored: bool,
     ) -> Self {
         let (digests, claims) = (vec![digest], Vec::new());
@@ -107,12 +109,6 @@ impl Held {
     fn covers(&self, other: &Self) -> bool {
         let mut own = self.series.iter();
         other.series.iter().all(|wanted| own.by_ref().find(|it| *it >= wanted) == Some(wanted))
-    }
-
-    /// Takes over the digests of a push that it replaces.
-    fn remember(&mut self, replaced: &Self) {
-        self.digests.extend(&replaced.digests);
-        self.digests.truncate(MAX_DIGESTS);
     }
 
     /// Whether a scraper that counts, or everybody, has not had it.
@@ -198,6 +194,7 @@ impl Pushes {
         self.count_had(&held, true);
         self.expiries.insert((held.expires, id));
         self.held_of.insert((held.app, id));
+        self.by_digest.extend(held.digests.iter().map(|digest| (*digest, id)));
         self.held.insert(id, held);
     }
 
@@ -208,6 +205,9 @@ impl Pushes {
         self.count_had(&held, false);
         self.expiries.remove(&(held.expires, id));
         self.held_of.remove(&(held.app, id));
+        for digest in &held.digests {
+            self.by_digest.remove(&(*digest, id));
+        }
         if held.is_stored {
             self.forgotten.push_back(id);
         }
@@ -253,14 +253,17 @@ impl Pushes {
 
     /// One push takes the place of another one, which is forgotten, or was never held.
     pub(super) fn remember_replaced(&mut self, by: PushId, replaced: &Held) {
-        if let Some(held) = self.held.get_mut(&by) {
-            held.remember(replaced);
-        }
+        let Some(held) = self.held.get_mut(&by) else { return };
+        let room = MAX_DIGESTS.saturating_sub(held.digests.len());
+        let remembered = replaced.digests.iter().take(room);
+        self.by_digest.extend(remembered.clone().map(|digest| (*digest, by)));
+        held.digests.extend(remembered);
     }
 
-    /// Whether an application has a push held that was sent as these bytes, or one that has replaced it.
-    pub(super) fn has_digest(&self, app: AppId, digest: &Digest) -> bool {
-        self.of(app).any(|(_, held)| held.digests.contains(digest))
+    /// The applications that have a push held which was sent as these bytes, or one that has replaced it.
+    pub(super) fn with_digest(&self, digest: &Digest) -> impl Iterator<Item = AppId> {
+        let all = (*digest, PushId(0))..=(*digest, PushId(u64::MAX));
+        self.by_digest.range(all).filter_map(|(_, id)| Some(self.held.get(id)?.app))
     }
 
     /// How many pushes there are that nobody has had, those on their way included, and their bytes. They give way to nobody.

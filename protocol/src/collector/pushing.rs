@@ -89,10 +89,14 @@ impl Collector {
         }
     }
 
-    /// Whether a push is held already.
+    /// Whether a push is held already: of the same identity, or of whomever if nobody else can have sent the same bytes.
     fn is_repeated(&self, opening: &Opening, read: &Read) -> bool {
+        let mut holders = self.pushes.with_digest(&read.sealed.digest).peekable();
+        if holders.peek().is_none() || read.sealed.is_unique {
+            return holders.peek().is_some();
+        }
         let same = self.registry.same_as(opening.app);
-        same.iter().any(|app| self.pushes.has_digest(*app, &read.sealed.digest))
+        holders.any(|app| same.contains(&app))
     }
 
     fn on_push_repeated(&mut self, opening: Opening) {

@@ -136,7 +136,7 @@ impl PushRecord {
         let identity = &injected;
         let source_text = Source { text: &text, identity, inject: tools.inject, seed: tools.seed };
         let facts = exposition::read(&source_text, tools.policy)?;
-        let sealed = Sealed::new(self.digest, &facts);
+        let sealed = Sealed::new(self.digest, true, &facts);
         let (block, text_len) = (self.block, text.len());
         let answer = Answer { block, text_len, facts: Arc::new(facts), injected, is_push: true };
         Ok(RestoredPush { labels: self.labels, source, answer, sealed })

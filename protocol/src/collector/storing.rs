@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// A push that is stored. Numbers are given out once in the life of a collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StoreId(PushId);
+pub struct StoreId(pub(super) PushId);
 
 /// What is to be done on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -64,6 +64,20 @@ fn a_push_told_and_forgotten_before_closing_is_served() {
 }
 
 #[test]
+fn the_same_bytes_over_another_connection_are_held_once() {
+    let world = World::start(&[]);
+    let mut app = App::connect(world.tcp);
+    let payload = app.sealed(b"last 1\n");
+    for mut app in [app, App::connect(world.tcp)] {
+        app.connection().request_response(payload.clone()).unwrap();
+        assert!(matches!(app.next(), Event::Response { .. }));
+    }
+    assert_eq!(world.own(HELD), 1.0);
+    let series = "prometheus_proxy_pushes_total{kind=\"request_response\",outcome=\"repeated\"}";
+    assert_eq!(world.own(series), 1.0);
+}
+
+#[test]
 fn two_scrapes_at_once_on_one_connection_get_each_push_once() {
     let world = World::start(&["--max-push-rate=1000"]);
     let names: Vec<String> = (0..40).map(|nth| format!("pushed_{nth}_end 1\n")).collect();
