@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use prometheus_rsocket_benches::metrics;
 use prometheus_rsocket_protocol::collector::{
-    Collector, Config, ConnectionId, Peer, Progress, Session, Targets, Tools, Transport,
+    Collector, Config, ConnectionId, Peer, Progress, Scraper, Session, Targets, Tools, Transport,
 };
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
@@ -75,8 +75,10 @@ impl World {
     /// One scrape; gives the bytes of the gzip member.
     fn scrape(&mut self) -> usize {
         let deadline = self.now + Duration::from_secs(10);
-        let scrape =
-            self.collector.start_scrape(self.now, deadline, Targets::All, "a scraper").unwrap();
+        let scrape = self
+            .collector
+            .start_scrape(self.now, deadline, Targets::All, &Scraper::named("a", "x"))
+            .unwrap();
         while let Some((app, command)) = self.collector.poll_command() {
             let (session, ..) = self.apps.get_mut(&app).unwrap();
             session.handle_command(self.now, command);

@@ -10,26 +10,42 @@ use std::cell::Cell;
 pub enum Fault {
     /// A push is acknowledged when it comes, not when it is stored.
     EarlyAcknowledgement,
+    /// An answer counts as delivered when it is sent.
+    EarlyDelivery,
+    /// To whom a push is delivered is not written down.
+    ForgottenDelivery,
     /// A round does not end at its deadline.
     IgnoredDeadline,
     /// Now and then no worker is told of a job.
     LostWakeUp,
     /// Pushes are opened before answers, and nobody's share of them is looked at.
     PushesFirst,
+    /// A push that is delivered to one scraper counts as delivered to all.
+    SharedDelivery,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 4] =
-        [Self::EarlyAcknowledgement, Self::IgnoredDeadline, Self::LostWakeUp, Self::PushesFirst];
+    pub const ALL: [Self; 7] = [
+        Self::EarlyAcknowledgement,
+        Self::EarlyDelivery,
+        Self::ForgottenDelivery,
+        Self::IgnoredDeadline,
+        Self::LostWakeUp,
+        Self::PushesFirst,
+        Self::SharedDelivery,
+    ];
 
     /// What it is called on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::EarlyAcknowledgement => "early-acknowledgement",
+            Self::EarlyDelivery => "early-delivery",
+            Self::ForgottenDelivery => "forgotten-delivery",
             Self::IgnoredDeadline => "ignored-deadline",
             Self::LostWakeUp => "lost-wake-up",
             Self::PushesFirst => "pushes-first",
+            Self::SharedDelivery => "shared-delivery",
         }
     }
 }

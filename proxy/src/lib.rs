@@ -40,3 +40,4 @@ pub use ingress::StartError;
 pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};
 pub use service::{Collisions, Tables};
+pub use store::disk::{Disk, SharedDisk};

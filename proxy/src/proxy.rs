@@ -13,8 +13,10 @@ use crate::service::backend::Service;
 use crate::service::hub::{Hub, Tables};
 use crate::service::leaving;
 use crate::service::memory::{BodyMemory, Shares, TextMemory};
+use crate::service::storing::{self, Storing};
 use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
+use crate::store::disk::SharedDisk;
 use crate::store::keys;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::Collector;
@@ -31,6 +33,7 @@ use std::time::Duration;
 pub struct Proxy<R: Runtime> {
     config: Config,
     service: Arc<Service<R>>,
+    storing: Option<Storing<R>>,
     tcp: Option<Bound<R>>,
     websocket: Option<Bound<R>>,
     http: Option<Bound<R>>,
@@ -64,19 +67,36 @@ pub(crate) const HTTP: &str = "http";
 const GOODBYE: Duration = Duration::from_secs(3);
 
 impl<R: Runtime> Proxy<R> {
-    /// Opens the listeners and makes the key pair that all connections use.
+    /// Opens the listeners, reads the pushes that an earlier proxy has left, and makes the key pair that all connections use.
     pub async fn bind(runtime: R, config: Config) -> Result<Self, StartError> {
+        let disk = storing::directory(&runtime, &config).await?;
+        Self::bind_with(runtime, config, disk).await
+    }
+
+    /// The same with a disk for pushes in place of the directory that is configured.
+    pub async fn bind_with(
+        runtime: R,
+        mut config: Config,
+        disk: Option<SharedDisk>,
+    ) -> Result<Self, StartError> {
+        if disk.is_some() {
+            config.push_dir.get_or_insert_default();
+        }
         // Listeners first: an address in use is known at once, a key takes a moment.
-        let Config { listen_tcp, listen_websocket, listen_http, .. } = &config;
-        let Config { tcp_tls, websocket_tls, http_tls, .. } = &config;
-        let tcp = Bound::open(&runtime, TCP, listen_tcp, tcp_tls.as_ref()).await?;
-        let websocket =
-            Bound::open(&runtime, WEBSOCKET, listen_websocket, websocket_tls.as_ref()).await?;
-        let http = Bound::open(&runtime, HTTP, listen_http, http_tls.as_ref()).await?;
+        let c = &config;
+        let tcp = Bound::open(&runtime, TCP, &c.listen_tcp, c.tcp_tls.as_ref()).await?;
+        let (listen, tls) = (&c.listen_websocket, c.websocket_tls.as_ref());
+        let websocket = Bound::open(&runtime, WEBSOCKET, listen, tls).await?;
+        let http = Bound::open(&runtime, HTTP, &c.listen_http, c.http_tls.as_ref()).await?;
         let bounds = [&tcp, &websocket, &http].into_iter().flatten();
         let listeners = bounds.map(|bound| (bound.name, bound.address)).collect();
         let service = Arc::new(service(runtime, &config, listeners).await?);
-        Ok(Self { config, service, tcp, websocket, http })
+        let Service { runtime, hub, toolbox, .. } = &*service;
+        let storing = match disk {
+            Some(disk) => Some(Storing::restore(runtime, hub, toolbox, &config, disk).await?),
+            None => None,
+        };
+        Ok(Self { config, service, storing, tcp, websocket, http })
     }
 
     /// Where applications connect over TCP, with the real port.
@@ -108,13 +128,16 @@ impl<R: Runtime> Proxy<R> {
     /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
     /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { config, service, tcp, websocket, http } = self;
+        let Self { config, service, storing, tcp, websocket, http } = self;
         let runtime = service.runtime.clone();
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
         for _ in 0..runtime.parallelism() {
             let (hub, toolbox) = (Arc::clone(&service.hub), Arc::clone(&service.toolbox));
             spawn_until(&runtime, &ended, workers::work(runtime.clone(), hub, toolbox));
+        }
+        if let Some(storing) = storing {
+            spawn_until(&runtime, &ended, storing.run());
         }
         for bound in [&tcp, &websocket, &http].into_iter().flatten() {
             watch_tls(&runtime, &config, bound, &ended);

@@ -1,14 +1,15 @@
 //! Takes answers apart: whose texts are in them, each as it was given, and what is said of each application at the end.
 
+mod given;
 #[cfg(test)]
 mod tests;
 
+use self::given::Given;
 use crate::ledger::Row;
 use crate::neighbours;
 use crate::report::Kind;
-use crate::text::{self, Shape};
+use crate::text::Shape;
 use prometheus_rsocket_protocol::collector::ScrapeFailure;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What an answer looks like.
@@ -70,122 +71,6 @@ pub(crate) fn read(
     let ours = sections.iter().filter(|section| section.app < neighbours::FIRST);
     let sections = ours.map(|section| (section.app, section.serial)).collect();
     Ok(Contents { sections, rows })
-}
-
-/// What was given, to compare with.
-struct Given<F> {
-    shape_of: F,
-    form: Form,
-}
-
-impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
-    /// One text after the other, to the last byte.
-    fn joined(&self, body: &str) -> Result<Vec<Section>, String> {
-        let mut begins = Vec::new();
-        let (mut at, mut before) = (0, "");
-        for line in body.split_inclusive('\n') {
-            let is_typed = before.starts_with(TYPE);
-            if line.starts_with(TYPE) || line.starts_with(text::HEAD) && !is_typed {
-                begins.push(at);
-            }
-            at += line.len();
-            before = line;
-        }
-        if begins.first().is_none_or(|first| *first > 0) && !body.is_empty() {
-            return Err(format!("no text begins with {:?}", &body[..floor(body, 80)]));
-        }
-        begins.push(body.len());
-        let mut sections: Vec<Section> = Vec::new();
-        for pair in begins.windows(2) {
-            let bytes = &body[pair[0]..pair[1]];
-            let head = bytes.lines().find_map(text::parse_head);
-            let Some((app, serial)) = head else {
-                if self.is_of_copies(bytes, &sections) {
-                    continue;
-                }
-                return Err("a text has no head".to_owned());
-            };
-            let (served, mut section) = self.served(app, serial, &sections)?;
-            let is_served = bytes.strip_prefix(&*served).is_some_and(|rest| {
-                rest.is_empty() || self.is_of_copies(rest, &[&sections[..], &[section]].concat())
-            });
-            if !is_served {
-                return Err(format!(
-                    "app-{app} never gave its text {serial} so: {}",
-                    apart(bytes, &served)
-                ));
-            }
-            section.samples = samples(bytes).count();
-            sections.push(section);
-        }
-        Ok(sections)
-    }
-
-    /// Whether this is all that is left of texts that are there a second time, so that all of their samples are left out: a push that was
-    /// sent again because its acknowledgement was lost, say.
-    fn is_of_copies(&self, mut rest: &str, texts: &[Section]) -> bool {
-        let texts = texts.iter().filter_map(|text| self.served(text.app, text.serial, &[]).ok());
-        let comments: Vec<String> = texts.map(|(text, _)| comments(&text)).collect();
-        while !rest.is_empty() {
-            let found = comments.iter().filter(|comments| !comments.is_empty());
-            let after = found.filter_map(|comments| rest.strip_prefix(&**comments));
-            let Some(after) = after.min_by_key(|after| after.len()) else { return false };
-            rest = after;
-        }
-        true
-    }
-
-    /// The samples of each text, wherever they are.
-    fn grouped(&self, body: &str) -> Result<Vec<Section>, String> {
-        let mut sections: Vec<Section> = Vec::new();
-        let mut lines: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-        let mut due: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for line in samples(body) {
-            let app = label(line, "app").and_then(|app| app.parse().ok());
-            let app: usize = app.ok_or_else(|| format!("whose is {line:?}?"))?;
-            lines.entry(app).or_default().push(line);
-            let Some((app, serial)) = text::parse_head(line) else { continue };
-            let (served, mut section) = self.served(app, serial, &sections)?;
-            let served = samples(&served).map(str::to_owned);
-            let before = due.entry(app).or_default();
-            let len = before.len();
-            before.extend(served);
-            section.samples = before.len() - len;
-            sections.push(section);
-        }
-        for (app, mut lines) in lines {
-            let mut due = due.remove(&app).unwrap_or_default();
-            lines.sort_unstable();
-            due.sort_unstable();
-            if lines != due {
-                let (lines, due) = (lines.join("\n"), due.join("\n"));
-                return Err(format!("app-{app} never gave such a text: {}", apart(&lines, &due)));
-            }
-        }
-        Ok(sections)
-    }
-
-    /// The text as it is to be, behind these sections.
-    fn served(
-        &self,
-        app: usize,
-        serial: usize,
-        before: &[Section],
-    ) -> Result<(String, Section), String> {
-        let mut section = Section { app, serial, samples: 0, instance: None };
-        if app >= neighbours::FIRST {
-            let served = neighbours::served(app, serial, self.form);
-            let served = served.ok_or_else(|| format!("a text of neighbour {app} is served"))?;
-            return Ok((served, section));
-        }
-        let shape = (self.shape_of)(app, serial);
-        let shape = shape.ok_or_else(|| format!("app-{app} never gave its text {serial}"))?;
-        section.instance = shape.instance;
-        let same = before.iter().filter(|other| other.app == app);
-        let seen = same.filter_map(|other| (self.shape_of)(app, other.serial));
-        let without = seen.map(|shape| shape.lines).max().unwrap_or(0);
-        Ok((text::served(app, serial, shape, without), section))
-    }
 }
 
 /// The states of the applications, which have to be the same ones in each family.
@@ -258,21 +143,29 @@ fn row(up: (&str, &str), duration: (&str, &str), count: (&str, &str)) -> Result<
     Ok(Row { name, app, serial: None, reason, took, samples })
 }
 
-/// Says of each row whose it is: those with samples are those of the texts, in the same order.
+/// Says of each row whose it is: those with samples are those of the texts, in the same order. What an application has pushed several times has
+/// one row.
 fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, String> {
-    let mut texts = sections.iter();
+    let mut texts = sections.iter().peekable();
     for row in rows.iter_mut().filter(|row| row.samples > 0) {
-        let Some(section) = texts.next() else {
+        let Some(first) = texts.next() else {
             return Err(format!("{{{}}} has samples, and no text", row.name));
         };
-        let is_same = row.app.is_none_or(|app| section.instance == Some(app));
-        // What a neighbour says of itself twice counts twice, and is written once where families are grouped.
-        let is_exact = section.app >= neighbours::FIRST || row.samples == section.samples;
-        if !is_same || !is_exact {
-            let Row { name, samples, .. } = row;
-            return Err(format!("{{{name}}} with {samples} samples stands for {section:?}"));
+        let (mut latest, mut samples) = (first, first.samples);
+        let is_ours = first.app < neighbours::FIRST;
+        let is_more = |next: &&Section| next.app == first.app && is_ours;
+        while samples < row.samples
+            && let Some(next) = texts.next_if(is_more)
+        {
+            (latest, samples) = (next, samples + next.samples);
         }
-        (row.app, row.serial) = (Some(section.app), Some(section.serial));
+        let is_same = row.app.is_none_or(|app| first.instance == Some(app));
+        // What a neighbour says of itself twice counts twice, and is written once where families are grouped.
+        if !is_same || is_ours && row.samples != samples {
+            let Row { name, samples, .. } = row;
+            return Err(format!("{{{name}}} with {samples} samples stands for {first:?}"));
+        }
+        (row.app, row.serial) = (Some(latest.app), Some(latest.serial));
     }
     match texts.next() {
         Some(section) => Err(format!("no state is that of {section:?}")),
@@ -322,4 +215,3 @@ const FAMILIES: [&str; 4] = [
     "prometheus_proxy_app_scrape_collisions",
 ];
 const STATES: &str = "# HELP prometheus_proxy_app_up ";
-const TYPE: &str = "# TYPE sim_text ";

@@ -106,8 +106,10 @@ fn isolate(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
 fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     world.count("applications pushed");
     let (scrapes, ask) = (rng.u8(..3) > 0, Ask::draw(rng, false));
-    let leaving = match rng.u8(..4) {
+    let leaving = match rng.u8(..6) {
         0 => Some(Manner::LeavingAtOnce),
+        3 => Some(Manner::Headers),
+        4 => Some(Manner::Resetting),
         1 | 2 => Some(Manner::Leaving(Duration::from_millis(rng.u64(50..1_500)))),
         _ => None,
     };
@@ -123,7 +125,8 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
                 if let Some(manner) = leaving {
                     Scraper::new(&scraping, AFTER_PUSH).scrape(ask.clone(), manner).await;
                     // Until the proxy has heard of it.
-                    scraping.sleep(&scraping.scrapers[AFTER_PUSH], SCRAPER_LATENCY * 3).await;
+                    let heard = SCRAPER_LATENCY * 3 + scraping.terms.job_time * 3;
+                    scraping.sleep(&scraping.scrapers[AFTER_PUSH], heard).await;
                 }
                 Scraper::new(&scraping, AFTER_PUSH).scrape(ask, Manner::Prompt).await;
             });

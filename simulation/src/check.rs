@@ -76,14 +76,9 @@ impl Judge<'_> {
         let is_disturbed = self.is_disturbed(scrape, *end);
         match came {
             ScrapeEnd::Abandoned { .. } => found.counts.add("scrapes abandoned", 1),
-            ScrapeEnd::Failed(error) => {
-                found.counts.add("scrapes broken", 1);
-                if !is_disturbed && scrape.prompt {
-                    let is_late = *end > self.latest_end(scrape, 0);
-                    let kind = if is_late { Kind::Late } else { Kind::Failed };
-                    found.violation(*end, kind, format!("scrape {index}: {error}"));
-                }
-            }
+            ScrapeEnd::Headers => found.counts.add("scrapes of headers", 1),
+            ScrapeEnd::Failed(error) => self.broken(index, *end, error, is_disturbed, found),
+            ScrapeEnd::Unended => self.broken(index, *end, "it does not end", is_disturbed, found),
             ScrapeEnd::Down { status, reason } => {
                 found.counts.add("targets down", 1);
                 if !is_disturbed {
@@ -101,6 +96,16 @@ impl Judge<'_> {
                     }
                 }
             }
+        }
+    }
+
+    fn broken(&self, index: usize, end: At, error: &str, is_disturbed: bool, found: &mut Found) {
+        let scrape = &self.ledger.scrapes[index];
+        found.counts.add("scrapes broken", 1);
+        if !is_disturbed && scrape.prompt {
+            let is_late = end > self.latest_end(scrape, 0);
+            let kind = if is_late { Kind::Late } else { Kind::Failed };
+            found.violation(end, kind, format!("scrape {index}: {error}"));
         }
     }
 
@@ -238,7 +243,11 @@ impl Judge<'_> {
             }
             Some((
                 _,
-                ScrapeEnd::Abandoned { .. } | ScrapeEnd::Down { .. } | ScrapeEnd::Failed(_),
+                ScrapeEnd::Abandoned { .. }
+                | ScrapeEnd::Down { .. }
+                | ScrapeEnd::Failed(_)
+                | ScrapeEnd::Headers
+                | ScrapeEnd::Unended,
             ))
             | None => None,
         })
@@ -260,6 +269,23 @@ impl Judge<'_> {
         let from = scrape.start.saturating_sub(self.terms.settled_within());
         let record = &self.ledger.apps[app];
         scrape.ready[app] && !record.is_touched(from, end) && !self.ledger.proxy.any(from, end)
+    }
+
+    /// By when the proxy knows that the answer of a scrape was read as a whole, if it was, and its connection went on or ended in order.
+    fn delivered(&self, scrape: &ScrapeRecord) -> Option<At> {
+        let Some((_, ScrapeEnd::Whole { .. })) = scrape.end else { return None };
+        let known = scrape.went_on? + SCRAPER_LATENCY * 2;
+        (!self.is_disturbed(scrape, known)).then_some(known)
+    }
+
+    /// Whether the proxy knew before it began with a scrape that the answer of another one of the same scraper had been read. The
+    /// other one is told of by the request where both have one connection.
+    fn was_delivered_before(&self, other: &ScrapeRecord, scrape: &ScrapeRecord) -> bool {
+        let (mine, its) = (scrape.scraper, other.scraper);
+        let is_next = other.opened == scrape.opened && other.went_on == Some(scrape.start);
+        mine == its
+            && (is_next && matches!(other.end, Some((_, ScrapeEnd::Whole { .. })))
+                || self.delivered(other).is_some_and(|known| known <= scrape.start))
     }
 
     /// Whether a scrape's deadline had passed by then, however long it was read afterwards.

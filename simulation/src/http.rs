@@ -5,8 +5,8 @@ use crate::scenario::HTTP_PORT;
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
 use futures_lite::future::or;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, StatusCode};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use prometheus_rsocket_proxy::shutdown::{self, ShutdownTrigger};
@@ -27,11 +27,15 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug)]
 pub(crate) struct Get {
     pub(crate) path: String,
+    /// Nothing but the headers.
+    pub(crate) head: bool,
     pub(crate) gzip: bool,
     pub(crate) open_metrics: bool,
     pub(crate) timeout: Duration,
     /// How long to wait before each piece of the answer is read.
     pub(crate) pause: Duration,
+    /// Read no more than the first piece.
+    pub(crate) first: bool,
 }
 
 /// What has come.
@@ -64,8 +68,13 @@ impl Connection {
     pub(crate) async fn get(&mut self, get: Get) -> Result<Got, String> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = get.path.parse().expect("a path");
+        if get.head {
+            *request.method_mut() = Method::HEAD;
+        }
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("proxy"));
+        // With its address, this tells the proxy who scrapes.
+        headers.insert(USER_AGENT, HeaderValue::from_static("Prometheus/3.0.0"));
         let encoding = if get.gzip { "gzip" } else { "identity" };
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
         if get.open_metrics {
@@ -79,7 +88,7 @@ impl Connection {
         let (status, headers) = (answer.status(), answer.headers());
         let is_gzip = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
         let is_metrics = status == StatusCode::OK && get.path.starts_with("/metrics/");
-        if is_metrics && is_gzip != get.gzip {
+        if is_metrics && !get.head && is_gzip != get.gzip {
             return Err(format!("asked for {encoding}, and got another encoding"));
         }
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -94,6 +103,7 @@ impl Connection {
                 sleep_until(&self.host, self.host.now() + get.pause).await;
             }
             match body.frame().await {
+                Some(Ok(_)) if get.first => return Err("the rest is not read".to_owned()),
                 Some(Ok(frame)) => {
                     bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
                 }
@@ -101,7 +111,7 @@ impl Connection {
                 None => break,
             }
         }
-        Ok(Got { status, body: if is_gzip { gunzip(&bytes)? } else { bytes } })
+        Ok(Got { status, body: if is_gzip && !get.head { gunzip(&bytes)? } else { bytes } })
     }
 }
 

@@ -99,6 +99,8 @@ pub(crate) struct ScrapeRecord {
     /// Whether it was to be read as fast as it comes.
     pub(crate) prompt: bool,
     pub(crate) end: Option<(At, ScrapeEnd)>,
+    /// When its connection was used again after that, or was ended in order, if that was so.
+    pub(crate) went_on: Option<At>,
 }
 
 #[derive(Clone, Debug)]
@@ -107,8 +109,12 @@ pub(crate) enum ScrapeEnd {
     Abandoned { early: bool },
     /// It broke.
     Failed(String),
+    /// The scraper waited for longer than it had to.
+    Unended,
     /// The proxy says that the one application is down, or unknown.
     Down { status: u16, reason: Option<&'static str> },
+    /// Nothing but the headers was asked for.
+    Headers,
     /// All of it was read: so many bytes, and whose texts of which number.
     Whole { len: usize, sections: Vec<(usize, usize)>, rows: Vec<Row> },
 }

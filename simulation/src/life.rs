@@ -192,10 +192,12 @@ async fn look_at_counters(world: &World, watch: &Watch) {
     }
     let get = Get {
         path: "/metrics/proxy".to_owned(),
+        head: false,
         gzip: false,
         open_metrics: false,
         timeout: Duration::ZERO,
         pause: Duration::ZERO,
+        first: false,
     };
     let host = &world.scrapers[0];
     let text = match Connection::open(host, world.now()).await {
@@ -307,12 +309,11 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 /// How long an ill-mannered scraper, or a stranger, goes on by itself.
 const SCRAPERS_WITHIN: Duration = Duration::from_secs(120);
 /// What the proxy counts, and what it is called here.
-const COUNTERS: [(&str, &str); 8] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("rounds complete", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"complete\"}"),
     ("rounds partial", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"partial\"}"),
     ("rounds aborted", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"aborted\"}"),
     ("pushes over a share", "prometheus_proxy_application_error_total{cause=\"over_share\"}"),
-    ("pushes replaced", "prometheus_proxy_pushes_dropped_total{cause=\"replaced\"}"),
     ("pushes served", "prometheus_proxy_pushes_served_total"),
     ("keepalive timeouts", "prometheus_proxy_connection_error_total{cause=\"keepalive_timeout\"}"),
     ("strangers refused", "prometheus_proxy_connection_error_total{cause=\"not_rsocket\"}"),

@@ -10,7 +10,7 @@ use flate2::Crc;
 use http::StatusCode;
 use prometheus_rsocket_protocol::collector::ScrapeFailure;
 use prometheus_rsocket_runtime::{Runtime, timeout};
-use prometheus_rsocket_sim::SimHost;
+use prometheus_rsocket_sim::{SimHost, Strike};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +20,22 @@ pub(crate) struct Scraper {
     number: usize,
     host: SimHost,
     connection: Option<Connection>,
+    /// The scrape that was answered last over `connection`.
+    answered: Option<usize>,
 }
 
 /// How a scraper behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
+    /// Asks for the headers alone.
+    Headers,
     /// Goes away after a time.
     Leaving(Duration),
     /// Goes away before anybody can have answered.
     LeavingAtOnce,
     Prompt,
+    /// Has its connections reset once the answer begins.
+    Resetting,
     /// Waits before each piece that it reads.
     Slow(Duration),
 }
@@ -60,7 +66,7 @@ impl Default for Ask {
 impl Scraper {
     pub(crate) fn new(world: &Arc<World>, number: usize) -> Self {
         let host = world.scrapers[number].clone();
-        Self { world: Arc::clone(world), number, host, connection: None }
+        Self { world: Arc::clone(world), number, host, connection: None, answered: None }
     }
 
     /// Scrapes at intervals until it is over. Each scrape begins when it is due, also if the one before takes longer.
@@ -70,6 +76,7 @@ impl Scraper {
             let ask = Ask::draw(&mut rng, self.world.scenario.calm);
             self.scrape(ask, Manner::Prompt).await;
             if rng.u8(..4) == 0 {
+                self.go_on();
                 self.connection = None;
             }
             // As Prometheus, which leaves out what it is too late for.
@@ -93,6 +100,7 @@ impl Scraper {
             ready: self.world.ready(),
             prompt: manner == Manner::Prompt,
             end: None,
+            went_on: None,
         };
         let index = {
             let mut ledger = self.world.ledger();
@@ -103,7 +111,9 @@ impl Scraper {
         let got = self.fetch(&ask, manner).await;
         let end = match got {
             None => ScrapeEnd::Abandoned { early: manner == Manner::LeavingAtOnce },
+            Some(Err(error)) if error == UNENDED => ScrapeEnd::Unended,
             Some(Err(error)) => ScrapeEnd::Failed(error),
+            Some(Ok(_)) if manner == Manner::Headers => ScrapeEnd::Headers,
             Some(Ok(got)) if got.status == StatusCode::OK => {
                 let mut crc = Crc::new();
                 crc.update(&got.body);
@@ -122,6 +132,7 @@ impl Scraper {
         };
         self.world.sim.note(&format!("scrape {index} ends: {}", summary(&end)));
         let now = self.world.now();
+        self.answered = self.connection.is_some().then_some(index);
         self.world.ledger().scrapes[index].end = Some((now, end));
     }
 
@@ -146,8 +157,18 @@ impl Scraper {
     /// The time, and since when the connection is there that will be used.
     fn reuse(&mut self) -> (At, At) {
         let start = self.world.now();
+        self.go_on();
         self.connection.take_if(|connection| !connection.is_open());
         (start, self.connection.as_ref().map_or(start, |connection| connection.opened))
+    }
+
+    /// The connection is about to be used again, or to be ended in order: this tells the proxy that its last answer was read.
+    fn go_on(&mut self) {
+        let Some(answered) = self.answered.take() else { return };
+        if self.connection.as_ref().is_some_and(Connection::is_open) {
+            let now = self.world.now();
+            self.world.ledger().scrapes[answered].went_on = Some(now);
+        }
     }
 
     /// What has come, or nothing where it was not waited for.
@@ -163,21 +184,31 @@ impl Scraper {
         };
         let pause = if let Manner::Slow(pause) = manner { pause } else { Duration::ZERO };
         let Ask { path, gzip, open_metrics, .. } = ask.clone();
-        let get = Get { path, gzip, open_metrics, timeout: timeout_, pause };
+        let head = manner == Manner::Headers;
+        let first = manner == Manner::Resetting;
+        let get = Get { path, head, gzip, open_metrics, timeout: timeout_, pause, first };
         let give_up = match manner {
             Manner::Leaving(after) => self.host.now() + after,
             Manner::LeavingAtOnce => self.host.now() + AT_ONCE,
-            Manner::Prompt => begin + timeout_ + PATIENCE,
+            Manner::Headers | Manner::Prompt | Manner::Resetting => begin + timeout_ + PATIENCE,
             Manner::Slow(_) => begin + timeout_ + SLOW_PATIENCE,
         };
         let got = timeout(&self.host, give_up, connection.get(get)).await;
+        if first {
+            let now = self.world.now();
+            self.world.ledger().scrapers[self.number].add(now, now);
+            self.world.count("answers reset");
+            self.world.sim.strike(&self.host, Strike::Reset);
+        }
         match (got, manner) {
             (Ok(got), _) => {
                 self.connection = got.is_ok().then_some(connection);
                 Some(got)
             }
             (Err(_), Manner::Leaving(_) | Manner::LeavingAtOnce) => None,
-            (Err(_), Manner::Prompt | Manner::Slow(_)) => Some(Err("it did not end".to_owned())),
+            (Err(_), Manner::Headers | Manner::Prompt | Manner::Resetting | Manner::Slow(_)) => {
+                Some(Err(UNENDED.to_owned()))
+            }
         }
     }
 
@@ -196,6 +227,12 @@ impl Scraper {
     }
 }
 
+impl Drop for Scraper {
+    fn drop(&mut self) {
+        self.go_on();
+    }
+}
+
 /// What the proxy says of an application that is down.
 fn down(got: &Got) -> ScrapeEnd {
     let text = String::from_utf8_lossy(&got.body);
@@ -208,6 +245,8 @@ fn summary(end: &ScrapeEnd) -> String {
     match end {
         ScrapeEnd::Abandoned { .. } => "abandoned".to_owned(),
         ScrapeEnd::Failed(error) => format!("failed: {error}"),
+        ScrapeEnd::Unended => UNENDED.to_owned(),
+        ScrapeEnd::Headers => "headers".to_owned(),
         ScrapeEnd::Down { status, reason } => format!("status {status}, {reason:?}"),
         ScrapeEnd::Whole { len, sections, .. } => {
             format!("{len} bytes, {} texts {sections:?}", sections.len())
@@ -215,6 +254,8 @@ fn summary(end: &ScrapeEnd) -> String {
     }
 }
 
+/// What is said of an answer that has no end.
+const UNENDED: &str = "it did not end";
 /// Less than any application's bytes travel.
 const AT_ONCE: Duration = Duration::from_micros(100);
 /// How long a scraper looks on beyond the time that it has given.

@@ -5,7 +5,7 @@ use crate::input::Input;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
-    Session, Targets, Tools, Transport,
+    Scraper, Session, Targets, Tools, Transport,
 };
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
 use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
@@ -169,7 +169,8 @@ impl Run {
             true => Targets::All,
             false => Targets::Some(self.collector.apps().map(|app| app.id).step_by(2).collect()),
         };
-        let started = self.collector.start_scrape(self.now, deadline, targets, "a scraper");
+        let started =
+            self.collector.start_scrape(self.now, deadline, targets, &Scraper::named("a", "x"));
         assert_eq!(started.is_ok(), self.scrapes.len() < self.config.max_scrapes);
         if let Ok(id) = started {
             let (told, paths) = (Vec::new(), BTreeSet::new());

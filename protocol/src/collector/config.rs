@@ -29,6 +29,9 @@ pub struct Config {
     pub max_app_pushes: usize,
     /// Which of an application's pushes are kept. Default: [`PushKeep::Last`].
     pub push_keep: PushKeep,
+    /// Whether a push is held, and acknowledged, only once it is stored: see [`Collector::poll_store`](super::Collector::poll_store).
+    /// Default: no.
+    pub stores_pushes: bool,
     /// How often one application may push, in pushes a second over a longer time; 0 counts as 1. Default: 10.
     pub app_push_rate: u32,
     /// How many pushes of one application are taken at once after a rest; 0 counts as 1. Default: 50.
@@ -60,6 +63,7 @@ impl Default for Config {
             max_app_push_bytes: 16 * 1024 * 1024,
             max_app_pushes: 16,
             push_keep: PushKeep::Last,
+            stores_pushes: false,
             app_push_rate: 10,
             app_push_burst: 50,
             push_ttl: Duration::from_secs(3600),

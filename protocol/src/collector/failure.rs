@@ -143,6 +143,12 @@ pub enum PushError {
         /// The limit.
         limit: usize,
     },
+    /// It could not be stored.
+    #[error("it cannot be written to disk: {reason}")]
+    Store {
+        /// Why.
+        reason: String,
+    },
     /// Its bytes do not fit in beside those that are held.
     #[error("no room for it beside other pushes, with a limit of {limit} bytes")]
     TooLarge {

@@ -2,7 +2,7 @@ use super::push::{Digest, PushId};
 use super::request::RequestId;
 use super::{Answer, ConnectionId};
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits};
-use crate::exposition::{self, ExpositionError, Inject, Policy, Source};
+use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source};
 use crate::{Labels, Payload};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub(super) struct Sealed {
     pub(super) digest: Digest,
     /// The fingerprints of its series, in ascending order, each once.
     pub(super) series: Arc<[u64]>,
+    /// Whether nobody else can have sent the same bytes: a fresh key is in them.
+    pub(super) is_unique: bool,
 }
 
 /// Why an application's metrics are not served.
@@ -75,6 +77,15 @@ pub struct Tools<'a> {
     pub seed: u64,
 }
 
+impl Sealed {
+    pub(super) fn new(digest: Digest, is_unique: bool, facts: &Facts) -> Self {
+        let mut series = facts.fingerprints.clone();
+        series.sort_unstable();
+        series.dedup();
+        Self { digest, series: series.into(), is_unique }
+    }
+}
+
 impl Job {
     /// Does the work, a few milliseconds of it: unwraps the key, decrypts, expands, reads. `blinding` must be fresh
     /// randomness; it blinds the private key operation against timing.
@@ -82,14 +93,12 @@ impl Job {
         let ticket = self.ticket();
         let is_push = matches!(self.purpose, Purpose::Push { .. });
         let digest = is_push.then(|| digest(&self.payload));
+        let is_unique = self.payload.metadata.as_deref() != Some(envelope::PLAINTEXT);
         let result = open(self.payload, self.labels, tools, blinding);
         let answer = result.as_ref().ok();
-        let sealed = digest.zip(answer).map(|(digest, answer)| {
-            let mut series = answer.facts.fingerprints.clone();
-            series.sort_unstable();
-            series.dedup();
-            Sealed { digest, series: series.into() }
-        });
+        let sealed = digest
+            .zip(answer)
+            .map(|(digest, answer)| Sealed::new(digest, is_unique, &answer.facts));
         JobDone { purpose: ticket.purpose, result, sealed, held: ticket.held }
     }
 

@@ -38,9 +38,9 @@
 //!
 //! A *push* is opened and read like an answer, then held, and only then acknowledged. It stands in for the answer wherever its
 //! application has gone, is half open, or fails; the outcome then says so. It is held until its time is over, and served to each
-//! *scraper*, which is whoever [`Collector::start_scrape`] says, until that one has had it: a scrape that had it was delivered as a whole, or one
+//! [`Scraper`] until that one has had it: a scrape that had it was delivered as a whole, or one
 //! with an answer that the application was asked for after the push. So no scraper sees an older value after a newer one. While a scrape
-//! that has a push is under way, other scrapes of the same scraper leave it out.
+//! that has a push is under way, or was sent and may have been read or not, other scrapes of the same scraper leave it out.
 //!
 //! A later push of an application replaces an earlier one if it has every series of it. Otherwise both are held, and served in the order of
 //! arrival; of a series that both have, the later one counts. [`PushKeep::All`] has all kept. The same bytes that come twice from one
@@ -53,6 +53,10 @@
 //! seen in the last ten minutes has had, and at least one has; then those that some scraper has had, and of these first those whose application
 //! lives on. An application lives on while it is connected and its last scrape was answered: it can be asked again, so its push is not its
 //! last word. What nobody has had gives way to nobody: if too few can, the new push is refused. (The order may be a second old.)
+//!
+//! With [`Config::stores_pushes`] a push is held and acknowledged only once it is safe on a disk, which is not here:
+//! [`Collector::poll_store`] says what is to be written or removed, [`Collector::handle_stored`] takes how that went, and
+//! [`Collector::restore_push`] what an earlier process has left. Who has had a push is not stored.
 //!
 //! # Order of work
 //!
@@ -75,6 +79,7 @@ mod jobs;
 mod pace;
 mod push;
 mod pushing;
+mod record;
 mod registry;
 mod reports;
 mod request;
@@ -83,6 +88,7 @@ mod room;
 mod scrape;
 mod scrapers;
 mod session;
+mod storing;
 
 #[cfg(test)]
 mod tests;
@@ -92,10 +98,13 @@ pub use event::{AppRef, Notice, PushEviction, is_ordinary};
 pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes};
 pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
+pub use record::{PushRecord, RecordError, RestoredPush};
 pub use registry::{App, AppState, LastScrape, Peer, Transport};
 pub use request::RequestId;
 pub use scrape::{Answer, Outcome, Progress, ScrapeId, Summary, Targets};
+pub use scrapers::Scraper;
 pub use session::{Session, SessionCommand, SessionEvent};
+pub use storing::{StoreCommand, StoreId};
 
 use crate::rsocket::frame::ErrorCode;
 use job::Purpose;
@@ -104,11 +113,12 @@ use push::Pushes;
 use registry::Registry;
 use request::Request;
 use room::Yielding;
-use scrape::{EndedScrape, Scrapes};
+use scrape::{Delivery, Scrapes};
 use scrapers::Scrapers;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
+use storing::Storing;
 
 /// A connection. Numbers are given out in the order of accepting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,6 +157,7 @@ pub struct Collector {
     requests: BTreeMap<ConnectionId, Request>,
     scrapers: Scrapers,
     pushes: Pushes,
+    storing: Storing,
     yielding: Yielding,
     jobs: Jobs,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
@@ -165,6 +176,7 @@ impl Collector {
             requests: BTreeMap::new(),
             scrapers: Scrapers::default(),
             pushes: Pushes::default(),
+            storing: Storing::default(),
             yielding: Yielding::default(),
             jobs: Jobs::default(),
             commands: VecDeque::new(),
@@ -228,25 +240,25 @@ impl Collector {
     /// Begins a scrape. Applications that are connected are asked; what is known of the others is told at once. Whatever is missing
     /// at `deadline` is given up.
     ///
-    /// `scraper` tells who scrapes: pushes are served to each scraper once. Up to 64 are known; the one that was not seen for longest is
-    /// forgotten for another.
+    /// Pushes are served to each scraper once. Up to 64 are known; one without a name, or else the one of the most common origin that was not
+    /// seen for longest is forgotten for another.
     pub fn start_scrape(
         &mut self,
         now: Instant,
         deadline: Instant,
         targets: Targets,
-        scraper: &str,
+        scraper: &Scraper,
     ) -> Result<ScrapeId, TooManyScrapes> {
         let limit = self.config.max_scrapes;
         if self.scrapes.len() >= limit {
             return Err(TooManyScrapes { limit });
         }
-        let (scraper, forgotten) = self.scrapers.see(now, scraper);
+        let (whose, forgotten) = self.scrapers.see(now, scraper);
         self.pushes.forget_scrapers(forgotten);
-        let scrape = self.scrapes.start(now, deadline, scraper);
+        let scrape = self.scrapes.start(now, deadline, whose);
         let apps: Vec<AppId> = match targets {
             Targets::All => {
-                let apps = self.apps().filter(|app| self.is_target_for(now, app, scraper));
+                let apps = self.apps().filter(|app| self.is_target_for(now, app, whose));
                 apps.map(|app| app.id).collect()
             }
             Targets::Some(mut apps) => {
@@ -278,11 +290,33 @@ impl Collector {
         self.scrapes.leave_out(id, app);
     }
 
+    /// The transport has taken all that a scrape handed out: it no longer counts as one. As long as it is not known whether it was read,
+    /// other scrapes of the same scraper leave its pushes out; [`end_scrape`](Self::end_scrape) is to follow. Of more than 1,024 such scrapes the
+    /// oldest ends as one that was not delivered.
+    pub fn scrape_sent(&mut self, id: ScrapeId) {
+        #[cfg(planted_faults)]
+        if crate::planted::is_planted(crate::planted::Fault::EarlyDelivery) {
+            return self.end_scrape(id, true);
+        }
+        let Some((asked, delivery)) = self.scrapes.end(id) else { return };
+        for connection in asked {
+            self.leave_request(connection, id);
+        }
+        for push in &delivery.claims {
+            self.pushes.on_sent(*push, id);
+        }
+        if !delivery.claims.is_empty()
+            && let Some(oldest) = self.scrapes.keep_sent(id, delivery)
+        {
+            self.end_scrape(oldest, false);
+        }
+    }
+
     /// Forgets a scrape. If all that it handed out reached the scraper, that one does not get its pushes again; otherwise its next
     /// scrape has them. Requests that nobody else waits for are cancelled.
     pub fn end_scrape(&mut self, id: ScrapeId, delivered: bool) {
-        let Some(ended) = self.scrapes.end(id) else { return };
-        let EndedScrape { asked, scraper, claims, pushes, superseded } = ended;
+        let Some((asked, delivery)) = self.scrapes.end(id) else { return };
+        let Delivery { whose, claims, pushes, superseded } = delivery;
         for connection in asked {
             self.leave_request(connection, id);
         }
@@ -290,8 +324,8 @@ impl Collector {
             self.pushes.release(push, id);
         }
         if delivered {
-            self.on_pushes_delivered(scraper, pushes, |app| Notice::PushServed { app });
-            self.on_pushes_delivered(scraper, superseded, |app| Notice::PushSuperseded { app });
+            self.on_pushes_delivered(whose, pushes, false);
+            self.on_pushes_delivered(whose, superseded, true);
         }
     }
 
@@ -408,7 +442,12 @@ impl Collector {
         self.pushes.missed(self.scrapers.seen_lately(now))
     }
 
-    /// Pushes being opened.
+    /// Of these, those that were not even sent to such a scraper.
+    pub fn unsent_pushes(&self, now: Instant) -> usize {
+        self.pushes.unsent(self.scrapers.seen_lately(now))
+    }
+
+    /// Pushes being opened or stored.
     pub fn opening_pushes(&self) -> usize {
         self.pushes.len() - self.pushes.held()
     }

@@ -1,9 +1,13 @@
-use super::scrapers::{ScraperId, ScraperSet};
+use super::job::Sealed;
+use super::scrapers::{ScraperSet, Whose};
 use super::{Answer, AppId, ConnectionId, ScrapeId};
 use crate::rsocket::frame::StreamId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+
+#[cfg(planted_faults)]
+use crate::planted::{Fault, is_planted};
 
 /// A push. Its number shares a sequence with those of requests, so that the two can be put in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +22,8 @@ pub(super) struct Pushes {
     held: BTreeMap<PushId, Held>,
     held_of: BTreeSet<(AppId, PushId)>,
     expiries: BTreeSet<(Instant, PushId)>,
+    /// By the bytes that they, or those that they have replaced, were sent as.
+    by_digest: BTreeSet<(Digest, PushId)>,
     /// Bytes of all that are held.
     bytes: usize,
     /// How many of them some scraper has had, and their bytes.
@@ -26,6 +32,8 @@ pub(super) struct Pushes {
     opening_of: BTreeSet<(AppId, PushId)>,
     /// Bytes of those being opened.
     opening_bytes: usize,
+    /// Pushes that were stored, and are not needed any more.
+    forgotten: VecDeque<PushId>,
 }
 
 /// A push that is held.
@@ -38,13 +46,27 @@ pub(super) struct Held {
     /// Its digest, and those of the pushes that it has replaced, as far as they are remembered.
     pub(super) digests: Vec<Digest>,
     pub(super) expires: Instant,
+    /// Whether it is stored as well.
+    pub(super) is_stored: bool,
     /// Who has had it, or something later in its place.
     pub(super) had: ScraperSet,
+    /// Of these, who has had something later.
+    superseded: ScraperSet,
     /// Scrapes under way that have it, or something later in its place: as many as there are scrapes at most.
-    claims: Vec<(ScraperId, ScrapeId)>,
+    claims: Vec<Claim>,
 }
 
-/// A push that is being opened.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    whose: Whose,
+    scrape: ScrapeId,
+    /// Whether it has something later in place of the push.
+    is_later: bool,
+    /// Whether the transport has taken all of the answer, so that it has probably arrived.
+    is_sent: bool,
+}
+
+/// A push that is being opened, or stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     pub(super) app: AppId,
@@ -53,19 +75,34 @@ pub(super) struct Opening {
     pub(super) stream_id: Option<StreamId>,
     pub(super) bytes: usize,
     /// Who has had something later in its place.
-    pub(super) had: ScraperSet,
+    pub(super) superseded: ScraperSet,
+}
+
+/// A push that was opened and read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) answer: Answer,
+    pub(super) sealed: Sealed,
+    pub(super) expires: Instant,
+}
+
+impl Claim {
+    /// Whether a scrape of `other` is not to have the push as long as this one goes on.
+    fn excludes(&self, other: Whose) -> bool {
+        self.whose.scraper == other.scraper || self.is_later && self.whose.group == other.group
+    }
 }
 
 impl Held {
     pub(super) fn new(
         opening: &Opening,
-        answer: Answer,
-        series: Arc<[u64]>,
-        digest: Digest,
-        expires: Instant,
+        Read { answer, sealed: Sealed { digest, series, .. }, expires }: Read,
+        is_stored: bool,
     ) -> Self {
         let (digests, claims) = (vec![digest], Vec::new());
-        Self { app: opening.app, answer, series, digests, expires, had: opening.had, claims }
+        let superseded = opening.superseded;
+        let (app, had) = (opening.app, superseded);
+        Self { app, answer, series, digests, expires, is_stored, had, superseded, claims }
     }
 
     /// Whether it has every series of another one.
@@ -74,15 +111,18 @@ impl Held {
         other.series.iter().all(|wanted| own.by_ref().find(|it| *it >= wanted) == Some(wanted))
     }
 
-    /// Takes over the digests of a push that it replaces.
-    fn remember(&mut self, replaced: &Self) {
-        self.digests.extend(&replaced.digests);
-        self.digests.truncate(MAX_DIGESTS);
-    }
-
     /// Whether a scraper that counts, or everybody, has not had it.
     fn is_missed(&self, lately: ScraperSet) -> bool {
         self.had.is_empty() || !self.had.contains_all(lately)
+    }
+
+    /// The same, where an answer that was sent counts as had.
+    fn is_unsent(&self, lately: ScraperSet) -> bool {
+        let mut had = self.had;
+        for claim in self.claims.iter().filter(|claim| claim.is_sent) {
+            had.insert(claim.whose.group);
+        }
+        had.is_empty() || !had.contains_all(lately)
     }
 
     fn len(&self) -> usize {
@@ -109,6 +149,10 @@ impl Pushes {
         self.opening_bytes += opening.bytes;
         self.opening_of.insert((opening.app, id));
         self.opening.insert(id, opening);
+    }
+
+    pub(super) fn get_opening(&self, id: PushId) -> Option<Opening> {
+        self.opening.get(&id).copied()
     }
 
     pub(super) fn on_opened(&mut self, id: PushId) -> Option<Opening> {
@@ -150,6 +194,7 @@ impl Pushes {
         self.count_had(&held, true);
         self.expiries.insert((held.expires, id));
         self.held_of.insert((held.app, id));
+        self.by_digest.extend(held.digests.iter().map(|digest| (*digest, id)));
         self.held.insert(id, held);
     }
 
@@ -160,7 +205,27 @@ impl Pushes {
         self.count_had(&held, false);
         self.expiries.remove(&(held.expires, id));
         self.held_of.remove(&(held.app, id));
+        for digest in &held.digests {
+            self.by_digest.remove(&(*digest, id));
+        }
+        if held.is_stored {
+            self.forgotten.push_back(id);
+        }
         Some(held)
+    }
+
+    /// A push that was stored is not held, or not any more.
+    pub(super) fn forget_stored(&mut self, id: PushId) {
+        self.forgotten.push_back(id);
+    }
+
+    /// The next push that was stored, and is not needed any more.
+    pub(super) fn pop_forgotten(&mut self) -> Option<PushId> {
+        self.forgotten.pop_front()
+    }
+
+    pub(super) fn has_forgotten(&self) -> bool {
+        !self.forgotten.is_empty()
     }
 
     fn count_had(&mut self, held: &Held, comes: bool) {
@@ -188,14 +253,17 @@ impl Pushes {
 
     /// One push takes the place of another one, which is forgotten, or was never held.
     pub(super) fn remember_replaced(&mut self, by: PushId, replaced: &Held) {
-        if let Some(held) = self.held.get_mut(&by) {
-            held.remember(replaced);
-        }
+        let Some(held) = self.held.get_mut(&by) else { return };
+        let room = MAX_DIGESTS.saturating_sub(held.digests.len());
+        let remembered = replaced.digests.iter().take(room);
+        self.by_digest.extend(remembered.clone().map(|digest| (*digest, by)));
+        held.digests.extend(remembered);
     }
 
-    /// Whether an application has a push held that was sent as these bytes, or one that has replaced it.
-    pub(super) fn has_digest(&self, app: AppId, digest: &Digest) -> bool {
-        self.of(app).any(|(_, held)| held.digests.contains(digest))
+    /// The applications that have a push held which was sent as these bytes, or one that has replaced it.
+    pub(super) fn with_digest(&self, digest: &Digest) -> impl Iterator<Item = AppId> {
+        let all = (*digest, PushId(0))..=(*digest, PushId(u64::MAX));
+        self.by_digest.range(all).filter_map(|(_, id)| Some(self.held.get(id)?.app))
     }
 
     /// How many pushes there are that nobody has had, those on their way included, and their bytes. They give way to nobody.
@@ -222,15 +290,21 @@ impl Pushes {
         self.held.values().filter(|held| held.is_missed(lately)).count()
     }
 
+    /// Of these, those that were not even sent to such a scraper.
+    pub(super) fn unsent(&self, lately: ScraperSet) -> usize {
+        self.held.values().filter(|held| held.is_unsent(lately)).count()
+    }
+
     /// The pushes of an application that a scraper is to get, in the order of arrival. There are none while any of them is on its way to
     /// it: a later one could arrive first.
-    pub(super) fn due(&self, app: AppId, scraper: ScraperId) -> Vec<PushId> {
-        let is_claimed = |held: &Held| held.claims.iter().any(|(claimant, _)| *claimant == scraper);
+    pub(super) fn due(&self, app: AppId, whose: Whose) -> Vec<PushId> {
+        let is_claimed = |held: &Held| held.claims.iter().any(|claim| claim.excludes(whose));
         if self.of(app).any(|(_, held)| is_claimed(held)) {
             return Vec::new();
         }
-        let due = self.of(app).filter(|(_, held)| !held.had.contains(scraper));
-        due.map(|(id, _)| id).collect()
+        let has_had =
+            |held: &Held| held.had.contains(whose.scraper) || held.superseded.contains(whose.group);
+        self.of(app).filter(|(_, held)| !has_had(held)).map(|(id, _)| id).collect()
     }
 
     /// The pushes of an application, held or being opened, that came before what has this number.
@@ -241,27 +315,43 @@ impl Pushes {
     }
 
     /// A scrape has a push, or something later in its place.
-    pub(super) fn claim(&mut self, id: PushId, scraper: ScraperId, scrape: ScrapeId) {
+    pub(super) fn claim(&mut self, id: PushId, whose: Whose, scrape: ScrapeId, is_later: bool) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.claims.push((scraper, scrape));
+            held.claims.push(Claim { whose, scrape, is_later, is_sent: false });
         }
+    }
+
+    /// The transport has taken all of a scrape that has a push.
+    pub(super) fn on_sent(&mut self, id: PushId, scrape: ScrapeId) {
+        let claims = self.held.get_mut(&id).into_iter().flat_map(|held| &mut held.claims);
+        claims.filter(|claim| claim.scrape == scrape).for_each(|claim| claim.is_sent = true);
     }
 
     /// A scrape that had a push is over.
     pub(super) fn release(&mut self, id: PushId, scrape: ScrapeId) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.claims.retain(|(_, claimant)| *claimant != scrape);
+            held.claims.retain(|claim| claim.scrape != scrape);
         }
     }
 
     /// A scraper has had a push, or something later in its place. Returns whose it is, if it is held and that is new.
-    pub(super) fn deliver(&mut self, id: PushId, scraper: ScraperId) -> Option<AppId> {
+    pub(super) fn deliver(&mut self, id: PushId, whose: Whose, is_later: bool) -> Option<AppId> {
         if let Some(opening) = self.opening.get_mut(&id) {
-            opening.had.insert(scraper);
+            opening.superseded.insert(whose.group);
         }
         let held = self.held.get_mut(&id)?;
         let is_first = held.had.is_empty();
-        let is_new = held.had.insert(scraper);
+        let is_new = !held.had.contains(if is_later { whose.group } else { whose.scraper });
+        held.had.insert(whose.group);
+        if is_later {
+            held.superseded.insert(whose.group);
+        } else {
+            held.had.insert(whose.scraper);
+        }
+        #[cfg(planted_faults)]
+        if is_planted(Fault::SharedDelivery) {
+            held.had = ScraperSet::all();
+        }
         let (app, len) = (held.app, held.len());
         if is_first {
             self.had = (self.had.0 + 1, self.had.1 + len);
@@ -277,12 +367,14 @@ impl Pushes {
         let mut had = (0, 0);
         for held in self.held.values_mut() {
             held.had.remove_all(forgotten);
+            held.superseded.remove_all(forgotten);
             if !held.had.is_empty() {
                 had = (had.0 + 1, had.1 + held.len());
             }
         }
         self.had = had;
-        self.opening.values_mut().for_each(|opening| opening.had.remove_all(forgotten));
+        let opening = self.opening.values_mut();
+        opening.for_each(|opening| opening.superseded.remove_all(forgotten));
     }
 
     /// Gives one application's pushes to another entry.

@@ -1,9 +1,9 @@
 //! Pushes: admitted, opened, held, acknowledged, served, superseded.
 
-use super::job::{JobDone, Purpose, Sealed};
-use super::push::{Held, Opening, PushId};
+use super::job::{JobDone, Purpose};
+use super::push::{Held, Opening, PushId, Read};
 use super::requests::SlotOf;
-use super::scrapers::ScraperId;
+use super::scrapers::Whose;
 use super::{
     Answer, App, AppId, AppRef, Collector, ConnectionId, Job, Notice, PushError, PushEviction,
     PushKeep, ScrapeId, SessionCommand,
@@ -24,8 +24,8 @@ impl Collector {
         payload: Payload,
     ) {
         let Some(app) = self.registry.app_of(connection) else { return };
-        let (bytes, had) = (payload.encoded_len(), Default::default());
-        let opening = Opening { app, connection, stream_id, bytes, had };
+        let (bytes, superseded) = (payload.encoded_len(), Default::default());
+        let opening = Opening { app, connection, stream_id, bytes, superseded };
         if let Err(error) = self.admit_push(now, app, bytes) {
             self.reject_push(opening, error);
             return;
@@ -44,11 +44,43 @@ impl Collector {
     }
 
     pub(super) fn on_push_opened(&mut self, now: Instant, push: PushId, done: JobDone) {
+        let Some(opening) = self.pushes.get_opening(push) else { return };
+        let expires = now + self.config.push_ttl;
+        let read = match (done.result, done.sealed) {
+            (Ok(answer), Some(sealed)) => Ok(Read { answer, sealed, expires }),
+            (Ok(_), None) => Err(super::JobError::Worker.into()),
+            (Err(error), _) => Err(error.into()),
+        };
+        match read {
+            Ok(read) if self.config.stores_pushes && !self.is_repeated(&opening, &read) => {
+                self.store_push(push, &opening, read);
+            }
+            read => self.settle_push(now, push, read, false),
+        }
+    }
+
+    /// A push is opened, and stored where it has to be, or it cannot be. Its application hears of it.
+    pub(super) fn settle_push(
+        &mut self,
+        now: Instant,
+        push: PushId,
+        read: Result<Read, PushError>,
+        is_stored: bool,
+    ) {
         let Some(opening) = self.pushes.on_opened(push) else { return };
-        match (done.result, done.sealed) {
-            (Ok(answer), Some(sealed)) => self.on_push_read(now, push, opening, answer, sealed),
-            (Ok(_), None) => self.reject_push(opening, super::JobError::Worker.into()),
-            (Err(error), _) => self.reject_push(opening, error.into()),
+        match read {
+            Ok(read) if self.is_repeated(&opening, &read) => self.on_push_repeated(opening),
+            Ok(mut read) => {
+                read.answer.is_push = true;
+                match self.hold_push(now, push, Held::new(&opening, read, is_stored)) {
+                    Ok(replaced) => self.on_push_held(opening, replaced),
+                    Err(error) => self.reject_push(opening, error),
+                }
+            }
+            Err(error) => self.reject_push(opening, error),
+        }
+        if is_stored && self.pushes.get(push).is_none() {
+            self.pushes.forget_stored(push);
         }
         self.pin(opening.app);
         for (scrape, slot, failure) in self.scrapes.on_push_opened(push) {
@@ -57,33 +89,31 @@ impl Collector {
         }
     }
 
-    fn on_push_read(
-        &mut self,
-        now: Instant,
-        push: PushId,
-        opening: Opening,
-        mut answer: Answer,
-        Sealed { digest, series }: Sealed,
-    ) {
+    /// Whether a push is held already: of the same identity, or of whomever if nobody else can have sent the same bytes.
+    fn is_repeated(&self, opening: &Opening, read: &Read) -> bool {
+        let mut holders = self.pushes.with_digest(&read.sealed.digest).peekable();
+        if holders.peek().is_none() || read.sealed.is_unique {
+            return holders.peek().is_some();
+        }
         let same = self.registry.same_as(opening.app);
-        if same.iter().any(|app| self.pushes.has_digest(*app, &digest)) {
-            self.acknowledge_push(opening);
-            let acknowledged = opening.stream_id.is_some();
-            let app = self.registry.reference(opening.app);
-            self.notices.extend(app.map(|app| Notice::PushRepeated { app, acknowledged }));
-            return;
-        }
-        answer.is_push = true;
-        let held = Held::new(&opening, answer, series, digest, now + self.config.push_ttl);
-        match self.hold_push(now, push, held) {
-            Ok(replaced) => self.on_push_held(opening, replaced),
-            Err(error) => self.reject_push(opening, error),
-        }
+        holders.any(|app| same.contains(&app))
+    }
+
+    fn on_push_repeated(&mut self, opening: Opening) {
+        self.acknowledge_push(opening);
+        let acknowledged = opening.stream_id.is_some();
+        let app = self.registry.reference(opening.app);
+        self.notices.extend(app.map(|app| Notice::PushRepeated { app, acknowledged }));
     }
 
     /// Holds a push if there is room for it, and forgets those that it replaces. Returns how many were replaced: 1 also where a later one has
     /// taken its place already.
-    fn hold_push(&mut self, now: Instant, push: PushId, held: Held) -> Result<usize, PushError> {
+    pub(super) fn hold_push(
+        &mut self,
+        now: Instant,
+        push: PushId,
+        held: Held,
+    ) -> Result<usize, PushError> {
         let mut replaced = Vec::new();
         if self.config.push_keep == PushKeep::Last {
             if let Some(later) = self.pushes.covering(push, &held) {
@@ -145,38 +175,39 @@ impl Collector {
         scrape: ScrapeId,
         app: AppId,
     ) -> Option<(Vec<PushId>, Answer, Vec<Answer>)> {
-        let scraper = self.scrapes.scraper(scrape)?;
-        let ids = self.pushes.due(app, scraper);
+        let ids = self.pushes.due(app, self.scrapes.whose(scrape)?);
         let answers = ids.iter().filter_map(|id| self.pushes.get(*id));
         let mut answers: Vec<Answer> = answers.map(|held| held.answer.clone()).collect();
         let latest = answers.pop()?;
-        self.claim_pushes(scrape, &ids);
+        self.claim_pushes(scrape, &ids, false);
         Some((ids, latest, answers))
     }
 
     /// Pushes, or something later in their place, are on their way to a scraper.
-    pub(super) fn claim_pushes(&mut self, scrape: ScrapeId, ids: &[PushId]) {
-        let Some(scraper) = self.scrapes.scraper(scrape) else { return };
+    pub(super) fn claim_pushes(&mut self, scrape: ScrapeId, ids: &[PushId], is_later: bool) {
+        let Some(whose) = self.scrapes.whose(scrape) else { return };
         for id in ids {
-            self.pushes.claim(*id, scraper, scrape);
+            self.pushes.claim(*id, whose, scrape, is_later);
         }
         self.scrapes.note_claims(scrape, ids);
     }
 
     /// Pushes have reached a scraper, or something later has in their place.
-    pub(super) fn on_pushes_delivered(
-        &mut self,
-        scraper: ScraperId,
-        ids: Vec<PushId>,
-        notice: fn(AppRef) -> Notice,
-    ) {
-        if !self.scrapers.is_known(scraper) {
+    pub(super) fn on_pushes_delivered(&mut self, whose: Whose, ids: Vec<PushId>, is_later: bool) {
+        if !self.scrapers.is_known(whose.scraper) || !self.scrapers.is_known(whose.group) {
+            return;
+        }
+        #[cfg(planted_faults)]
+        if is_planted(Fault::ForgottenDelivery) {
             return;
         }
         for id in ids {
-            let app = self.pushes.deliver(id, scraper);
+            let app = self.pushes.deliver(id, whose, is_later);
             let app = app.and_then(|app| self.registry.reference(app));
-            self.notices.extend(app.map(notice));
+            self.notices.extend(app.map(|app| match is_later {
+                true => Notice::PushSuperseded { app },
+                false => Notice::PushServed { app },
+            }));
         }
     }
 
@@ -222,10 +253,9 @@ impl Collector {
     }
 
     /// Whether an application is part of a scrape of all by a scraper.
-    pub(super) fn is_target_for(&self, now: Instant, app: &App, scraper: ScraperId) -> bool {
-        let has_pushes = || {
-            self.pushes.opening(app.id).is_some() || !self.pushes.due(app.id, scraper).is_empty()
-        };
+    pub(super) fn is_target_for(&self, now: Instant, app: &App, whose: Whose) -> bool {
+        let has_pushes =
+            || self.pushes.opening(app.id).is_some() || !self.pushes.due(app.id, whose).is_empty();
         self.is_target(now, app, app.is_pinned && has_pushes())
     }
 
@@ -244,6 +274,7 @@ impl Collector {
                     "the push is not stored: it cannot be opened or read".to_owned()
                 }
                 PushError::OverShare(_)
+                | PushError::Store { .. }
                 | PushError::TooLarge { .. }
                 | PushError::TooMany { .. } => format!("the push is not stored: {error}"),
             };

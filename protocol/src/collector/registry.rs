@@ -162,6 +162,33 @@ pub(super) struct Merged {
 
 impl Registry {
     pub(super) fn accept(&mut self, now: Instant, peer: Peer) -> ConnectionId {
+        let (connection, id) = self.add(now, peer);
+        if let Some(app) = self.apps.get_mut(&id) {
+            app.connection = Some(connection);
+            app.state = AppState::Connecting;
+        }
+        self.connections.insert(connection, id);
+        connection
+    }
+
+    /// An entry of an application that pushed before this process began: the one that has its identity, or else a new one.
+    pub(super) fn restore(
+        &mut self,
+        now: Instant,
+        labels: Labels,
+        source: IdentitySource,
+    ) -> AppId {
+        let mut same = self.identities.get(&labels).into_iter().flatten();
+        if let Some(app) = same.next() {
+            return *app;
+        }
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let (_, id) = self.add(now, peer);
+        self.identify(id, labels, source).kept
+    }
+
+    /// A new entry, without a connection.
+    fn add(&mut self, now: Instant, peer: Peer) -> (ConnectionId, AppId) {
         self.next += 1;
         let (connection, id) = (ConnectionId(self.next), AppId(self.next));
         let path: Arc<str> = identity::path_of_connection(connection).into();
@@ -172,9 +199,9 @@ impl Registry {
             source: IdentitySource::Connection,
             hello: Hello::default(),
             peer: Arc::new(peer),
-            connection: Some(connection),
+            connection: None,
             since: now,
-            state: AppState::Connecting,
+            state: AppState::Gone { reason: None, at: now },
             last_scrape: None,
             has_push: false,
             pushes: 0,
@@ -186,9 +213,8 @@ impl Registry {
             is_pinned: false,
         };
         self.apps.insert(id, app);
-        self.connections.insert(connection, id);
         self.paths.insert(path, id);
-        connection
+        (connection, id)
     }
 
     /// SETUP has come. Returns `None` if the connection is unknown or was set up before.

@@ -216,7 +216,7 @@ impl Collector {
                 None => *slot,
             };
             let Some((app, took)) = self.scrapes.open_slot(now, *scrape, slot) else { continue };
-            self.claim_pushes(*scrape, &superseded);
+            self.claim_pushes(*scrape, &superseded, true);
             let settled = Settled {
                 result: Ok(answer.clone()),
                 earlier: Vec::new(),

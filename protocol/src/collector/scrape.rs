@@ -1,6 +1,6 @@
 use super::push::PushId;
 use super::request::RequestId;
-use super::scrapers::ScraperId;
+use super::scrapers::Whose;
 use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
 use crate::Labels;
 use crate::exposition::Facts;
@@ -105,6 +105,8 @@ pub(super) struct Scrapes {
     held_bytes: usize,
     /// Slots that wait for a push, or did.
     awaited: BTreeMap<PushId, Vec<(ScrapeId, AppId)>>,
+    /// What was sent, and may have been read or not: at most [`MAX_SENT`].
+    sent: BTreeMap<ScrapeId, Delivery>,
     next: u64,
 }
 
@@ -120,7 +122,7 @@ struct Scrape {
     /// The paths of all applications of the scrape.
     paths: BTreeSet<Arc<str>>,
     /// Whose it is.
-    scraper: ScraperId,
+    whose: Whose,
     /// Pushes that other scrapes of the same scraper leave out as long as this one goes on.
     claims: Vec<PushId>,
     /// Pushes that were handed out, and for which application.
@@ -172,12 +174,10 @@ pub(super) enum Origin {
     Push,
 }
 
-/// What a scrape leaves behind.
+/// What a scrape has for its scraper.
 #[derive(Debug)]
-pub(super) struct EndedScrape {
-    /// Connections that it still waits for.
-    pub(super) asked: Vec<ConnectionId>,
-    pub(super) scraper: ScraperId,
+pub(super) struct Delivery {
+    pub(super) whose: Whose,
     pub(super) claims: Vec<PushId>,
     /// Pushes that it handed out.
     pub(super) pushes: Vec<PushId>,
@@ -200,12 +200,7 @@ impl Summary {
 }
 
 impl Scrapes {
-    pub(super) fn start(
-        &mut self,
-        now: Instant,
-        deadline: Instant,
-        scraper: ScraperId,
-    ) -> ScrapeId {
+    pub(super) fn start(&mut self, now: Instant, deadline: Instant, whose: Whose) -> ScrapeId {
         let id = ScrapeId(self.next);
         self.next += 1;
         let scrape = Scrape {
@@ -213,7 +208,7 @@ impl Scrapes {
             deadline,
             slots: BTreeMap::new(),
             paths: BTreeSet::new(),
-            scraper,
+            whose,
             claims: Vec::new(),
             pushes: Vec::new(),
             superseded: Vec::new(),
@@ -381,8 +376,8 @@ impl Scrapes {
     }
 
     /// Whose a scrape is.
-    pub(super) fn scraper(&self, id: ScrapeId) -> Option<ScraperId> {
-        self.table.get(&id).map(|scrape| scrape.scraper)
+    pub(super) fn whose(&self, id: ScrapeId) -> Option<Whose> {
+        self.table.get(&id).map(|scrape| scrape.whose)
     }
 
     /// What was handed out for an application is not in the scraper's answer.
@@ -400,8 +395,11 @@ impl Scrapes {
         }
     }
 
-    /// Forgets a scrape.
-    pub(super) fn end(&mut self, id: ScrapeId) -> Option<EndedScrape> {
+    /// Forgets a scrape. Returns also the connections that it still waits for.
+    pub(super) fn end(&mut self, id: ScrapeId) -> Option<(Vec<ConnectionId>, Delivery)> {
+        if let Some(delivery) = self.sent.remove(&id) {
+            return Some((Vec::new(), delivery));
+        }
         let mut scrape = self.table.remove(&id)?;
         self.news.remove(&id);
         let mut asked = Vec::new();
@@ -411,10 +409,17 @@ impl Scrapes {
             }
             self.drop_slot(slot);
         }
-        let Scrape { scraper, claims, pushes, superseded, .. } = scrape;
+        let Scrape { whose, claims, pushes, superseded, .. } = scrape;
         let ids = |pushes: Vec<(AppId, PushId)>| pushes.into_iter().map(|(_, id)| id).collect();
         let (pushes, superseded) = (ids(pushes), ids(superseded));
-        Some(EndedScrape { asked, scraper, claims, pushes, superseded })
+        Some((asked, Delivery { whose, claims, pushes, superseded }))
+    }
+
+    /// Keeps what was sent until [`end`](Self::end). Returns the scrape that is to end for it as one that was not delivered.
+    pub(super) fn keep_sent(&mut self, id: ScrapeId, delivery: Delivery) -> Option<ScrapeId> {
+        self.sent.insert(id, delivery);
+        let is_full = self.sent.len() > MAX_SENT;
+        self.sent.first_key_value().filter(|_| is_full).map(|(oldest, _)| *oldest)
     }
 
     /// Ends what scrapes at their deadline wait for. Returns their open slots, which are to be settled now.
@@ -502,6 +507,8 @@ impl Slot {
     }
 }
 
+/// Scrapes that were sent, had pushes, and may have been read or not.
+const MAX_SENT: usize = 1024;
 /// How late a deadline has to be noticed to count as a jump of the clock. A busy event loop is never this late.
 const JUMP: Duration = Duration::from_secs(2);
 /// How long a scrape goes on after a jump.

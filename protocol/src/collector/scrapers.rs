@@ -2,11 +2,37 @@
 
 use std::time::{Duration, Instant};
 
-/// Scrapers that are known at once. The one that has not been seen for longest is forgotten for another, and with it what it has had.
+/// Scrapers that are known at once. One is forgotten for another, and with it what it has had.
 pub(super) const MAX_SCRAPERS: usize = 64;
+
+/// Of these, scrapers without a name.
+const MAX_UNNAMED: usize = 16;
 
 /// How long ago a scraper that still counts was last seen at most.
 const LATELY: Duration = Duration::from_secs(600);
+
+/// Who scrapes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scraper {
+    name: String,
+    origin: String,
+    connection: Option<u64>,
+}
+
+impl Scraper {
+    /// A scraper that its name tells from all others. `origin` is where it comes from: names from one origin do not displace those of
+    /// another one.
+    pub fn named(name: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self { name: name.into(), origin: origin.into(), connection: None }
+    }
+
+    /// A scraper that nothing tells from others of its origin but its connection, by a number that is given out once. Each connection gets
+    /// pushes; what one of them has had a later answer for, none of this origin gets.
+    pub fn unnamed(origin: impl Into<String>, connection: u64) -> Self {
+        let origin = origin.into();
+        Self { name: origin.clone(), origin, connection: Some(connection) }
+    }
+}
 
 /// A scraper, for as long as it is known. One that was forgotten and comes back is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,18 +41,32 @@ pub(super) struct ScraperId {
     generation: u64,
 }
 
+/// Whose a scrape is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whose {
+    pub(super) scraper: ScraperId,
+    /// What it has in common with those from which nothing but its connection tells it. The same as `scraper` where that has a name.
+    pub(super) group: ScraperId,
+}
+
 /// All scrapers that are known, at most [`MAX_SCRAPERS`].
 #[derive(Debug, Default)]
 pub(super) struct Scrapers {
-    table: Vec<Scraper>,
+    table: Vec<Known>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Scraper {
-    key: Box<str>,
+struct Known {
+    scraper: Scraper,
     generation: u64,
     seen: Instant,
+}
+
+impl Known {
+    fn is_unnamed(&self) -> bool {
+        self.scraper.connection.is_some()
+    }
 }
 
 /// A set of scrapers that are known: a bit for each.
@@ -35,43 +75,86 @@ pub(super) struct ScraperSet(u64);
 
 impl Scrapers {
     /// A scraper begins a scrape. Returns also the set of whom was forgotten for it.
-    pub(super) fn see(&mut self, now: Instant, key: &str) -> (ScraperId, ScraperSet) {
+    pub(super) fn see(&mut self, now: Instant, scraper: &Scraper) -> (Whose, ScraperSet) {
+        let mut forgotten = ScraperSet::default();
+        let group = Scraper { connection: None, ..scraper.clone() };
+        let group = self.see_one(now, &group, None, &mut forgotten);
+        let scraper = match scraper.connection {
+            None => group,
+            Some(_) => self.see_one(now, scraper, Some(group), &mut forgotten),
+        };
+        (Whose { scraper, group }, forgotten)
+    }
+
+    fn see_one(
+        &mut self,
+        now: Instant,
+        scraper: &Scraper,
+        spared: Option<ScraperId>,
+        forgotten: &mut ScraperSet,
+    ) -> ScraperId {
+        let is_it =
+            |known: &Scraper| known.name == scraper.name && known.connection == scraper.connection;
         let mut known = (0_u32..).zip(&mut self.table);
-        if let Some((slot, scraper)) = known.find(|(_, scraper)| *scraper.key == *key) {
-            scraper.seen = now;
-            return (ScraperId { slot, generation: scraper.generation }, ScraperSet::default());
+        if let Some((slot, known)) = known.find(|(_, known)| is_it(&known.scraper)) {
+            known.seen = now;
+            return ScraperId { slot, generation: known.generation };
         }
         self.next += 1;
         let generation = self.next;
-        let fresh = Scraper { key: key.into(), generation, seen: now };
-        if self.table.len() < MAX_SCRAPERS {
-            let slot = self.table.len() as u32;
+        let fresh = Known { scraper: scraper.clone(), generation, seen: now };
+        let slot = self.yielding(&fresh, spared);
+        if let Some(known) = self.table.get_mut(slot as usize) {
+            *known = fresh;
+            forgotten.0 |= bit(slot);
+        } else {
             self.table.push(fresh);
-            return (ScraperId { slot, generation }, ScraperSet::default());
         }
-        let known = (0_u32..).zip(&mut self.table);
-        let Some((slot, oldest)) = known.min_by_key(|(_, scraper)| scraper.seen) else {
-            return (ScraperId { slot: 0, generation }, ScraperSet::default());
+        ScraperId { slot, generation }
+    }
+
+    /// The slot for a scraper: a new one, or that of the one which is forgotten. Those without a name go first, then those of the origin
+    /// that has most, and of these the one that has not been seen for longest.
+    fn yielding(&self, fresh: &Known, spared: Option<ScraperId>) -> u32 {
+        let unspared = || {
+            let all = (0_u32..).zip(&self.table);
+            all.filter(move |(slot, _)| spared.is_none_or(|spared| spared.slot != *slot))
         };
-        *oldest = fresh;
-        (ScraperId { slot, generation }, ScraperSet(bit(slot)))
+        let unnamed = || unspared().filter(|(_, known)| known.is_unnamed());
+        let is_free = self.table.len() < MAX_SCRAPERS
+            && !(fresh.is_unnamed() && unnamed().count() >= MAX_UNNAMED);
+        let free = self.table.len() as u32;
+        if is_free {
+            return free;
+        }
+        let of = |origin: &str| unspared().filter(|(_, it)| it.scraper.origin == *origin).count();
+        let oldest = unnamed().min_by_key(|(_, known)| known.seen).or_else(|| {
+            unspared().min_by_key(|(_, it)| (std::cmp::Reverse(of(&it.scraper.origin)), it.seen))
+        });
+        oldest.map_or(free, |(slot, _)| slot)
     }
 
     /// Whether a scraper has not been forgotten.
     pub(super) fn is_known(&self, id: ScraperId) -> bool {
-        let scraper = self.table.get(id.slot as usize);
-        scraper.is_some_and(|scraper| scraper.generation == id.generation)
+        let known = self.table.get(id.slot as usize);
+        known.is_some_and(|known| known.generation == id.generation)
     }
 
-    /// Those that were seen in the last ten minutes.
+    /// Those that were seen in the last ten minutes, and may come again: connections without a name count together.
     pub(super) fn seen_lately(&self, now: Instant) -> ScraperSet {
-        let is_late = |scraper: &Scraper| now.saturating_duration_since(scraper.seen) <= LATELY;
-        let late = (0_u32..).zip(&self.table).filter(|(_, scraper)| is_late(scraper));
+        let is_late = |it: &Known| now.saturating_duration_since(it.seen) <= LATELY;
+        let all = (0_u32..).zip(&self.table);
+        let late = all.filter(|(_, known)| !known.is_unnamed() && is_late(known));
         ScraperSet(late.fold(0, |set, (slot, _)| set | bit(slot)))
     }
 }
 
 impl ScraperSet {
+    #[cfg(planted_faults)]
+    pub(super) fn all() -> Self {
+        Self(u64::MAX)
+    }
+
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -104,24 +187,66 @@ fn bit(slot: u32) -> u64 {
 mod tests {
     use super::*;
 
+    fn begin() -> (Scrapers, Instant) {
+        #[expect(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
+        let now = Instant::now();
+        (Scrapers::default(), now)
+    }
+
+    fn at(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    fn named(name: u64, origin: &str) -> Scraper {
+        Scraper::named(name.to_string(), origin)
+    }
+
     #[test]
     fn the_scraper_that_was_not_seen_for_longest_is_forgotten() {
-        let (mut scrapers, start) = (Scrapers::default(), Instant::now());
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let ids: Vec<ScraperId> =
-            (0..64).map(|nth| scrapers.see(at(nth), &nth.to_string()).0).collect();
-        assert_eq!(scrapers.see(at(64), "0").0, ids[0], "it is known");
-        let (newcomer, forgotten) = scrapers.see(at(65), "new");
-        assert!(forgotten.contains(ids[1]) && !forgotten.contains(ids[0]));
-        assert!(!scrapers.is_known(ids[1]) && scrapers.is_known(newcomer));
-        assert_ne!(scrapers.see(at(66), "1").0, ids[1], "it is another one now");
+        let (mut scrapers, start) = begin();
+        let all: Vec<Whose> =
+            (0..64).map(|nth| scrapers.see(at(start, nth), &named(nth, "x")).0).collect();
+        assert_eq!(scrapers.see(at(start, 64), &named(0, "x")).0, all[0], "it is known");
+        let (newcomer, forgotten) = scrapers.see(at(start, 65), &named(65, "x"));
+        assert!(forgotten.contains(all[1].scraper) && !forgotten.contains(all[0].scraper));
+        assert!(!scrapers.is_known(all[1].scraper) && scrapers.is_known(newcomer.scraper));
+        assert_ne!(scrapers.see(at(start, 66), &named(1, "x")).0, all[1], "it is another one now");
+    }
+
+    #[test]
+    fn many_names_from_one_origin_displace_each_other() {
+        let (mut scrapers, start) = begin();
+        let good: Vec<Whose> =
+            (0..2).map(|nth| scrapers.see(start, &named(nth, "good")).0).collect();
+        for nth in 10..1000 {
+            scrapers.see(at(start, nth), &named(nth, "flood"));
+            scrapers.see(at(start, nth), &Scraper::unnamed("other", nth));
+        }
+        assert!(good.iter().all(|it| scrapers.is_known(it.scraper)));
+        assert_eq!(scrapers.table.len(), MAX_SCRAPERS);
+    }
+
+    #[test]
+    fn connections_without_a_name_have_their_origin_in_common() {
+        let (mut scrapers, start) = begin();
+        let named = scrapers.see(start, &named(0, "a")).0;
+        assert_eq!(named.scraper, named.group);
+        let all: Vec<Whose> = (0..20)
+            .map(|nth| scrapers.see(at(start, nth), &Scraper::unnamed("a", nth)).0)
+            .collect();
+        assert!(all.iter().all(|it| it.group == all[0].group && it.scraper != it.group));
+        let known = all.iter().filter(|it| scrapers.is_known(it.scraper)).count();
+        assert_eq!(known, MAX_UNNAMED);
+        let lately = scrapers.seen_lately(at(start, 20));
+        assert!(lately.contains(named.group) && lately.contains(all[0].group));
+        assert!(!all.iter().any(|it| lately.contains(it.scraper)), "they do not come again");
     }
 
     #[test]
     fn a_scraper_counts_for_ten_minutes() {
-        let (mut scrapers, start) = (Scrapers::default(), Instant::now());
-        let (id, _) = scrapers.see(start, "a");
-        assert!(scrapers.seen_lately(start + LATELY).contains(id));
+        let (mut scrapers, start) = begin();
+        let whose = scrapers.see(start, &named(0, "a")).0;
+        assert!(scrapers.seen_lately(start + LATELY).contains(whose.group));
         assert!(scrapers.seen_lately(start + LATELY + Duration::from_secs(1)).is_empty());
     }
 }

@@ -7,6 +7,7 @@ mod reports;
 mod requests;
 mod session;
 mod shares;
+mod storing;
 
 use super::*;
 use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
@@ -111,7 +112,10 @@ impl World {
 
     fn start_for(&mut self, targets: Targets) -> ScrapeId {
         let deadline = self.now + Duration::from_secs(10);
-        let scrape = self.collector.start_scrape(self.now, deadline, targets, "a scraper").unwrap();
+        let scrape = self
+            .collector
+            .start_scrape(self.now, deadline, targets, &Scraper::named("a", "x"))
+            .unwrap();
         self.run();
         scrape
     }
@@ -400,7 +404,8 @@ fn limits_of_connections_scrapes_and_bytes_hold() {
     let app = world.connect_as("a");
     assert_eq!(world.collector.accept(world.now, peer()), Err(TooManyApps { limit: 1 }));
     let scrape = world.start();
-    let again = world.collector.start_scrape(world.now, world.now, Targets::All, "a scraper");
+    let again =
+        world.collector.start_scrape(world.now, world.now, Targets::All, &Scraper::named("a", "x"));
     assert_eq!(again, Err(TooManyScrapes { limit: 1 }));
     world.answer(app, "a_metric_with_a_long_name 1\n");
     assert_eq!(world.failures(), [ScrapeFailure::Overloaded]);

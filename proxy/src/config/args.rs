@@ -5,6 +5,7 @@ use super::value::{self, Envelope, Limit, LimitedTime, ListenAddr, Names, Runtim
 use clap::Parser;
 use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The command line. What is not given is `None`, so that the environment and the defaults can follow.
@@ -206,6 +207,10 @@ pub(super) struct Args {
     /// [default: last]
     #[arg(long, value_name = "WHICH", value_parser = value::push_keep, help_heading = "Pushes")]
     pub(super) push_keep: Option<PushKeep>,
+
+    /// A directory that holds them as well, so that they outlive the process: they are acknowledged only once they are safe there
+    #[arg(long, value_name = "DIR", value_parser = value::file, help_heading = "Pushes")]
+    pub(super) push_dir: Option<PathBuf>,
 
     /// How long they are held [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "Pushes")]

@@ -27,6 +27,7 @@ impl Config {
         collector.app_push_rate = u32::try_from(self.max_push_rate).unwrap_or(u32::MAX);
         collector.app_push_burst = collector.app_push_rate.saturating_mul(5);
         collector.push_keep = self.push_keep;
+        collector.stores_pushes = self.push_dir.is_some();
         collector.push_ttl = self.push_ttl;
         collector
     }
@@ -82,7 +83,8 @@ impl Config {
     }
 
     pub(crate) fn drain(&self) -> DrainTimes {
-        DrainTimes { delay: self.drain_delay, spread: self.drain_spread, linger: self.push_linger }
+        let linger = self.push_dir.is_none().then_some(self.push_linger);
+        DrainTimes { delay: self.drain_delay, spread: self.drain_spread, linger }
     }
 
     pub(crate) fn scrape_timeouts(&self) -> ScrapeTimeouts {

@@ -21,7 +21,7 @@ pub use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use source::{Environment, LISTEN_HTTP, LISTEN_TCP, LISTEN_WEBSOCKET, ORIGINAL_ADDRESS};
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// With less than this, not even a single long frame is let in.
 const MIN_MEMORY: usize = 16 << 20;
@@ -120,6 +120,8 @@ pub struct Config {
     pub max_push_rate: usize,
     /// Which pushes of one application are kept.
     pub push_keep: PushKeep,
+    /// Where pushes are stored as well, if they are.
+    pub push_dir: Option<PathBuf>,
     /// How long a push is held.
     pub push_ttl: Duration,
     /// How many bytes all connections, answers, pushes and bodies may take together, beside what the program itself needs.
@@ -213,6 +215,8 @@ impl Config {
         env.set(&mut c.max_held_push_bytes, args.max_held_push_bytes, "max-held-push-bytes", value::bytes)?;
         env.set(&mut c.max_push_rate, args.max_push_rate, "max-push-rate", value::positive_count)?;
         env.set(&mut c.push_keep, args.push_keep, "push-keep", value::push_keep)?;
+        c.push_dir = args.push_dir;
+        env.complete(&mut c.push_dir, "push-dir", value::file)?;
         env.set(&mut c.push_ttl, args.push_ttl, "push-ttl", value::positive_duration)?;
         env.set(&mut c.max_connection_age, args.max_connection_age, "max-connection-age", value::limit_duration)?;
         env.set(&mut c.drain_delay, args.drain_delay, "drain-delay", value::duration)?;
@@ -313,6 +317,7 @@ impl Default for Config {
             max_held_push_bytes: 24 << 20,
             max_push_rate: 10,
             push_keep: PushKeep::Last,
+            push_dir: None,
             push_ttl: Duration::from_secs(300),
             max_memory: 192 << 20,
             max_connection_age: None,

@@ -176,6 +176,7 @@ fn every_setting_reaches_its_field() {
         drain_spread: Duration::from_secs(6),
         push_linger: Duration::from_secs(7),
         push_keep: PushKeep::All,
+        push_dir: None,
         push_ttl: Duration::from_secs(17 * 60),
         shutdown_timeout: Duration::ZERO,
         warnings: Vec::new(),
@@ -198,7 +199,7 @@ fn every_option_is_in_the_help_under_a_default_or_without() {
     let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
     let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
     known.extend(tls::options().into_iter().map(|(_, option, _)| option));
-    known.push("advertise-http".to_owned());
+    known.extend(["advertise-http", "push-dir"].map(str::to_owned));
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(names, known);
@@ -258,6 +259,14 @@ fn settings_must_fit_together() {
     refused(&["--listen-tcp=off", "--listen-websocket=off", "--listen-http=off"], &[], &["off"]);
     let lowered = accepted(&["--scrape-timeout-max=4s"], &[]);
     assert_eq!(lowered.scrape_timeout, Duration::from_secs(4));
+}
+
+#[test]
+fn a_directory_for_pushes_is_taken_as_it_is() {
+    let is = |config: Config| config.push_dir.unwrap().into_os_string();
+    assert_eq!(is(accepted(&["--push-dir=/var/lib/x y"], &[])), "/var/lib/x y");
+    assert_eq!(is(accepted(&[], &[("PROMETHEUS_RSOCKET_PROXY_PUSH_DIR", "a")])), "a");
+    refused(&["--push-dir="], &[], &["--push-dir"]);
 }
 
 /// Those with a default.

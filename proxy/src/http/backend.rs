@@ -1,4 +1,5 @@
 use super::{Listed, Negotiated, ScrapeBody};
+use prometheus_rsocket_protocol::collector::Scraper;
 use std::{
     fmt::{self, Display},
     future::Future,
@@ -41,8 +42,8 @@ pub trait Backend: Send + Sync + 'static {
 pub struct ScrapeRequest {
     /// From where it comes.
     pub peer: IpAddr,
-    /// Who scrapes: what `scraper` in the query says, else the address with the User-Agent.
-    pub scraper: String,
+    /// Who scrapes.
+    pub scraper: Scraper,
     /// The format of the body.
     pub format: Negotiated,
     /// What has not arrived by then is left out; the time to send the answer is already taken off.

@@ -6,6 +6,7 @@ use std::{
     error::Error,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -51,16 +52,10 @@ impl BodySender {
     }
 
     /// Ends the body, and waits until the transport has taken and flushed its last byte. A sender that is dropped without it breaks
-    /// the answer off.
-    ///
-    /// `on_flushed` is called at that moment, before another request of the same connection is read, whether or not this is still waited for. It
-    /// must not block. It is dropped instead if that moment never comes.
-    pub async fn finish(
-        self,
-        on_flushed: impl FnOnce() + Send + 'static,
-    ) -> Result<(), ScraperGone> {
+    /// the answer off. What becomes of the answer then is told to `delivery`, whether or not this is still waited for.
+    pub async fn finish(self, delivery: Arc<dyn Delivery>) -> Result<(), ScraperGone> {
         let (sender, flushed) = async_channel::bounded(1);
-        let flushed_by = Flushed { sender, act: Box::new(on_flushed) };
+        let flushed_by = Flushed { sender, delivery };
         self.chunks.send(Chunk::End(flushed_by)).await.map_err(|_| ScraperGone)?;
         // With the body this was the last to keep the channel, and with it the unread end that holds `flushed_by`.
         drop(self);
@@ -68,10 +63,20 @@ impl BodySender {
     }
 }
 
+/// Hears what becomes of an answer. Its methods are called in this order, at most once each, and must not block. One that is dropped has not
+/// come to what is left.
+pub trait Delivery: Send + Sync {
+    /// The transport has taken and flushed all of it.
+    fn sent(&self);
+    /// The peer has read all of it: it has made another request after that, or has ended the connection cleanly. Before such a request is
+    /// answered.
+    fn delivered(&self);
+}
+
 /// Tells the sender of a body that its last byte is with the transport. Dropped without that, it tells that it never will be.
 pub(crate) struct Flushed {
     sender: Sender<()>,
-    act: Box<dyn FnOnce() + Send>,
+    delivery: Arc<dyn Delivery>,
 }
 
 impl fmt::Debug for Flushed {
@@ -81,10 +86,12 @@ impl fmt::Debug for Flushed {
 }
 
 impl Flushed {
-    pub(crate) fn tell(self) {
-        (self.act)();
+    /// Returns whom to tell what becomes of the answer.
+    pub(crate) fn tell(self) -> Arc<dyn Delivery> {
+        self.delivery.sent();
         // There is room for the one message.
         let _ = self.sender.try_send(());
+        self.delivery
     }
 }
 

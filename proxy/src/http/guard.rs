@@ -1,10 +1,13 @@
+use super::Limits;
+use super::body::{Delivery, Flushed};
 use super::pace::{Pace, TooSlow};
 use super::places::{Place, Standing};
-use super::{Limits, body::Flushed};
 use crate::observe::telemetry::{HttpClosed, ProbeKind};
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_runtime::{Runtime, Timer};
 use std::{
+    collections::VecDeque,
+    fmt,
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
     sync::{
@@ -130,6 +133,9 @@ impl<R: Runtime, S: AsyncRead + Unpin> AsyncRead for Guarded<R, S> {
         if let Poll::Ready(Ok(len @ 1..)) = read {
             this.phase.0.first.get_or_init(|| ProbeKind::of_first(buf.split_at(len).0));
         }
+        if let Poll::Ready(read) = &read {
+            this.phase.on_read(read);
+        }
         match read {
             Poll::Pending if this.phase.is(HEAD) => this.head.poll(cx).map(|()| {
                 this.phase.close(HttpClosed::SlowHead);
@@ -198,8 +204,22 @@ struct State {
     is_served: AtomicBool,
     /// Why the connection was ended, if it was.
     closed: OnceLock<HttpClosed>,
-    /// Whom to tell when all that was written is flushed.
-    awaiting_flush: Mutex<Option<Flushed>>,
+    deliveries: Mutex<Deliveries>,
+}
+
+/// Whom to tell what becomes of answers.
+#[derive(Default)]
+struct Deliveries {
+    /// When all that was written is flushed.
+    awaiting_flush: Option<Flushed>,
+    /// When something is read after that. Only who makes requests without waiting for answers has more than one.
+    sent: VecDeque<Arc<dyn Delivery>>,
+}
+
+impl fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliveries").finish_non_exhaustive()
+    }
 }
 
 impl Phase {
@@ -212,7 +232,7 @@ impl Phase {
             first: OnceLock::new(),
             is_served: AtomicBool::new(false),
             closed: OnceLock::new(),
-            awaiting_flush: Mutex::new(None),
+            deliveries: Mutex::default(),
         }))
     }
 
@@ -257,19 +277,44 @@ impl Phase {
 
     /// hyper flushes only what it has written before, so the flush that comes after the end of a body covers all of it.
     fn on_flushed(&self, now: Instant) {
-        let flushed = self.lock().take();
-        if let Some(flushed) = flushed {
-            flushed.tell();
-        }
         let change =
             self.0.phase.compare_exchange(FLUSHING, IDLE, Ordering::AcqRel, Ordering::Acquire);
         if change.is_ok() {
             self.0.place.stand(Standing::Idle(now));
         }
+        // Whoever is told finds the connection idle.
+        let flushed = self.lock().awaiting_flush.take();
+        if let Some(flushed) = flushed {
+            let sent = flushed.tell();
+            let mut deliveries = self.lock();
+            deliveries.sent.push_back(sent);
+            let oldest = deliveries.sent.len().checked_sub(MAX_SENT + 1);
+            let undecided = oldest.and_then(|_| deliveries.sent.pop_front());
+            drop(deliveries);
+            drop(undecided);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Flushed>> {
-        self.0.awaiting_flush.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is read after an answer was flushed tells that the peer has read it: a request as well as the end. A socket that is closed with
+    /// something unread ends in a reset instead. Not everybody ends TLS before the connection below.
+    fn on_read(&self, read: &io::Result<usize>) {
+        let is_read = match read {
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::UnexpectedEof,
+        };
+        let sent = std::mem::take(&mut self.lock().sent);
+        if is_read {
+            sent.iter().for_each(|delivery| delivery.delivered());
+        }
+    }
+
+    /// Whether it is not known if the last answer was read.
+    pub(super) fn is_undecided(&self) -> bool {
+        !self.lock().sent.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Deliveries> {
+        self.0.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -281,9 +326,14 @@ pub(super) struct Answering {
 }
 
 impl Answering {
+    /// The number of the connection.
+    pub(super) fn connection(&self) -> u64 {
+        self.phase.0.place.id()
+    }
+
     /// The end of the body was taken: tells when it is flushed.
     pub(super) fn tell_flushed(&self, flushed: Flushed) {
-        *self.phase.lock() = Some(flushed);
+        self.phase.lock().awaiting_flush = Some(flushed);
     }
 }
 
@@ -301,6 +351,9 @@ const HEAD: u8 = 1;
 const ANSWERING: u8 = 2;
 /// An answer is complete, but the transport has not taken all of it.
 const FLUSHING: u8 = 3;
+
+/// Answers of one connection of which it is not known whether they were read. The oldest counts as unread for another.
+const MAX_SENT: usize = 16;
 
 /// Bytes that a peer which was slow has to take until it no longer counts as one that stalls.
 const CAUGHT_UP: usize = 64 * 1024;

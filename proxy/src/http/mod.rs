@@ -18,11 +18,11 @@ mod router;
 mod server;
 
 pub use backend::{AppFailure, Backend, Readiness, ScrapeRefused, ScrapeRequest, Status};
-pub use body::{AnswerBody, BodyAborted, BodySender, ScrapeBody, ScraperGone};
+pub use body::{AnswerBody, BodyAborted, BodySender, Delivery, ScrapeBody, ScraperGone};
 pub use discovery::Listed;
 pub use format::Negotiated;
 pub use negotiate::ScrapeTimeouts;
-pub use router::{Router, TargetAddress};
+pub use router::{Client, Router, TargetAddress};
 pub use server::Limits;
 pub(crate) use server::serve;
 

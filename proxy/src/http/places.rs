@@ -153,6 +153,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A number that no other connection has had.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) fn stand(&self, standing: Standing) {
         if let Some(entry) = self.places.lock().entries.get_mut(&self.id) {
             entry.standing = standing;

@@ -11,6 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use prometheus_rsocket_protocol::collector::Scraper;
 use std::{
     net::IpAddr,
     sync::Arc,
@@ -47,7 +48,7 @@ impl<B: Backend> Router<B> {
     }
 
     /// Answers the request with this head, which `peer` sent and which was received at `now`. A request's body is not read.
-    pub async fn answer(&self, head: &Parts, peer: IpAddr, now: Instant) -> Response<AnswerBody> {
+    pub async fn answer(&self, head: &Parts, peer: Client, now: Instant) -> Response<AnswerBody> {
         let path = route(head.uri.path());
         let answer = self.find(path, head, peer, now).await;
         self.telemetry.http_answered(path, answer.code);
@@ -58,7 +59,7 @@ impl<B: Backend> Router<B> {
     pub(super) async fn answer_briefly(
         &self,
         head: &Parts,
-        peer: IpAddr,
+        peer: Client,
         now: Instant,
     ) -> Response<AnswerBody> {
         let path = route(head.uri.path());
@@ -88,7 +89,7 @@ impl<B: Backend> Router<B> {
         &self.telemetry
     }
 
-    async fn find(&self, path: HttpPath, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
+    async fn find(&self, path: HttpPath, head: &Parts, peer: Client, now: Instant) -> Answer {
         if path != HttpPath::Other && head.method != Method::GET && head.method != Method::HEAD {
             let text = "only GET and HEAD are answered here\n";
             return Answer::text(HttpCode::MethodNotAllowed, text)
@@ -117,7 +118,7 @@ impl<B: Backend> Router<B> {
         }
     }
 
-    async fn scrape(&self, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
+    async fn scrape(&self, head: &Parts, peer: Client, now: Instant) -> Answer {
         let request = match self.request(head, peer, now) {
             Ok(request) => request,
             Err(BadScraper) => return bad_scraper(),
@@ -132,7 +133,7 @@ impl<B: Backend> Router<B> {
         }
     }
 
-    async fn scrape_app(&self, head: &Parts, peer: IpAddr, now: Instant) -> Answer {
+    async fn scrape_app(&self, head: &Parts, peer: Client, now: Instant) -> Answer {
         let path = head.uri.path().strip_prefix(APP_PATH).unwrap_or_default();
         let request = match self.request(head, peer, now) {
             Ok(request) => request,
@@ -165,12 +166,12 @@ impl<B: Backend> Router<B> {
     fn request(
         &self,
         head: &Parts,
-        peer: IpAddr,
+        peer: Client,
         now: Instant,
     ) -> Result<ScrapeRequest, BadScraper> {
         let timeout = head.headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
         Ok(ScrapeRequest {
-            peer,
+            peer: peer.address,
             scraper: scraper(head, peer)?,
             format: Negotiated::of(&head.headers),
             deadline: now + self.timeouts.budget(timeout),
@@ -267,21 +268,35 @@ fn route(path: &str) -> HttpPath {
     served.find(|known| known.value() == path).unwrap_or(HttpPath::Other)
 }
 
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// From where.
+    pub address: IpAddr,
+    /// The number of its connection, which no other connection had before it.
+    pub connection: u64,
+}
+
 /// The value of `scraper` in the query is empty or too long.
 struct BadScraper;
 
-/// Who scrapes. The value of `scraper` is compared as it was sent.
-fn scraper(head: &Parts, peer: IpAddr) -> Result<String, BadScraper> {
+/// Who scrapes: what `scraper` in the query says, compared as it was sent, else the address with the User-Agent. Who sends neither has only its
+/// connection.
+fn scraper(head: &Parts, peer: Client) -> Result<Scraper, BadScraper> {
+    let Client { address, connection } = peer;
     let mut fields = head.uri.query().unwrap_or_default().split('&');
-    match fields.find_map(|field| field.strip_prefix("scraper=")) {
-        Some(name) if (1..=MAX_SCRAPER_BYTES).contains(&name.len()) => Ok(format!("?{name}")),
-        Some(_) => Err(BadScraper),
-        None => {
-            let agent = head.headers.get(header::USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
-            let agent = agent.get(..MAX_AGENT_BYTES).unwrap_or(agent);
-            Ok(format!("{peer} {}", agent.escape_ascii()))
-        }
+    if let Some(name) = fields.find_map(|field| field.strip_prefix("scraper=")) {
+        let is_short = (1..=MAX_SCRAPER_BYTES).contains(&name.len());
+        let scraper = is_short.then(|| Scraper::named(format!("?{name}"), address.to_string()));
+        return scraper.ok_or(BadScraper);
     }
+    Ok(match head.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes) {
+        None => Scraper::unnamed(address.to_string(), connection),
+        Some(agent) => {
+            let agent = agent.get(..MAX_AGENT_BYTES).unwrap_or(agent).escape_ascii();
+            Scraper::named(format!("{address} {agent}"), address.to_string())
+        }
+    })
 }
 
 fn bad_scraper() -> Answer {

@@ -1,5 +1,5 @@
 use super::{
-    AnswerBody, Backend, BodyAborted, Router,
+    AnswerBody, Backend, BodyAborted, Client, Router,
     guard::{Answering, Guarded, Phase},
     places::{Place, Places},
 };
@@ -10,7 +10,9 @@ use crate::observe::telemetry::{HttpClosed, Label, ListenerName, LogCause, Probe
 use crate::proxy::HTTP;
 use crate::shutdown::{self, Shutdown};
 use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::{Request, Response, StatusCode};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
@@ -23,7 +25,7 @@ use std::{
     convert::Infallible,
     fmt,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -144,29 +146,31 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
             let received = self.runtime.now();
             self.answer(request, peer, received, phase.answering(received))
         });
-        let mut connection = pin!(
-            Builder::new()
-                .timer(HyperTimer::new(self.runtime.clone()))
-                .header_read_timeout(self.limits.idle_timeout)
-                .max_header_size(self.limits.max_head_bytes)
-                .max_buf_size(BUFFER_BYTES)
-                .serve_connection(HyperIo::new(io), service)
-        );
+        let mut connection = Builder::new()
+            .timer(HyperTimer::new(self.runtime.clone()))
+            .header_read_timeout(self.limits.idle_timeout)
+            .max_header_size(self.limits.max_head_bytes)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(HyperIo::new(io), service);
         let evicted = async { End::Evicted(phase.evicted().await) };
         let signal = async {
             self.shutdown.wait().await;
             End::CutOff
         };
         // The connection comes first: a request that has already come is still answered.
-        let serving = async { End::Of(connection.as_mut().await) };
+        let serving = async { End::Of((&mut connection).await) };
         let mut ended = or(serving, or(evicted, signal)).await;
         if matches!(ended, End::CutOff) {
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
             let abort = async {
                 self.aborted.wait().await;
                 End::CutOff
             };
-            ended = or(async { End::Of(connection.as_mut().await) }, abort).await;
+            ended = or(async { End::Of((&mut connection).await) }, abort).await;
+        }
+        // Who has to make room does so at once.
+        if matches!(ended, End::Of(_)) && phase.is_undecided() {
+            linger(&self.runtime, connection.into_parts().io.into_inner()).await;
         }
         self.on_ended(ended, peer, &phase);
     }
@@ -196,10 +200,11 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
         answering: Answering,
     ) -> Result<Response<Tracked>, Infallible> {
         let (head, _) = request.into_parts();
+        let client = Client { address: peer.ip(), connection: answering.connection() };
         let response = if answering.is_ordinary {
-            self.router.answer(&head, peer.ip(), received).await
+            self.router.answer(&head, client, received).await
         } else {
-            self.router.answer_briefly(&head, peer.ip(), received).await
+            self.router.answer_briefly(&head, client, received).await
         };
         log_access(&head, response.status(), peer, self.runtime.now() - received);
         Ok(response.map(|body| Tracked { body, answering }))
@@ -253,6 +258,22 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
     }
 }
 
+/// Ends the way to the peer, and waits a moment for it to do the same: by that it tells whether it has read everything.
+async fn linger<R: Runtime>(runtime: &R, mut io: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut rest = [0; 512];
+    let ending = async {
+        // It may have ended already.
+        let _ = io.close().await;
+        for _ in 0..MAX_LINGER_READS {
+            if io.read(&mut rest).await.is_ok_and(|len| len > 0) {
+                continue;
+            }
+            break;
+        }
+    };
+    let _ = timeout(runtime, runtime.now() + LINGER, ending).await;
+}
+
 /// How a connection ended.
 enum End {
     /// By itself, or by a time limit.
@@ -297,6 +318,12 @@ fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr,
     let (method, path) = (Line(&head.method), Line(head.uri.path()));
     debug!(%peer, %method, %path, status = status.as_u16(), ?took, "HTTP request answered");
 }
+
+/// How long a peer that has got its answer may take to end the connection.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How many times something is read that comes behind the last request.
+const MAX_LINGER_READS: usize = 16;
 
 /// How much of an answer is collected before it is written. hyper's default is six times that, per connection.
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -3,6 +3,7 @@ use prometheus_rsocket_protocol::envelope::KeyError;
 use prometheus_rsocket_runtime::tls::{ServerTls, ServerTlsFiles, TlsError};
 use prometheus_rsocket_runtime::{JobLost, Listener, Runtime};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::{error, fmt, io};
 
 /// Why a proxy cannot start.
@@ -22,6 +23,13 @@ pub enum StartError {
     Key(KeyError),
     /// The system gives no randomness, or the runtime ended.
     System(String),
+    /// The directory for pushes cannot be used.
+    PushDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// A listener's TLS files cannot be used.
     Tls {
         /// Which listener's.
@@ -34,7 +42,7 @@ pub enum StartError {
 impl StartError {
     /// Whether it is the configuration that is at fault, rather than the system.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Tls { .. })
+        matches!(self, Self::PushDir { .. } | Self::Tls { .. })
     }
 }
 
@@ -45,6 +53,9 @@ impl fmt::Display for StartError {
                 write!(f, "cannot listen on {address} (--listen-{listener}): {error}")
             }
             Self::Key(error) => write!(f, "cannot make the proxy's key: {error}"),
+            Self::PushDir { path, error } => {
+                write!(f, "cannot use {} (--push-dir): {error}", path.display())
+            }
             Self::System(error) => f.write_str(error),
             Self::Tls { listener, error } => write!(f, "TLS of the {listener} listener: {error}"),
         }

@@ -34,7 +34,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
         }
         Notice::PushEvicted { cause, .. } => telemetry.push_dropped(match cause {
             PushEviction::Delivered => PushDropCause::Delivered,
-            PushEviction::LivesOn => PushDropCause::Evicted,
+            PushEviction::LivesOn => PushDropCause::LivesOn,
             PushEviction::PartlyDelivered => PushDropCause::PartlyDelivered,
         }),
         Notice::PushExpired { was_served: false, .. } => {
@@ -54,6 +54,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
             telemetry.application_failed(match error {
                 PushError::Job(error) => cause_of_job(error),
                 PushError::OverShare(_) => ApplicationErrorCause::OverShare,
+                PushError::Store { .. } => ApplicationErrorCause::NotStored,
                 _ => ApplicationErrorCause::Overloaded,
             });
         }

@@ -6,8 +6,9 @@ use crate::service::inbox::Inbox;
 use crate::service::memory::{ConnectionMemory, Shares};
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
-    Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
-    SessionCommand, SessionEvent, Targets, TooManyApps, TooManyScrapes,
+    Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, PushError,
+    RestoredPush, ScrapeId, Scraper, SessionCommand, SessionEvent, StoreCommand, StoreId, Targets,
+    TooManyApps, TooManyScrapes,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub(crate) struct Hub {
     counting: Mutex<()>,
     /// There are jobs to do.
     jobs: Event,
+    /// There is something to do on the disk.
+    stores: Event,
     /// The next timeout may have changed.
     timer: Event,
     /// A connection has ended.
@@ -56,6 +59,7 @@ struct Effects {
     tasks: Vec<Waker>,
     news: Vec<Arc<Event>>,
     has_jobs: bool,
+    has_stores: bool,
     timer_changed: bool,
 }
 
@@ -108,6 +112,7 @@ impl Hub {
             }),
             counting: Mutex::new(()),
             jobs: Event::new(),
+            stores: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
             probes: ProbeLog::new(&telemetry),
@@ -160,7 +165,7 @@ impl Hub {
         now: Instant,
         deadline: Instant,
         targets: Targets,
-        scraper: &str,
+        scraper: &Scraper,
     ) -> Result<(ScrapeId, Arc<Event>), TooManyScrapes> {
         self.with(now, |state| {
             let scrape = state.collector.start_scrape(now, deadline, targets, scraper)?;
@@ -187,6 +192,14 @@ impl Hub {
     /// What was handed out for an application is not in the scraper's answer.
     pub(crate) fn leave_out(&self, scrape: ScrapeId, app: AppId) {
         self.lock().collector.leave_out(scrape, app);
+    }
+
+    /// The transport has taken all of a scrape.
+    pub(crate) fn scrape_sent(&self, now: Instant, scrape: ScrapeId) {
+        self.with(now, |state| {
+            state.scrapes.remove(&scrape);
+            state.collector.scrape_sent(scrape);
+        });
     }
 
     /// Forgets a scrape.
@@ -240,6 +253,36 @@ impl Hub {
     /// Takes a job's result.
     pub(crate) fn handle_job(&self, now: Instant, done: JobDone) {
         self.with(now, |state| state.collector.handle_job(now, done));
+    }
+
+    /// Holds a push again that an earlier process has stored.
+    pub(crate) fn restore_push(
+        &self,
+        now: Instant,
+        push: RestoredPush,
+        expires: Instant,
+    ) -> Result<StoreId, PushError> {
+        let restored = self.with(now, |state| state.collector.restore_push(now, push, expires));
+        self.telemetry.pushes_held(self.lock().collector.held_pushes());
+        restored
+    }
+
+    /// Takes so many things to be done on the disk, or what says that there are some.
+    pub(crate) fn next_stores(&self, max: usize) -> Result<Vec<StoreCommand>, EventListener> {
+        let listener = self.stores.listen();
+        let mut state = self.lock();
+        let next = std::iter::from_fn(|| state.collector.poll_store());
+        let commands: Vec<StoreCommand> = next.take(max).collect();
+        if commands.is_empty() { Err(listener) } else { Ok(commands) }
+    }
+
+    /// Takes what became of pushes that were to be stored.
+    pub(crate) fn handle_stored(&self, now: Instant, results: Vec<(StoreId, Result<(), String>)>) {
+        self.with(now, |state| {
+            for (id, result) in results {
+                state.collector.handle_stored(now, id, result);
+            }
+        });
     }
 
     /// Whether what a session says may be handed on, or has to wait until some of what came before is opened.
@@ -302,6 +345,11 @@ impl Hub {
     /// Ends a connection that is not being scraped; says whether it does.
     pub(crate) fn let_go(&self, now: Instant, connection: ConnectionId, message: &str) -> bool {
         self.with(now, |state| state.collector.let_go(connection, message))
+    }
+
+    /// Of [`missed_pushes`](Self::missed_pushes), those that were not even sent.
+    pub(crate) fn unsent_pushes(&self, now: Instant) -> usize {
+        self.lock().collector.unsent_pushes(now)
     }
 
     /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had.
@@ -379,6 +427,9 @@ impl Hub {
             effects.notices.iter().for_each(|notice| notices::count(&self.telemetry, now, notice));
             drop(counting);
         }
+        if effects.has_stores {
+            self.stores.notify(1);
+        }
         self.wake(effects.tasks, &effects.news, effects.has_jobs, effects.timer_changed);
         effects.notices.iter().for_each(|notice| notices::log(&self.probes, now, notice));
         result
@@ -430,6 +481,7 @@ impl State {
         effects.news = news.filter_map(|scrape| self.scrapes.get(&scrape).cloned()).collect();
         effects.notices = std::iter::from_fn(|| self.collector.poll_notice()).collect();
         effects.has_jobs = self.collector.has_jobs();
+        effects.has_stores = self.collector.has_store();
         effects
     }
 }

@@ -81,7 +81,7 @@ fn is_report(command: &SessionCommand) -> bool {
 mod tests {
     use super::*;
     use prometheus_rsocket_protocol::collector::{
-        Collector, Config, Peer, SessionEvent, Targets, Transport,
+        Collector, Config, Peer, Scraper, SessionEvent, Targets, Transport,
     };
     use prometheus_rsocket_protocol::report::{Report, ReportKind};
     use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
@@ -112,7 +112,9 @@ mod tests {
         collector.handle_session(now, connection, event);
         let mut scrape = |ends: bool| {
             let deadline = now + Duration::from_secs(9);
-            let scrape = collector.start_scrape(now, deadline, Targets::All, "a scraper").unwrap();
+            let scrape = collector
+                .start_scrape(now, deadline, Targets::All, &Scraper::named("a", "x"))
+                .unwrap();
             if ends {
                 collector.end_scrape(scrape, false);
             }

@@ -13,8 +13,8 @@ pub(crate) struct DrainTimes {
     pub(crate) delay: Duration,
     /// For connections to be let go one after the other.
     pub(crate) spread: Duration,
-    /// For pushes that it holds to be scraped.
-    pub(crate) linger: Duration,
+    /// For pushes that it holds in memory alone to be scraped; `None` where they are on a disk as well.
+    pub(crate) linger: Option<Duration>,
 }
 
 /// Does what comes before a proxy stops: waits until nobody is sent to it any more, lets connections go spread over a time, and waits for its
@@ -27,13 +27,17 @@ pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes)
     let connections = hub.connections().into_iter().map(|(_, connection)| connection).collect();
     let last = runtime.now() + times.spread;
     spread(runtime, hub, connections, last).await;
-    let give_up = runtime.now() + times.linger;
+    let Some(linger) = times.linger else { return };
+    let give_up = runtime.now() + linger;
     while hub.missed_pushes(runtime.now()) > 0 && runtime.now() < give_up {
         sleep_until(runtime, give_up.min(runtime.now() + TICK)).await;
     }
-    let pushes = hub.missed_pushes(runtime.now());
+    let pushes = hub.unsent_pushes(runtime.now());
     if pushes > 0 {
-        tracing::warn!(pushes, "pushes are lost that not every scraper has had (--push-linger)");
+        tracing::warn!(
+            pushes,
+            "pushes are lost: not every scraper seen lately was sent them (--push-linger)"
+        );
     }
 }
 

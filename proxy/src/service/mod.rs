@@ -12,6 +12,7 @@ pub(crate) mod memory;
 pub(crate) mod render;
 pub(crate) mod scrape;
 pub(crate) mod session;
+pub(crate) mod storing;
 pub(crate) mod workers;
 
 pub use collisions::Collisions;

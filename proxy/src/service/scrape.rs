@@ -1,7 +1,7 @@
 //! One scrape: from the collector's outcomes to the chunks of the HTTP body.
 
 use crate::gzip::Inflating;
-use crate::http::BodySender;
+use crate::http::{BodySender, Delivery};
 use crate::observe::telemetry::ScrapeGivenUp;
 use crate::service::admission::Admitted;
 use crate::service::app_metrics::AppMetrics;
@@ -45,15 +45,19 @@ pub(crate) struct Form {
     pub(crate) open_metrics: bool,
 }
 
-/// Ends a scrape in the collector: as delivered once its last byte is flushed, or else, also after a panic, when neither the scrape nor its
-/// connection can come to that any more.
+/// Ends a scrape in the collector: as delivered once it was read, or else, also after a panic, when neither the scrape nor its connection can
+/// come to that any more.
 pub(crate) struct Ending<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
     pub(crate) id: ScrapeId,
 }
 
-impl<R: Runtime> Ending<R> {
+impl<R: Runtime> Delivery for Ending<R> {
+    fn sent(&self) {
+        self.hub.scrape_sent(self.runtime.now(), self.id);
+    }
+
     fn delivered(&self) {
         self.hub.end_scrape(self.runtime.now(), self.id, true);
     }
@@ -375,7 +379,7 @@ impl<R: Runtime> Output<'_, R> {
         self.admitted.leave_place();
         self.admitted.begin_send(self.scrape.runtime.now());
         let ending = Arc::clone(&self.scrape.ending);
-        self.chunks.finish(move || ending.delivered()).await.map_err(|_| Broken)
+        self.chunks.finish(ending).await.map_err(|_| Broken)
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Too
 }
 
 impl Toolbox {
-    fn tools(&self) -> Tools<'_> {
+    pub(crate) fn tools(&self) -> Tools<'_> {
         Tools {
             keys: self.keys.as_ref(),
             open: &self.open,

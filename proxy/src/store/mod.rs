@@ -1,3 +1,5 @@
-//! What outlives a connection: the proxy's key.
+//! What outlives a connection: the proxy's key and held pushes.
 
+pub(crate) mod disk;
 pub(crate) mod keys;
+pub(crate) mod pushes;

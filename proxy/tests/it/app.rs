@@ -7,6 +7,7 @@ use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
 use prometheus_rsocket_protocol::{Labels, Machine, Payload};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// An application on a blocking socket: the client's half of a connection, and the key that the proxy sent.
@@ -131,7 +132,11 @@ impl App {
 
     pub(crate) fn sealed(&self, text: &[u8]) -> Payload {
         let key = PeerKey::parse(&self.key).unwrap();
-        envelope::seal(&key, text, AesKeySize::Aes128, [9; 32]).unwrap()
+        // As with a real one, no two are the same.
+        static SEALED: AtomicU64 = AtomicU64::new(0);
+        let mut seed = [9; 32];
+        seed[..8].copy_from_slice(&SEALED.fetch_add(1, Ordering::Relaxed).to_ne_bytes());
+        envelope::seal(&key, text, AesKeySize::Aes128, seed).unwrap()
     }
 
     pub(crate) fn flush(&mut self) {

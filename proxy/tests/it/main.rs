@@ -32,6 +32,7 @@ mod smol {
     mod pushes;
     mod readers;
     mod scrapes;
+    mod storing;
     mod targets;
     mod transports;
     mod world;
@@ -54,6 +55,7 @@ mod tokio {
     mod pushes;
     mod readers;
     mod scrapes;
+    mod storing;
     mod targets;
     mod transports;
     mod world;

@@ -141,8 +141,9 @@ impl Answer {
 }
 
 pub(crate) fn get(http: SocketAddr, path: &str, headers: &str) -> Answer {
+    let agent = if headers.contains("User-Agent:") { "" } else { "User-Agent: test\r\n" };
     let request =
-        format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
+        format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{agent}{headers}\r\n");
     let answer = exchange(http, request.as_bytes());
     let end = answer.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();

@@ -90,6 +90,22 @@ fn series_of_an_earlier_text_of_the_application_are_left_out() {
 }
 
 #[test]
+fn of_several_pushes_the_latest_counts() {
+    let first = served(1, 5, shape(1, 5).unwrap(), 3);
+    let whole = first.clone() + &text(1, 2);
+    let one = states(&[state("app=\"connection-1\"", "gone", 8)]);
+    let contents = body(JOINED, &(whole.clone() + &one)).unwrap();
+    assert_eq!(contents.sections, [(1, 5), (1, 2)]);
+    assert_eq!((contents.rows.len(), contents.rows[0].serial), (1, Some(2)));
+    // A series is there once, with the value that counts, and none is missing.
+    for broken in [text(1, 5) + &text(1, 2), served(1, 5, shape(1, 5).unwrap(), 4) + &text(1, 2)] {
+        assert_eq!(kind(JOINED, &(broken + &one)), Kind::Altered);
+    }
+    let one = states(&[state("app=\"connection-1\"", "gone", 7)]);
+    assert_eq!(kind(JOINED, &(whole + &one)), Kind::Untrue);
+}
+
+#[test]
 fn comments_alone_are_left_of_a_text_that_is_there_twice() {
     let whole = text(1, 2) + &text(2, 4);
     let comments = super::comments(&text(1, 2));

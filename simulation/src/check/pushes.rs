@@ -8,7 +8,7 @@ use crate::world::SCRAPER_LATENCY;
 use prometheus_rsocket_client::PushMode;
 
 impl Judge<'_> {
-    /// A push that is stored is in the next scrape, unless it was in one before.
+    /// A push that is stored reaches every scraper.
     pub(super) fn push(&self, app: usize, push: &PushRecord, found: &mut Found) {
         let record = &self.ledger.apps[app];
         if record.is_twin {
@@ -47,7 +47,7 @@ impl Judge<'_> {
                 let name = if is_acknowledged { "pushes acknowledged" } else { "pushes in peace" };
                 found.counts.add(name, 1);
                 found.counts.add("pushes due", self.is_due(app, push).into());
-                self.stored_push(app, push, stored, &serials, found);
+                self.stored_push(&Stored { app, push, at: stored, serials: &serials }, found);
             }
         }
     }
@@ -78,82 +78,118 @@ impl Judge<'_> {
             && record.transfer * 2 + self.working() + SOON < PUSH_TIMEOUT
     }
 
-    fn stored_push(
-        &self,
-        app: usize,
-        push: &PushRecord,
-        stored: At,
-        serials: &[usize],
-        found: &mut Found,
-    ) {
-        let holds = |sections: &[(usize, usize)]| {
-            sections.iter().any(|(other, serial)| *other == app && serials.contains(serial))
-        };
-        let expires = push.at + self.terms.push_ttl - self.working();
-        // Whether the proxy may have sent it to somebody who did not read it.
-        let mut may_be_sent = false;
-        let record = &self.ledger.apps[app];
+    fn stored_push(&self, stored: &Stored<'_>, found: &mut Found) {
+        for scraper in 0..self.ledger.scrapers.len() {
+            self.push_for(stored, scraper, found);
+        }
+    }
+
+    /// A push that is stored is in the next scrape of a scraper, unless that has had it, or has it in another answer of which it
+    /// is not known whether it was read.
+    fn push_for(&self, stored: &Stored<'_>, scraper: usize, found: &mut Found) {
+        let Stored { app, push, at, serials } = *stored;
+        // Whether the proxy may take it for delivered though it was not read.
+        let mut may_be_delivered = false;
         for (index, scrape) in self.ledger.scrapes.iter().enumerate() {
             let end = scrape.end.as_ref().map_or(At::MAX, |(end, _)| *end);
-            let is_of_it = scrape.of == Of::All || scrape.of == Of::One(app);
-            if end < push.at || self.was_decided_before(scrape, push.at) || !may_be_of(scrape, app)
+            if scrape.scraper != scraper
+                || end < push.at
+                || self.was_decided_before(scrape, push.at)
+                || !may_be_of(scrape, app)
             {
                 continue;
             }
-            let is_bound = is_of_it && scrape.start >= stored && !self.is_disturbed(scrape, end);
+            let is_of_it = scrape.of == Of::All || scrape.of == Of::One(app);
+            let is_bound = is_of_it && scrape.start >= at && !self.is_disturbed(scrape, end);
             match scrape.end.as_ref().map(|(_, came)| came) {
-                Some(ScrapeEnd::Whole { sections, .. }) if holds(sections) => {
+                Some(ScrapeEnd::Whole { sections, .. }) if stored.is_in(sections) => {
                     found.counts.add("pushes seen", 1);
                     return;
                 }
-                Some(ScrapeEnd::Whole { .. } | ScrapeEnd::Down { .. })
-                    if scrape.start >= expires =>
-                {
+                Some(ScrapeEnd::Whole { sections, .. }) if self.supersedes(stored, sections) => {
+                    found.counts.add("pushes superseded", 1);
                     return;
                 }
-                Some(ScrapeEnd::Whole { .. } | ScrapeEnd::Down { .. }) if is_bound => {
-                    if record.has_answered_since(push, end) {
-                        found.counts.add("pushes superseded", 1);
-                    } else if may_be_sent {
-                        found.counts.add("pushes in broken scrapes", 1);
-                    } else if !self.may_be_in_another(holds, scrape) {
-                        let what =
-                            format!("scrape {index} is without push {serials:?} of app-{app}");
-                        found.violation(end, Kind::PushLost, what);
+                Some(ScrapeEnd::Whole { .. } | ScrapeEnd::Down { .. }) => {
+                    if end >= push.at + self.terms.push_ttl {
+                        found.counts.add("pushes in time for nobody", 1);
+                        return;
                     }
+                    if !is_bound {
+                        continue;
+                    }
+                    if may_be_delivered {
+                        found.counts.add("pushes in broken scrapes", 1);
+                        return;
+                    }
+                    if self.may_be_in_another(app, scrape) {
+                        found.counts.add("pushes left out for another scrape", 1);
+                        continue;
+                    }
+                    let what = format!("scrape {index} is without push {serials:?} of app-{app}");
+                    found.violation(end, Kind::PushLost, what);
                     return;
                 }
-                Some(ScrapeEnd::Whole { .. } | ScrapeEnd::Down { .. }) => {}
+                // A connection that breaks delivers nothing.
+                Some(ScrapeEnd::Headers | ScrapeEnd::Failed(_)) => {}
                 // An answer that was made after it, and was left with the scrape, has it forgotten.
                 Some(ScrapeEnd::Abandoned { early })
                     if serials.len() == 1 && self.was_unfinished(scrape, end, *early) =>
                 {
                     found.counts.add("pushes kept for the next scrape", 1);
                 }
-                Some(ScrapeEnd::Abandoned { .. } | ScrapeEnd::Failed(_)) | None => {
-                    may_be_sent = true;
+                Some(ScrapeEnd::Abandoned { .. } | ScrapeEnd::Unended) | None => {
+                    may_be_delivered = true;
                 }
             }
         }
     }
 
-    /// Whether a push may be in a scrape that had begun when one began that is without it.
-    fn may_be_in_another(
-        &self,
-        holds: impl Fn(&[(usize, usize)]) -> bool,
-        scrape: &ScrapeRecord,
-    ) -> bool {
+    /// Whether an answer has something of the application that came after a push, and for sure is no push itself: those are
+    /// kept beside each other, because no two of them have the same series.
+    fn supersedes(&self, stored: &Stored<'_>, sections: &[(usize, usize)]) -> bool {
+        let record = &self.ledger.apps[stored.app];
+        let since = stored.push.done.as_ref().map_or(record.calls.len(), |done| done.end_call);
+        let is_later =
+            |serial: usize| serial >= since && !record.pushes.iter().any(|push| push.is_of(serial));
+        // Otherwise each of its connections is an application of its own.
+        (record.instance.is_some() || record.is_learnt)
+            && sections.iter().any(|(app, serial)| *app == stored.app && is_later(*serial))
+    }
+
+    /// Whether an application's pushes may be left out of a scrape, because another one of the same scraper may have one of them or something
+    /// later, and it is not known what became of that one.
+    fn may_be_in_another(&self, app: usize, scrape: &ScrapeRecord) -> bool {
         // Requests may overtake each other.
         let latest = scrape.start + SCRAPER_LATENCY * 3;
-        let mut others = self.ledger.scrapes.iter().filter(|other| other.start <= latest);
-        others.any(|other| match &other.end {
-            Some((_, ScrapeEnd::Whole { sections, .. })) => holds(sections),
-            Some((_, ScrapeEnd::Down { .. })) => false,
-            Some((end, ScrapeEnd::Abandoned { early })) => {
-                *end >= scrape.start && !self.was_unfinished(other, *end, *early)
+        let mut others = self.ledger.scrapes.iter().filter(|other| {
+            other.scraper == scrape.scraper
+                && other.start <= latest
+                && !std::ptr::eq(*other, scrape)
+                && may_be_of(other, app)
+        });
+        others.any(|other| {
+            // The proxy is told of a break with the scraper, and heeds it after what it is at.
+            let broken = |end: At| end + SCRAPER_LATENCY * 2 + self.terms.job_time * 2;
+            let until =
+                |known: At, is_held_up: bool| known + if is_held_up { STUCK } else { At::ZERO };
+            match &other.end {
+                Some((end, ScrapeEnd::Whole { sections, .. })) => {
+                    sections.iter().any(|(other, _)| *other == app)
+                        && !self.was_delivered_before(other, scrape)
+                        && *end + STUCK >= scrape.start
+                }
+                Some((_, ScrapeEnd::Down { .. } | ScrapeEnd::Headers)) => false,
+                Some((end, ScrapeEnd::Failed(_))) => {
+                    let is_held_up = self.ledger.proxy.any(other.opened, broken(*end));
+                    until(broken(*end), is_held_up) >= scrape.start
+                }
+                Some((end, ScrapeEnd::Abandoned { .. } | ScrapeEnd::Unended)) => {
+                    let is_held_up = self.is_disturbed(other, broken(*end));
+                    until(broken(*end), is_held_up) >= scrape.start
+                }
+                None => true,
             }
-            Some((end, ScrapeEnd::Failed(_))) => *end >= scrape.start,
-            None => true,
         })
     }
 
@@ -170,6 +206,26 @@ impl Judge<'_> {
             && !self.ledger.proxy.any(scrape.start.saturating_sub(self.terms.lifetime), known)
     }
 }
+
+/// A push that the proxy holds.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    app: usize,
+    push: &'a PushRecord,
+    /// Since when at the latest.
+    at: At,
+    /// Which texts it may be.
+    serials: &'a [usize],
+}
+
+impl Stored<'_> {
+    fn is_in(&self, sections: &[(usize, usize)]) -> bool {
+        sections.iter().any(|(app, serial)| *app == self.app && self.serials.contains(serial))
+    }
+}
+
+/// How long it may take until the proxy gives up a connection that is stuck, and with it the answer that was sent over it.
+const STUCK: At = At::from_secs(155);
 
 /// By when the text of a push has to be there for the push to be in time.
 const SOON: At = At::from_millis(500);
@@ -193,15 +249,5 @@ impl PushRecord {
     pub(super) fn is_of(&self, serial: usize) -> bool {
         let done = self.done.as_ref().filter(|done| done.result.is_ok());
         done.is_some_and(|done| self.first_call == serial && done.end_call == serial + 1)
-    }
-}
-
-impl AppRecord {
-    /// Whether an application that is known again has answered since it pushed, so that the push is of no use any more.
-    fn has_answered_since(&self, push: &PushRecord, until: At) -> bool {
-        let since = push.done.as_ref().map_or(self.calls.len(), |done| done.end_call);
-        let mut later = self.calls[since..].iter();
-        (self.instance.is_some() || self.is_learnt)
-            && later.any(|call| matches!(call.came, Some((at, Came::Text(_))) if at <= until))
     }
 }

@@ -110,7 +110,7 @@ fn a_scrape_does_not_fail_by_itself() {
 fn a_text_is_in_one_scrape_once() {
     let mut ledger = two_scrapes();
     sections(&mut ledger, 0).push((1, 0));
-    assert_eq!(kinds(&mut ledger), [Kind::Twice, Kind::Reordered]);
+    assert_eq!(kinds(&mut ledger), [Kind::Twice]);
     let mut ledger = two_scrapes();
     sections(&mut ledger, 1)[0] = (0, 0);
     assert_eq!(kinds(&mut ledger), [Kind::Twice, Kind::Stale]);
@@ -135,65 +135,6 @@ fn applications_keep_their_order() {
     assert_eq!(kinds(&mut ledger), []);
 }
 
-#[test]
-fn an_acknowledged_push_is_in_the_next_scrape() {
-    let mut ledger = pushed(PushMode::Acknowledged);
-    assert_eq!(kinds(&mut ledger), []);
-    assert_eq!(ledger.counts.of("pushes seen"), 1);
-    sections(&mut ledger, 1).pop();
-    assert_eq!(kinds(&mut ledger), [Kind::PushLost]);
-    // Where it is served again.
-    let mut ledger = pushed(PushMode::Acknowledged);
-    ledger.scrapes.push(scrape(BEGIN + 10_000 * MS, vec![(0, 2), (1, 1)]));
-    ledger.apps[0].calls.push(call(BEGIN + 10_010 * MS));
-    assert_eq!(kinds(&mut ledger), [Kind::Twice]);
-    // Its connection may have ended, and the next one brought it again.
-    let at = ledger.apps[1].pushes[0].at;
-    ledger.apps[1].faults.add(at, at);
-    assert!(!kinds(&mut ledger).contains(&Kind::Twice));
-}
-
-#[test]
-fn a_push_of_which_nothing_is_heard_is_served_where_nothing_is_in_its_way() {
-    let mut ledger = pushed(PushMode::FireAndForget);
-    sections(&mut ledger, 1).pop();
-    assert_eq!(kinds(&mut ledger), [Kind::PushLost]);
-    ledger.apps[1].faults.add(BEGIN + 2_000 * MS, BEGIN + 2_000 * MS);
-    assert_eq!(kinds(&mut ledger), []);
-}
-
-#[test]
-fn what_is_no_metrics_is_not_acknowledged() {
-    let mut ledger = pushed(PushMode::Acknowledged);
-    sections(&mut ledger, 1).pop();
-    ledger.apps[1].calls[1].came = Some((BEGIN + 2_000 * MS, Came::Nothing("refused")));
-    assert_eq!(kinds(&mut ledger), [Kind::PushLost]);
-}
-
-#[test]
-fn a_push_may_be_lost_with_a_scraper_but_not_with_one_that_left_at_once() {
-    for (early, expected) in [(false, vec![]), (true, vec![Kind::PushLost])] {
-        let mut ledger = pushed(PushMode::Acknowledged);
-        sections(&mut ledger, 1).pop();
-        let mut left = scrape(BEGIN + 3_000 * MS, Vec::new());
-        left.end = Some((left.start + MS, ScrapeEnd::Abandoned { early }));
-        left.ready[1] = false;
-        ledger.scrapes.insert(1, left);
-        assert_eq!(kinds(&mut ledger), expected);
-    }
-}
-
-#[test]
-fn a_push_has_its_time() {
-    let mut ledger = pushed(PushMode::Acknowledged);
-    sections(&mut ledger, 1).pop();
-    let push = &mut ledger.apps[1].pushes[0];
-    let back = terms().push_ttl + 3_000 * MS;
-    push.at -= back;
-    push.done.as_mut().unwrap().at -= back;
-    assert_eq!(kinds(&mut ledger), []);
-}
-
 /// Two applications that answer two scrapes, 5 s apart.
 fn two_scrapes() -> Ledger {
     let mut ledger = Ledger::default();
@@ -207,19 +148,6 @@ fn two_scrapes() -> Ledger {
     for (serial, start) in starts.into_iter().enumerate() {
         ledger.scrapes.push(scrape(start, vec![(0, serial), (1, serial)]));
     }
-    ledger
-}
-
-/// The second of them pushes and closes between the scrapes.
-fn pushed(mode: PushMode) -> Ledger {
-    let mut ledger = two_scrapes();
-    let at = BEGIN + 2_000 * MS;
-    let done = Some(PushDone { at: at + 20 * MS, result: Ok(()), end_call: 2 });
-    let app = &mut ledger.apps[1];
-    app.calls[1] = call(at + 5 * MS);
-    app.pushes.push(PushRecord { at, mode, first_call: 1, done });
-    app.downs.begin(at);
-    ledger.scrapes[1].ready[1] = false;
     ledger
 }
 
@@ -239,6 +167,7 @@ fn scrape(start: At, sections: Vec<(usize, usize)>) -> ScrapeRecord {
         ready,
         prompt: true,
         end,
+        went_on: Some(start + 50 * MS),
     }
 }
 
@@ -266,6 +195,8 @@ fn kinds(ledger: &mut Ledger) -> Vec<Kind> {
 fn terms() -> Terms {
     Scenario::new(1).terms()
 }
+
+mod pushes;
 
 mod sharing {
     use super::*;

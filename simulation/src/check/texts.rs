@@ -12,12 +12,18 @@ impl Judge<'_> {
         for Whole { index, scrape, end, sections, .. } in self.wholes() {
             for (app, serial) in sections {
                 let before = seen.entry((*app, *serial)).or_default();
-                // A held push is in each scrape that begins before one that has it is through.
+                // An answer is in each scrape that begins before it is there; a push is in one of each scraper's, until one is read.
+                let record = &self.ledger.apps[*app];
+                let is_pushed = record.pushes.iter().any(|push| push.may_be(record, *serial));
                 let is_again = before.iter().any(|other| {
-                    let ended = self.ledger.scrapes[*other].end.as_ref().map(|(end, _)| *end);
-                    *other == index || ended.is_some_and(|ended| ended < scrape.start)
+                    let earlier = &self.ledger.scrapes[*other];
+                    let ended = earlier.end.as_ref().map(|(end, _)| *end);
+                    let is_over = ended.is_some_and(|ended| ended < scrape.start);
+                    *other == index
+                        || (is_over && !is_pushed)
+                        || self.was_delivered_before(earlier, scrape)
                 });
-                if is_again && !self.may_be_sent_again(*app, *serial) {
+                if is_again && !self.may_be_sent_again(*app, *serial, scrape.start) {
                     let what =
                         format!("text {serial} of app-{app} is in scrapes {before:?} and {index}");
                     found.violation(end, Kind::Twice, what);
@@ -31,13 +37,15 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether a text may have been pushed twice: its connection may have ended before the acknowledgement came.
-    fn may_be_sent_again(&self, app: usize, serial: usize) -> bool {
+    /// Whether a text may have been pushed twice, and be held twice: its connection may have ended before the acknowledgement came. The
+    /// proxy knows the bytes again as long as it holds them, where the application says who it is.
+    fn may_be_sent_again(&self, app: usize, serial: usize, start: At) -> bool {
         let record = &self.ledger.apps[app];
         record.pushes.iter().filter(|push| push.may_be(record, serial)).any(|push| {
             let from = push.at.saturating_sub(self.terms.settled_within());
             let until = push.done.as_ref().map_or(At::MAX, |done| done.at);
-            record.faults.any(from, until) || self.ledger.proxy.any(from, until)
+            let is_touched = record.faults.any(from, until) || self.ledger.proxy.any(from, until);
+            is_touched && (!record.has_name() || start >= push.at + self.terms.push_ttl)
         })
     }
 
@@ -62,8 +70,11 @@ impl Judge<'_> {
             let [first, second] = pair else { continue };
             let stays = |app: usize| {
                 let record = &self.ledger.apps[app];
-                // Those may take the place of an entry of theirs, or of each other.
-                let may_move = record.is_twin || record.is_learnt;
+                // Those may take the place of an entry of theirs, or of each other; and what the last connection of one pushed has a
+                // place of its own.
+                let may_move = record.is_twin
+                    || record.is_learnt
+                    || record.instance.is_none() && !record.pushes.is_empty();
                 let end = first.end.max(second.end);
                 self.is_untouched(app, first.scrape, end) && second.scrape.ready[app] && !may_move
             };
@@ -71,7 +82,10 @@ impl Judge<'_> {
                 let apps = whole.sections.iter().map(|(app, _)| *app);
                 let is_in_other =
                     |app: &usize| other.sections.iter().any(|(also, _)| also == app) && stays(*app);
-                apps.filter(is_in_other).collect()
+                let mut places: Vec<usize> = apps.filter(is_in_other).collect();
+                // What it has pushed several times is in one place.
+                places.dedup();
+                places
             };
             let (before, after) = (places(first, second), places(second, first));
             found.counts.add("places compared", before.len() as u64);
@@ -83,10 +97,20 @@ impl Judge<'_> {
         }
     }
 
-    /// No scraper sees a text of an application after a newer one.
+    /// No scraper sees a text of an application after a newer one that it has read.
     pub(super) fn ages(&self, found: &mut Found) {
         let mut newest: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for Whole { index, scrape, end, sections, .. } in self.wholes_of_all() {
+        let mut unread: Vec<Whole<'_>> = Vec::new();
+        for whole in self.wholes() {
+            let Whole { index, scrape, end, sections, .. } = whole;
+            unread.retain(|earlier| {
+                let is_read = self.was_delivered_before(earlier.scrape, scrape);
+                for (app, serial) in earlier.sections.iter().filter(|_| is_read) {
+                    let newest = newest.entry((scrape.scraper, *app)).or_default();
+                    *newest = (*newest).max(*serial);
+                }
+                !is_read
+            });
             for (app, serial) in sections {
                 let before = newest.get(&(scrape.scraper, *app)).copied().unwrap_or(0);
                 found.counts.add("ages compared", 1);
@@ -96,10 +120,7 @@ impl Judge<'_> {
                     found.violation(end, Kind::Backwards, what);
                 }
             }
-            for (app, serial) in sections {
-                let newest = newest.entry((scrape.scraper, *app)).or_default();
-                *newest = (*newest).max(*serial);
-            }
+            unread.push(whole);
         }
     }
 

@@ -6,12 +6,15 @@ use std::process::Command;
 fn each_planted_fault_is_found() {
     let kinds = |fault| match fault {
         Fault::EarlyAcknowledgement => [Kind::PushLost].as_slice(),
+        Fault::EarlyDelivery => &[Kind::PushLost],
+        Fault::ForgottenDelivery => &[Kind::Twice],
         Fault::IgnoredDeadline => &[Kind::Late],
         // An answer that nobody opens in time may be joined by the next scrape, and be stale in it.
         Fault::LostWakeUp => &[Kind::Lingering, Kind::Missing, Kind::Stale, Kind::Untrue],
         Fault::PushesFirst => {
             &[Kind::Lingering, Kind::Missing, Kind::PushLost, Kind::Stale, Kind::Untrue]
         }
+        Fault::SharedDelivery => &[Kind::PushLost],
     };
     for fault in Fault::ALL {
         let violated = (0..16).find_map(|seed| {

@@ -4,6 +4,10 @@ use super::*;
 
 impl World {
     fn start_by(&mut self, scraper: &str) -> ScrapeId {
+        self.start_of(&Scraper::named(scraper, "x"))
+    }
+
+    fn start_of(&mut self, scraper: &Scraper) -> ScrapeId {
         let deadline = self.now + Duration::from_secs(10);
         let scrape = self.collector.start_scrape(self.now, deadline, Targets::All, scraper);
         self.run();
@@ -11,7 +15,11 @@ impl World {
     }
 
     fn scrape_by(&mut self, scraper: &str, delivered: bool) -> Vec<Served> {
-        let scrape = self.start_by(scraper);
+        self.scrape_as(&Scraper::named(scraper, "x"), delivered)
+    }
+
+    fn scrape_as(&mut self, scraper: &Scraper, delivered: bool) -> Vec<Served> {
+        let scrape = self.start_of(scraper);
         let (served, _) = self.take(scrape);
         self.collector.end_scrape(scrape, delivered);
         self.run();
@@ -187,4 +195,60 @@ fn a_scraper_that_was_forgotten_gets_pushes_again() {
     world.collector.end_scrape(under_way, true);
     assert_eq!(world.scrape_by("first", true), [served("a", "last 9\n")]);
     assert_eq!(world.scrape_by("first", true), [failed("a", "gone")]);
+}
+
+#[test]
+fn a_push_that_was_sent_is_left_out_until_it_is_known_whether_it_was_read() {
+    let mut world = World::new(Config { max_scrapes: 1, ..Config::default() });
+    world.push_and_go("a", &["last 9\n"]);
+    for delivered in [false, true] {
+        let sent = world.start_by("scraper");
+        assert_eq!(world.take(sent).0, [served("a", "last 9\n")]);
+        world.collector.scrape_sent(sent);
+        assert_eq!(world.collector.scrapes(), 0, "there is room for another");
+        assert_eq!(world.collector.missed_pushes(world.now), 1);
+        assert_eq!(world.collector.unsent_pushes(world.now), 0);
+        assert_eq!(world.scrape_by("scraper", true), [failed("a", "gone")]);
+        world.collector.end_scrape(sent, delivered);
+        assert_eq!(world.collector.unsent_pushes(world.now), usize::from(!delivered));
+    }
+    assert_eq!(world.scrape_by("scraper", true), [failed("a", "gone")]);
+    assert_eq!(world.collector.missed_pushes(world.now), 0);
+}
+
+#[test]
+fn of_many_scrapes_that_were_sent_the_oldest_counts_as_unread() {
+    let mut world = World::new(Config::default());
+    world.push_and_go("a", &["last 9\n"]);
+    let first = world.start_by("first");
+    world.take(first);
+    world.collector.scrape_sent(first);
+    for nth in 0..1024 {
+        let sent = world.start_of(&Scraper::unnamed("y", nth));
+        assert_eq!(world.take(sent).0.len(), 1);
+        world.collector.scrape_sent(sent);
+    }
+    assert_eq!(world.scrape_by("first", true), [served("a", "last 9\n")]);
+}
+
+#[test]
+fn each_connection_without_a_name_gets_a_push_but_none_an_older_value() {
+    let mut world = World::new(Config::default());
+    world.push_and_go("gone", &["last 9\n"]);
+    let app = world.connect_as("a");
+    world.push(app, "counter 1\n");
+    world.work();
+    let [one, two] = [1, 2].map(|connection| Scraper::unnamed("y", connection));
+    let scrape = world.start_of(&one);
+    world.answer(app, "counter 5\n");
+    world.work();
+    world.cut(app);
+    let last = served("gone", "last 9\n");
+    assert_eq!(world.scrape_as(&two, true), [last.clone(), failed("a", "gone")], "on its way");
+    world.take(scrape);
+    world.collector.end_scrape(scrape, true);
+    let three = Scraper::unnamed("y", 3);
+    assert_eq!(world.scrape_as(&three, true), [last.clone(), failed("a", "gone")]);
+    assert_eq!(world.scrape_as(&three, true), [failed("gone", "gone"), failed("a", "gone")]);
+    assert_eq!(world.scrape_by("named", true), [last, served("a", "counter 1\n")]);
 }

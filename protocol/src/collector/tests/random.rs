@@ -17,6 +17,8 @@ enum Op {
     Push(usize, bool, Text),
     /// Of all, or of those whose bits are set.
     Start(Option<u8>),
+    /// Does what the collector has to be done on the disk, or fails to.
+    Store(bool),
     Take(usize),
     /// Takes a job to be finished later.
     TakeJob,
@@ -69,6 +71,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(app, waits, text)| Op::Push(app, waits, text)),
         8 => Just(Op::TakeJob),
         8 => (index.clone(), prop::bool::weighted(0.1)).prop_map(|(job, lost)| Op::FinishJob(job, lost)),
+        4 => prop::bool::weighted(0.8).prop_map(Op::Store),
         4 => index.clone().prop_map(Op::Take),
         2 => (index, any::<bool>()).prop_map(|(scrape, delivered)| Op::EndScrape(scrape, delivered)),
         2 => (0_u64..15).prop_map(Op::Advance),
@@ -92,11 +95,13 @@ struct Run {
     live: Vec<ConnectionId>,
     scrapes: Vec<Under>,
     jobs: Vec<Job>,
+    disk: BTreeSet<StoreId>,
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(stores_pushes: bool) -> Self {
         let config = Config {
+            stores_pushes,
             max_scrapes: 3,
             max_pushes: 3,
             max_gone: 3,
@@ -110,7 +115,8 @@ impl Run {
             ..Config::default()
         };
         let world = World::new(config.clone());
-        Self { config, world, live: Vec::new(), scrapes: Vec::new(), jobs: Vec::new() }
+        let (live, scrapes, jobs, disk) = Default::default();
+        Self { config, world, live, scrapes, jobs, disk }
     }
 
     fn connection(&self, index: usize) -> Option<ConnectionId> {
@@ -147,6 +153,7 @@ impl Run {
             }
             Op::TakeJob => self.jobs.extend(self.world.collector.poll_job()),
             Op::FinishJob(index, lost) => self.finish_job(index, lost),
+            Op::Store(works) => self.store(works),
             Op::Take(index) => self.take(index),
             Op::EndScrape(index, delivered) => self.end_scrape(index, delivered),
             Op::Advance(seconds) => self.world.advance(Duration::from_secs(seconds)),
@@ -157,7 +164,7 @@ impl Run {
 
     fn start(&mut self, some: Option<u8>) {
         let now = self.world.now;
-        let (scraper, _) = self.world.collector.scrapers.see(now, "a scraper");
+        let (scraper, _) = self.world.collector.scrapers.see(now, &Scraper::named("a", "x"));
         let collector = &self.world.collector;
         let all: Vec<AppId> = collector.apps().map(|app| app.id).collect();
         let (targets, expected) = match some {
@@ -174,8 +181,12 @@ impl Run {
             }
         };
         let deadline = self.world.now + Duration::from_secs(10);
-        let started =
-            self.world.collector.start_scrape(self.world.now, deadline, targets, "a scraper");
+        let started = self.world.collector.start_scrape(
+            self.world.now,
+            deadline,
+            targets,
+            &Scraper::named("a", "x"),
+        );
         assert_eq!(started.is_ok(), self.scrapes.len() < 3);
         if let Ok(id) = started {
             let (told, paths) = (Vec::new(), BTreeSet::new());
@@ -203,6 +214,20 @@ impl Run {
         let job = self.jobs.swap_remove(index % self.jobs.len());
         let done = if lost { job.ticket().lost() } else { work_one(job) };
         self.world.collector.handle_job(self.world.now, done);
+    }
+
+    fn store(&mut self, works: bool) {
+        match self.world.collector.poll_store() {
+            Some(StoreCommand::Keep { id, .. }) if works => {
+                assert!(self.disk.insert(id));
+                self.world.collector.handle_stored(self.world.now, id, Ok(()));
+            }
+            Some(StoreCommand::Keep { id, .. }) => {
+                self.world.collector.handle_stored(self.world.now, id, Err("no".to_owned()));
+            }
+            Some(StoreCommand::Forget { id }) => assert!(self.disk.remove(&id)),
+            None => {}
+        }
     }
 
     fn take(&mut self, index: usize) {
@@ -258,6 +283,9 @@ impl Run {
         assert!(of_gone <= self.config.max_gone);
         assert!(apps.iter().all(|app| app.has_push == collector.pushes.is_held(app.id)));
         assert!(collector.pushes.iter().all(|(_, held)| collector.app(held.app).is_some()));
+        let is_safe = |id| self.disk.contains(&StoreId(id));
+        let stored = self.config.stores_pushes;
+        assert!(collector.pushes.iter().all(|(id, _)| !stored || is_safe(id)));
         assert!(collector.pushes.len() <= self.config.max_pushes);
         assert!(collector.pushes.bytes() <= self.config.max_push_bytes);
         let firm = collector.pushes.firm();
@@ -294,7 +322,14 @@ impl Run {
         while !self.jobs.is_empty() {
             self.finish_job(0, false);
         }
+        while self.world.collector.has_store() {
+            self.store(true);
+        }
         self.world.advance(self.config.push_ttl + self.config.grace);
+        while self.world.collector.has_store() {
+            self.store(true);
+        }
+        assert!(self.disk.is_empty());
         let collector = &self.world.collector;
         assert_eq!((collector.pending_bytes(), collector.pushes.bytes()), (0, 0));
         assert_eq!((collector.scrapes(), collector.connections()), (0, 0));
@@ -306,8 +341,8 @@ impl Run {
 
 proptest! {
     #[test]
-    fn each_scrape_tells_of_everybody_once_and_nothing_is_left(ops in prop::collection::vec(op(), 0..200)) {
-        let mut run = Run::new();
+    fn each_scrape_tells_of_everybody_once_and_nothing_is_left(ops in prop::collection::vec(op(), 0..200), stores: bool) {
+        let mut run = Run::new(stores);
         for op in ops {
             run.apply(op);
         }

@@ -31,8 +31,12 @@ fn answers_are_opened_before_pushes_and_first_for_the_scrape_that_ends_first() {
     world.push(late, "pushed 1\n");
     let start = |world: &mut World, seconds, apps| {
         let deadline = world.now + Duration::from_secs(seconds);
-        let started =
-            world.collector.start_scrape(world.now, deadline, Targets::Some(apps), "a scraper");
+        let started = world.collector.start_scrape(
+            world.now,
+            deadline,
+            Targets::Some(apps),
+            &Scraper::named("a", "x"),
+        );
         world.run();
         started.unwrap()
     };

@@ -13,7 +13,7 @@ fn listed(path: &str, labels: &[(&str, &str)], is_up: bool) -> Listed {
 fn get(setup: &Setup, path: &str, headers: HeaderMap) -> Response<AnswerBody> {
     let (mut head, ()) = Request::get(path).body(()).unwrap().into_parts();
     head.headers = headers;
-    block_on(setup.router.answer(&head, PEER, Instant::now()))
+    block_on(setup.router.answer(&head, CLIENT, Instant::now()))
 }
 
 fn host() -> HeaderMap {

@@ -9,6 +9,7 @@ mod smol {
     use super::*;
     use prometheus_rsocket_smol::{Smol as Leaf, SmolStream as Stream};
 
+    mod delivered;
     mod serve;
 }
 
@@ -17,6 +18,8 @@ mod tokio {
     use super::*;
     use prometheus_rsocket_tokio::{Tokio as Leaf, TokioStream as Stream};
 
+    #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
+    mod delivered;
     #[expect(clippy::duplicate_mod, reason = "each case is compiled for each runtime")]
     mod serve;
 }
@@ -27,9 +30,40 @@ use async_channel::{Receiver, Sender};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
+
+/// Counts what becomes of an answer.
+#[derive(Default)]
+struct Told {
+    sent: AtomicUsize,
+    delivered: AtomicUsize,
+}
+
+impl Delivery for Told {
+    fn sent(&self) {
+        self.sent.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Told {
+    fn counts(&self) -> (usize, usize) {
+        (self.sent.load(Ordering::SeqCst), self.delivered.load(Ordering::SeqCst))
+    }
+}
+
+/// Nobody asks what becomes of the answer.
+fn nobody() -> Arc<dyn Delivery> {
+    Arc::new(Told::default())
+}
 
 /// A core whose answers the test gives.
 struct Fake {
@@ -128,6 +162,8 @@ fn gunzip(bytes: &[u8]) -> String {
 
 /// Who asks.
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+const CLIENT: Client = Client { address: PEER, connection: 7 };
 
 const TIMEOUTS: ScrapeTimeouts = ScrapeTimeouts {
     default: Duration::from_secs(10),

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 
 fn ask(setup: &Setup, request: ::http::request::Builder) -> Response<AnswerBody> {
     let (head, ()) = request.body(()).unwrap().into_parts();
-    block_on(setup.router.answer(&head, PEER, Instant::now()))
+    block_on(setup.router.answer(&head, CLIENT, Instant::now()))
 }
 
 fn get(setup: &Setup, path: &str) -> Response<AnswerBody> {
@@ -79,7 +79,7 @@ fn a_scrape_streams_what_the_core_sends() {
         sender.send("a 1\n".into()).await.unwrap();
         sender.send("b 2\n".into()).await.unwrap();
     });
-    let sending = std::thread::spawn(|| block_on(sender.finish(|| ())));
+    let sending = std::thread::spawn(|| block_on(sender.finish(nobody())));
     assert_eq!(text(response), "a 1\nb 2\n");
     // The body was read, but no transport has flushed it.
     assert_eq!(sending.join().unwrap(), Err(ScraperGone));
@@ -101,7 +101,7 @@ fn a_core_learns_that_the_scraper_is_gone() {
     drop(get(&setup, "/metrics/connected"));
     let (_, sender) = setup.scrapes.try_recv().unwrap();
     assert_eq!(block_on(sender.send("a 1\n".into())), Err(ScraperGone));
-    assert_eq!(block_on(sender.finish(|| ())), Err(ScraperGone));
+    assert_eq!(block_on(sender.finish(nobody())), Err(ScraperGone));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn the_core_is_told_the_deadline_and_the_coding() {
         .header("X-Prometheus-Scrape-Timeout-Seconds", "4.000000")
         .header(header::ACCEPT_ENCODING, "gzip");
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let response = block_on(setup.router.answer(&head, PEER, now));
+    let response = block_on(setup.router.answer(&head, CLIENT, now));
     assert_header(&response, header::CONTENT_ENCODING, "gzip");
     let (request, _) = setup.scrapes.try_recv().unwrap();
     let deadline = now + Duration::from_millis(3_500);
@@ -120,7 +120,7 @@ fn the_core_is_told_the_deadline_and_the_coding() {
         request,
         ScrapeRequest {
             peer: PEER,
-            scraper: format!("{PEER} "),
+            scraper: prometheus_rsocket_protocol::collector::Scraper::unnamed(PEER.to_string(), 7),
             format: Negotiated::TEXT,
             deadline,
             gzip: true

@@ -5,15 +5,15 @@ use prometheus_rsocket_runtime::{Listener, Runtime, sleep_until, timeout};
 use std::{future::Future, net::SocketAddr};
 
 /// The HTTP side on a loopback port.
-struct Site {
+pub(super) struct Site {
     runtime: Leaf,
     addr: SocketAddr,
-    setup: Setup,
+    pub(super) setup: Setup,
     trigger: ShutdownTrigger,
     ended: Receiver<()>,
 }
 
-fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Site) -> F) {
+pub(super) fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Site) -> F) {
     let run = |runtime: Leaf| async move {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -33,16 +33,16 @@ fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Site) -> F)
 }
 
 impl Site {
-    async fn connect(&self) -> Client {
+    pub(super) async fn connect(&self) -> Peer {
         let stream = self.runtime.connect("127.0.0.1", self.addr.port()).await.unwrap();
-        Client { stream: BufReader::new(stream) }
+        Peer { stream: BufReader::new(stream) }
     }
 
-    async fn sleep(&self, millis: u64) {
+    pub(super) async fn sleep(&self, millis: u64) {
         sleep_until(&self.runtime, self.runtime.now() + Duration::from_millis(millis)).await;
     }
 
-    async fn wait_for_closed(&self, reason: &str, count: usize) {
+    pub(super) async fn wait_for_closed(&self, reason: &str, count: usize) {
         let name = "prometheus_proxy_http_connections_closed_total";
         self.wait_for_metric(&format!("{name}{{reason=\"{reason}\"}} {count}")).await;
     }
@@ -55,16 +55,16 @@ impl Site {
     }
 }
 
-struct Client {
-    stream: BufReader<Stream>,
+pub(super) struct Peer {
+    pub(super) stream: BufReader<Stream>,
 }
 
-impl Client {
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+impl Peer {
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).await.unwrap();
     }
 
-    async fn get(&mut self, path: &str) {
+    pub(super) async fn get(&mut self, path: &str) {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
     }
 
@@ -106,7 +106,7 @@ impl Client {
         body
     }
 
-    async fn response(&mut self) -> (String, Vec<u8>) {
+    pub(super) async fn response(&mut self) -> (String, Vec<u8>) {
         let head = self.head().await;
         let body = self.body(&head).await;
         (head, body)
@@ -155,7 +155,7 @@ fn a_scrape_arrives_while_it_is_put_together() {
             assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
             assert_eq!(client.chunk().await.unwrap(), b"a 1\n");
             sender.send("b 2\n".into()).await.unwrap();
-            sender.finish(|| ()).await.unwrap();
+            sender.finish(nobody()).await.unwrap();
             assert_eq!(client.body(&head).await, b"b 2\n");
         }
     });
@@ -177,7 +177,7 @@ fn a_stitched_scrape_is_one_member() {
                 sender.send(member.append(&part)).await.unwrap();
             }
             sender.send(member.finish()).await.unwrap();
-            sender.finish(|| ()).await.unwrap();
+            sender.finish(nobody()).await.unwrap();
         };
         let ((head, body), ()) = zip(client.response(), core).await;
         assert!(head.contains("content-encoding: gzip\r\n"));
@@ -354,7 +354,7 @@ fn a_slow_core_is_no_stall() {
                 site.sleep(200).await;
                 sender.send("a 1\n".into()).await.unwrap();
             }
-            sender.finish(|| ()).await.unwrap();
+            sender.finish(nobody()).await.unwrap();
         };
         let ((_, body), ()) = zip(client.response(), core).await;
         assert_eq!(body, b"a 1\na 1\na 1\n");
@@ -383,7 +383,7 @@ fn shutdown_lets_an_answer_under_way_finish() {
         assert!(site.ended.is_empty());
 
         sender.send("b 2\n".into()).await.unwrap();
-        sender.finish(|| ()).await.unwrap();
+        sender.finish(nobody()).await.unwrap();
         assert_eq!(client.body(&head).await, b"b 2\n");
         assert_eq!(client.rest().await, b"");
         site.ended.recv().await.unwrap();
@@ -400,7 +400,7 @@ fn shutdown_does_not_wait_for_ever() {
         site.trigger.trigger();
         site.ended.recv().await.unwrap();
         assert!(!client.rest().await.ends_with(b"0\r\n\r\n"));
-        assert_eq!(sender.finish(|| ()).await, Err(ScraperGone));
+        assert_eq!(sender.finish(nobody()).await, Err(ScraperGone));
     });
 }
 
@@ -445,12 +445,12 @@ fn a_probe_gets_in_while_all_connections_are_busy() {
             assert_eq!(head.contains("retry-after: 1\r\n"), status == "503");
             assert_eq!(probe.rest().await, b"");
         }
-        sender.finish(|| ()).await.unwrap();
+        sender.finish(nobody()).await.unwrap();
         busy.response().await;
         let mut scraper = site.connect().await;
         scraper.get("/metrics/connected").await;
         let (_, sender) = site.setup.scrapes.recv().await.unwrap();
-        sender.finish(|| ()).await.unwrap();
+        sender.finish(nobody()).await.unwrap();
         scraper.response().await;
     });
 }
@@ -487,7 +487,7 @@ fn connections_beyond_the_bound_are_refused_until_there_is_room() {
         let (_, sender) = site.setup.scrapes.recv().await.unwrap();
         assert_eq!(site.connect().await.rest().await, b"");
         site.wait_for_metric("prometheus_proxy_http_refused_total 1").await;
-        sender.finish(|| ()).await.unwrap();
+        sender.finish(nobody()).await.unwrap();
         first.response().await;
         let mut next = site.connect().await;
         next.get("/-/healthy").await;

@@ -267,7 +267,7 @@ fn pushes_that_are_not_kept_are_counted_by_cause() {
     let evicted = |cause| Notice::PushEvicted { app: app.clone(), cause };
     let dropped = [
         (evicted(PushEviction::Delivered), "delivered"),
-        (evicted(PushEviction::LivesOn), "evicted"),
+        (evicted(PushEviction::LivesOn), "lives_on"),
         (evicted(PushEviction::PartlyDelivered), "partly_delivered"),
         (Notice::PushExpired { app: app.clone(), was_served: false }, "expired"),
         (Notice::PushExpired { app: app.clone(), was_served: true }, "expired_served"),

@@ -206,6 +206,8 @@ label! {
         Overloaded = "overloaded",
         /// It pushed more than its share.
         OverShare = "over_share",
+        /// Its push could not be written to disk.
+        NotStored = "not_stored",
     }
 }
 
@@ -239,7 +241,7 @@ label! {
         /// Another push needed its room, and every scraper seen in the last ten minutes has had it.
         Delivered = "delivered",
         /// Another push needed its room, some scraper has had it, and its application lives on.
-        Evicted = "evicted",
+        LivesOn = "lives_on",
         /// Another push needed its room, and some scraper has had it.
         PartlyDelivered = "partly_delivered",
         /// Its time to live has run out, and nobody has had it.

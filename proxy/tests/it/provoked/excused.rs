@@ -36,10 +36,6 @@ pub(super) const SERIES: &[(&str, &str)] = &[
         "what the port is for",
     ),
     (
-        "prometheus_proxy_pushes_dropped_total{cause=\"evicted\"}",
-        "nothing is evicted yet: those that were acknowledged are kept",
-    ),
-    (
         "rsocket_request_fnf_total{signal_type=\"CANCEL\"}",
         "the original has it for all kinds of requests, but this one cannot be cancelled",
     ),
@@ -49,6 +45,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("a Snappy block that was read before is broken", "a fault of the program"),
     ("a thread panicked", "a fault of the program"),
     ("a worker was lost", "a fault of the program"),
+    ("nothing can be written to --push-dir", "takes a disk that cannot be written to"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
     ("certificates were not looked at", "a fault of the program"),

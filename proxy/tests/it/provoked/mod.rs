@@ -4,6 +4,7 @@
 pub(crate) mod child;
 mod excused;
 mod http;
+mod pushes;
 mod rsocket;
 mod source;
 
@@ -13,7 +14,8 @@ use std::thread;
 
 #[test]
 fn every_counter_and_log_line_is_provoked() {
-    let scenarios: Vec<fn() -> Seen> = [http::SCENARIOS, rsocket::SCENARIOS].concat();
+    let scenarios: Vec<fn() -> Seen> =
+        [http::SCENARIOS, pushes::SCENARIOS, rsocket::SCENARIOS].concat();
     // Most of the time they wait.
     let running: Vec<_> = scenarios.into_iter().map(thread::spawn).collect();
     let mut seen = Seen::default();

@@ -2,6 +2,7 @@
 
 use super::child::{Proxy, Seen, exchange};
 use super::http::pem;
+use super::pushes::push;
 use crate::app::App;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Payload;
@@ -28,8 +29,6 @@ pub(super) const SCENARIOS: &[fn() -> Seen] = &[
     no_answers,
     shared_series,
     reduced_texts,
-    pushes,
-    more_pushes_than_allowed,
     crowd,
     crowd_of_reports,
     crowd_of_strangers,
@@ -216,40 +215,6 @@ fn reduced_texts() -> Seen {
     proxy.seen()
 }
 
-/// Pushes, and waits for the proxy's word.
-fn push(app: &mut App, payload: Payload) {
-    app.connection().request_response(payload).unwrap();
-    while !matches!(app.next(), Event::Response { .. } | Event::RequestFailed { .. }) {}
-}
-
-fn pushes() -> Seen {
-    let proxy = Proxy::start(&[]);
-    let mut app = App::connect(proxy.tcp);
-    push(&mut app, Payload::new(vec![1; 256], vec![2; 32]));
-    app.connection().fire_and_forget(Payload::new(vec![1; 256], vec![2; 32])).unwrap();
-    let last = app.sealed(b"last 1\n");
-    app.connection().fire_and_forget(last.clone()).unwrap();
-    for _ in 0..2 {
-        push(&mut app, last.clone());
-    }
-    drop(app);
-    proxy.repeat_until_counted("prometheus_proxy_pushes_served_total", || {
-        proxy.scrape(20.0).join().unwrap();
-    });
-    proxy.seen()
-}
-
-fn more_pushes_than_allowed() -> Seen {
-    let proxy = Proxy::start(&["--max-held-pushes=1"]);
-    let mut apps = [App::connect(proxy.tcp), App::connect(proxy.tcp)];
-    for app in &mut apps {
-        let last = app.sealed(b"last 1\n");
-        push(app, last);
-    }
-    proxy.wait_line("push not stored");
-    proxy.seen()
-}
-
 /// More of each kind than one peer may have logged.
 const CROWD: usize = 12;
 
@@ -266,9 +231,10 @@ fn crowd() -> Seen {
     round(&mut apps, "bad{ 1\n");
     // All with the same identity.
     round(&mut apps, "good{instance=\"a\"} 1\n");
-    for app in &mut apps {
+    for (nth, app) in apps.iter_mut().enumerate() {
         push(app, Payload::new(vec![1; 256], vec![2; 32]));
-        let last = app.sealed(b"last{instance=\"a\"} 1\n");
+        // None has the series of another, which it would replace.
+        let last = app.sealed(format!("last_{nth}{{instance=\"a\"}} 1\n").as_bytes());
         push(app, last);
     }
     proxy.wait_counted("prometheus_proxy_log_lines_suppressed_total{cause=\"push_expired\"}");
