@@ -147,7 +147,8 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
 
     async fn serve(self: Arc<Self>, stream: R::Stream, peer: SocketAddr, mut place: S::Place) {
         // What the handshakes need is boxed, so that it is gone with them.
-        let begun = or(Box::pin(self.begun(stream, peer)), self.evicted(&place, peer)).await;
+        let begun = Box::pin(self.begun(stream, peer, Duration::MAX));
+        let begun = or(begun, self.evicted(&place, peer)).await;
         let Some((stream, peer)) = begun else { return };
         self.server.on_known(&mut place, peer);
         let secured = or(Box::pin(self.secured(stream, peer)), self.evicted(&place, peer)).await;
@@ -188,7 +189,9 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             return self.serve(stream, peer, place).await;
         }
         self.on_full(peer);
-        let Some((stream, peer)) = Box::pin(self.begun(stream, peer)).await else { return };
+        // The place in which it is held is for others too.
+        let begun = Box::pin(self.begun(stream, peer, self.handshake_timeout)).await;
+        let Some((stream, peer)) = begun else { return };
         if let Some(stream) = Box::pin(self.secured(stream, peer)).await {
             self.server.turn_away(stream, peer).await;
         }
@@ -229,18 +232,20 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         sleep_until(&self.runtime, now + ACCEPT_PAUSE).await;
     }
 
-    /// The stream behind the PROXY header, if it should have one, and the address of the peer.
+    /// The stream behind the PROXY header, if it should have one, and the address of the peer. The header has the time that is configured
+    /// for it, and no more than `limit`.
     async fn begun(
         &self,
         stream: R::Stream,
         peer: SocketAddr,
+        limit: Duration,
     ) -> Option<(Begun<R::Stream>, SocketAddr)> {
         let mut stream = Begun::new(stream);
         let balancers = self.server.balancers();
         let Some(balancers) = balancers.filter(|it| it.expects_header(peer.ip())) else {
             return Some((stream, peer));
         };
-        let deadline = self.runtime.now() + balancers.header_timeout;
+        let deadline = self.runtime.now() + balancers.header_timeout.min(limit);
         let read = balancers.read_header(&mut stream, peer.ip());
         let read = timeout(&self.runtime, deadline, read);
         let read = or(async { Some(read.await) }, async {
