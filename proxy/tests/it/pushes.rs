@@ -67,7 +67,7 @@ fn a_push_told_and_forgotten_before_closing_is_served() {
 #[test]
 fn the_same_bytes_over_another_connection_are_held_once() {
     let world = World::start(&[]);
-    let mut app = App::connect(world.tcp);
+    let app = App::connect(world.tcp);
     let payload = app.sealed(b"last 1\n");
     for mut app in [app, App::connect(world.tcp)] {
         app.connection().request_response(payload.clone()).unwrap();
