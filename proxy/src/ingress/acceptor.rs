@@ -265,6 +265,20 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         }
     }
 
+    async fn accept_tls(
+        &self,
+        tls: &ServerTls,
+        mut stream: Begun<R::Stream>,
+        peer: SocketAddr,
+    ) -> io::Result<MaybeTls<Begun<R::Stream>>> {
+        let may_be_misled = self.server.balancers().is_some_and(|it| it.ignores_header(peer.ip()));
+        let is_header = may_be_misled && stream.is_header().await?;
+        tls.accept(stream).await.map_err(|error| match is_header {
+            true => io::Error::new(error.kind(), HeaderError::Untrusted.to_string()),
+            false => error,
+        })
+    }
+
     fn on_bad_header(&self, peer: SocketAddr, error: &HeaderError) {
         if matches!(error, HeaderError::Closed) {
             return self.server.on_probe(ProbeKind::Empty, peer, error);
@@ -291,7 +305,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
     ) -> Option<MaybeTls<Begun<R::Stream>>> {
         let Some(tls) = &self.tls else { return Some(MaybeTls::Plain(stream)) };
         let deadline = self.runtime.now() + self.handshake_timeout;
-        let accepted = timeout(&self.runtime, deadline, tls.accept(stream));
+        let accepted = timeout(&self.runtime, deadline, self.accept_tls(tls, stream, peer));
         let accepted = or(async { Some(accepted.await) }, async {
             self.shutdown.wait().await;
             None

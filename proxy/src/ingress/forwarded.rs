@@ -42,6 +42,11 @@ impl Balancers {
         }
     }
 
+    /// Whether a header from this address is taken for the beginning of TLS, RSocket or HTTP.
+    pub(crate) fn ignores_header(&self, peer: IpAddr) -> bool {
+        self.protocol != ProxyProtocol::Off && !self.expects_header(peer)
+    }
+
     /// Reads the header of a connection that [should have one](Self::expects_header), and returns the address that it announces. There
     /// is none if the load balancer speaks for itself, as in a health check, or if the header is optional and missing.
     ///
@@ -161,6 +166,18 @@ impl<S> Begun<S> {
     /// Returns a stream of which nothing was read.
     pub(crate) fn new(stream: S) -> Self {
         Self { first: BytesMut::new(), stream }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Begun<S> {
+    /// Waits for the first bytes, and returns whether they look like a PROXY header. They stay on the stream.
+    pub(crate) async fn is_header(&mut self) -> io::Result<bool> {
+        let mut chunk = [0; 16];
+        let len = self.stream.read(&mut chunk).await?;
+        self.first.extend_from_slice(chunk.get(..len).unwrap_or_default());
+        Ok([v1::PROTOCOL_PREFIX.as_bytes(), v2::PROTOCOL_PREFIX]
+            .iter()
+            .any(|start| self.first.starts_with(start)))
     }
 }
 

@@ -109,6 +109,20 @@ fn nobody_believes_a_stranger() {
 }
 
 #[test]
+fn before_tls_a_header_of_a_stranger_is_recognised_too() {
+    let option = |what, file| {
+        format!("--tcp-tls-{what}={}/../runtime/tests/pem/{file}", env!("CARGO_MANIFEST_DIR"))
+    };
+    let (cert, key) = (option("cert", "server.pem"), option("key", "server.key"));
+    let options = ["--proxy-protocol=optional", "--trusted-proxies=10.0.0.0/8", &cert, &key];
+    on_each_runtime(&options, |proxy| {
+        exchange(proxy.tcp, V1.as_bytes());
+        let line = proxy.wait_line("TLS handshake failed");
+        assert!(line.contains("not in --trusted-proxies"), "{line}");
+    });
+}
+
+#[test]
 fn a_header_that_is_not_believed_is_logged_by_its_reason() {
     for (trusted, bytes, reason) in [
         ("127.0.0.1", &b"\0\0\x38\0\0\0\0\x04"[..], "missing"),

@@ -110,6 +110,15 @@ fn a_header_comes_before_every_transport() {
 }
 
 #[test]
+fn whoever_is_not_trusted_gets_in_over_tls_without_a_header() {
+    let [cert, key] = tls_on("tcp");
+    let options = ["--proxy-protocol=optional", "--trusted-proxies=10.0.0.0/8", &cert, &key];
+    let world = World::start(&[&options[..], &["--inject-identity=never"]].concat());
+    let address = world.tcp;
+    is_scraped(world, "tls", address);
+}
+
+#[test]
 fn without_a_header_an_application_gets_in_only_where_it_is_optional() {
     let world = World::start(&["--proxy-protocol=optional", TRUSTED]);
     drop(App::connect(world.tcp));
