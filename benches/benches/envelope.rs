@@ -43,7 +43,11 @@ fn steps(c: &mut Criterion) {
         b.iter(|| envelope::expand(black_box(&block), limits.max_text_len));
     });
     expositions(&mut group, &text);
-    group.bench_function("then/deflate", |b| b.iter(|| gzip::deflate_part(black_box(&text))));
+    for level in [1, gzip::LEVEL, 3, 6] {
+        let len = gzip::deflate_part(&text, level).bytes().len();
+        let name = format!("then/deflate/level_{level}_to_{len}_bytes");
+        group.bench_function(name, |b| b.iter(|| gzip::deflate_part(black_box(&text), level)));
+    }
     group.finish();
 }
 

@@ -102,7 +102,8 @@ impl World {
             assert!(collisions.add(&answer.facts.fingerprints).is_empty());
             let text = envelope::expand(&answer.block, answer.text_len).unwrap();
             assert!(answer.facts.is_verbatim);
-            sent += black_box::<Bytes>(member.append(&gzip::deflate_part(&text))).len();
+            sent +=
+                black_box::<Bytes>(member.append(&gzip::deflate_part(&text, gzip::LEVEL))).len();
         }
         self.collector.end_scrape(scrape, true);
         while self.collector.poll_notice().is_some() {}

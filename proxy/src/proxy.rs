@@ -192,6 +192,7 @@ async fn service<R: Runtime>(
         policy: config.policy(),
         inject: config.inject_identity,
         seed: u64::from_ne_bytes(seed),
+        gzip_level: config.gzip_level,
         texts: TextMemory::new(shares.texts / 2),
         rendered: TextMemory::new(shares.texts / 2),
     };

@@ -112,6 +112,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHETHER", value_parser = value::switch, help_heading = "Scrapes")]
     pub(super) app_metrics: Option<bool>,
 
+    /// How much work gzip takes on to make answers smaller, 1 to 9 [default: 2]
+    #[arg(long, value_name = "LEVEL", value_parser = value::gzip_level, help_heading = "Scrapes")]
+    pub(super) gzip_level: Option<u32>,
+
     /// Writes one HELP and one TYPE per family over all applications, for strict parsers; OpenMetrics is always grouped [default: false]
     #[arg(
         long,

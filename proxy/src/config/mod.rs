@@ -14,6 +14,7 @@ pub use log::LogFormat;
 pub use source::ConfigError;
 pub use value::{Envelope, ListenAddr, RuntimeKind};
 
+use crate::gzip;
 use crate::service::memory::Shares;
 use args::Args;
 use clap::Parser;
@@ -75,6 +76,8 @@ pub struct Config {
     pub max_http_connections: usize,
     /// Whether the joined answer ends with the state of every application, `prometheus_proxy_app_up` and its siblings.
     pub app_metrics: bool,
+    /// The level of gzip, 1 to 9.
+    pub gzip_level: u32,
     /// Whether the joined answer has one `HELP` and one `TYPE` per family over all applications. OpenMetrics always has.
     pub group_families: bool,
     /// How many applications may be connected.
@@ -190,6 +193,7 @@ impl Config {
         env.set(&mut c.max_concurrent_scrapes, args.max_concurrent_scrapes, "max-concurrent-scrapes", value::positive_count)?;
         env.set(&mut c.max_http_connections, args.max_http_connections, "max-http-connections", value::positive_count)?;
         env.set(&mut c.app_metrics, args.app_metrics, "app-metrics", value::switch)?;
+        env.set(&mut c.gzip_level, args.gzip_level, "gzip-level", value::gzip_level)?;
         env.set(&mut c.group_families, args.group_families, "group-families", value::switch)?;
 
         env.set(&mut c.max_connections, args.max_connections, "max-connections", value::positive_count)?;
@@ -295,6 +299,7 @@ impl Default for Config {
             max_concurrent_scrapes: 8,
             max_http_connections: 256,
             app_metrics: true,
+            gzip_level: gzip::LEVEL,
             group_families: false,
             max_connections: 10_000,
             max_turned_away: 256,

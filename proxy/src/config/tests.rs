@@ -96,6 +96,7 @@ fn every_setting_reaches_its_field() {
         ("max-concurrent-scrapes", "8"),
         ("max-http-connections", "9"),
         ("app-metrics", "off"),
+        ("gzip-level", "9"),
         ("group-families", "true"),
         ("max-connections", "10"),
         ("app-grace", "20s"),
@@ -149,6 +150,7 @@ fn every_setting_reaches_its_field() {
         max_concurrent_scrapes: 8,
         max_http_connections: 9,
         app_metrics: false,
+        gzip_level: 9,
         group_families: true,
         max_connections: 10,
         max_turned_away: 256,
@@ -270,7 +272,7 @@ fn a_directory_for_pushes_is_taken_as_it_is() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 46;
+const FIELDS: usize = 47;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

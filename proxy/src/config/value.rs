@@ -265,6 +265,11 @@ pub(super) fn reserved_names(text: &str) -> Result<ReservedNames, String> {
     ReservedNames::new(names.chain([OWN_NAMES])).map_err(|error| error.to_string())
 }
 
+pub(super) fn gzip_level(text: &str) -> Result<u32, String> {
+    let level = text.parse().ok().filter(|level| (1..=9).contains(level));
+    level.ok_or_else(|| "it is 1 to 9".to_owned())
+}
+
 pub(super) fn key_bits(text: &str) -> Result<usize, String> {
     match text {
         "2048" => Ok(2048),

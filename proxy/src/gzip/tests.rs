@@ -7,7 +7,7 @@ fn stitch(texts: &[Vec<u8>]) -> Vec<u8> {
     let mut member = Member::new();
     let mut gzip = Member::header().to_vec();
     for text in texts {
-        gzip.extend(member.append(&deflate_part(text)));
+        gzip.extend(member.append(&deflate_part(text, LEVEL)));
     }
     gzip.extend(member.finish());
     gzip
@@ -56,7 +56,7 @@ fn no_parts_are_an_empty_member() {
 #[test]
 fn empty_parts_add_nothing() {
     check(&[vec![], b"a 1\n".to_vec(), vec![], b"b 2\n".to_vec(), vec![]]);
-    assert!(deflate_part(b"").bytes().is_empty());
+    assert!(deflate_part(b"", LEVEL).bytes().is_empty());
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn parts_larger_than_the_expected_size_are_complete() {
 #[test]
 fn a_part_does_not_depend_on_what_the_thread_deflated_before() {
     let text = exposition(1, 100);
-    let first = deflate_part(&text);
-    let _ = deflate_part(&noise(100_000));
-    assert_eq!(first.bytes(), deflate_part(&text).bytes());
+    let first = deflate_part(&text, LEVEL);
+    let _ = deflate_part(&noise(100_000), LEVEL);
+    assert_eq!(first.bytes(), deflate_part(&text, LEVEL).bytes());
 }
 
 #[test]
 fn a_part_tells_what_it_was_made_of() {
-    let part = deflate_part(b"123456789");
+    let part = deflate_part(b"123456789", LEVEL);
     assert_eq!((part.crc(), part.text_len()), (0xcbf4_3926, 9));
 }
 
@@ -90,8 +90,8 @@ fn a_part_tells_what_it_was_made_of() {
 fn a_member_with_a_wrong_part_is_refused_by_its_reader() {
     let mut member = Member::new();
     let mut gzip = Member::header().to_vec();
-    gzip.extend(member.append(&deflate_part(b"a 1\n")));
-    let _ = member.append(&deflate_part(b"never sent 1\n"));
+    gzip.extend(member.append(&deflate_part(b"a 1\n", LEVEL)));
+    let _ = member.append(&deflate_part(b"never sent 1\n", LEVEL));
     gzip.extend(member.finish());
     assert!(GzDecoder::new(gzip.as_slice()).read_to_end(&mut Vec::new()).is_err());
 }
@@ -99,7 +99,7 @@ fn a_member_with_a_wrong_part_is_refused_by_its_reader() {
 #[test]
 fn the_length_wraps_at_32_bits() {
     let mut member = Member { checksum: Hasher::new(), text_len: u64::from(u32::MAX) - 1 };
-    let _ = member.append(&deflate_part(b"abc"));
+    let _ = member.append(&deflate_part(b"abc", LEVEL));
     let trailer = member.finish();
     assert_eq!(&trailer[6..], 1_u32.to_le_bytes());
 }
@@ -121,7 +121,7 @@ fn a_part_is_inflated_piece_by_piece() {
     let text: Vec<u8> =
         (0..100_000_u32).flat_map(|n| format!("a{{n=\"{n}\"}} 1\n").into_bytes()).collect();
     for (text, max) in [(&text[..], 64 * 1024), (&text[..9], 4), (b"", 10)] {
-        let mut inflating = Inflating::new(deflate_part(text));
+        let mut inflating = Inflating::new(deflate_part(text, LEVEL));
         let mut all = Vec::new();
         loop {
             let piece = inflating.next(max);

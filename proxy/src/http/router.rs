@@ -6,7 +6,7 @@ use super::{
     page,
 };
 use crate::{
-    gzip::{Member, deflate_part},
+    gzip::{self, Member, deflate_part},
     observe::telemetry::{HttpCode, HttpPath, Label, Telemetry},
 };
 use bytes::Bytes;
@@ -319,7 +319,7 @@ fn own_metrics(text: String, headers: &HeaderMap) -> Answer {
     let gzip = prefers_gzip(headers);
     let body = if gzip {
         let mut member = Member::new();
-        let deflated = member.append(&deflate_part(text.as_bytes()));
+        let deflated = member.append(&deflate_part(text.as_bytes(), gzip::LEVEL));
         [Member::header(), deflated, member.finish()].concat().into()
     } else {
         text.into()

@@ -48,7 +48,7 @@ impl Renderer {
 
     /// The same, deflated also for a scraper that does not read gzip, so that it takes less while that scraper reads.
     pub(crate) fn deflated(&self, served: &Served) -> Result<Part, OpenError> {
-        self.rendered(served).map(|text| gzip::deflate_part(&text))
+        self.rendered(served).map(|text| self.deflate(&text))
     }
 
     fn rendered(&self, served: &Served) -> Result<Bytes, OpenError> {
@@ -80,7 +80,11 @@ impl Renderer {
 
     /// Deflates a text, if the scraper reads gzip.
     pub(crate) fn pack(&self, text: Bytes) -> Piece {
-        if self.gzip { Piece::Deflated(gzip::deflate_part(&text)) } else { Piece::Plain(text) }
+        if self.gzip { Piece::Deflated(self.deflate(&text)) } else { Piece::Plain(text) }
+    }
+
+    fn deflate(&self, text: &[u8]) -> Part {
+        gzip::deflate_part(text, self.toolbox.gzip_level)
     }
 
     fn expand(&self, answer: &Answer) -> Result<Bytes, OpenError> {
@@ -111,7 +115,9 @@ impl Body {
     pub(crate) fn append(&mut self, piece: Piece) -> Bytes {
         match (&mut self.member, piece) {
             (Some(member), Piece::Deflated(part)) => member.append(&part),
-            (Some(member), Piece::Plain(text)) => member.append(&gzip::deflate_part(&text)),
+            (Some(member), Piece::Plain(text)) => {
+                member.append(&gzip::deflate_part(&text, gzip::LEVEL))
+            }
             (None, Piece::Plain(text)) => text,
             (None, Piece::Deflated(_)) => unreachable!("the renderer and its body agree on gzip"),
         }

@@ -18,6 +18,8 @@ pub(crate) struct Toolbox {
     pub(crate) inject: Inject,
     /// The key of the series' fingerprints, drawn at start.
     pub(crate) seed: u64,
+    /// The level of gzip.
+    pub(crate) gzip_level: u32,
     /// What all texts that are being opened take.
     pub(crate) texts: Arc<TextMemory>,
     /// What all large texts that are being rendered take, and what was made of them and is not sent.

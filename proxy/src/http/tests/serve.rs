@@ -173,7 +173,7 @@ fn a_stitched_scrape_is_one_member() {
             sender.send(crate::gzip::Member::header()).await.unwrap();
             for app in 0..20 {
                 let text = format!("up{{app=\"{app}\"}} 1\n");
-                let part = crate::gzip::deflate_part(text.as_bytes());
+                let part = crate::gzip::deflate_part(text.as_bytes(), crate::gzip::LEVEL);
                 sender.send(member.append(&part)).await.unwrap();
             }
             sender.send(member.finish()).await.unwrap();
