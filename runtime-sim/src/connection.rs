@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) link: LinkConfig,
     /// Which host each end is on: who connected, and who accepted.
     pub(crate) hosts: [usize; 2],
+    /// The port that was asked for.
+    port: u16,
     /// What each end sends.
     pub(crate) ways: [Way; 2],
     /// Ends that are dropped.
@@ -96,15 +98,21 @@ pub(crate) enum Arrival {
 }
 
 impl Connection {
-    pub(crate) fn new(link: LinkConfig, hosts: [usize; 2]) -> Self {
+    pub(crate) fn new(link: LinkConfig, hosts: [usize; 2], port: u16) -> Self {
         Self {
             link,
             hosts,
+            port,
             ways: Default::default(),
             dropped: [false; 2],
             cut_since: None,
             stalled_until: Duration::ZERO,
         }
+    }
+
+    /// Whether it is open, to that port of a host.
+    pub(crate) fn is_open_to(&self, host: usize, port: u16) -> bool {
+        self.hosts[1] == host && self.port == port && self.dropped == [false; 2]
     }
 
     /// Takes some of `slices` from the end `from`; pending stores no waker.

@@ -34,6 +34,7 @@
 //! ```
 
 mod agenda;
+mod balancer;
 #[cfg(test)]
 mod conformance;
 mod connection;
@@ -46,6 +47,7 @@ mod state;
 mod tests;
 mod world;
 
+pub use balancer::Balance;
 pub use connection::LinkConfig;
 pub use host::{SimHost, SimTimer};
 pub use net::{SimListener, SimStream};

@@ -198,7 +198,7 @@ impl std::fmt::Debug for SimListener {
 
 /// Opens a connection: one way to ask, and one way back for the answer.
 pub(crate) async fn connect(host: &SimHost, name: &str, port: u16) -> io::Result<SimStream> {
-    let to = host.world.state().resolve(host.id, name);
+    let to = host.world.state().resolve(host.id, name, port);
     let Some((to, near_ip)) = to else {
         return Err(io::Error::new(ErrorKind::NotFound, format!("no host {name:?}")));
     };
@@ -222,6 +222,7 @@ fn open(host: &SimHost, near_ip: IpAddr, to: usize, port: u16) -> io::Result<Ope
     let mut guard = host.world.state();
     let state = &mut *guard;
     let now = state.now;
+    *state.hosts[to].asked.entry(port).or_default() += 1;
     let (from_name, to_name) = (&state.hosts[host.id].name, &state.hosts[to].name);
     if to != host.id && (state.hosts[host.id].isolated || state.hosts[to].isolated) {
         state.log.event(now, format_args!("{from_name} does not reach {to_name}:{port}"));
@@ -238,7 +239,10 @@ fn open(host: &SimHost, near_ip: IpAddr, to: usize, port: u16) -> io::Result<Ope
     }
     let id = state.connection_ids + 1;
     state.log.event(now, format_args!("c{id}: {from_name} connects to {to_name}:{port}"));
-    let connection = state.connect(host.id, to);
+    let connection = state.connect(host.id, to, port);
+    let from = &mut state.hosts[host.id];
+    from.reached = Some(to);
+    from.connected += 1;
     let near_port = state.free_port(host.id);
     let near_address = SocketAddr::new(near_ip, near_port);
     drop(guard);

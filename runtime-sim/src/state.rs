@@ -1,4 +1,5 @@
 use crate::agenda::{Agenda, Due};
+use crate::balancer::Balancer;
 use crate::connection::{Arrival, Connection, LinkConfig, Way};
 use crate::executor::Task;
 use crate::log::Log;
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) connections: BTreeMap<u64, Connection>,
     pub(crate) connection_ids: u64,
     pub(crate) listeners: BTreeMap<(usize, u16), Arc<Backlog>>,
+    /// Names that stand for several hosts.
+    pub(crate) balancers: BTreeMap<String, Balancer>,
     pub(crate) panics: usize,
     pub(crate) polls: u64,
     /// What is spawned now is dropped.
@@ -45,6 +48,12 @@ pub(crate) struct Host {
     /// Nobody reaches it, and it reaches nobody.
     pub(crate) isolated: bool,
     pub(crate) next_port: u16,
+    /// The host to which it has connected last.
+    pub(crate) reached: Option<usize>,
+    /// How many connections it has opened.
+    pub(crate) connected: u64,
+    /// How many connections its ports were asked for.
+    pub(crate) asked: BTreeMap<u16, u64>,
     /// How long a job takes at most.
     pub(crate) job_time_max: Duration,
 }
@@ -65,6 +74,7 @@ impl State {
             connections: BTreeMap::new(),
             connection_ids: 0,
             listeners: BTreeMap::new(),
+            balancers: BTreeMap::new(),
             panics: 0,
             polls: 0,
             is_over: false,
@@ -83,13 +93,28 @@ impl State {
             parked: VecDeque::new(),
             isolated: false,
             next_port: FIRST_PORT,
+            reached: None,
+            connected: 0,
+            asked: BTreeMap::new(),
             job_time_max: Duration::from_millis(1),
         });
         self.hosts.len() - 1
     }
 
     /// The host that a name or an address means to the host `from`, and as whom that one sees it.
-    pub(crate) fn resolve(&self, from: usize, host: &str) -> Option<(usize, IpAddr)> {
+    pub(crate) fn resolve(
+        &mut self,
+        from: usize,
+        host: &str,
+        port: u16,
+    ) -> Option<(usize, IpAddr)> {
+        if let Some(balancer) = self.balancers.get_mut(host) {
+            let open = |host: usize| {
+                let connections = self.connections.values();
+                connections.filter(|connection| connection.is_open_to(host, port)).count()
+            };
+            return Some((balancer.choose(&mut self.rng, open)?, address_of(from)));
+        }
         let wanted: Option<IpAddr> = match host {
             "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
             _ => host.parse().ok(),
@@ -114,11 +139,11 @@ impl State {
     }
 
     /// A connection from one host to another, both ends open.
-    pub(crate) fn connect(&mut self, from: usize, to: usize) -> u64 {
+    pub(crate) fn connect(&mut self, from: usize, to: usize, port: u16) -> u64 {
         self.connection_ids += 1;
         let id = self.connection_ids;
         let link = self.hosts[from].link.clone();
-        self.connections.insert(id, Connection::new(link, [from, to]));
+        self.connections.insert(id, Connection::new(link, [from, to], port));
         id
     }
 

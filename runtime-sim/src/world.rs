@@ -1,4 +1,5 @@
 use crate::agenda::Due;
+use crate::balancer::{Balance, Balancer};
 use crate::connection::{LinkConfig, Way};
 use crate::executor::{Future_, Polled, Ready, Task};
 use crate::host::SimHost;
@@ -53,6 +54,33 @@ impl Sim {
     pub fn host(&self, name: &str) -> SimHost {
         let id = self.world.state().add_host(name);
         SimHost { world: Arc::clone(&self.world), id }
+    }
+
+    /// Has a name stand for several hosts from now on, as that of a load balancer for TCP does: each connection goes to one of them. Those that are
+    /// open stay where they are. Nobody is found by that name while there are no hosts.
+    pub fn balance(&self, name: &str, balance: Balance, hosts: &[SimHost]) {
+        let mut guard = self.world.state();
+        let State { now, log, balancers, .. } = &mut *guard;
+        let hosts: Vec<usize> = hosts.iter().map(|host| host.id).collect();
+        log.event(*now, format_args!("{name} stands for {hosts:?}, {balance:?}"));
+        let balancer = Balancer::new(balance, hosts, balancers.get(name));
+        balancers.insert(name.to_owned(), balancer);
+    }
+
+    /// The host to which `host` has connected last.
+    pub fn reached(&self, host: &SimHost) -> Option<SimHost> {
+        let id = self.world.state().hosts[host.id].reached?;
+        Some(SimHost { world: Arc::clone(&self.world), id })
+    }
+
+    /// How many connections `host` has opened so far.
+    pub fn connected(&self, host: &SimHost) -> u64 {
+        self.world.state().hosts[host.id].connected
+    }
+
+    /// How often somebody has asked for a connection to a port of `host`, in vain or not.
+    pub fn asked(&self, host: &SimHost, port: u16) -> u64 {
+        self.world.state().hosts[host.id].asked.get(&port).copied().unwrap_or(0)
     }
 
     /// How the connections behave that `host` will open.

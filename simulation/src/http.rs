@@ -47,8 +47,8 @@ pub(crate) struct Got {
 }
 
 impl Connection {
-    pub(crate) async fn open(host: &SimHost, now: At) -> Result<Self, String> {
-        let stream = host.connect("proxy", HTTP_PORT).await;
+    pub(crate) async fn open(host: &SimHost, proxy: &str, now: At) -> Result<Self, String> {
+        let stream = host.connect(proxy, HTTP_PORT).await;
         let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
         let handshaken = handshake(HyperIo::new(stream)).await;
         let (sender, connection) = handshaken.map_err(|error| error.to_string())?;

@@ -21,6 +21,7 @@ mod body;
 mod chaos;
 mod check;
 mod crowds;
+mod fleet;
 mod http;
 mod ledger;
 mod life;
@@ -33,6 +34,7 @@ mod targets;
 mod text;
 mod world;
 
+pub use fleet::{Fleet, Gone, Stampede, run_fleet, stampede};
 pub use report::{Counts, Kind, Report, Violation};
 pub use scenario::Scenario;
 
@@ -59,7 +61,9 @@ pub fn run(scenario: &Scenario, prepare: impl FnOnce(&Sim)) -> Report {
         (ledger.counts.clone(), ledger.violations.clone())
     };
     let report = Report {
-        scenario: scenario.clone(),
+        seed: scenario.seed,
+        apps: scenario.apps,
+        arguments: scenario.to_string(),
         elapsed: world.sim.elapsed(),
         digest: world.sim.digest(),
         polls: world.sim.polls(),

@@ -200,7 +200,7 @@ async fn look_at_counters(world: &World, watch: &Watch) {
         first: false,
     };
     let host = &world.scrapers[0];
-    let text = match Connection::open(host, world.now()).await {
+    let text = match Connection::open(host, "proxy", world.now()).await {
         Ok(mut connection) => connection.get(get).await,
         Err(error) => Err(error),
     };

@@ -2,8 +2,10 @@
 
 use clap::{Parser, ValueEnum};
 use prometheus_rsocket_proxy::config::Envelope;
-use prometheus_rsocket_sim::Sim;
-use prometheus_rsocket_simulation::{Counts, Report, Scenario, run};
+use prometheus_rsocket_sim::{Balance, Sim};
+use prometheus_rsocket_simulation::{
+    Counts, Fleet, Gone, Report, Scenario, run, run_fleet, stampede,
+};
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -40,6 +42,24 @@ struct Args {
     /// Without faults and strangers, and with one scraper.
     #[arg(long)]
     calm: bool,
+    /// Simulate so many proxies behind a load balancer, which are rolled out anew, added to, and killed.
+    #[arg(long)]
+    proxies: Option<usize>,
+    /// How the load balancer chooses; otherwise the seed says.
+    #[arg(long, requires = "proxies")]
+    balance: Option<BalanceArg>,
+    /// How long connections last at most behind the load balancer; 0s is for ever.
+    #[arg(long, value_parser = duration, requires = "proxies")]
+    max_connection_age: Option<Duration>,
+    /// Over what time a proxy that stops lets its applications go.
+    #[arg(long, value_parser = duration, requires = "proxies")]
+    drain_spread: Option<Duration>,
+    /// How long a proxy that stops waits for its pushes to be scraped.
+    #[arg(long, value_parser = duration, requires = "proxies")]
+    push_linger: Option<Duration>,
+    /// Have one of the proxies go with all its applications, and nothing else, and count who connects to the others.
+    #[arg(long, requires = "proxies")]
+    stampede: Option<GoneArg>,
     /// Print what happens, each line with the simulated time.
     #[arg(long)]
     log: bool,
@@ -58,12 +78,36 @@ enum EnvelopeArg {
     Plaintext,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum BalanceArg {
+    LeastConnections,
+    Random,
+    RoundRobin,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum GoneArg {
+    Killed,
+    Lost,
+    Stopped,
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
     let (mut counts, mut violated) = (Counts::default(), 0);
     for seed in seeds.clone() {
-        let report = simulate(&args, &args.scenario(seed));
+        if let (Some(fleet), Some(gone)) = (args.fleet(seed), args.stampede) {
+            let gone = match gone {
+                GoneArg::Killed => Gone::Killed,
+                GoneArg::Lost => Gone::Lost,
+                GoneArg::Stopped => Gone::Stopped,
+            };
+            let found = stampede(&fleet, gone, |sim| args.log_to(sim));
+            print(format_args!("seed {seed}, {gone:?}: {found}"));
+            continue;
+        }
+        let report = simulate(&args, seed);
         counts.add_all(&report.counts);
         violated += u32::from(!report.is_ok());
     }
@@ -79,17 +123,19 @@ fn main() -> ExitCode {
     clippy::disallowed_methods,
     reason = "the one place that wants to know how long it really takes"
 )]
-fn simulate(args: &Args, scenario: &Scenario) -> Report {
+fn simulate(args: &Args, seed: u64) -> Report {
     let clock = Clock::default();
     let started = Instant::now();
     let go = || {
-        run(scenario, |sim| {
-            if args.log {
-                sim.log_to(|at, line| print(format_args!("{:.9} {line}", at.as_secs_f64())));
-            }
+        let prepare = |sim: &Sim| {
+            args.log_to(sim);
             // It is empty until here.
             let _ = clock.0.set(sim.clone());
-        })
+        };
+        match args.fleet(seed) {
+            Some(fleet) => run_fleet(&fleet, prepare),
+            None => run(&args.scenario(seed), prepare),
+        }
     };
     let report = match &args.trace {
         Some(filter) => {
@@ -113,6 +159,30 @@ fn simulate(args: &Args, scenario: &Scenario) -> Report {
 }
 
 impl Args {
+    fn log_to(&self, sim: &Sim) {
+        if self.log {
+            sim.log_to(|at, line| print(format_args!("{:.9} {line}", at.as_secs_f64())));
+        }
+    }
+
+    /// Several proxies, if so many are asked for.
+    fn fleet(&self, seed: u64) -> Option<Fleet> {
+        let mut fleet = Fleet::new(seed, self.proxies?);
+        fleet.apps = self.apps.unwrap_or(fleet.apps);
+        fleet.balance = match self.balance {
+            Some(BalanceArg::LeastConnections) => Balance::LeastConnections,
+            Some(BalanceArg::Random) => Balance::Random,
+            Some(BalanceArg::RoundRobin) => Balance::RoundRobin,
+            None => fleet.balance,
+        };
+        if let Some(age) = self.max_connection_age {
+            fleet.max_connection_age = Some(age).filter(|age| !age.is_zero());
+        }
+        fleet.drain_spread = self.drain_spread.unwrap_or(fleet.drain_spread);
+        fleet.push_linger = self.push_linger.unwrap_or(fleet.push_linger);
+        Some(fleet)
+    }
+
     fn scenario(&self, seed: u64) -> Scenario {
         let mut scenario = Scenario::new(seed);
         scenario.calm = self.calm;

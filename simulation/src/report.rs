@@ -1,4 +1,3 @@
-use crate::scenario::Scenario;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What was simulated.
-    pub scenario: Scenario,
+    pub seed: u64,
+    /// How many applications there were.
+    pub apps: usize,
+    /// The arguments that make the program simulate this again.
+    pub arguments: String,
     /// Simulated time, all in all.
     pub elapsed: Duration,
     /// The same for two runs only if the same happened in both.
@@ -63,10 +66,14 @@ pub enum Kind {
     PushLost,
     /// Two applications changed places, and neither had connected again.
     Reordered,
+    /// Too many connected in one second.
+    Stampede,
     /// A text came where it did not belong: in a scrape that it was not given for.
     Stale,
     /// A text came twice.
     Twice,
+    /// A proxy has too many or too few of the applications.
+    Uneven,
     /// An answer says of an application what is not so.
     Untrue,
 }
@@ -110,15 +117,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scenario, elapsed, digest, .. } = self;
-        let seed = scenario.seed;
+        let Self { seed, apps, arguments, elapsed, digest, .. } = self;
         if self.is_ok() {
             let scrapes = self.counts.of("scrapes whole");
             let due = self.counts.of("sections due");
             return write!(
                 f,
-                "seed {seed}: ok, {} applications, {:.0} s, {scrapes} scrapes, {due} texts due, digest {digest:016x}",
-                scenario.apps,
+                "seed {seed}: ok, {apps} applications, {:.0} s, {scrapes} scrapes, {due} texts due, digest {digest:016x}",
                 elapsed.as_secs_f64()
             );
         }
@@ -129,7 +134,7 @@ impl fmt::Display for Report {
         let cfg = if cfg!(planted_faults) { "RUSTFLAGS='--cfg planted_faults' " } else { "" };
         write!(
             f,
-            "  again: {cfg}cargo run --release -p prometheus-rsocket-simulation -- {scenario} --log"
+            "  again: {cfg}cargo run --release -p prometheus-rsocket-simulation -- {arguments} --log"
         )
     }
 }

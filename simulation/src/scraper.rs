@@ -177,7 +177,7 @@ impl Scraper {
         let timeout_ = self.world.terms.scrape_timeout;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => match Connection::open(&self.host, self.world.now()).await {
+            None => match Connection::open(&self.host, "proxy", self.world.now()).await {
                 Ok(connection) => connection,
                 Err(error) => return Some(Err(error)),
             },

@@ -1,0 +1,69 @@
+use fastrand::Rng;
+
+/// How a load balancer chooses for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// The host that has the fewest open connections to that port; of several, the next in turn.
+    LeastConnections,
+    /// Any.
+    Random,
+    /// Each in turn.
+    RoundRobin,
+}
+
+/// A name that stands for several hosts.
+pub(crate) struct Balancer {
+    balance: Balance,
+    hosts: Vec<usize>,
+    /// How many connections it has chosen for.
+    turns: usize,
+}
+
+impl Balancer {
+    /// One that takes the place of another one.
+    pub(crate) fn new(balance: Balance, hosts: Vec<usize>, before: Option<&Self>) -> Self {
+        Self { balance, hosts, turns: before.map_or(0, |before| before.turns) }
+    }
+
+    /// The host for the next connection. `open` says how many a host has.
+    pub(crate) fn choose(&mut self, rng: &mut Rng, open: impl Fn(usize) -> usize) -> Option<usize> {
+        let len = self.hosts.len();
+        if len == 0 {
+            return None;
+        }
+        self.turns += 1;
+        let turn = self.turns % len;
+        match self.balance {
+            Balance::RoundRobin => self.hosts.get(turn).copied(),
+            Balance::Random => rng.choice(&self.hosts).copied(),
+            Balance::LeastConnections => {
+                let in_turn = self.hosts[turn..].iter().chain(&self.hosts[..turn]).copied();
+                in_turn.min_by_key(|host| open(*host))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_turn_the_fewest_or_its_share() {
+        let mut rng = Rng::with_seed(1);
+        let mut in_turn = Balancer::new(Balance::RoundRobin, vec![3, 5, 7], None);
+        let chosen: Vec<_> = (0..4).filter_map(|_| in_turn.choose(&mut rng, |_| 0)).collect();
+        assert_eq!(chosen, [5, 7, 3, 5]);
+        // It goes on where it was.
+        let mut fewer = Balancer::new(Balance::RoundRobin, vec![3, 5], Some(&in_turn));
+        assert_eq!(fewer.choose(&mut rng, |_| 0), Some(5));
+        let mut least = Balancer::new(Balance::LeastConnections, vec![3, 5, 7], None);
+        assert_eq!(least.choose(&mut rng, |host| 10 - host), Some(7));
+        let ties: Vec<_> = (0..3).filter_map(|_| least.choose(&mut rng, |_| 1)).collect();
+        assert_eq!(ties, [7, 3, 5]);
+        let mut any = Balancer::new(Balance::Random, vec![3, 5], None);
+        let threes = (0..1000).filter(|_| any.choose(&mut rng, |_| 0) == Some(3)).count();
+        assert!((400..600).contains(&threes), "{threes}");
+        assert_eq!(Balancer::new(Balance::Random, vec![], None).choose(&mut rng, |_| 0), None);
+    }
+}
