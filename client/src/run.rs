@@ -134,6 +134,7 @@ async fn connect_and_drive<R, M, F>(
                 Transport::Bytes(stream) => drive(runtime, stream, agent, duties, &driver).await,
                 Transport::Messages(stream) => drive(runtime, stream, agent, duties, &driver).await,
             };
+            agent.handle_transport_gone(runtime.now());
             match driven {
                 Ok(_) => {}
                 // The agent has heard of it.

@@ -83,9 +83,17 @@ pub enum Action {
 
 #[derive(Debug)]
 enum State {
-    Waiting { until: Instant },
+    /// `pause` counts from when the transport is gone.
+    Waiting {
+        until: Instant,
+        pause: Duration,
+    },
     Connecting,
-    Connected { connection: Box<Connection>, since: Instant, has_key: bool },
+    Connected {
+        connection: Box<Connection>,
+        since: Instant,
+        has_key: bool,
+    },
     Stopped,
 }
 
@@ -118,7 +126,7 @@ impl Agent {
         Self {
             config,
             backoff,
-            state: State::Waiting { until: now },
+            state: State::Waiting { until: now, pause: Duration::ZERO },
             key: None,
             wanted: BTreeMap::new(),
             next_ticket: 0,
@@ -135,11 +143,11 @@ impl Agent {
     pub fn poll_action(&mut self, now: Instant) -> Action {
         let proxy = self.proxies.current();
         match self.state {
-            State::Waiting { until } if until <= now => {
+            State::Waiting { until, .. } if until <= now => {
                 self.state = State::Connecting;
                 Action::Connect { proxy }
             }
-            State::Waiting { until } => Action::Wait(until),
+            State::Waiting { until, .. } => Action::Wait(until),
             State::Connecting => Action::Connect { proxy },
             State::Connected { .. } => Action::Drive,
             State::Stopped => Action::Stop,
@@ -162,6 +170,14 @@ impl Agent {
             Err(error) => {
                 self.on_disconnected(now, DisconnectReason::NotConnected(error.to_string()))
             }
+        }
+    }
+
+    /// The transport of a connection that is over is gone, too. The pause before the next one begins now: closing may have taken so long that
+    /// all those whose connections were cut at the same time would connect at the same time.
+    pub fn handle_transport_gone(&mut self, now: Instant) {
+        if let State::Waiting { until, pause } = &mut self.state {
+            *until = now.checked_add(*pause).unwrap_or(now).max(*until);
         }
     }
 
@@ -397,8 +413,15 @@ impl Agent {
         let is_returning = self.proxies.go_back();
         let reason = if is_returning { DisconnectReason::Returning } else { reason };
         let is_at_once = is_returning || self.proxies.go_on();
-        let retry_in = if is_at_once { Duration::ZERO } else { self.backoff.next() };
-        self.state = State::Waiting { until: now.checked_add(retry_in).unwrap_or(now) };
+        let retry_in = if is_at_once {
+            Duration::ZERO
+        } else if self.pushes.is_any() {
+            self.backoff.short()
+        } else {
+            self.backoff.next()
+        };
+        let until = now.checked_add(retry_in).unwrap_or(now);
+        self.state = State::Waiting { until, pause: retry_in };
         self.pushes.on_disconnected();
         if !is_returning {
             self.unconnected = Some(reason.to_string());

@@ -4,7 +4,7 @@ use super::{Agent, Event, Key, PushFailure, PushId, PushMode, State, Target};
 use crate::Payload;
 use crate::rsocket::connection::RequestError;
 use crate::rsocket::frame::StreamId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The push that is under way, and the one that follows.
 #[derive(Debug, Default)]
@@ -133,7 +133,9 @@ impl Agent {
         }
         match &mut self.state {
             // There is no time for pauses any more.
-            State::Waiting { until } => *until = now.min(*until),
+            State::Waiting { until, pause } => {
+                (*until, *pause) = (now.min(*until), Duration::ZERO);
+            }
             State::Connected { has_key: true, .. } => self.go_on_with_push(now),
             State::Connected { .. } | State::Connecting | State::Stopped => {}
         }
