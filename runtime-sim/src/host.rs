@@ -83,8 +83,11 @@ impl Runtime for SimHost {
         2
     }
 
+    /// The world begins at the turn of the year 2026.
     fn time_of_day(&self) -> Option<SystemTime> {
-        None
+        let begin = Duration::from_secs(1_767_225_600);
+        let state = self.world.state();
+        SystemTime::UNIX_EPOCH.checked_add(begin + state.now + state.hosts[self.id].ahead)
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SimListener> {

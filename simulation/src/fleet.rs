@@ -4,11 +4,13 @@
 mod app;
 mod check;
 mod course;
+mod disk;
 mod ledger;
 mod scraping;
 mod stampede;
 mod world;
 
+pub use disk::Disks;
 pub use stampede::{Gone, Stampede, stampede};
 
 use crate::report::{Kind, Report};
@@ -37,6 +39,8 @@ pub struct Fleet {
     pub drain_spread: Duration,
     /// How long it waits for its pushes to be scraped then.
     pub push_linger: Duration,
+    /// Whether proxies keep pushes on disks.
+    pub disks: Disks,
 }
 
 impl Fleet {
@@ -54,6 +58,7 @@ impl Fleet {
             max_connection_age: Some(Duration::from_secs(60)),
             drain_spread: Duration::from_secs(5),
             push_linger: scraping::INTERVAL * 5 / 2,
+            disks: if seed % 2 == 1 { Disks::Safe } else { Disks::None },
         }
     }
 }
@@ -73,7 +78,13 @@ impl fmt::Display for Fleet {
         write!(
             f,
             " --max-connection-age {age}ms --drain-spread {spread}ms --push-linger {linger}ms"
-        )
+        )?;
+        let disks = match self.disks {
+            Disks::None => "none",
+            Disks::Safe => "safe",
+            Disks::Lying => "lying",
+        };
+        write!(f, " --disks {disks}")
     }
 }
 

@@ -34,7 +34,7 @@ mod targets;
 mod text;
 mod world;
 
-pub use fleet::{Fleet, Gone, Stampede, run_fleet, stampede};
+pub use fleet::{Disks, Fleet, Gone, Stampede, run_fleet, stampede};
 pub use report::{Counts, Kind, Report, Violation};
 pub use scenario::Scenario;
 

@@ -4,7 +4,7 @@ use clap::{Parser, ValueEnum};
 use prometheus_rsocket_proxy::config::Envelope;
 use prometheus_rsocket_sim::{Balance, Sim};
 use prometheus_rsocket_simulation::{
-    Counts, Fleet, Gone, Report, Scenario, run, run_fleet, stampede,
+    Counts, Disks, Fleet, Gone, Report, Scenario, run, run_fleet, stampede,
 };
 use std::fmt;
 use std::io::{self, Write};
@@ -57,6 +57,9 @@ struct Args {
     /// How long a proxy that stops waits for its pushes to be scraped.
     #[arg(long, value_parser = duration, requires = "proxies")]
     push_linger: Option<Duration>,
+    /// Whether proxies keep pushes on disks; otherwise the seed says.
+    #[arg(long, requires = "proxies")]
+    disks: Option<DisksArg>,
     /// Have one of the proxies go with all its applications, and nothing else, and count who connects to the others.
     #[arg(long, requires = "proxies")]
     stampede: Option<GoneArg>,
@@ -83,6 +86,14 @@ enum BalanceArg {
     LeastConnections,
     Random,
     RoundRobin,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DisksArg {
+    None,
+    Safe,
+    /// They lose everything with power.
+    Lying,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -180,6 +191,12 @@ impl Args {
         }
         fleet.drain_spread = self.drain_spread.unwrap_or(fleet.drain_spread);
         fleet.push_linger = self.push_linger.unwrap_or(fleet.push_linger);
+        fleet.disks = match self.disks {
+            Some(DisksArg::None) => Disks::None,
+            Some(DisksArg::Safe) => Disks::Safe,
+            Some(DisksArg::Lying) => Disks::Lying,
+            None => fleet.disks,
+        };
         Some(fleet)
     }
 

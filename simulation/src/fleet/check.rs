@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::Fleet;
-use super::ledger::{Answer, Ledger, Push, Round};
+use super::ledger::{Answer, Ledger, Life, Push, Round};
 use super::world::PUSH_TTL;
+use super::{Disks, Fleet};
 use crate::report::{Counts, Kind, Violation};
 use prometheus_rsocket_sim::Balance;
 
@@ -15,7 +15,8 @@ pub(super) fn check(ledger: &mut Ledger, fleet: &Fleet) {
     for app in 0..ledger.apps.len() {
         for push in &ledger.apps[app].pushes {
             found.counts.add("pushes acknowledged", 1);
-            (0..ledger.scrapers).for_each(|scraper| found.push(ledger, app, push, scraper));
+            (0..ledger.scrapers)
+                .for_each(|scraper| found.push(ledger, fleet.disks, (app, push), scraper));
         }
     }
     ledger.rounds.iter().for_each(|round| found.round(ledger, round));
@@ -36,9 +37,9 @@ struct Found {
 }
 
 impl Found {
-    /// A push that is stored reaches each scraper within its time, unless its proxy was killed, or has given that scraper something
+    /// A push that is stored reaches each scraper within its time, unless its proxy was killed and keeps nothing on a disk, or has given that scraper something
     /// later of the application.
-    fn push(&mut self, ledger: &Ledger, app: usize, push: &Push, scraper: usize) {
+    fn push(&mut self, ledger: &Ledger, disks: Disks, (app, push): (usize, &Push), scraper: usize) {
         let has = |answer: &&Answer, is_it: &dyn Fn(usize) -> bool| {
             answer.scraper == scraper
                 && answer.texts.iter().any(|(other, serial)| *other == app && is_it(*serial))
@@ -51,13 +52,18 @@ impl Found {
             self.counts.add("pushes delivered", 1);
             return;
         }
-        let mut later = ledger.answers.iter().filter(|answer| answer.of == push.by);
+        // With a disk, the next life of a proxy has the pushes of the one before.
+        let has_it = |of: Life| match disks {
+            Disks::None => of == push.by,
+            Disks::Safe | Disks::Lying => of.proxy == push.by.proxy && of.number >= push.by.number,
+        };
+        let mut later = ledger.answers.iter().filter(|answer| has_it(answer.of));
         if later.any(|answer| has(&answer, &|serial| serial >= push.serials.end)) {
             self.counts.add("pushes superseded", 1);
             return;
         }
         let is_killed = |(at, life): &(_, _)| *life == push.by && *at <= expires;
-        if ledger.kills.iter().any(is_killed) {
+        if disks == Disks::None && ledger.kills.iter().any(is_killed) {
             self.counts.add("pushes lost with a proxy that was killed", 1);
             return;
         }
@@ -106,14 +112,17 @@ impl Found {
         let of_each: Vec<usize> = of_each
             .map(|answer| (0..apps).filter(|app| round.is_fresh(ledger, answer, *app)).count())
             .collect();
-        let even = of_each.iter().sum::<usize>() as f64 / of_each.len().max(1) as f64;
+        let even = apps as f64 / of_each.len().max(1) as f64;
         let mut tolerance = even / 4.0;
         if fleet.balance == Balance::Random {
             // Chance has its own: four standard deviations.
             tolerance += 4.0 * even.sqrt();
         }
-        let furthest = of_each.iter().map(|count| (*count as f64 - even).abs()).fold(0.0, f64::max);
-        self.counts.add("per cent off the even load", (furthest * 100.0 / even.max(1.0)) as u64);
+        // Those that are on their way may have been anywhere.
+        let moving = apps.saturating_sub(of_each.iter().sum());
+        let off = |count: &usize| (*count as f64 - even).max(even - (count + moving) as f64);
+        let furthest = of_each.iter().map(off).fold(0.0, f64::max);
+        self.counts.add("loads compared", of_each.len() as u64);
         if furthest > tolerance {
             let what = format!("the proxies have {of_each:?} applications, {:?}", fleet.balance);
             self.violations.push(Violation { at: round.end, kind: Kind::Uneven, what });

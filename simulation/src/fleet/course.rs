@@ -94,7 +94,7 @@ enum Operation {
     ScaleOut,
 }
 
-/// As `kill -9` does, and whoever starts it again.
+/// As `kill -9` does, or a loss of power, and whoever starts it again.
 async fn kill(world: &World, rng: &mut Rng) {
     for _ in 0..2 {
         let Some(proxy) = rng.choice(world.live()) else { return };
@@ -103,6 +103,10 @@ async fn kill(world: &World, rng: &mut Rng) {
         world.ledger().kills.push((now, life));
         world.count("proxies killed");
         world.sim.crash(&world.hosts()[proxy]);
+        if let Some(disk) = world.disk(proxy).filter(|_| rng.bool()) {
+            world.count("machines without power");
+            disk.lose_power();
+        }
         world.on_stopped(proxy);
         world.sleep(Duration::from_millis(rng.u64(..8_000))).await;
         world.start_proxy(proxy).await;
@@ -125,6 +129,9 @@ pub(super) async fn stop(world: &World, proxy: usize) {
 
 /// Something happens to an application.
 fn act(world: &Arc<World>, rng: &mut Rng) {
+    if rng.u8(..20) == 0 {
+        fill_disk(world, rng);
+    }
     let mut apps = world.apps();
     let number = rng.usize(..apps.len());
     let app = &mut apps[number];
@@ -138,6 +145,19 @@ fn act(world: &Arc<World>, rng: &mut Rng) {
         8 => strike(world, &app.host, Strike::Reset),
         _ => strike(world, &app.host, Strike::Cut),
     }
+}
+
+/// A disk is full for a time.
+fn fill_disk(world: &Arc<World>, rng: &mut Rng) {
+    let proxy = rng.choice(world.live());
+    let Some(disk) = proxy.and_then(|proxy| world.disk(proxy)) else { return };
+    world.count("full disks");
+    disk.set_full(true);
+    let (world, time) = (Arc::clone(world), Duration::from_millis(rng.u64(500..8_000)));
+    world.driver.clone().spawn(async move {
+        world.sleep(time).await;
+        disk.set_full(false);
+    });
 }
 
 fn strike(world: &World, host: &SimHost, strike: Strike) {

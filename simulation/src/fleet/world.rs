@@ -1,12 +1,13 @@
 use super::Fleet;
 use super::app::App;
+use super::disk::SimDisk;
 use super::ledger::{AppRecord, Ledger, Life};
 use crate::ledger::At;
 use crate::report::{Kind, Violation};
 use crate::scenario::{HTTP_PORT, RSOCKET_PORT};
 use fastrand::Rng;
 use prometheus_rsocket_proxy::config::{Config, Envelope, ListenAddr};
-use prometheus_rsocket_proxy::{Proxy, shutdown};
+use prometheus_rsocket_proxy::{Proxy, SharedDisk, shutdown};
 use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use prometheus_rsocket_sim::{Sim, SimHost};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ pub(super) struct World {
 /// A proxy, and what has become of it.
 pub(super) struct Slot {
     pub(super) host: SimHost,
+    disk: Option<SimDisk>,
     /// How often it was started.
     lives: u32,
     running: Option<Running>,
@@ -111,23 +113,35 @@ impl World {
     /// Starts a proxy anew, or another one.
     pub(super) async fn start_proxy(&self, proxy: usize) {
         let host = self.sim.host(&format!("proxy-{proxy}"));
+        let disk = {
+            let mut slots = self.slots();
+            if slots.len() == proxy {
+                let rng = Rng::with_seed(self.fleet.seed ^ 0x64_6973_6b ^ proxy as u64);
+                let disk = SimDisk::new(self.fleet.disks, rng);
+                slots.push(Slot { host: host.clone(), disk, lives: 0, running: None });
+            }
+            slots[proxy].disk.clone().map(SharedDisk::new)
+        };
         let (stop, stopping) = shutdown::channel();
         let (is_stopped, stopped) = shutdown::channel();
         let (is_bound, bound) = shutdown::channel();
         let (runtime, config) = (host.clone(), self.config());
         host.spawn(async move {
-            let proxy = Proxy::bind(runtime, config).await.expect("nothing is in the proxy's way");
+            let proxy = Proxy::bind_with(runtime, config, disk).await;
+            let proxy = proxy.expect("nothing is in the proxy's way");
             is_bound.trigger();
             proxy.run(stopping).await;
             is_stopped.trigger();
         });
         bound.wait().await;
         let mut slots = self.slots();
-        if slots.len() == proxy {
-            slots.push(Slot { host, lives: 0, running: None });
-        }
         slots[proxy].lives += 1;
         slots[proxy].running = Some(Running { stop: Arc::new(stop), stopped });
+    }
+
+    /// A proxy's disk, where it keeps pushes on one.
+    pub(super) fn disk(&self, proxy: usize) -> Option<SimDisk> {
+        self.slots().get(proxy)?.disk.clone()
     }
 
     /// A proxy has stopped, or was killed.

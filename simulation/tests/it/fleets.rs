@@ -1,7 +1,7 @@
 //! Several proxies behind a load balancer.
 
 use prometheus_rsocket_sim::Balance;
-use prometheus_rsocket_simulation::{Counts, Fleet, Gone, Kind, run_fleet, stampede};
+use prometheus_rsocket_simulation::{Counts, Disks, Fleet, Gone, Kind, run_fleet, stampede};
 use std::time::Duration;
 
 #[test]
@@ -27,9 +27,18 @@ fn a_fleet_does_the_same_again() {
 /// What is configured wrongly is found, so the checks can fail.
 #[test]
 fn a_fleet_that_does_not_wait_for_its_pushes_loses_some() {
-    let is_found = (0..4).any(|seed| {
+    loses_pushes(|fleet| (fleet.push_linger, fleet.disks) = (Duration::ZERO, Disks::None));
+}
+
+#[test]
+fn a_fleet_with_disks_that_lie_loses_pushes() {
+    loses_pushes(|fleet| fleet.disks = Disks::Lying);
+}
+
+fn loses_pushes(spoil: fn(&mut Fleet)) {
+    let is_found = (0..6).any(|seed| {
         let mut fleet = Fleet::new(seed, 3);
-        fleet.push_linger = Duration::ZERO;
+        spoil(&mut fleet);
         let report = run_fleet(&fleet, |_world| {});
         report.violations.iter().any(|found| found.kind == Kind::PushLost)
     });
@@ -64,11 +73,14 @@ fn applications_of_a_proxy_that_goes_do_not_come_all_at_once() {
 }
 
 /// What the checks rest on.
-const TRIED: [&str; 10] = [
+const TRIED: [&str; 13] = [
     "applications closed",
     "applications crashed",
     "applications found",
     "connections struck",
+    "full disks",
+    "loads compared",
+    "machines without power",
     "proxies added",
     "proxies killed",
     "proxies rolled out",
