@@ -75,7 +75,7 @@ pub(crate) struct Args {
     /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
     pub(crate) log: String,
-    /// The shortest pause before connecting again (500ms, 10s, 5m)
+    /// The shortest pause before connecting again (500ms, 10s, 5m); the first is up to five times as long
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MIN", default_value = "1s", value_parser = duration)]
     pub(crate) backoff_min: Duration,
     /// The longest pause before connecting again; the original's are 10s to 10m

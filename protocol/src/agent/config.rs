@@ -56,7 +56,9 @@ pub enum PushMode {
     FireAndForget,
 }
 
-/// When to connect again after a connection ended, or could not be opened.
+/// When to connect again after a connection is gone, or could not be opened. Pauses double. The first is one to five times the shortest, so
+/// that not all applications of a proxy that goes come to the others at once; that of a client with a push under way is no longer than one and a
+/// half of the shortest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackoffConfig {

@@ -92,7 +92,7 @@ fn series_of_an_earlier_text_of_the_application_are_left_out() {
 #[test]
 fn of_several_pushes_the_latest_counts() {
     let first = served(1, 5, shape(1, 5).unwrap(), 3);
-    let whole = first.clone() + &text(1, 2);
+    let whole = first + &text(1, 2);
     let one = states(&[state("app=\"connection-1\"", "gone", 8)]);
     let contents = body(JOINED, &(whole.clone() + &one)).unwrap();
     assert_eq!(contents.sections, [(1, 5), (1, 2)]);

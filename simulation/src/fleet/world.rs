@@ -116,7 +116,7 @@ impl World {
         let disk = {
             let mut slots = self.slots();
             if slots.len() == proxy {
-                let rng = Rng::with_seed(self.fleet.seed ^ 0x64_6973_6b ^ proxy as u64);
+                let rng = Rng::with_seed(self.fleet.seed ^ 0x6469_736b ^ proxy as u64);
                 let disk = SimDisk::new(self.fleet.disks, rng);
                 slots.push(Slot { host: host.clone(), disk, lives: 0, running: None });
             }
