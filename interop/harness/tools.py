@@ -99,13 +99,29 @@ class Tools:
 
     def prometheus(self, program="prometheus"):
         """Prometheus or promtool: an installed one, else that of Debian's package."""
-        return shutil.which(program) or os.path.join(debian_prometheus(), program)
+        return shutil.which(program) or os.path.join(debian("prometheus"), "usr", "bin", program)
+
+    def haproxy(self):
+        """The command of HAProxy: an installed one, else that of Debian's package, with the libraries that few machines have."""
+        if installed := shutil.which("haproxy"):
+            return [installed]
+        folder = debian("haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
+        libraries = ":".join(glob.glob(os.path.join(folder, "usr", "lib", "*-linux-gnu*")))
+        return ["env", f"LD_LIBRARY_PATH={libraries}", os.path.join(folder, "usr", "sbin", "haproxy")]
+
+    def curl(self):
+        need("curl")
+        return "curl"
 
     # Written here, in Python with packages
 
     def crowd(self):
         """The command of the program that is many applications at once."""
         return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "crowd.py")]
+
+    def jobs(self):
+        """The command of the program that is many applications which end."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "jobs.py")]
 
     def attacks(self):
         """The command of the program that attacks our proxy."""
@@ -209,30 +225,29 @@ def python_environment(folder):
     return interpreter
 
 
-def debian_prometheus():
-    """Unpacks the package instead of installing it, as that would start its service."""
-    folder = os.path.join(CACHE, "prometheus")
-    programs = os.path.join(folder, "usr", "bin")
-    if not os.path.exists(os.path.join(programs, "promtool")):
+def debian(package, *others):
+    """Unpacks a package, and others that it needs, instead of installing it, as that would start its service. Gives their folder."""
+    folder = os.path.join(CACHE, package)
+    if not os.path.exists(folder):
         need("apt-get")
         need("dpkg")
-        download = os.path.join(CACHE, "download")
+        download = os.path.join(CACHE, f"download-{package}")
         shutil.rmtree(download, ignore_errors=True)
         os.makedirs(download)
+        command = ["apt-get", "-qq", "download", package, *others]
         try:
-            run(["apt-get", "-qq", "download", "prometheus"], download)
+            run(command, download)
         except Unavailable:
             # A new machine has no package lists yet.
             run(["apt-get", "-qq", "update"], download)
-            run(["apt-get", "-qq", "download", "prometheus"], download)
-        (package,) = glob.glob(os.path.join(download, "prometheus_*.deb"))
+            run(command, download)
         # Moved into place only when whole.
         unpacked = os.path.join(download, "unpacked")
-        run(["dpkg", "-x", package, unpacked], download)
-        shutil.rmtree(folder, ignore_errors=True)
+        for archive in glob.glob(os.path.join(download, "*.deb")):
+            run(["dpkg", "-x", archive, unpacked], download)
         os.rename(unpacked, folder)
         shutil.rmtree(download)
-    return programs
+    return folder
 
 
 def need(program):

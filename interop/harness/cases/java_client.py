@@ -1,5 +1,7 @@
 """Micrometer's Java client against the proxy."""
 
+import time
+
 from case import case
 from exposition import orders
 from process import check
@@ -146,3 +148,24 @@ def reconnect(bench):
     proxy.start()
     app.await_connected(60, after=after)
     proxy.expect("patient", 4)
+
+
+@case("java-client/connection-age", ("our_proxy", "java_client"), java_passes=False)
+def connection_age(bench):
+    """Where connections become 3 s old at most, it comes back each time, and no scrape misses it."""
+    proxy = bench.proxy(["--max-connection-age", "3s"])
+    app = bench.java_client(proxy, "moving", 7)
+    proxy.expect("moving", 7)
+    connections = lambda: app.process.lines().count("CONNECTED")
+
+    def missed():
+        """How many scrapes miss it while three connections become too old."""
+        first, missed = connections(), 0
+        while connections() < first + 3:
+            missed += orders(proxy.scrape(), "moving") != 7
+            # Not a multiple of the time after which the proxy looks again for connections that are too old.
+            time.sleep(0.9)
+        return missed
+
+    # It is away for some ten milliseconds each time, which one scrape in a hundred may hit by chance.
+    check(missed() == 0 or missed() == 0, "scrapes miss it again and again")

@@ -4,6 +4,7 @@ import re
 
 from exposition import value
 from peers.proxy import Proxy
+from ports import free_port
 from process import check, until
 from variant import LISTENERS
 
@@ -11,8 +12,9 @@ from variant import LISTENERS
 class OurProxy(Proxy):
     knows_labels = True
 
-    def __init__(self, bench, flags=(), server=None, https=None):
-        """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS."""
+    def __init__(self, bench, flags=(), server=None, https=None, comes_back=False):
+        """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS. `comes_back`: its
+        ports are none that a connection may have taken before it is started again."""
         self.bench = bench
         self.flags = list(flags)
         if server:
@@ -20,6 +22,9 @@ class OurProxy(Proxy):
         if https:
             self.flags += https.flags("http-tls")
             self.trust = bench.certificates.authority.trust()
+        if comes_back:
+            setattr(self, bench.transport.listener, free_port())
+            self.http = free_port()
         self.process = None
         self.start()
 

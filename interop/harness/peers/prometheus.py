@@ -21,11 +21,11 @@ STATIC = """
 """
 # The jobs that a case may choose from. What is found through /sd has its path and its labels from there.
 JOBS = {
-    "applications": "  - job_name: applications\n    metrics_path: /metrics/connected\n    honor_labels: true{tls}" + STATIC,
+    "applications": "  - job_name: applications\n    metrics_path: /metrics/connected\n    honor_labels: true{tls}{params}" + STATIC,
     "proxy": "  - job_name: proxy\n    metrics_path: /metrics/proxy{tls}" + STATIC,
     "found": """\
   - job_name: found
-    honor_labels: true
+    honor_labels: true{params}
     http_sd_configs:
       - url: http://127.0.0.1:{port}/sd
         refresh_interval: 1s
@@ -35,24 +35,30 @@ HTTPS = """
     scheme: https
     tls_config:
       ca_file: {ca}"""
+# What tells this server from another one on the same host.
+PARAMS = """
+    params:
+      scraper: [{scraper}]"""
 
 
 class Prometheus:
-    """A server that scrapes a proxy every second, unless told otherwise."""
+    """A server that scrapes a proxy every second, unless told otherwise. `scraper` is its name among several."""
 
-    def __init__(self, bench, proxy, jobs=("applications", "proxy"), interval="1s"):
-        configuration = os.path.join(bench.folder, "prometheus.yml")
+    def __init__(self, bench, proxy, jobs=("applications", "proxy"), interval="1s", scraper=None):
+        name = f"prometheus-{scraper}" if scraper else "prometheus"
+        configuration = os.path.join(bench.folder, f"{name}.yml")
         with open(configuration, "w", encoding="utf-8") as file:
             tls = HTTPS.format(ca=bench.certificates.authority.ca) if proxy.trust else ""
             file.write(GLOBAL.format(interval=interval))
-            file.writelines(JOBS[job].format(port=proxy.http, tls=tls) for job in jobs)
+            params = PARAMS.format(scraper=scraper) if scraper else ""
+            file.writelines(JOBS[job].format(port=proxy.http, tls=tls, params=params) for job in jobs)
         self.port = free_port()
         self.process = bench.start(
-            "prometheus",
+            name,
             [
                 bench.tools.prometheus("prometheus"),
                 f"--config.file={configuration}",
-                f"--storage.tsdb.path={os.path.join(bench.folder, 'prometheus-data')}",
+                f"--storage.tsdb.path={os.path.join(bench.folder, f'{name}-data')}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
             ],
         )
