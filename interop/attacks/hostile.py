@@ -41,6 +41,12 @@ def push(stream, metadata, data, acknowledged=False):
     return wire.frame(stream, kind, wire.METADATA, wire.sized(metadata) + data)
 
 
+def reset(connection):
+    """Ends a connection at once, and lets the other side know."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
 def odd_streams():
     """The numbers of a client's streams."""
     return iter(range(1, 0x7FFF_FFFF, 2))
@@ -63,8 +69,7 @@ class Peer:
         self.socket.close()
 
     def reset(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        reset(self.socket)
 
     def __enter__(self):
         return self

@@ -10,6 +10,8 @@ BAD_INPUT = ("bad-input/",)
 CERTIFICATES = ("tls/",)
 # Good and bad applications beside each other.
 CROWDS = ("crowd/",)
+# What concerns pushes, and proxies that come and go, without a JVM.
+PUSHES = ("pushes/room",)
 # RSocket peers of every kind, in either role.
 GENERAL = ("general/",)
 
@@ -17,7 +19,7 @@ GENERAL = ("general/",)
 # transport nor the runtime can change it. A case is meant by the beginning of its name.
 DEFAULT = (
     ("tcp", "tokio", EVERYTHING),
-    ("tcp", "smol", BASICS + CROWDS + GENERAL),
+    ("tcp", "smol", BASICS + CROWDS + GENERAL + PUSHES),
     ("websocket", "tokio", BASICS + GENERAL),
     ("websocket", "smol", ("java-client/", "our-client/", *BAD_INPUT, *GENERAL)),
     ("tls", "tokio", BASICS + BAD_INPUT + CERTIFICATES),

@@ -13,4 +13,4 @@ def attack(name):
     return add
 
 
-from . import connections, descriptors, files, logs, memory, names, pauses, pushes, scrapers  # noqa: E402, F401
+from . import connections, deliveries, descriptors, files, logs, memory, names, pauses, pushes, scrapers  # noqa: E402, F401

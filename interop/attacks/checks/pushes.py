@@ -57,7 +57,7 @@ def storm_of_many(world):
 
 @attack("pushes/living-applications")
 def living_applications(world):
-    """Fifty that answer well, and push as well, leave room for those that push before they go."""
+    """Fifty that answer well, and push as well, leave room, once they were scraped, for those that push before they go."""
     proxy = world.start("--max-held-pushes", "50", beside={"every": 0})
     text = hostile.random_text("living", world.choose(200, 1_000_000))
     living = [hostile.answering(world, proxy.tcp, f"living_{number} 1\n".encode()) for number in range(50)]
@@ -66,6 +66,7 @@ def living_applications(world):
     for peer in living:
         peer.send(sealed_push(peer.public, block)(1))
     time.sleep(world.choose(1, 5))
+    web.scrape(proxy.http)
     words = [f"last_words_{number} 1\n".encode() for number in range(10)]
     taken = [pushed(proxy.tcp, line) for line in words]
     check(all(taken), f"{taken.count(False)} of 10 pushes of others were refused")

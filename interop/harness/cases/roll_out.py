@@ -6,7 +6,7 @@ import time
 from case import case
 from peers.haproxy import HaProxy
 from peers.jobs import Jobs, Scraper, alive
-from process import Failure, check, until
+from process import check, until
 from variant import TCP
 
 APPLICATIONS, PUSHING = 100, 20
@@ -83,7 +83,7 @@ class Rounds(threading.Thread):
                     self.round(name)
                 self.count += 1
                 self.stopped.wait(max(0.0, began + ROUND - time.monotonic()))
-        except Failure as error:
+        except Exception as error:  # Whatever it is, the case has to know.
             self.fault = error
 
     def round(self, name):
