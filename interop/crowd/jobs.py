@@ -11,6 +11,7 @@ Of each push it says `ACKNOWLEDGED n`, `REFUSED n: why` or `LOST n: why`; it beg
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 
@@ -83,17 +84,18 @@ class Application:
     async def push(self, peer, key):
         await self.asked_to_push.wait()
         say(f"PUSHING {self.number}")
-        metadata, data = sealed(key, packed(self.last()))
+        pushed = f'# TYPE job_pushed gauge\njob_pushed{{app="job-{self.number}"}} 1\n'.encode()
+        metadata, data = sealed(key, packed(self.last() + pushed))
         peer.send(wire.frame(1, wire.REQUEST_RESPONSE, wire.METADATA, wire.sized(metadata) + data))
         await peer.writer.drain()
 
     def alive(self):
-        """What it answers. Once it has pushed, this has the last text as well: an answer that was asked for after a push takes its place."""
+        """What it answers. Once it pushes, this has the last text as well: an answer that was asked for after a push takes its place."""
         last = self.last() if self.asked_to_push.is_set() else b""
         return f'# TYPE job_alive gauge\njob_alive{{app="job-{self.number}"}} 1\n'.encode() + last
 
     def last(self):
-        filler = f'job_filler{{app="job-{self.number}",filler="{"x" * self.options.filler}"}} 1\n' if self.options.filler else ""
+        filler = f'job_filler{{app="job-{self.number}",filler="{os.urandom(self.options.filler // 2).hex()}"}} 1\n' if self.options.filler else ""
         return f'# TYPE job_last gauge\njob_last{{app="job-{self.number}"}} {self.number}\n{filler}'.encode()
 
 
@@ -155,7 +157,7 @@ async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--retry", type=float, default=0, help="seconds in which a push is sent again where a connection ends without an answer")
-    parser.add_argument("--filler", type=int, default=0, help="bytes that a last text has more")
+    parser.add_argument("--filler", type=int, default=0, help="bytes that a last text has more; half as many when compressed")
     parser.add_argument("--verbose", action="store_true", help="say why a connection has ended")
     options = parser.parse_args()
     options.opening = asyncio.Semaphore(OPENING)

@@ -47,14 +47,13 @@ class Bench:
         """A connection to the proxy's listener, with nothing but TLS done where there is TLS."""
         return Wire(proxy.port(self.transport), self.trust)
 
-    def proxy(self, flags=(), server=None, https=None, comes_back=False):
-        """The proxy under test. The certificate of its listener, and that of HTTP if that shall have TLS, can be named. `comes_back`: it is
-        to be started again while there are many connections."""
+    def proxy(self, flags=(), server=None, https=None, **how):
+        """The proxy under test. The certificate of its listener, and that of HTTP if that shall have TLS, can be named. `how`: see `OurProxy`."""
         if self.proxy_under_test == "java":
             return JavaProxy(self)
         if self.transport.tls and server is None:
             server = self.certificates.server
-        return OurProxy(self, flags, server, https, comes_back)
+        return OurProxy(self, flags, server, https, **how)
 
     def java_proxy(self):
         return JavaProxy(self)

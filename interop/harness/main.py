@@ -28,7 +28,7 @@ def main():
     if arguments.list:
         print("\n".join(title for title, _, _ in chosen))
         return 0
-    tools = Tools(arguments.sets)
+    tools = Tools(arguments.sets, arguments.kills)
     try:
         return run_all(chosen, tools, arguments.proxy_under_test)
     except Unavailable as error:
@@ -68,6 +68,7 @@ def parse_arguments():
     )
     parser.add_argument("--all", action="store_true", help="every case over every transport and on every runtime, or those named")
     parser.add_argument("--sets", type=int, default=3_000, metavar="N", help="how many generated sets `judges/sets` has judged [default: 3000]")
+    parser.add_argument("--kills", type=int, default=20, metavar="N", help="how often `disk/killed` kills the proxy [default: 20]")
     parser.add_argument(
         "--proxy-under-test", choices=("ours", "java"), default="ours",
         help="java: put the Java proxy in our place, to check the harness itself; only the cases that it passes are run",

@@ -11,7 +11,7 @@ CERTIFICATES = ("tls/",)
 # Good and bad applications beside each other.
 CROWDS = ("crowd/",)
 # What concerns pushes, and proxies that come and go, without a JVM.
-PUSHES = ("pushes/room",)
+PUSHES = ("pushes/room", "disk/")
 # RSocket peers of every kind, in either role.
 GENERAL = ("general/",)
 

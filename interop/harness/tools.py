@@ -21,9 +21,11 @@ CACHE = os.path.join(INTEROP, ".cache")
 class Tools:
     """Each method gives a path, or what else its name says. `prepare` makes the programs; the methods are quick after that."""
 
-    def __init__(self, set_count=0):
+    def __init__(self, set_count=0, kill_count=20):
         # How many sets of applications are generated and judged.
         self.set_count = set_count
+        # How often a proxy that stores pushes is killed.
+        self.kill_count = kill_count
         self.built = None
         self.certificates_made = None
 

@@ -37,10 +37,9 @@ def each_scraper(bench):
 
 def has_all(server, name, relays):
     """A server has had the push of each application, with its value, in one scrape and not in a second."""
-    samples = "count_over_time(job_last[10m])"
-    server.expect(f"count({samples})", JOBS, 30)
+    server.expect("count(count_over_time(job_last[10m]))", JOBS, 30)
     server.expect("sum(max_over_time(job_last[10m]))", sum(range(JOBS)))
-    most = server.query(f"max({samples})")
+    most = server.query("max(count_over_time(job_pushed[10m]))")
     check(most == 1, f"{name} has had a push {most:g} times")
     for number in range(1, len(relays) + 1):
         server.expect(f'max(last_over_time(interop_orders_total{{app="relayed-{number}"}}[10m]))', number)

@@ -6,6 +6,7 @@ import re
 from process import check
 
 LAST = re.compile(r'^job_last\{app="job-(\d+)"\} (\d+)$', re.MULTILINE)
+PUSHED = re.compile(r'^job_pushed\{app="job-(\d+)"\} 1$', re.MULTILINE)
 ALIVE = re.compile(r'^job_alive\{app="job-(\d+)"\} 1$', re.MULTILINE)
 
 
@@ -46,7 +47,10 @@ class Jobs:
 
 
 class Scraper:
-    """A scraper with a name, which keeps its connection, as Prometheus does. It counts the pushes that it gets."""
+    """A scraper with a name, which keeps its connection, as Prometheus does.
+
+    `had` has the applications whose last text it has had, and how often as a push: not at all if the application itself has answered with it.
+    """
 
     def __init__(self, port, name, seconds=10.0):
         self.name, self.seconds = name, seconds
@@ -64,13 +68,18 @@ class Scraper:
             raise OSError(f"no whole answer: {error!r}") from error
         check(answer.status == 200, f"a scrape is answered with {answer.status}: {text[:200]}")
         for number in lasts(text):
-            self.had[number] = self.had.get(number, 0) + 1
+            self.had.setdefault(number, 0)
+        for number in map(int, PUSHED.findall(text)):
+            self.had[number] += 1
         return text
 
     def has_each_once(self, numbers):
-        """Fails unless it had the push of each of these, once, and no other."""
+        """Fails unless it had the last text of each of these, and none twice."""
         missing = sorted(set(numbers) - set(self.had))
         check(not missing, f"{self.name}: {len(missing)} of {len(numbers)} acknowledged pushes were never served: {missing[:5]}")
+        self.has_none_again()
+
+    def has_none_again(self):
         again = {number: count for number, count in self.had.items() if count > 1}
         check(not again, f"{self.name}: {len(again)} pushes were served more than once: {dict(list(again.items())[:5])}")
 
@@ -79,7 +88,7 @@ class Scraper:
 
 
 def lasts(text):
-    """Which pushes are in a scrape."""
+    """Whose last text is in a scrape."""
     return [int(number) for number, value in LAST.findall(text) if number == value]
 
 

@@ -12,9 +12,9 @@ from variant import LISTENERS
 class OurProxy(Proxy):
     knows_labels = True
 
-    def __init__(self, bench, flags=(), server=None, https=None, comes_back=False):
+    def __init__(self, bench, flags=(), server=None, https=None, comes_back=False, wrapper=()):
         """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS. `comes_back`: its
-        ports are none that a connection may have taken before it is started again."""
+        ports are none that a connection may have taken before it is started again. `wrapper` is a command that runs it."""
         self.bench = bench
         self.flags = list(flags)
         if server:
@@ -25,12 +25,19 @@ class OurProxy(Proxy):
         if comes_back:
             setattr(self, bench.transport.listener, free_port())
             self.http = free_port()
+        self.wrapper = list(wrapper)
         self.process = None
         self.start()
 
     def start(self):
+        self.launch()
+        for listener in (self.bench.transport.listener, "http"):
+            setattr(self, listener, self.logged_port(listener))
+
+    def launch(self):
+        """Starts it, and does not wait until it listens."""
         served = self.bench.transport.listener
-        command = [self.bench.tools.our_proxy(), *self.bench.variant.runtime_flags]
+        command = [*self.wrapper, self.bench.tools.our_proxy(), *self.bench.variant.runtime_flags]
         for listener in (*LISTENERS, "http"):
             if listener in (served, "http"):
                 # Any port at first, the same one after a restart.
@@ -39,8 +46,6 @@ class OurProxy(Proxy):
                 address = "off"
             command += [f"--listen-{listener}", address]
         self.process = self.bench.start("our-proxy", command + self.flags)
-        for listener in (served, "http"):
-            setattr(self, listener, self.logged_port(listener))
 
     def logged_port(self, listener):
         """The port that it names in its log, whose fields come in no fixed order, and may be quoted or JSON."""
