@@ -1,5 +1,6 @@
 """Two proxies behind a load balancer, of which each is replaced in turn."""
 
+import os
 import threading
 import time
 
@@ -11,14 +12,26 @@ from variant import TCP
 
 APPLICATIONS, PUSHING = 100, 20
 ROUND = 0.5
-# Readiness fails for as long as HAProxy takes to notice, then connections move, then HTTP goes on until pushes are scraped.
-FLAGS = ["--drain-delay", "1s", "--drain-spread", "2s", "--push-linger", "20s"]
+# Readiness fails for as long as HAProxy takes to notice, then connections move.
+DRAIN = ["--drain-delay", "1s", "--drain-spread", "2s"]
+NEEDS = ("our_proxy", "haproxy", "jobs")
 
 
-@case("roll-out/two-proxies", ("our_proxy", "haproxy", "jobs"), java_passes=False, transports=TCP)
+@case("roll-out/two-proxies", NEEDS, java_passes=False, transports=TCP)
 def two_proxies(bench):
     """Of 100 applications 20 push and end meanwhile. No push is lost, and no application is missing from more than one scrape at a time."""
-    proxies = [bench.proxy(FLAGS, comes_back=True) for _ in range(2)]
+    # HTTP goes on until pushes are scraped.
+    roll_out(bench, [[*DRAIN, "--push-linger", "15s"]] * 2)
+
+
+@case("roll-out/with-disks", NEEDS, java_passes=False, transports=TCP)
+def with_disks(bench):
+    """The same where each proxy has a directory for pushes, lets all connections go at once, and waits for nobody."""
+    roll_out(bench, [["--drain-delay", "1s", "--push-dir", os.path.join(bench.folder, f"pushes-{number}")] for number in range(2)])
+
+
+def roll_out(bench, flags):
+    proxies = [bench.proxy(own, comes_back=True) for own in flags]
     balancer = HaProxy(bench, proxies)
     jobs = Jobs(bench, balancer.port, "--retry", "30", "--verbose")
     jobs.live(0, APPLICATIONS)
