@@ -144,6 +144,12 @@ class Attacker:
     def reserved_names(self):
         self.answers(b"".join(RESERVED))
 
+    def names_of_scrapers(self):
+        for number in range(1_000):
+            with web.connect(self.http, self.source) as connection:
+                connection.sendall(web.request(f"/metrics/connected?scraper={number}"))
+                connection.recv(1 << 10)
+
     def hasty_scrapers(self):
         with contextlib.suppress(OSError):
             web.scrape(self.http, 5)

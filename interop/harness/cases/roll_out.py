@@ -26,13 +26,14 @@ def two_proxies(bench):
 
 @case("roll-out/with-disks", NEEDS, java_passes=False, transports=TCP)
 def with_disks(bench):
-    """The same where each proxy has a directory for pushes, lets all connections go at once, and waits for nobody."""
-    roll_out(bench, [["--drain-delay", "1s", "--push-dir", os.path.join(bench.folder, f"pushes-{number}")] for number in range(2)])
+    """The same where each proxy has a directory for pushes, lets all connections go at once, waits for nobody, and is told who connects."""
+    flags = ["--drain-delay", "1s", "--proxy-protocol", "required", "--trusted-proxies", "127.0.0.1"]
+    roll_out(bench, [[*flags, "--push-dir", os.path.join(bench.folder, f"pushes-{number}")] for number in range(2)], announces=True)
 
 
-def roll_out(bench, flags):
+def roll_out(bench, flags, announces=False):
     proxies = [bench.proxy(own, comes_back=True) for own in flags]
-    balancer = HaProxy(bench, proxies)
+    balancer = HaProxy(bench, proxies, announces)
     jobs = Jobs(bench, balancer.port, "--retry", "30", "--verbose")
     jobs.live(0, APPLICATIONS)
     spread(proxies)

@@ -28,9 +28,11 @@ backend proxies
 
 
 class HaProxy:
-    def __init__(self, bench, proxies):
+    def __init__(self, bench, proxies, announces=False):
+        """`announces`: it tells the proxies who connects, by the PROXY protocol."""
         self.port = free_port()
-        servers = (f"  server proxy-{number} 127.0.0.1:{proxy.tcp} port {proxy.http}" for number, proxy in enumerate(proxies))
+        header = " send-proxy-v2" if announces else ""
+        servers = (f"  server proxy-{number} 127.0.0.1:{proxy.tcp} port {proxy.http}{header}" for number, proxy in enumerate(proxies))
         configuration = os.path.join(bench.folder, "haproxy.cfg")
         with open(configuration, "w", encoding="utf-8") as file:
             file.write(CONFIGURATION.format(port=self.port, servers="\n".join(servers)))
