@@ -27,7 +27,6 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A proxy whose listeners are open; [`run`](Self::run) serves them.
 pub struct Proxy<R: Runtime> {
@@ -62,9 +61,6 @@ impl fmt::Debug for Watch {
 pub(crate) const TCP: &str = "tcp";
 pub(crate) const WEBSOCKET: &str = "websocket";
 pub(crate) const HTTP: &str = "http";
-
-/// How long connections may take to end, once the proxy has said that it goes.
-const GOODBYE: Duration = Duration::from_secs(3);
 
 impl<R: Runtime> Proxy<R> {
     /// Opens the listeners, reads the pushes that an earlier proxy has left, and makes the key pair that all connections use.
@@ -167,7 +163,7 @@ impl<R: Runtime> Proxy<R> {
         // Workers and timers go on until the last scrape is through.
         or(or(serving, draining), keep_time(&runtime, &service.hub)).await;
         service.hub.drain();
-        let deadline = runtime.now() + GOODBYE;
+        let deadline = runtime.now() + leaving::GOODBYE;
         if timeout(&runtime, deadline, service.hub.drained()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }

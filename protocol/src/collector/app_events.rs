@@ -33,6 +33,7 @@ impl Collector {
         reason: Option<CloseReason>,
     ) {
         let Some(id) = self.registry.app_of(connection) else { return };
+        self.leaving.remove(&connection);
         // Scrapes that its session never heard of; it has answered for the others. Pushes stand in, so this comes first.
         if let Some(request) = self.remove_request(connection) {
             let failure = ScrapeFailure::Closed;

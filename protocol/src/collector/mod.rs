@@ -122,6 +122,10 @@ use std::fmt;
 use std::time::Instant;
 use storing::Storing;
 
+fn goodbye(message: String) -> SessionCommand {
+    SessionCommand::Close { code: ErrorCode::CONNECTION_ERROR, message }
+}
+
 /// A connection. Numbers are given out in the order of accepting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
@@ -162,6 +166,8 @@ pub struct Collector {
     storing: Storing,
     yielding: Yielding,
     jobs: Jobs,
+    /// Connections that end once they have answered, and what they are told.
+    leaving: BTreeMap<ConnectionId, String>,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
     notices: VecDeque<Notice>,
     /// Numbers requests and pushes, in one sequence.
@@ -181,6 +187,7 @@ impl Collector {
             storing: Storing::default(),
             yielding: Yielding::default(),
             jobs: Jobs::default(),
+            leaving: BTreeMap::new(),
             commands: VecDeque::new(),
             notices: VecDeque::new(),
             next_number: 0,
@@ -202,9 +209,15 @@ impl Collector {
         if !is_known || self.requests.contains_key(&connection) {
             return false;
         }
-        let (code, message) = (ErrorCode::CONNECTION_ERROR, message.to_owned());
-        self.commands.push_back((connection, SessionCommand::Close { code, message }));
+        self.leaving.remove(&connection);
+        self.commands.push_back((connection, goodbye(message.to_owned())));
         true
+    }
+
+    /// Ends a connection after the next request, be it answered or not, when it is longest until the one after; says whether that is news.
+    pub fn let_go_after_request(&mut self, connection: ConnectionId, message: &str) -> bool {
+        let is_known = self.registry.app_of(connection).is_some();
+        is_known && self.leaving.insert(connection, message.to_owned()).is_none()
     }
 
     /// A session is over without having said so. Does nothing if it has.

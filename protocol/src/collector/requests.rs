@@ -117,11 +117,14 @@ impl Collector {
         self.commands.push_back((connection, SessionCommand::Cancel { request: id }));
     }
 
-    /// Ends a request, and the work on its answer if that has not begun.
+    /// Ends a request, the work on its answer if that has not begun, and its connection if that is to go.
     pub(super) fn remove_request(&mut self, connection: ConnectionId) -> Option<Request> {
         let request = self.requests.remove(&connection)?;
         if let Some(turn) = request.answered {
             self.jobs.forget_answer(turn);
+        }
+        if let Some(message) = self.leaving.remove(&connection) {
+            self.commands.push_back((connection, super::goodbye(message)));
         }
         Some(request)
     }

@@ -1,6 +1,7 @@
 mod delivery;
 mod identity;
 mod jumps;
+mod leaving;
 mod pushes;
 mod random;
 mod reports;

@@ -84,7 +84,12 @@ impl Config {
 
     pub(crate) fn drain(&self) -> DrainTimes {
         let linger = self.push_dir.is_none().then_some(self.push_linger);
-        DrainTimes { delay: self.drain_delay, spread: self.drain_spread, linger }
+        DrainTimes {
+            delay: self.drain_delay,
+            spread: self.drain_spread,
+            scrapes: self.shutdown_timeout,
+            linger,
+        }
     }
 
     pub(crate) fn scrape_timeouts(&self) -> ScrapeTimeouts {

@@ -342,9 +342,24 @@ impl Hub {
         up.filter_map(|app| Some((app.since, app.connection?))).collect()
     }
 
+    /// All connections, set up or not.
+    pub(crate) fn all_connections(&self) -> Vec<ConnectionId> {
+        self.lock().inboxes.keys().copied().collect()
+    }
+
     /// Ends a connection that is not being scraped; says whether it does.
     pub(crate) fn let_go(&self, now: Instant, connection: ConnectionId, message: &str) -> bool {
         self.with(now, |state| state.collector.let_go(connection, message))
+    }
+
+    /// Ends a connection after the next request; says whether that is news.
+    pub(crate) fn let_go_after_request(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+        message: &str,
+    ) -> bool {
+        self.with(now, |state| state.collector.let_go_after_request(connection, message))
     }
 
     /// Of [`missed_pushes`](Self::missed_pushes), those that were not even sent.

@@ -2,7 +2,7 @@
 
 use crate::service::hub::Hub;
 use prometheus_rsocket_protocol::collector::ConnectionId;
-use prometheus_rsocket_runtime::{Runtime, sleep_until};
+use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ pub(crate) struct DrainTimes {
     pub(crate) delay: Duration,
     /// For connections to be let go one after the other.
     pub(crate) spread: Duration,
+    /// For scrapes under way, so that their applications stay until they have answered.
+    pub(crate) scrapes: Duration,
     /// For pushes that it holds in memory alone to be scraped; `None` where they are on a disk as well.
     pub(crate) linger: Option<Duration>,
 }
@@ -28,6 +30,8 @@ pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes)
     let last = runtime.now() + times.spread;
     spread(runtime, hub, connections, last).await;
     let Some(linger) = times.linger else { return };
+    // Nothing is acknowledged any more after that, so that what is missed then is known.
+    let_all_go(runtime, hub, runtime.now() + times.scrapes).await;
     let give_up = runtime.now() + linger;
     while hub.missed_pushes(runtime.now()) > 0 && runtime.now() < give_up {
         sleep_until(runtime, give_up.min(runtime.now() + TICK)).await;
@@ -64,8 +68,23 @@ async fn spread<R: Runtime>(
     }
 }
 
+/// Lets all connections go that are left, each once it is not being scraped. At `last` it ends them all the same.
+async fn let_all_go<R: Runtime>(runtime: &R, hub: &Hub, last: Instant) {
+    for connection in hub.all_connections() {
+        let now = runtime.now();
+        if !hub.let_go(now, connection, STOPPING) {
+            hub.let_go_after_request(now, connection, STOPPING);
+        }
+    }
+    if timeout(runtime, last, hub.drained()).await.is_err() {
+        hub.drain();
+        let _ = timeout(runtime, runtime.now() + GOODBYE, hub.drained()).await;
+    }
+}
+
 /// Lets connections go that are older than `age`, give or take a tenth, so that applications spread anew over all proxies behind a load
-/// balancer. No more go in a second than twice as many as must on average, and at least ten. Never returns.
+/// balancer. Each goes when it has just been scraped, so that its application is back before the next scrape; one that nobody scrapes goes
+/// after some time all the same. No more are told to in a second than twice as many as must on average, and at least ten. Never returns.
 pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, age: Duration) {
     loop {
         let now = runtime.now();
@@ -73,10 +92,17 @@ pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, age: Duration) {
         let per_tick = connections.len() as f64 * 2.0 * TICK.as_secs_f64() / age.as_secs_f64();
         let mut room = (per_tick.ceil() as usize).max(MIN_PER_TICK);
         for (since, connection) in connections {
-            let is_due = now.saturating_duration_since(since) >= jittered(age, connection);
-            if room > 0 && is_due && hub.let_go(now, connection, TOO_OLD) {
-                room -= 1;
-            }
+            let Some(overdue) =
+                now.saturating_duration_since(since).checked_sub(jittered(age, connection))
+            else {
+                continue;
+            };
+            let goes = match overdue < PATIENCE {
+                _ if room == 0 => break,
+                true => hub.let_go_after_request(now, connection, TOO_OLD),
+                false => hub.let_go(now, connection, TOO_OLD),
+            };
+            room -= usize::from(goes);
         }
         sleep_until(&runtime, now + TICK).await;
     }
@@ -91,6 +117,12 @@ fn jittered(age: Duration, connection: ConnectionId) -> Duration {
 
 /// How often it is looked who is to go.
 const TICK: Duration = Duration::from_millis(250);
+
+/// Longer than most scrape intervals.
+const PATIENCE: Duration = Duration::from_secs(75);
+
+/// How long connections may take to end that were told to.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Ten in a second, or a few more.
 const MIN_PER_TICK: usize = 3;

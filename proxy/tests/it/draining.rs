@@ -85,3 +85,15 @@ fn a_connection_that_has_its_longest_age_ends_and_its_application_is_not_missed(
     app.answer_text("a 2\n");
     assert_eq!(scraping.text(), "a 2\n");
 }
+
+#[test]
+fn nothing_is_acknowledged_once_it_is_known_what_is_missed() {
+    let world = World::start(&["--push-linger=20s"]);
+    let scrape = || get(world.http, "/metrics/connected", "").text();
+    scrape();
+    let mut app = App::connect(world.tcp);
+    world.begin_stop();
+    // Its connection ends although nobody asks for room or time.
+    assert_eq!(ended(&mut app), "the proxy is about to stop");
+    world.stopped();
+}
