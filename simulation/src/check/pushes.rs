@@ -112,7 +112,7 @@ impl Judge<'_> {
                 }
                 Some(ScrapeEnd::Whole { .. } | ScrapeEnd::Down { .. }) => {
                     if end >= push.at + self.terms.push_ttl {
-                        found.counts.add("pushes in time for nobody", 1);
+                        found.counts.add("pushes whose time was over", 1);
                         return;
                     }
                     if !is_bound {

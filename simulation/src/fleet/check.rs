@@ -37,8 +37,8 @@ struct Found {
 }
 
 impl Found {
-    /// A push that is stored reaches each scraper within its time, unless its proxy was killed and keeps nothing on a disk, or has given that scraper something
-    /// later of the application.
+    /// A push that is stored reaches each scraper within its time, unless its proxy was killed and keeps nothing on a disk, or has given that
+    /// scraper something later of the application.
     fn push(&mut self, ledger: &Ledger, disks: Disks, (app, push): (usize, &Push), scraper: usize) {
         let has = |answer: &&Answer, is_it: &dyn Fn(usize) -> bool| {
             answer.scraper == scraper
