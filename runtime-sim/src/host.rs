@@ -83,11 +83,12 @@ impl Runtime for SimHost {
         2
     }
 
-    /// The world begins at the turn of the year 2026.
+    /// Where it is known, the world begins at the turn of the year 2026.
     fn time_of_day(&self) -> Option<SystemTime> {
-        let begin = Duration::from_secs(1_767_225_600);
         let state = self.world.state();
-        SystemTime::UNIX_EPOCH.checked_add(begin + state.now + state.hosts[self.id].ahead)
+        let host = &state.hosts[self.id];
+        let now = Duration::from_secs(1_767_225_600) + state.now + host.ahead;
+        SystemTime::UNIX_EPOCH.checked_add(now).filter(|_| host.has_calendar)
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SimListener> {

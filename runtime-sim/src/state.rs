@@ -48,6 +48,8 @@ pub(crate) struct Host {
     /// Nobody reaches it, and it reaches nobody.
     pub(crate) isolated: bool,
     pub(crate) next_port: u16,
+    /// It knows the time of day.
+    pub(crate) has_calendar: bool,
     /// The host to which it has connected last.
     pub(crate) reached: Option<usize>,
     /// How many connections it has opened.
@@ -93,6 +95,7 @@ impl State {
             parked: VecDeque::new(),
             isolated: false,
             next_port: FIRST_PORT,
+            has_calendar: false,
             reached: None,
             connected: 0,
             asked: BTreeMap::new(),

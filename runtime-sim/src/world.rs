@@ -73,6 +73,11 @@ impl Sim {
         Some(SimHost { world: Arc::clone(&self.world), id })
     }
 
+    /// Has a host know the time of day from now on. Programs may then tell of their real process, too, which is no longer the same twice.
+    pub fn set_calendar(&self, host: &SimHost) {
+        self.world.state().hosts[host.id].has_calendar = true;
+    }
+
     /// How many connections `host` has opened so far.
     pub fn connected(&self, host: &SimHost) -> u64 {
         self.world.state().hosts[host.id].connected

@@ -118,6 +118,8 @@ impl World {
             if slots.len() == proxy {
                 let rng = Rng::with_seed(self.fleet.seed ^ 0x6469_736b ^ proxy as u64);
                 let disk = SimDisk::new(self.fleet.disks, rng);
+                // What is on a disk is over at a time of day.
+                self.sim.set_calendar(&host);
                 slots.push(Slot { host: host.clone(), disk, lives: 0, running: None });
             }
             slots[proxy].disk.clone().map(SharedDisk::new)
