@@ -22,7 +22,8 @@ fn a_jump_of_an_hour_costs_no_answer_that_has_arrived() {
             let delay = if app == 4 { 800 } else { 150 + 10 * app };
             start_app(&sim.host(&format!("app-{app}")), app, Duration::from_millis(delay));
         }
-        sim.run_for(Duration::from_secs(2));
+        // Who came before the proxy was there has had its first pause.
+        sim.run_for(Duration::from_secs(10));
         let jumping = sim.clone();
         let (jumped, faulty) = (proxy.clone(), scraper.clone());
         scraper.spawn(async move {
