@@ -163,9 +163,8 @@ def connection_age(bench):
         first, missed = connections(), 0
         while connections() < first + 3:
             missed += orders(proxy.scrape(), "moving") != 7
-            # Not a multiple of the time after which the proxy looks again for connections that are too old.
             time.sleep(0.9)
         return missed
 
-    # It is away for some ten milliseconds each time, which one scrape in a hundred may hit by chance.
+    # It goes right after a scrape, and is away for some ten milliseconds; on a busy machine that may be longer.
     check(missed() == 0 or missed() == 0, "scrapes miss it again and again")

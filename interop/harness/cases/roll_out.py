@@ -24,6 +24,12 @@ def two_proxies(bench):
     roll_out(bench, [[*DRAIN, "--push-linger", "15s"]] * 2)
 
 
+@case("roll-out/at-once", NEEDS, java_passes=False, transports=TCP)
+def at_once(bench):
+    """The same where each proxy lets all connections go at once."""
+    roll_out(bench, [["--drain-delay", "1s", "--push-linger", "15s"]] * 2)
+
+
 @case("roll-out/with-disks", NEEDS, java_passes=False, transports=TCP)
 def with_disks(bench):
     """The same where each proxy has a directory for pushes, lets all connections go at once, waits for nobody, and is told who connects."""

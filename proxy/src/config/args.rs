@@ -225,7 +225,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", value_parser = value::bytes)]
     pub(super) max_memory: Option<usize>,
 
-    /// How old a connection may become, give or take a tenth; then it ends between scrapes, and its application connects again. Spreads
+    /// How old a connection may become, give or take a tenth; then it ends right after a scrape, and its application connects again. Spreads
     /// applications anew over the proxies behind a load balancer [default: unlimited]
     #[arg(long, value_name = "TIME", value_parser = value::limit_duration, help_heading = "Applications")]
     pub(super) max_connection_age: Option<LimitedTime>,
