@@ -3,6 +3,7 @@
 mod vectors;
 
 use prometheus_rsocket_protocol::Labels;
+use prometheus_rsocket_protocol::collector::PushRecord;
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use vectors::{frames, metadata, prefixed, scrape, sealed};
@@ -29,6 +30,7 @@ pub fn seeds() -> Vec<Seed> {
         ("hello", hello()),
         ("metadata", metadata()),
         ("peers", peers()),
+        ("record", record()),
         ("render", render()),
         ("resume", resume()),
         ("rsa", rsa()),
@@ -295,6 +297,19 @@ fn hello() -> Vec<Vec<u8>> {
     let wholes = [[&[0], &said.encode()[..]].concat(), [&[2], &report[..]].concat()];
     let reports = [vec![3, 1, b'm'], vec![3, 9], vec![3]];
     [&hellos[..], &wholes, &reports].concat()
+}
+
+/// Whole ones, and what stands between the version and the checksum of others.
+fn record() -> Vec<Vec<u8>> {
+    let labels = Labels::new([("instance", "a1"), ("zone", "é")]).expect("good labels");
+    let block = prometheus_rsocket_protocol::envelope::compress(b"up 1\n");
+    let said = PushRecord { labels, is_said: true, digest: [7; 32], block };
+    let nobody = PushRecord { labels: Labels::default(), is_said: false, ..said.clone() };
+    let wholes = [said, nobody].map(|record| record.encode(1_700_000_300_123).to_vec());
+    let contents = wholes.clone().map(|whole| whole[8..whole.len() - 32].to_vec());
+    let twice = [&contents[0][..41], &[2, 1, 0, 1, b'a', b'x', 1, 0, 1, b'a', b'y', 0, 0, 0, 0]];
+    let cut = contents[0][..contents[0].len() - 1].to_vec();
+    [&wholes[..], &contents, &[twice.concat(), cut]].concat()
 }
 
 fn render() -> Vec<Vec<u8>> {

@@ -10,6 +10,7 @@ mod hearing;
 mod hello;
 mod metadata;
 mod peers;
+mod record;
 mod render;
 mod resume;
 mod rsa;
@@ -28,6 +29,7 @@ pub use hearing::hearing;
 pub use hello::hello;
 pub use metadata::metadata;
 pub use peers::peers;
+pub use record::record;
 pub use render::render_texts as render;
 pub use resume::resume;
 pub use rsa::rsa;
@@ -40,7 +42,7 @@ pub use websocket::websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("agent", agent),
     ("connection", connection),
     ("envelope", envelope),
@@ -51,6 +53,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("hello", hello),
     ("metadata", metadata),
     ("peers", peers),
+    ("record", record),
     ("render", render),
     ("resume", resume),
     ("rsa", rsa),

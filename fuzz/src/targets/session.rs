@@ -5,7 +5,7 @@ use crate::input::Input;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
-    Scraper, Session, Targets, Tools, Transport,
+    Scraper, Session, StoreCommand, StoreId, Targets, Tools, Transport,
 };
 use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
 use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
@@ -44,6 +44,7 @@ struct Run {
     jobs: Vec<Job>,
     /// Pushes that notices told of as held, less those that they told of as gone since.
     stored: usize,
+    disk: BTreeSet<StoreId>,
 }
 
 /// The proxy's session, and the application's end.
@@ -81,6 +82,7 @@ impl Run {
         if input.flag() {
             config.max_pending_bytes = 40 + input.below(200);
             config.max_push_bytes = 20 + input.below(100);
+            config.stores_pushes = true;
         }
         config.push_ttl = Duration::from_secs(30);
         let mut connection = connection::Config::default();
@@ -100,6 +102,7 @@ impl Run {
             scrapes: Vec::new(),
             jobs: Vec::new(),
             stored: 0,
+            disk: BTreeSet::new(),
         }
     }
 
@@ -292,6 +295,21 @@ impl Run {
         }
     }
 
+    /// Does what is to be done on the disk; says whether there was something.
+    fn store(&mut self) -> bool {
+        let has_store = self.collector.has_store();
+        while let Some(command) = self.collector.poll_store() {
+            match command {
+                StoreCommand::Keep { id, .. } => {
+                    assert!(self.disk.insert(id));
+                    self.collector.handle_stored(self.now, id, Ok(()));
+                }
+                StoreCommand::Forget { id } => assert!(self.disk.remove(&id)),
+            }
+        }
+        has_store
+    }
+
     /// Carries bytes, events and commands until nothing moves any more; jobs are left alone.
     fn settle(&mut self) {
         for _ in 0..SETTLE_MAX {
@@ -312,6 +330,7 @@ impl Run {
                 assert!(events < 300, "{events} events waited");
                 moved |= events > 0;
             }
+            moved |= self.store();
             if !moved {
                 break;
             }
@@ -327,6 +346,8 @@ impl Run {
         }
         let collector = &self.collector;
         assert_eq!(collector.held_pushes(), self.stored);
+        let on_disk = if self.config.stores_pushes { self.stored } else { 0 };
+        assert_eq!(self.disk.len(), on_disk);
         assert!(collector.apps().filter(|app| app.has_push).count() <= self.stored);
         assert!(collector.missed_pushes(self.now) <= self.stored);
         assert!(collector.held_pushes() <= self.config.max_pushes);
@@ -355,6 +376,7 @@ impl Run {
         while !self.jobs.is_empty() {
             self.finish_job(0, false);
         }
+        self.settle();
         self.advance(self.config.push_ttl + self.config.grace);
         self.settle();
         let collector = &self.collector;
