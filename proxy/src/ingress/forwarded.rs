@@ -172,9 +172,12 @@ impl<S> Begun<S> {
 impl<S: AsyncRead + Unpin> Begun<S> {
     /// Waits for the first bytes, and returns whether they look like a PROXY header. They stay on the stream.
     pub(crate) async fn is_header(&mut self) -> io::Result<bool> {
-        let mut chunk = [0; 16];
-        let len = self.stream.read(&mut chunk).await?;
-        self.first.extend_from_slice(chunk.get(..len).unwrap_or_default());
+        // What came along with a header may be all that comes before an answer.
+        if self.first.is_empty() {
+            let mut chunk = [0; 16];
+            let len = self.stream.read(&mut chunk).await?;
+            self.first.extend_from_slice(chunk.get(..len).unwrap_or_default());
+        }
         Ok([v1::PROTOCOL_PREFIX.as_bytes(), v2::PROTOCOL_PREFIX]
             .iter()
             .any(|start| self.first.starts_with(start)))
@@ -237,11 +240,14 @@ fn parse(first: &[u8]) -> Parsed {
         return Parsed::Other;
     }
     // Of version 1 it judges what is there, not what may come.
-    let is_line = first.windows(2).any(|end| end == b"\r\n");
-    if first.starts_with(b"P") && !is_line {
+    let is_old = first.starts_with(b"P");
+    let is_line = is_old && first.windows(2).any(|end| end == b"\r\n");
+    if is_old && !is_line {
         return if first.len() < MAX_LINE { Parsed::Incomplete } else { Parsed::Malformed };
     }
     match HeaderResult::parse(first) {
+        // A line that is whole has no more to come.
+        result if result.is_incomplete() && is_line => Parsed::Malformed,
         result if result.is_incomplete() => Parsed::Incomplete,
         HeaderResult::V1(Ok(header)) => {
             let client = match header.addresses {

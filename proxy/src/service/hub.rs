@@ -501,9 +501,9 @@ impl State {
     }
 }
 
+/// What applications of a proxy that stops are told.
+pub(crate) const STOPPING: &str = "the proxy is shutting down";
+
 fn goodbye() -> SessionCommand {
-    SessionCommand::Close {
-        code: ErrorCode::CONNECTION_ERROR,
-        message: "the proxy is shutting down".to_owned(),
-    }
+    SessionCommand::Close { code: ErrorCode::CONNECTION_ERROR, message: STOPPING.to_owned() }
 }

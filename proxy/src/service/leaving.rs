@@ -1,6 +1,6 @@
 //! How connections are let go: those that are too old, a few at a time, and all of them before the proxy stops.
 
-use crate::service::hub::Hub;
+use crate::service::hub::{Hub, STOPPING};
 use prometheus_rsocket_protocol::collector::ConnectionId;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout};
 use std::sync::Arc;
@@ -127,7 +127,6 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(3);
 /// Ten in a second, or a few more.
 const MIN_PER_TICK: usize = 3;
 
-const STOPPING: &str = "the proxy is about to stop";
 const TOO_OLD: &str = "the connection has its longest age (--max-connection-age); connect again";
 
 #[cfg(test)]

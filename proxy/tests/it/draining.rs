@@ -41,7 +41,7 @@ fn connections_are_let_go_one_after_the_other() {
     let ends: Vec<Duration> = apps
         .iter_mut()
         .map(|app| {
-            assert_eq!(ended(app), "the proxy is about to stop");
+            assert_eq!(ended(app), "the proxy is shutting down");
             start.elapsed()
         })
         .collect();
@@ -94,6 +94,6 @@ fn nothing_is_acknowledged_once_it_is_known_what_is_missed() {
     let mut app = App::connect(world.tcp);
     world.begin_stop();
     // Its connection ends although nobody asks for room or time.
-    assert_eq!(ended(&mut app), "the proxy is about to stop");
+    assert_eq!(ended(&mut app), "the proxy is shutting down");
     world.stopped();
 }

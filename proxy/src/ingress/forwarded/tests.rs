@@ -165,3 +165,39 @@ fn the_client_is_the_last_hop_that_is_not_trusted() {
     headers.append("X-Forwarded-For", format!("1.1.1.1,{many}").parse().unwrap());
     assert_eq!(balancers(false).forwarded_for(&headers), address("10.0.0.9"));
 }
+
+#[test]
+fn what_came_along_with_a_header_is_not_waited_for() {
+    let bytes = [b"PROXY UNKNOWN\r\n", &b"\x16\x03\x01"[..]].concat();
+    let peer = TRUSTED.parse().unwrap();
+    block_on(async {
+        // Behind these bytes nothing comes, and no end.
+        let mut stream = Begun::new(Silent(Cursor::new(bytes)));
+        assert_eq!(balancers(true).read_header(&mut stream, peer).await.unwrap(), None);
+        assert!(!stream.is_header().await.unwrap());
+        let mut first = [0; 3];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(first, *b"\x16\x03\x01");
+    });
+}
+
+#[test]
+fn a_line_that_is_whole_and_says_too_little_is_malformed() {
+    assert_eq!(read(b"PROXY TCP4 1.2.3.4\r\n", true), Err("malformed"));
+}
+
+/// Has these bytes, and then neither more nor an end.
+struct Silent(Cursor<Vec<u8>>);
+
+impl futures_io::AsyncRead for Silent {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buf: &mut [u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        match std::pin::Pin::new(&mut self.0).poll_read(cx, buf) {
+            std::task::Poll::Ready(Ok(0)) => std::task::Poll::Pending,
+            read => read,
+        }
+    }
+}

@@ -45,6 +45,10 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("a Snappy block that was read before is broken", "a fault of the program"),
     ("a thread panicked", "a fault of the program"),
     ("a worker was lost", "a fault of the program"),
+    (
+        "HTTP answers cut off: they took too long to end",
+        "takes a scraper that reads nothing of many megabytes; the tests of http/ have it",
+    ),
     ("nothing can be written to --push-dir", "takes a disk that cannot be written to"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
