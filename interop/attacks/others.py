@@ -11,9 +11,6 @@ import environment
 
 environment.enter()
 
-# That one is about who takes the pushes, not about who takes the proxy down.
-LEFT_OUT = ("08_pushes_lost",)
-
 
 def main():
     parser = argparse.ArgumentParser(description="Runs the attacks NN_NAME.py of a folder against a proxy.")
@@ -25,7 +22,7 @@ def main():
     ran, failed = 0, []
     for path in sorted(glob.glob(os.path.join(options.folder, "[0-9][0-9]_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
-        if options.only not in name or name in LEFT_OUT:
+        if options.only not in name:
             continue
         ran += 1
         print(f"# {name}", flush=True)

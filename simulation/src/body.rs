@@ -153,10 +153,12 @@ fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, Strin
         };
         let (mut latest, mut samples) = (first, first.samples);
         let is_ours = first.app < neighbours::FIRST;
-        let is_more = |next: &&Section| next.app == first.app && is_ours;
-        while samples < row.samples
-            && let Some(next) = texts.next_if(is_more)
-        {
+        // Two of one name have one state once they are gone.
+        let is_twin = |next: &Section| next.instance.is_some() && next.instance == first.instance;
+        while let Some(next) = texts.next_if(|next| {
+            let is_more = next.app == first.app || is_ours && is_twin(next);
+            is_more && samples + next.samples <= row.samples
+        }) {
             (latest, samples) = (next, samples + next.samples);
         }
         let is_same = row.app.is_none_or(|app| first.instance == Some(app));
