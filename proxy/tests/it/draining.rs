@@ -87,13 +87,18 @@ fn a_connection_that_has_its_longest_age_ends_and_its_application_is_not_missed(
 }
 
 #[test]
-fn nothing_is_acknowledged_once_it_is_known_what_is_missed() {
+fn connections_end_before_pushes_are_waited_for() {
     let world = World::start(&["--push-linger=20s"]);
-    let scrape = || get(world.http, "/metrics/connected", "").text();
-    scrape();
-    let mut app = App::connect(world.tcp);
+    let mut pushing = App::connect(world.tcp);
+    let payload = pushing.sealed(b"last_words 1\n");
+    pushing.connection().request_response(payload).unwrap();
+    assert!(matches!(pushing.next(), Event::Response { .. }));
+    drop(pushing);
+    let mut idle = App::connect(world.tcp);
     world.begin_stop();
-    // Its connection ends although nobody asks for room or time.
-    assert_eq!(ended(&mut app), "the proxy is shutting down");
+    // What it pushed later would be acknowledged and lost.
+    assert_eq!(ended(&mut idle), "the proxy is shutting down");
+    // HTTP goes on, and so the push was waited for after that.
+    assert!(world.scrape().text().contains("last_words 1\n"));
     world.stopped();
 }
