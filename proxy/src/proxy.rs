@@ -10,10 +10,11 @@ use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
 use crate::service::admission::Admission;
 use crate::service::backend::Service;
-use crate::service::hub::{Hub, Tables};
+use crate::service::hub::Hub;
 use crate::service::leaving;
 use crate::service::memory::{BodyMemory, Shares, TextMemory};
 use crate::service::storing::{self, Storing};
+use crate::service::tables::Tables;
 use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
 use crate::store::disk::SharedDisk;
@@ -75,6 +76,7 @@ impl<R: Runtime> Proxy<R> {
         mut config: Config,
         disk: Option<SharedDisk>,
     ) -> Result<Self, StartError> {
+        // That pushes are stored is asked of the configuration.
         if disk.is_some() {
             config.push_dir.get_or_insert_default();
         }

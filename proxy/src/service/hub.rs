@@ -4,6 +4,7 @@ use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{ConnectionErrorCause, Telemetry};
 use crate::service::inbox::Inbox;
 use crate::service::memory::{ConnectionMemory, Shares};
+use crate::service::tables::Tables;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
     Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, PushError,
@@ -61,37 +62,6 @@ struct Effects {
     has_jobs: bool,
     has_stores: bool,
     timer_changed: bool,
-}
-
-/// What is in a proxy's tables, [now](crate::Watch::tables). All of it is bounded by the configuration, and nothing of it is left when
-/// there are no applications, no scrapes and no pushes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tables {
-    /// Connections of applications, set up or not.
-    pub connections: usize,
-    /// Connections whose task runs.
-    pub inboxes: usize,
-    /// Entries of applications: those that are connected, and those that have gone within their grace time.
-    pub entries: usize,
-    /// Requests for metrics under way.
-    pub requests: usize,
-    /// Scrapes under way.
-    pub scrapes: usize,
-    /// Scrapes that are being answered.
-    pub answers: usize,
-    /// Pushes held.
-    pub held_pushes: usize,
-    /// Pushes being opened.
-    pub opening_pushes: usize,
-    /// Bytes of pushes held or being opened.
-    pub push_bytes: usize,
-    /// Bytes of answers and pushes that wait to be opened or handed out.
-    pub pending_bytes: usize,
-    /// Bytes that connections hold of frames that are not whole, and of frames that are not sent.
-    pub connection_bytes: usize,
-    /// Whether there are jobs that nobody has taken.
-    pub has_jobs: bool,
 }
 
 impl Hub {

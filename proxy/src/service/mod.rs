@@ -13,7 +13,8 @@ pub(crate) mod render;
 pub(crate) mod scrape;
 pub(crate) mod session;
 pub(crate) mod storing;
+pub(crate) mod tables;
 pub(crate) mod workers;
 
 pub use collisions::Collisions;
-pub use hub::Tables;
+pub use tables::Tables;
