@@ -43,8 +43,8 @@
 //! that has a push is under way, or was sent and may have been read or not, other scrapes of the same scraper leave it out.
 //!
 //! A later push of an application replaces an earlier one if it has every series of it. Otherwise both are held, and served in the order of
-//! arrival; of a series that both have, the later one counts. [`PushKeep::All`] has all kept. The same bytes that come twice from one
-//! identity, because an acknowledgement was lost, are held once.
+//! arrival; of a series that both have, the later one counts. [`PushKeep::All`] has all kept. The same sealed bytes that come twice, because
+//! an acknowledgement was lost, are held once; in plaintext only those of one identity, as another's may be the same.
 //!
 //! Each application has its share of the work and the room: so many pushes being opened and held at once, so many bytes, and so many
 //! pushes a second ([`Config`]). What exceeds a share is refused before anything is done with it.
@@ -121,10 +121,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
 use storing::Storing;
-
-fn goodbye(message: String) -> SessionCommand {
-    SessionCommand::Close { code: ErrorCode::CONNECTION_ERROR, message }
-}
 
 /// A connection. Numbers are given out in the order of accepting, and never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -217,7 +213,11 @@ impl Collector {
     /// Ends a connection after the next request, be it answered or not, when it is longest until the one after; says whether that is news.
     pub fn let_go_after_request(&mut self, connection: ConnectionId, message: &str) -> bool {
         let is_known = self.registry.app_of(connection).is_some();
-        is_known && self.leaving.insert(connection, message.to_owned()).is_none()
+        let is_news = is_known && !self.leaving.contains_key(&connection);
+        if is_news {
+            self.leaving.insert(connection, message.to_owned());
+        }
+        is_news
     }
 
     /// A session is over without having said so. Does nothing if it has.
@@ -496,4 +496,8 @@ impl Collector {
         self.next_number += 1;
         self.next_number
     }
+}
+
+fn goodbye(message: String) -> SessionCommand {
+    SessionCommand::Close { code: ErrorCode::CONNECTION_ERROR, message }
 }

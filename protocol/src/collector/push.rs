@@ -95,18 +95,21 @@ impl Claim {
 
 impl Held {
     pub(super) fn new(
-        opening: &Opening,
+        app: AppId,
+        superseded: ScraperSet,
         Read { answer, sealed: Sealed { digest, series, .. }, expires }: Read,
         is_stored: bool,
     ) -> Self {
         let (digests, claims) = (vec![digest], Vec::new());
-        let superseded = opening.superseded;
-        let (app, had) = (opening.app, superseded);
+        let had = superseded;
         Self { app, answer, series, digests, expires, is_stored, had, superseded, claims }
     }
 
     /// Whether it has every series of another one.
     fn covers(&self, other: &Self) -> bool {
+        if other.series.len() > self.series.len() {
+            return false;
+        }
         let mut own = self.series.iter();
         other.series.iter().all(|wanted| own.by_ref().find(|it| *it >= wanted) == Some(wanted))
     }

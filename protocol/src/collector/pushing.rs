@@ -72,7 +72,11 @@ impl Collector {
             Ok(read) if self.is_repeated(&opening, &read) => self.on_push_repeated(opening),
             Ok(mut read) => {
                 read.answer.is_push = true;
-                match self.hold_push(now, push, Held::new(&opening, read, is_stored)) {
+                match self.hold_push(
+                    now,
+                    push,
+                    Held::new(opening.app, opening.superseded, read, is_stored),
+                ) {
                     Ok(replaced) => self.on_push_held(opening, replaced),
                     Err(error) => self.reject_push(opening, error),
                 }

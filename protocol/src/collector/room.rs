@@ -43,14 +43,11 @@ impl Collector {
         if firm.1.saturating_add(bytes) > byte_limit {
             return Err(PushError::TooLarge { limit: byte_limit });
         }
-        let (count, bytes) = (count as isize - spare_count, bytes as isize - spare_bytes as isize);
         let is_full = |this: &Self| {
-            this.pushes.len() as isize + count > limit as isize
-                || this.pushes.bytes() as isize + bytes > byte_limit as isize
+            this.pushes.len().saturating_add(count) > limit.saturating_add(spare_count)
+                || this.pushes.bytes().saturating_add(bytes)
+                    > byte_limit.saturating_add(spare_bytes)
         };
-        if !is_full(self) {
-            return Ok(());
-        }
         while is_full(self)
             && let Some((cause, id)) = self.next_yielding(now, spared)
         {

@@ -1,8 +1,7 @@
 //! Pushes on their way to a disk, and back after a restart.
 
 use super::push::{Held, Opening, PushId, Read};
-use super::{AppId, Collector, PushError, PushRecord, RestoredPush};
-use crate::rsocket::frame::StreamId;
+use super::{Collector, PushError, PushRecord, RestoredPush};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -87,17 +86,11 @@ impl Collector {
         let app = self.registry.restore(now, labels, source);
         let push = PushId(self.number());
         let read = Read { answer, sealed, expires };
-        let held = self.hold_push(now, push, Held::new(&restored_by(app), read, true));
+        let held = self.hold_push(now, push, Held::new(app, Default::default(), read, true));
         if held.is_ok() && self.pushes.get(push).is_none() {
             self.pushes.forget_stored(push);
         }
         self.pin(app);
         held.map(|_| StoreId(push))
     }
-}
-
-/// Stands for the opening of a push that was opened before.
-fn restored_by(app: AppId) -> Opening {
-    let (connection, stream_id) = (super::ConnectionId(0), None::<StreamId>);
-    Opening { app, connection, stream_id, bytes: 0, superseded: Default::default() }
 }

@@ -288,10 +288,11 @@ impl Phase {
             let sent = flushed.tell();
             let mut deliveries = self.lock();
             deliveries.sent.push_back(sent);
-            let oldest = deliveries.sent.len().checked_sub(MAX_SENT + 1);
-            let undecided = oldest.and_then(|_| deliveries.sent.pop_front());
+            let is_full = deliveries.sent.len() > MAX_SENT;
+            let unread = if is_full { deliveries.sent.pop_front() } else { None };
+            // To drop it tells the collector, which is not done under this lock.
             drop(deliveries);
-            drop(undecided);
+            drop(unread);
         }
     }
 

@@ -97,8 +97,10 @@ pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, age: Duration) {
             else {
                 continue;
             };
+            if room == 0 {
+                break;
+            }
             let goes = match overdue < PATIENCE {
-                _ if room == 0 => break,
                 true => hub.let_go_after_request(now, connection, TOO_OLD),
                 false => hub.let_go(now, connection, TOO_OLD),
             };

@@ -6,8 +6,7 @@ use crate::service::hub::Hub;
 use crate::service::workers::Toolbox;
 use crate::store::disk::{Directory, SharedDisk};
 use crate::store::pushes::{Left, Limits, PushName, PushStore};
-use bytes::Bytes;
-use prometheus_rsocket_protocol::collector::{RestoredPush, StoreCommand, StoreId};
+use prometheus_rsocket_protocol::collector::{PushRecord, RestoredPush, StoreCommand, StoreId};
 use prometheus_rsocket_runtime::Runtime;
 use std::collections::BTreeMap;
 use std::io;
@@ -104,7 +103,10 @@ impl<R: Runtime> Storing<R> {
         }
         let store = Arc::clone(&self.store);
         let done = self.runtime.unblock(move || {
-            let encode = |(name, record): (PushName, _)| (name, encode(name, &record));
+            let encode = |(name, record): (PushName, PushRecord)| {
+                let bytes = record.encode(name.expires_at);
+                (name, bytes)
+            };
             let results = store.write(&kept.into_iter().map(encode).collect::<Vec<_>>());
             store.remove(&forgotten);
             results
@@ -130,10 +132,6 @@ impl<R: Runtime> Storing<R> {
         let wall = time_of_day(&self.runtime).unwrap_or_default();
         PushName { expires_at: wall.saturating_add(millis(ttl)), number: self.next }
     }
-}
-
-fn encode(name: PushName, record: &prometheus_rsocket_protocol::collector::PushRecord) -> Bytes {
-    record.encode(name.expires_at)
 }
 
 type Found = (PushStore, Left, Vec<(PushName, RestoredPush)>);
