@@ -91,8 +91,9 @@ impl World {
             inject: Inject::Missing,
             seed: 7,
         };
+        let mut scratch = envelope::Scratch::default();
         while let Some(job) = self.collector.poll_job() {
-            self.collector.handle_job(self.now, job.run(&tools, [3; 32]));
+            self.collector.handle_job(self.now, job.run(&tools, &mut scratch, [3; 32]));
         }
         let mut member = Member::new();
         let mut sent = Member::header().len();

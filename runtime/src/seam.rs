@@ -3,6 +3,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    sync::OnceLock,
     task::{Context, Poll},
     thread,
     time::{Instant, SystemTime},
@@ -63,9 +64,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         getrandom::fill(bytes).map_err(io::Error::other)
     }
 
-    /// How many jobs can run at the same time, each on a processor of its own; at least one.
+    /// How many jobs can run at the same time, each on a processor of its own; at least one. It is asked of the system once: on Linux
+    /// that means to read the files of the control group.
     fn parallelism(&self) -> usize {
-        thread::available_parallelism().map_or(1, usize::from)
+        static PARALLELISM: OnceLock<usize> = OnceLock::new();
+        *PARALLELISM.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
     }
 
     /// The time of day, for what people are told; `None` where a run must be repeatable.

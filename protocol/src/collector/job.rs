@@ -1,7 +1,7 @@
 use super::push::{Digest, PushId};
 use super::request::RequestId;
 use super::{Answer, ConnectionId};
-use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits};
+use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits, Scratch, Unsealed};
 use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source};
 use crate::{Labels, Payload};
 use sha2::{Digest as _, Sha256};
@@ -89,12 +89,13 @@ impl Sealed {
 impl Job {
     /// Does the work, a few milliseconds of it: unwraps the key, decrypts, expands, reads. `blinding` must be fresh
     /// randomness; it blinds the private key operation against timing.
-    pub fn run(self, tools: &Tools<'_>, blinding: [u8; 32]) -> JobDone {
+    pub fn run(self, tools: &Tools<'_>, scratch: &mut Scratch, blinding: [u8; 32]) -> JobDone {
         let ticket = self.ticket();
         let is_push = matches!(self.purpose, Purpose::Push { .. });
         let digest = is_push.then(|| digest(&self.payload));
         let is_unique = self.payload.metadata.as_deref() != Some(envelope::PLAINTEXT);
-        let result = open(self.payload, self.labels, tools, blinding);
+        let result = open(self.payload, self.labels, tools, scratch, blinding);
+        scratch.trim();
         let answer = result.as_ref().ok();
         let sealed = digest
             .zip(answer)
@@ -153,18 +154,22 @@ fn open(
     payload: Payload,
     labels: Labels,
     tools: &Tools<'_>,
+    scratch: &mut Scratch,
     blinding: [u8; 32],
 ) -> Result<Answer, JobError> {
-    let opened = envelope::open(tools.keys, payload, tools.open, blinding)?;
-    let source =
-        Source { text: &opened.text, identity: &labels, inject: tools.inject, seed: tools.seed };
-    let facts = exposition::read(&source, tools.policy)?;
-    let block = opened.block.unwrap_or_else(|| envelope::compress(&opened.text));
-    Ok(Answer {
-        block,
-        text_len: opened.text.len(),
-        facts: Arc::new(facts),
-        injected: labels,
-        is_push: false,
-    })
+    let read = |text: &[u8]| {
+        let source = Source { text, identity: &labels, inject: tools.inject, seed: tools.seed };
+        exposition::read(&source, tools.policy).map(|facts| (text.len(), facts))
+    };
+    let (block, (text_len, facts)) = match envelope::unseal(tools.keys, payload, tools.open, blinding)? {
+        Unsealed::Text(text) => {
+            let found = read(&text)?;
+            (scratch.compress(&text), found)
+        }
+        Unsealed::Block(block) => {
+            let found = read(scratch.expand(&block, tools.open.max_text_len)?)?;
+            (block, found)
+        }
+    };
+    Ok(Answer { block, text_len, facts: Arc::new(facts), injected: labels, is_push: false })
 }

@@ -11,7 +11,7 @@ mod shares;
 mod storing;
 
 use super::*;
-use crate::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
+use crate::envelope::{self, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError};
 use crate::exposition::{Inject, Policy};
 use crate::hello::Hello;
 use crate::report::{Report, ReportKind};
@@ -250,7 +250,7 @@ fn work_one(job: Job) -> JobDone {
     let policy = Policy { identity_labels: names.into(), ..Policy::default() };
     let tools =
         Tools { keys: &NoKeys, open: &open, policy: &policy, inject: Inject::Missing, seed: 1 };
-    job.run(&tools, [7; 32])
+    job.run(&tools, &mut Scratch::default(), [7; 32])
 }
 
 fn peer() -> Peer {

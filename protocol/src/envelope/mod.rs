@@ -82,9 +82,10 @@ mod tests;
 pub use self::aes::{AesKeySize, SecretKey, decrypt, encrypt};
 pub use error::{KeyError, OpenError, SealError, UnwrapError};
 pub use open::{KeyUnwrap, OpenLimits, Opened, open};
+pub(crate) use open::{Unsealed, unseal};
 pub use rsa::{PeerKey, RsaKeyPair};
 pub use seal::seal;
-pub use snappy::{compress, expand};
+pub use snappy::{Scratch, compress, expand};
 
 /// The key and the metadata of plaintext mode.
 pub const PLAINTEXT: &[u8] = b"plaintext";

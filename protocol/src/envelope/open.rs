@@ -46,20 +46,42 @@ pub fn open(
     limits: &OpenLimits,
     seed: [u8; 32],
 ) -> Result<Opened, OpenError> {
+    match unseal(keys, payload, limits, seed)? {
+        Unsealed::Text(text) => Ok(Opened { text, block: None }),
+        Unsealed::Block(block) => {
+            let text = snappy::expand(&block, limits.max_text_len)?;
+            Ok(Opened { text, block: Some(block) })
+        }
+    }
+}
+
+/// What was in a sealed payload.
+pub(crate) enum Unsealed {
+    /// The text: plaintext mode does not compress.
+    Text(Bytes),
+    /// A Snappy block, not looked at yet.
+    Block(Bytes),
+}
+
+/// Does what [`open`] does, up to expanding.
+pub(crate) fn unseal(
+    keys: &dyn KeyUnwrap,
+    payload: Payload,
+    limits: &OpenLimits,
+    seed: [u8; 32],
+) -> Result<Unsealed, OpenError> {
     let Payload { metadata, data } = payload;
     let metadata = metadata.ok_or(OpenError::NoMetadata)?;
     if metadata == PLAINTEXT {
-        return plaintext(data, limits);
+        return plaintext(data, limits).map(Unsealed::Text);
     }
     let key = keys.unwrap_key(&metadata, seed)?;
     // Mostly a slice of the same buffer as the data.
     drop(metadata);
-    let block = aes::decrypt(&key, data)?;
-    let text = snappy::expand(&block, limits.max_text_len)?;
-    Ok(Opened { text, block: Some(block) })
+    aes::decrypt(&key, data).map(Unsealed::Block)
 }
 
-fn plaintext(text: Bytes, limits: &OpenLimits) -> Result<Opened, OpenError> {
+fn plaintext(text: Bytes, limits: &OpenLimits) -> Result<Bytes, OpenError> {
     if !limits.allow_plaintext {
         return Err(OpenError::PlaintextRefused);
     }
@@ -67,5 +89,5 @@ fn plaintext(text: Bytes, limits: &OpenLimits) -> Result<Opened, OpenError> {
     if len > limit {
         return Err(OpenError::TooLong { len: len as u64, limit });
     }
-    Ok(Opened { text, block: None })
+    Ok(text)
 }

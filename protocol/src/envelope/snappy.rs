@@ -1,27 +1,97 @@
 use super::OpenError;
 use bytes::Bytes;
-use snap::raw::{Decoder, Encoder, decompress_len};
+use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
+use std::fmt;
+
+/// Buffers for one text after the other: fresh ones of this size would cost as much as what is done in them. Each thread that opens or
+/// renders metrics has its own.
+pub struct Scratch {
+    /// Longer than the text in it.
+    text: Vec<u8>,
+    block: Vec<u8>,
+    encoder: Encoder,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { text: Vec::new(), block: Vec::new(), encoder: Encoder::new() }
+    }
+}
+
+impl Scratch {
+    /// Does what [`compress`] does.
+    pub fn compress(&mut self, text: &[u8]) -> Bytes {
+        lengthen(&mut self.block, max_compress_len(text.len()));
+        let compressed = self.encoder.compress(text, &mut self.block).ok();
+        compressed.and_then(|len| self.block.get(..len)).map(Bytes::copy_from_slice).unwrap_or_default()
+    }
+
+    /// Does what [`expand`] does.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn expand(&mut self, block: &[u8], max_len: usize) -> Result<&[u8], OpenError> {
+        let announced = announced(block, max_len)?;
+        lengthen(&mut self.text, announced);
+        let text = self.text.get_mut(..announced).unwrap_or_default();
+        let len = Decoder::new().decompress(block, text).map_err(|error| broken(block, &error))?;
+        Ok(text.get(..len).unwrap_or_default())
+    }
+
+    /// Gives back what a text of more than 1 MiB needed.
+    pub fn trim(&mut self) {
+        for buffer in [&mut self.text, &mut self.block] {
+            if buffer.capacity() > MAX_KEPT {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
+/// Makes a buffer at least so long; what is in it already stays, whatever it is.
+fn lengthen(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        // Nothing in it is worth being copied.
+        buffer.clear();
+        buffer.resize(len, 0);
+    }
+}
+
+/// What a buffer may keep from one text to the next.
+const MAX_KEPT: usize = 1024 * 1024;
 
 /// Compresses a text to a raw Snappy block. Texts of 4 GiB and more, which Snappy cannot take, give an empty block; nothing here
 /// lets such a text arise.
 pub fn compress(text: &[u8]) -> Bytes {
-    let mut block = Encoder::new().compress_vec(text).unwrap_or_default();
-    // The buffer was made for the worst case, more than the text takes. A block that is kept must not keep that.
-    block.shrink_to_fit();
-    Bytes::from(block)
+    Scratch::default().compress(text)
 }
 
 /// Expands a raw Snappy block of at most `max_len` bytes of text. What the block announces is checked before anything is
 /// allocated, and also against what a block of its size can hold at all.
 pub fn expand(block: &[u8], max_len: usize) -> Result<Bytes, OpenError> {
-    let reason =
-        |error: snap::Error| OpenError::Expand { len: block.len(), reason: error.to_string() };
+    announced(block, max_len)?;
+    Decoder::new().decompress_vec(block).map(Bytes::from).map_err(|error| broken(block, &error))
+}
+
+fn broken(block: &[u8], error: &snap::Error) -> OpenError {
+    OpenError::Expand { len: block.len(), reason: error.to_string() }
+}
+
+/// Returns the length of the text that a block announces, if it may be believed.
+fn announced(block: &[u8], max_len: usize) -> Result<usize, OpenError> {
     let announced = match decompress_len(block) {
         Ok(announced) => announced,
         Err(snap::Error::TooBig { given, .. }) => {
             return Err(OpenError::TooLong { len: given, limit: max_len });
         }
-        Err(error) => return Err(reason(error)),
+        Err(error) => return Err(broken(block, &error)),
     };
     if announced > max_len {
         return Err(OpenError::TooLong { len: announced as u64, limit: max_len });
@@ -32,7 +102,7 @@ pub fn expand(block: &[u8], max_len: usize) -> Result<Bytes, OpenError> {
             reason: format!("it announces {announced} bytes, more than such a block can hold"),
         });
     }
-    Decoder::new().decompress_vec(block).map(Bytes::from).map_err(reason)
+    Ok(announced)
 }
 
 /// The most that a block of this size can hold: its densest element is a copy of 64 bytes of text in 3 bytes.

@@ -212,12 +212,17 @@ impl Hub {
 
     /// Returns the next job, or what to wait for.
     pub(crate) fn next_job(&self, now: Instant) -> Result<Job, EventListener> {
-        if let Some(job) = self.with(now, |state| state.collector.poll_job()) {
+        if let Some(job) = self.poll_job(now) {
             return Ok(job);
         }
         // Listen first and look again: a job that came in between has notified nobody yet.
         let listener = self.jobs.listen();
-        self.with(now, |state| state.collector.poll_job()).ok_or(listener)
+        self.poll_job(now).ok_or(listener)
+    }
+
+    /// Returns the next job, if there is one.
+    pub(crate) fn poll_job(&self, now: Instant) -> Option<Job> {
+        self.with(now, |state| state.collector.poll_job())
     }
 
     /// Takes a job's result.

@@ -7,6 +7,7 @@ pub(crate) mod collisions;
 mod grouped;
 pub(crate) mod hub;
 pub(crate) mod inbox;
+mod joined;
 pub(crate) mod leaving;
 pub(crate) mod memory;
 pub(crate) mod render;

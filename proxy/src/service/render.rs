@@ -4,9 +4,11 @@ use crate::gzip::{self, Member, Part};
 use crate::service::workers::Toolbox;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::collector::{Answer, AppId};
-use prometheus_rsocket_protocol::envelope::{self, OpenError};
+use prometheus_rsocket_protocol::envelope::{OpenError, Scratch};
 use prometheus_rsocket_protocol::exposition::group::{self, Plan, Prepared, Split};
 use prometheus_rsocket_protocol::exposition::{self, Source, Target};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Renders answers for one scraper.
@@ -41,41 +43,69 @@ impl Served {
 }
 
 impl Renderer {
-    /// The application's text by itself.
-    pub(crate) fn text(&self, served: &Served) -> Result<Piece, OpenError> {
-        self.rendered(served).map(|text| self.pack(text))
+    /// The applications' texts, one after the other, as one piece. Those that could not be rendered are not in it, and are returned as well.
+    pub(crate) fn texts(&self, batch: &[Served]) -> (Piece, Vec<AppId>) {
+        let mut broken = Vec::new();
+        let mut render = |out: &mut Vec<u8>| {
+            for served in batch {
+                let start = out.len();
+                // Whatever one text does to its worker, the others are there.
+                let rendered = catch_unwind(AssertUnwindSafe(|| self.render(served, out)));
+                if !matches!(rendered, Ok(Ok(()))) {
+                    tracing::error!(app = %served.app, "a text that was read before cannot be rendered");
+                    out.truncate(start);
+                    broken.push(served.app);
+                }
+            }
+        };
+        let piece = match self.gzip {
+            true => with_buffer(|out| {
+                render(out);
+                Piece::Deflated(self.deflate(out))
+            }),
+            false => {
+                let mut out = Vec::with_capacity(batch.iter().map(|it| it.answer.text_len).sum());
+                render(&mut out);
+                Piece::Plain(out.into())
+            }
+        };
+        (piece, broken)
     }
 
-    /// The same, deflated also for a scraper that does not read gzip, so that it takes less while that scraper reads.
+    /// One application's text, deflated also for a scraper that does not read gzip, so that it takes less while that scraper reads.
     pub(crate) fn deflated(&self, served: &Served) -> Result<Part, OpenError> {
-        self.rendered(served).map(|text| self.deflate(&text))
+        with_buffer(|out| self.render(served, out).map(|()| self.deflate(out)))
     }
 
-    fn rendered(&self, served: &Served) -> Result<Bytes, OpenError> {
-        let text = self.expand(&served.answer)?;
+    /// Appends the application's text.
+    fn render(&self, served: &Served, out: &mut Vec<u8>) -> Result<(), OpenError> {
         let facts = &served.answer.facts;
-        if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
-            return Ok(text);
-        }
-        let mut out = Vec::new();
-        let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
-        exposition::render(&source, policy, facts, self.target, &served.omit, &mut out);
-        Ok(out.into())
+        self.with_text(&served.answer, |text| {
+            if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
+                out.extend_from_slice(text);
+            } else {
+                let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+                exposition::render(&source, policy, facts, self.target, &served.omit, out);
+            }
+        })
     }
 
     /// The application's part of a grouped body, as far as it is known without the others.
     pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
-        let text = self.expand(&served.answer)?;
-        let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
-        let facts = &served.answer.facts;
-        Ok(group::prepare(&source, policy, facts, self.target, &served.omit))
+        self.with_text(&served.answer, |text| {
+            let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+            let facts = &served.answer.facts;
+            group::prepare(&source, policy, facts, self.target, &served.omit)
+        })
     }
 
     /// The application's part of a grouped body where the others have a say in it.
     pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
-        let text = self.expand(&served.answer)?;
-        let (source, policy) = (self.source(&served.answer, &text), &self.toolbox.policy);
-        Ok(group::split(&source, policy, &served.answer.facts, self.target, &served.omit, plan))
+        self.with_text(&served.answer, |text| {
+            let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+            let facts = &served.answer.facts;
+            group::split(&source, policy, facts, self.target, &served.omit, plan)
+        })
     }
 
     /// Deflates a text, if the scraper reads gzip.
@@ -87,8 +117,12 @@ impl Renderer {
         gzip::deflate_part(text, self.toolbox.gzip_level)
     }
 
-    fn expand(&self, answer: &Answer) -> Result<Bytes, OpenError> {
-        envelope::expand(&answer.block, self.toolbox.open.max_text_len)
+    fn with_text<T>(&self, answer: &Answer, act: impl FnOnce(&[u8]) -> T) -> Result<T, OpenError> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let done = scratch.expand(&answer.block, self.toolbox.open.max_text_len).map(act);
+            scratch.trim();
+            done
+        })
     }
 
     fn source<'a>(&self, answer: &'a Answer, text: &'a [u8]) -> Source<'a> {
@@ -96,6 +130,28 @@ impl Renderer {
         Source { text, identity: &answer.injected, inject, seed }
     }
 }
+
+/// Calls with a buffer that is empty, and has room from earlier calls.
+fn with_buffer<T>(act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        let done = act(buffer);
+        if buffer.capacity() > MAX_KEPT {
+            *buffer = Vec::new();
+        }
+        done
+    })
+}
+
+thread_local! {
+    /// Where texts are expanded.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// Where texts are put together.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread keeps of its buffer.
+const MAX_KEPT: usize = 1024 * 1024;
 
 /// The body as a sequence of bytes: as it is, or one gzip member.
 pub(crate) struct Body {

@@ -15,7 +15,6 @@ use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress, ScrapeId, Summary};
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_runtime::{JobLost, Runtime};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -148,78 +147,13 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    /// One application after the other, each rendered while those before it are sent. A large one is rendered when its turn has come, and
-    /// none beside it.
-    async fn joined(
-        &self,
-        out: &mut Output<'_, R>,
-        metrics: &mut AppMetrics,
-    ) -> Result<Summary, Broken> {
-        let mut collisions = Collisions::within(&self.bodies);
-        let (mut collided, mut waiting) = (Vec::new(), VecDeque::new());
-        let (mut rendering, mut ahead) = (VecDeque::new(), 0);
-        let (mut large, mut summary) = (None, None);
-        loop {
-            let listener = self.news.listen();
-            while large.is_none()
-                && rendering.len() < self.look_ahead()
-                && ahead < self.ahead_bytes()
-            {
-                let Some(served) = waiting.pop_front() else {
-                    if summary.is_some() {
-                        break;
-                    }
-                    match self.hub.poll_scrape(self.runtime.now(), self.id) {
-                        Progress::Pending => break,
-                        Progress::Finished(finished) => summary = Some(finished),
-                        Progress::Outcome(outcome) => {
-                            let all = self.on_outcome(*outcome, &mut collisions, metrics);
-                            collided.extend(all.last().map(|it| (it.app, it.omit.len())));
-                            waiting.extend(all);
-                        }
-                    }
-                    continue;
-                };
-                out.take_place().await?;
-                let (app, len) = (served.app, served.answer.text_len);
-                if len > LARGE {
-                    large = Some(served);
-                    continue;
-                }
-                ahead += len;
-                let renderer = self.renderer.clone();
-                let working = self.work(move || renderer.text(&served));
-                rendering.push_back((app, len, working));
-            }
-            if let Some((app, len, working)) = rendering.pop_front() {
-                match working.await {
-                    Ok(piece) => out.append(piece).await?,
-                    Err(Broken) => self.on_left_out(app, "worker", metrics),
-                }
-                ahead -= len;
-            } else if let Some(served) = large.take() {
-                self.append_alone(served, out).await?;
-            } else if let Some(summary) = summary {
-                self.hub.report_collisions(self.runtime.now(), &collided);
-                return Ok(summary);
-            } else {
-                out.wait(listener).await?;
-            }
-        }
-    }
-
-    /// How many bytes of texts may be rendered ahead of what is being sent. Deflated they take a tenth.
-    fn ahead_bytes(&self) -> usize {
-        if self.renderer.gzip { AHEAD_BYTES } else { AHEAD_BYTES / 4 }
-    }
-
     /// Renders and sends an application by itself. If it is large, it waits until there is memory for it.
-    async fn append_alone(&self, served: Served, out: &mut Output<'_, R>) -> Result<(), Broken> {
+    pub(super) async fn append_alone(&self, served: Served, out: &mut Output<'_, R>) -> Result<(), Broken> {
         out.take_place().await?;
         if served.answer.text_len <= LARGE {
             let renderer = self.renderer.clone();
-            let piece = self.work(move || renderer.text(&served)).await?;
-            return out.append(piece).await;
+            let (piece, broken) = self.work(move || Ok(renderer.texts(&[served]))).await?;
+            return if broken.is_empty() { out.append(piece).await } else { Err(Broken) };
         }
         let mut texts = self.large_text(&served).await;
         let renderer = self.renderer.clone();
@@ -314,10 +248,6 @@ impl<R: Runtime> Scrape<R> {
 }
 
 pub(super) type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
-
-/// Bytes of texts that are rendered ahead of what is being sent, if they are deflated; a fourth if they are not. So a scraper that does not
-/// read holds about 1 MiB: these, the text that is being sent, and [`CHUNKS`](crate::service::backend::CHUNKS).
-const AHEAD_BYTES: usize = 2 * 1024 * 1024;
 
 /// Applications that are rendered ahead, however many cores there are.
 const MAX_AHEAD: usize = 32;

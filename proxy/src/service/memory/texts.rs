@@ -36,6 +36,17 @@ impl TextMemory {
         }
     }
 
+    /// Takes so many bytes if they are free and nobody waits for some.
+    pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Texts> {
+        let bytes = bytes.min(self.max);
+        let mut state = self.lock();
+        let is_free = state.waiting.is_empty() && state.used + bytes <= self.max;
+        is_free.then(|| {
+            state.used += bytes;
+            Texts { memory: Arc::clone(self), bytes }
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,6 +124,7 @@ mod tests {
             let mut third = Box::pin(memory.take(1));
             assert!(poll_once(&mut second).await.is_none());
             assert!(poll_once(&mut third).await.is_none(), "it does not overtake");
+            assert!(memory.try_take(1).is_none(), "neither does this");
             drop(first);
             assert!(poll_once(&mut third).await.is_none());
             let mut second = poll_once(&mut second).await.unwrap();
@@ -120,6 +132,8 @@ mod tests {
             second.shrink(2);
             assert_eq!(memory.lock().used, 2);
             assert!(poll_once(&mut third).await.is_some());
+            assert!(memory.try_take(9).is_none());
+            assert_eq!(memory.try_take(8).map(|texts| texts.bytes), Some(8));
             drop(second);
             assert_eq!(memory.lock().used, 0);
         });
