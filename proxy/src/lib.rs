@@ -41,3 +41,5 @@ pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};
 pub use service::{Collisions, Tables};
 pub use store::disk::{Disk, SharedDisk};
+#[cfg(feature = "openssl")]
+pub use store::openssl_key::OpenSslKeyPair;

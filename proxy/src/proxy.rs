@@ -178,10 +178,11 @@ async fn service<R: Runtime>(
     config: &Config,
     listeners: Vec<(&'static str, SocketAddr)>,
 ) -> Result<Service<R>, StartError> {
-    let keys = keys::make(&runtime, config).await?;
+    let (keys, rsa_backend) = keys::make(&runtime, config).await?;
     let mut seed = [0; 8];
     runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
-    let telemetry = Arc::new(Telemetry::new(config.runtime.name(), runtime.time_of_day()));
+    let telemetry =
+        Arc::new(Telemetry::new(config.runtime.name(), rsa_backend, runtime.time_of_day()));
     let collector = Collector::new(config.collector());
     let shares = Shares::of(config.max_memory);
     let toolbox = Toolbox {

@@ -6,6 +6,7 @@
 //! | [`echo`] | what the echo servers of the examples and of the interop runs answer |
 //! | [`heard`] | what one connection makes of bytes, however they are cut |
 //! | [`vectors`] | golden bytes that other implementations made |
+//! | `unwrapping` (the feature `envelope`) | what every implementation of RSA must do |
 //! | `proxy` (a feature) | a proxy on plain blocking sockets, which does what a test tells it |
 
 pub mod echo;
@@ -13,5 +14,7 @@ pub mod heard;
 mod model;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "envelope")]
+pub mod unwrapping;
 pub mod vectors;
 pub mod world;

@@ -9,4 +9,5 @@ mod metadata;
 mod ops;
 mod runs;
 mod talk;
+mod unwrapping;
 mod vectors;

@@ -1,7 +1,9 @@
 use super::balancers::BalancerArgs;
 use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
-use super::value::{self, Envelope, Limit, LimitedTime, ListenAddr, Names, RuntimeKind};
+use super::value::{
+    self, Envelope, Limit, LimitedTime, ListenAddr, Names, RsaBackend, RuntimeKind,
+};
 use clap::Parser;
 use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
@@ -191,6 +193,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "BITS", value_parser = value::key_bits, help_heading = "Applications")]
     pub(super) key_bits: Option<usize>,
 
+    #[arg(long, value_name = "WHICH", value_parser = value::rsa_backend, help_heading = "Applications", help = rsa_backend_help())]
+    pub(super) rsa_backend: Option<RsaBackend>,
+
     /// How applications are to send metrics: encrypted, or plaintext under TLS or on loopback [default: encrypted]
     #[arg(long, value_name = "HOW", value_parser = value::envelope, help_heading = "Applications")]
     pub(super) envelope: Option<Envelope>,
@@ -250,6 +255,14 @@ pub(super) struct Args {
 fn runtime_help() -> String {
     let default = RuntimeKind::default().name();
     format!("The async runtime: tokio or smol, as far as built in [default: {default}]")
+}
+
+fn rsa_backend_help() -> String {
+    let there =
+        if cfg!(feature = "openssl") { "rust or openssl" } else { "rust; not built in: openssl" };
+    format!(
+        "Whose RSA opens what applications send: {there}; or auto, the fastest of them [default: auto]"
+    )
 }
 
 const AFTER_HELP: &str = "\

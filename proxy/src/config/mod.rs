@@ -12,7 +12,7 @@ mod value;
 pub use balancers::{ProxyProtocol, TrustedProxies};
 pub use log::LogFormat;
 pub use source::ConfigError;
-pub use value::{Envelope, ListenAddr, RuntimeKind};
+pub use value::{Envelope, ListenAddr, RsaBackend, RuntimeKind};
 
 use crate::gzip;
 use crate::service::memory::Shares;
@@ -112,6 +112,8 @@ pub struct Config {
     pub setup_timeout: Duration,
     /// The size of the proxy's RSA key: 2048, 3072 or 4096.
     pub key_bits: usize,
+    /// Whose RSA opens what applications send. One that is not built in can be asked for; the proxy then does not start.
+    pub rsa_backend: RsaBackend,
     /// How applications are told to send their metrics.
     pub envelope: Envelope,
     /// How many pushes are held; with 0, none.
@@ -211,6 +213,7 @@ impl Config {
         env.set(&mut c.max_frame_bytes, args.max_frame_bytes, "max-frame-bytes", value::frame_bytes)?;
         env.set(&mut c.setup_timeout, args.setup_timeout, "setup-timeout", value::positive_duration)?;
         env.set(&mut c.key_bits, args.key_bits, "key-bits", value::key_bits)?;
+        env.set(&mut c.rsa_backend, args.rsa_backend, "rsa-backend", value::rsa_backend)?;
         env.set(&mut c.envelope, args.envelope, "envelope", value::envelope)?;
 
         env.set(&mut c.max_memory, args.max_memory, "max-memory", value::bytes)?;
@@ -317,6 +320,7 @@ impl Default for Config {
             max_frame_bytes: 0xff_ffff,
             setup_timeout: Duration::from_secs(60),
             key_bits: 2048,
+            rsa_backend: RsaBackend::Auto,
             envelope: Envelope::Encrypted,
             max_held_pushes: 1000,
             max_held_push_bytes: 24 << 20,

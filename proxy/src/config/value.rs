@@ -134,6 +134,31 @@ impl FromStr for Envelope {
     }
 }
 
+/// Whose RSA unwraps what applications have sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RsaBackend {
+    /// The fastest one that is built in.
+    #[default]
+    Auto,
+    /// The crate `rsa`, which is always there.
+    Rust,
+    /// OpenSSL, with the feature `openssl` or `openssl-vendored`.
+    OpenSsl,
+}
+
+impl FromStr for RsaBackend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "rust" => Ok(Self::Rust),
+            "openssl" => Ok(Self::OpenSsl),
+            _ => Err("it is auto, rust or openssl".to_owned()),
+        }
+    }
+}
+
 /// A limit that there may not be.
 pub(super) type LimitedTime = Option<Duration>;
 pub(super) type Limit = Option<usize>;
@@ -152,6 +177,10 @@ pub(super) enum ClientAuthKind {
 }
 
 pub(super) fn envelope(text: &str) -> Result<Envelope, String> {
+    text.parse()
+}
+
+pub(super) fn rsa_backend(text: &str) -> Result<RsaBackend, String> {
     text.parse()
 }
 

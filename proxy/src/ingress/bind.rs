@@ -19,6 +19,8 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The configuration asks for OpenSSL, and this program is built without it.
+    NoOpenSsl,
     /// There is no key pair.
     Key(KeyError),
     /// The system gives no randomness, or the runtime ended.
@@ -42,7 +44,7 @@ pub enum StartError {
 impl StartError {
     /// Whether it is the configuration that is at fault, rather than the system.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::PushDir { .. } | Self::Tls { .. })
+        matches!(self, Self::NoOpenSsl | Self::PushDir { .. } | Self::Tls { .. })
     }
 }
 
@@ -52,6 +54,9 @@ impl fmt::Display for StartError {
             Self::Listen { listener, address, error } => {
                 write!(f, "cannot listen on {address} (--listen-{listener}): {error}")
             }
+            Self::NoOpenSsl => f.write_str(
+                "--rsa-backend openssl: this program is built without the Cargo feature `openssl` or `openssl-vendored`",
+            ),
             Self::Key(error) => write!(f, "cannot make the proxy's key: {error}"),
             Self::PushDir { path, error } => {
                 write!(f, "cannot use {} (--push-dir): {error}", path.display())

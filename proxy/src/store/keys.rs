@@ -1,26 +1,81 @@
-use crate::config::{Config, Envelope};
+use crate::config::{Config, Envelope, RsaBackend};
 use crate::ingress::bind::StartError;
+#[cfg(feature = "openssl")]
+use crate::store::openssl_key::OpenSslKeyPair;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::envelope::{
-    KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,
+    KeyError, KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,
 };
 use prometheus_rsocket_runtime::Runtime;
 
-/// Makes the key that all applications are sent.
+/// A way to compute RSA that is built in.
+#[derive(Clone, Copy)]
+enum Backend {
+    Rust,
+    #[cfg(feature = "openssl")]
+    OpenSsl,
+}
+
+impl Backend {
+    /// Fails where OpenSSL is asked for and not built in.
+    fn choose(asked: RsaBackend) -> Result<Self, StartError> {
+        match asked {
+            RsaBackend::Rust => Ok(Self::Rust),
+            #[cfg(feature = "openssl")]
+            RsaBackend::Auto | RsaBackend::OpenSsl => Ok(Self::OpenSsl),
+            #[cfg(not(feature = "openssl"))]
+            RsaBackend::Auto => Ok(Self::Rust),
+            #[cfg(not(feature = "openssl"))]
+            RsaBackend::OpenSsl => Err(StartError::NoOpenSsl),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl => "openssl",
+        }
+    }
+
+    /// The library, with the version where it is one of the system's.
+    fn library(self) -> &'static str {
+        match self {
+            Self::Rust => "the crate rsa",
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl => openssl::version::version(),
+        }
+    }
+
+    /// Makes a key pair. `seed` is secret and fresh; OpenSSL draws its own.
+    fn generate(self, bits: usize, seed: [u8; 32]) -> Result<Box<dyn KeyUnwrap>, KeyError> {
+        match self {
+            Self::Rust => Ok(Box::new(RsaKeyPair::generate(bits, seed)?)),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl => Ok(Box::new(OpenSslKeyPair::generate(bits)?)),
+        }
+    }
+}
+
+/// Makes the key that all applications are sent. Returns the name of the backend as well: `rust`, `openssl`, or `none` in plaintext mode.
 pub(crate) async fn make<R: Runtime>(
     runtime: &R,
     config: &Config,
-) -> Result<Box<dyn KeyUnwrap>, StartError> {
+) -> Result<(Box<dyn KeyUnwrap>, &'static str), StartError> {
+    let backend = Backend::choose(config.rsa_backend)?;
     if config.envelope == Envelope::Plaintext {
-        return Ok(Box::new(NoKey));
+        return Ok((Box::new(NoKey), "none"));
     }
     let (source, bits) = (runtime.clone(), config.key_bits);
     let made = runtime.unblock(move || {
         let mut seed = [0; 32];
         source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
-        RsaKeyPair::generate(bits, seed).map_err(StartError::Key)
+        backend.generate(bits, seed).map_err(StartError::Key)
     });
-    Ok(Box::new(made.await??))
+    let keys = made.await??;
+    let (rsa_backend, library) = (backend.name(), backend.library());
+    tracing::info!(rsa_backend, library, bits, "the key that applications seal with is made");
+    Ok((keys, rsa_backend))
 }
 
 /// What stands for a key in plaintext mode. Nothing is wrapped under it.

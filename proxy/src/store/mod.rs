@@ -2,4 +2,6 @@
 
 pub(crate) mod disk;
 pub(crate) mod keys;
+#[cfg(feature = "openssl")]
+pub(crate) mod openssl_key;
 pub(crate) mod pushes;

@@ -125,7 +125,7 @@ struct Setup {
 }
 
 fn setup() -> Setup {
-    let telemetry = Arc::new(Telemetry::new("test", SystemTime::now()));
+    let telemetry = Arc::new(Telemetry::new("test", "rust", SystemTime::now()));
     let (sender, scrapes) = async_channel::unbounded();
     let fake = Arc::new(Fake {
         telemetry: Arc::clone(&telemetry),

@@ -57,7 +57,7 @@ fn written(json: bool, now: Instant, probes: &ProbeLog, notices: &[Notice]) -> V
 }
 
 fn probes() -> ProbeLog {
-    ProbeLog::new(&Arc::new(Telemetry::new("tokio", None)))
+    ProbeLog::new(&Arc::new(Telemetry::new("tokio", "rust", None)))
 }
 
 fn app() -> AppRef {
@@ -227,7 +227,7 @@ fn probes_of_one_peer_are_two_lines_per_period() {
 }
 
 fn counted(notices: &[Notice]) -> String {
-    let telemetry = Telemetry::new("tokio", None);
+    let telemetry = Telemetry::new("tokio", "rust", None);
     let now = Instant::now();
     notices.iter().for_each(|notice| count(&telemetry, now, notice));
     telemetry.encode(now)
@@ -311,7 +311,7 @@ fn failed_scrapes_are_counted_by_the_reasons_of_the_collector() {
 
 #[test]
 fn the_census_tells_states_and_duplicates() {
-    let telemetry = Telemetry::new("tokio", None);
+    let telemetry = Telemetry::new("tokio", "rust", None);
     let mut collector = Collector::new(Config::default());
     for _ in 0..3 {
         let peer =

@@ -246,10 +246,11 @@ impl Http {
     }
 }
 
-pub(super) fn build_info(make: &Families<'_>, runtime: &str) {
+pub(super) fn build_info(make: &Families<'_>, runtime: &str, rsa_backend: &str) {
     let opts = Opts::new("prometheus_proxy_build_info", "What is running; always 1.")
         .const_label("version", env!("CARGO_PKG_VERSION"))
-        .const_label("runtime", runtime);
+        .const_label("runtime", runtime)
+        .const_label("rsa_backend", rsa_backend);
     make.register(IntGauge::with_opts(opts)).set(1);
 }
 

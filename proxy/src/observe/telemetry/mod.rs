@@ -38,12 +38,12 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Metrics of a process that started at `started` and runs on the runtime of that name. Without that time nothing is told of
-    /// the process, which is then a simulated one.
-    pub fn new(runtime: &str, started: impl Into<Option<SystemTime>>) -> Self {
+    /// Metrics of a process that started at `started`, runs on the runtime of that name and has the RSA of that name. Without that time
+    /// nothing is told of the process, which is then a simulated one.
+    pub fn new(runtime: &str, rsa_backend: &str, started: impl Into<Option<SystemTime>>) -> Self {
         let registry = Registry::new();
         let make = Families(&registry);
-        meters::build_info(&make, runtime);
+        meters::build_info(&make, runtime, rsa_backend);
         Self {
             started: started.into(),
             apps: Apps::new(&make),

@@ -2,7 +2,7 @@ use super::{window::WindowMax, *};
 use std::collections::BTreeSet;
 
 fn telemetry() -> Telemetry {
-    Telemetry::new("tokio", SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+    Telemetry::new("tokio", "rust", SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
 }
 
 #[track_caller]
@@ -109,7 +109,9 @@ fn the_build_and_the_process_are_told() {
     let version = env!("CARGO_PKG_VERSION");
     assert_line(
         &text,
-        &format!("prometheus_proxy_build_info{{runtime=\"tokio\",version=\"{version}\"}} 1"),
+        &format!(
+            "prometheus_proxy_build_info{{rsa_backend=\"rust\",runtime=\"tokio\",version=\"{version}\"}} 1"
+        ),
     );
     assert_line(&text, "process_start_time_seconds 1700000000");
     if cfg!(target_os = "linux") {

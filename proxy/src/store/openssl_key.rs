@@ -1,0 +1,101 @@
+use bytes::Bytes;
+use openssl::error::ErrorStack;
+use openssl::md::Md;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::pkey_ctx::PkeyCtx;
+use openssl::rsa::Padding;
+use prometheus_rsocket_protocol::envelope::{KeyError, KeyUnwrap, SecretKey, UnwrapError};
+use std::fmt;
+
+/// An RSA key pair of OpenSSL, which unwraps three to four times as fast as
+/// [`RsaKeyPair`](prometheus_rsocket_protocol::envelope::RsaKeyPair). Any number of threads may use it at once.
+///
+/// OpenSSL draws its own randomness. It blinds each operation with the private key, checks the padding in constant time, and computes with its own
+/// constant-time arithmetic. A key that is made here has two primes: with OpenSSL, three are no faster.
+pub struct OpenSslKeyPair {
+    private: PKey<Private>,
+    public: Bytes,
+}
+
+impl OpenSslKeyPair {
+    /// Makes a key pair of 2048, 3072 or 4096 bits. Takes from a tenth of a second to several.
+    pub fn generate(bits: usize) -> Result<Self, KeyError> {
+        let size = match bits {
+            2048 | 3072 | 4096 => bits as u32,
+            _ => return Err(KeyError::Size { bits }),
+        };
+        let made = || {
+            let mut context = PkeyCtx::new_id(Id::RSA)?;
+            context.keygen_init()?;
+            context.set_rsa_keygen_bits(size)?;
+            context.keygen()
+        };
+        Self::new(made().map_err(generate_error)?)
+    }
+
+    /// Reads a private key of 1024 to 8192 bits in PKCS#8 DER.
+    pub fn from_pkcs8_der(key: &[u8]) -> Result<Self, KeyError> {
+        let malformed = |reason: String| KeyError::Malformed { len: key.len(), reason };
+        let private =
+            PKey::private_key_from_pkcs8(key).map_err(|error| malformed(error.to_string()))?;
+        if private.id() != Id::RSA {
+            return Err(malformed("it is a key of another algorithm".to_owned()));
+        }
+        let bits = private.bits() as usize;
+        if !(1024..=8192).contains(&bits) {
+            return Err(KeyError::Size { bits });
+        }
+        match private.rsa().and_then(|rsa| rsa.check_key()) {
+            Ok(true) => Self::new(private),
+            Ok(false) => Err(malformed("its numbers do not belong together".to_owned())),
+            Err(error) => Err(malformed(error.to_string())),
+        }
+    }
+
+    fn new(private: PKey<Private>) -> Result<Self, KeyError> {
+        let public = private.public_key_to_der().map_err(generate_error)?;
+        Ok(Self { private, public: public.into() })
+    }
+
+    /// Unwraps. OpenSSL keeps errors in a queue for each thread; an [`ErrorStack`] is what was in it, and leaves it empty.
+    fn decrypt(&self, wrapped: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+        let mut context = PkeyCtx::new(&self.private)?;
+        context.decrypt_init()?;
+        context.set_rsa_padding(Padding::PKCS1_OAEP)?;
+        context.set_rsa_oaep_md(Md::sha256())?;
+        context.set_rsa_mgf1_md(Md::sha1())?;
+        let mut key = vec![0; self.private.size()];
+        let len = context.decrypt(wrapped, Some(&mut key))?;
+        key.truncate(len);
+        Ok(key)
+    }
+}
+
+impl KeyUnwrap for OpenSslKeyPair {
+    fn unwrap_key(&self, wrapped: &[u8], _seed: [u8; 32]) -> Result<SecretKey, UnwrapError> {
+        let failed = UnwrapError { len: wrapped.len(), expected: self.private.size() };
+        // OpenSSL would take a shorter one for one that begins with zeros.
+        if failed.len != failed.expected {
+            return Err(failed);
+        }
+        let key = self.decrypt(wrapped).map_err(|_| failed)?;
+        SecretKey::new(key).map_err(|_| failed)
+    }
+
+    fn public_key(&self) -> Bytes {
+        self.public.clone()
+    }
+}
+
+impl fmt::Debug for OpenSslKeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenSslKeyPair({} bits)", self.private.bits())
+    }
+}
+
+fn generate_error(error: ErrorStack) -> KeyError {
+    KeyError::Generate(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
