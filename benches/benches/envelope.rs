@@ -6,12 +6,15 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use prometheus_rsocket_benches::metrics;
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::envelope::{
-    self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
+    self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair, SecretKey,
 };
 use prometheus_rsocket_protocol::exposition::{
     Escaping, Format, Inject, Policy, Source, Target, read, render,
 };
+#[cfg(feature = "openssl")]
+use prometheus_rsocket_proxy::OpenSslKeyPair;
 use prometheus_rsocket_proxy::gzip;
+use prometheus_rsocket_testkit::vectors;
 use std::hint::black_box;
 
 #[expect(clippy::unwrap_used, reason = "a bench that cannot start has nothing to measure")]
@@ -83,5 +86,30 @@ fn expositions(group: &mut BenchmarkGroup<'_, WallTime>, text: &[u8]) {
     }
 }
 
-criterion_group!(benches, steps);
+/// Unwrapping alone, with each backend and size of key.
+#[expect(clippy::unwrap_used, reason = "a bench that cannot start has nothing to measure")]
+fn unwraps(c: &mut Criterion) {
+    let mut keys: Vec<(String, Box<dyn KeyUnwrap>)> = Vec::new();
+    let two_primes = [(2048, vectors::RSA2048), (3072, vectors::RSA3072), (4096, vectors::RSA4096)];
+    for (bits, der) in two_primes {
+        let key = RsaKeyPair::from_pkcs8_der(der).unwrap();
+        keys.push((format!("{bits}/rust_two_primes"), Box::new(key)));
+        let key = RsaKeyPair::generate(bits, [1; 32]).unwrap();
+        keys.push((format!("{bits}/rust_three_primes"), Box::new(key)));
+        #[cfg(feature = "openssl")]
+        {
+            let key = OpenSslKeyPair::generate(bits).unwrap();
+            keys.push((format!("{bits}/openssl"), Box::new(key)));
+        }
+    }
+    let mut group = c.benchmark_group("unwrap");
+    for (name, key) in keys {
+        let secret = SecretKey::new(vec![7; 16]).unwrap();
+        let wrapped = PeerKey::parse(&key.public_key()).unwrap().wrap(&secret, [2; 32]).unwrap();
+        group.bench_function(name, |b| b.iter(|| key.unwrap_key(black_box(&wrapped), [3; 32])));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps, unwraps);
 criterion_main!(benches);

@@ -4,7 +4,7 @@ use crate::neighbours;
 use prometheus_rsocket_client as client;
 #[cfg(planted_faults)]
 use prometheus_rsocket_protocol::planted::Fault;
-use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr};
+use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr, RsaBackend};
 use std::fmt;
 use std::time::Duration;
 
@@ -168,6 +168,8 @@ impl Terms {
             max_text_bytes: crate::text::TEXT_MAX,
             setup_timeout: self.setup_timeout,
             envelope: scenario.envelope,
+            // OpenSSL draws randomness of its own.
+            rsa_backend: RsaBackend::Rust,
             push_ttl: self.push_ttl,
             app_grace: self.grace,
             group_families: scenario.group_families(),

@@ -86,6 +86,18 @@ impl Jobs {
         self.answers.pop_first().map(|(_, job)| job).or_else(|| self.pop_push())
     }
 
+    /// Returns what [`pop`](Self::pop) would take.
+    pub(super) fn peek(&self) -> Option<&Job> {
+        let push = || self.pushes.get(self.turns.front()?)?.front();
+        #[cfg(planted_faults)]
+        if is_planted(Fault::PushesFirst)
+            && let Some(job) = push()
+        {
+            return Some(job);
+        }
+        self.answers.first_key_value().map(|(_, job)| job).or_else(push)
+    }
+
     fn pop_push(&mut self) -> Option<Job> {
         let app = self.turns.pop_front()?;
         let queue = self.pushes.get_mut(&app)?;

@@ -383,6 +383,12 @@ impl Collector {
         [self.scrapes.next_deadline(), pushes, gone].into_iter().flatten().min()
     }
 
+    /// Returns the job that [`poll_job`](Self::poll_job) would return, and leaves it where it is. Whoever has to wait before it can be run, for
+    /// memory say, does so without taking it: it may yet be forgotten, or a more urgent one may come.
+    pub fn peek_job(&self) -> Option<&Job> {
+        self.jobs.peek()
+    }
+
     /// Returns the next piece of CPU-heavy work: answers before pushes, and pushes of each application in turn. As many may be
     /// under way at once as there are cores to run them.
     pub fn poll_job(&mut self) -> Option<Job> {

@@ -5,6 +5,7 @@ use crate::observe::telemetry::{ConnectionErrorCause, Telemetry};
 use crate::service::inbox::Inbox;
 use crate::service::memory::{ConnectionMemory, Shares};
 use crate::service::tables::Tables;
+use crate::service::workers::NoJob;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
     Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, PushError,
@@ -210,19 +211,30 @@ impl Hub {
         self.lock().collector.app_at(path).map(read)
     }
 
-    /// Returns the next job, or what to wait for.
-    pub(crate) fn next_job(&self, now: Instant) -> Result<Job, EventListener> {
-        if let Some(job) = self.poll_job(now) {
-            return Ok(job);
+    /// Takes the next job, together with the room that `take` gives it. Without room the job stays where it is: it may be forgotten meanwhile,
+    /// or a more urgent one may come. An answer whose scrapes are over is never returned, not even if the timer is late.
+    pub(crate) fn take_job<T>(
+        &self,
+        now: Instant,
+        take: impl FnOnce(&Job) -> Option<T>,
+    ) -> Result<(Job, T), NoJob> {
+        let mut state = self.lock();
+        if state.collector.poll_timeout().is_some_and(|timeout| timeout <= now) {
+            drop(state);
+            self.with(now, |state| state.collector.handle_timeout(now));
+            state = self.lock();
         }
-        // Listen first and look again: a job that came in between has notified nobody yet.
-        let listener = self.jobs.listen();
-        self.poll_job(now).ok_or(listener)
+        let room = take(state.collector.peek_job().ok_or(NoJob::Empty)?).ok_or(NoJob::NoRoom)?;
+        let job = state.collector.poll_job().ok_or(NoJob::Empty)?;
+        let has_jobs = state.collector.has_jobs();
+        drop(state);
+        self.wake(Vec::new(), &[], has_jobs, false);
+        Ok((job, room))
     }
 
-    /// Returns the next job, if there is one.
-    pub(crate) fn poll_job(&self, now: Instant) -> Option<Job> {
-        self.with(now, |state| state.collector.poll_job())
+    /// Returns what says that there are jobs. Listen first and look then: a job that came in between has notified nobody.
+    pub(crate) fn listen_for_jobs(&self) -> EventListener {
+        self.jobs.listen()
     }
 
     /// Takes a job's result.

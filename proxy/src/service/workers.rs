@@ -1,5 +1,6 @@
 use crate::service::hub::Hub;
 use crate::service::memory::{TextMemory, Texts};
+use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Job, JobDone, JobTicket, Tools};
 use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits, Scratch};
 use prometheus_rsocket_protocol::exposition::{Inject, Policy};
@@ -27,33 +28,35 @@ pub(crate) struct Toolbox {
     pub(crate) rendered: Arc<TextMemory>,
 }
 
+/// Why a worker has nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoJob {
+    /// There is no job.
+    Empty,
+    /// There is no room for the next one.
+    NoRoom,
+}
+
 /// Does the collector's jobs, away from the event loop. As many of these run as there are cores, which bounds the work under way.
 pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Toolbox>) {
-    let (mut scratch, mut next) = (Scratch::default(), None);
+    let mut scratch = Scratch::default();
     loop {
-        let job = match next.take().map_or_else(|| hub.next_job(runtime.now()), Ok) {
-            Ok(job) => job,
-            Err(listener) => {
-                listener.await;
-                continue;
-            }
-        };
-        let texts = toolbox.texts.take(job.text_estimate(&toolbox.open)).await;
+        let (job, texts) = next_job(&runtime, &hub, &toolbox).await;
         let worker = Worker {
             runtime: runtime.clone(),
             hub: Arc::clone(&hub),
             toolbox: Arc::clone(&toolbox),
             scratch: mem::take(&mut scratch),
         };
-        let first = worker.begin(job, texts);
-        match runtime.unblock(move || worker.run(first)).await {
-            Ok(rest) => (scratch, next) = rest,
+        let ticket = worker.ticket(&job);
+        match runtime.unblock(move || worker.run(job, ticket, texts)).await {
+            Ok(kept) => scratch = kept,
             Err(error) => tracing::error!(%error, "a worker was lost"),
         }
     }
 }
 
-/// What does a few jobs in a row on a thread of its own: to hand each over costs two wake-ups, as much as a short job.
+/// Does a few jobs in a row on a thread of its own: to hand each over costs two wake-ups, as much as a short job.
 struct Worker<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
@@ -62,49 +65,38 @@ struct Worker<R: Runtime> {
 }
 
 impl<R: Runtime> Worker<R> {
-    fn begin(&self, job: Job, texts: Texts) -> Doing<R> {
-        let ticket = Ticket {
-            runtime: self.runtime.clone(),
-            hub: Arc::clone(&self.hub),
-            ticket: Some(job.ticket()),
-        };
-        Doing { job, ticket, _texts: texts }
-    }
-
-    /// Does this job and those that wait then. Returns its buffers, and a job that there is no memory for at the moment.
-    fn run(mut self, mut doing: Doing<R>) -> (Scratch, Option<Job>) {
+    /// Does this job and those that are next then, as far as there is memory for them. Returns its buffers.
+    fn run(mut self, job: Job, ticket: Ticket<R>, texts: Texts) -> Scratch {
+        self.finish(job, ticket, texts);
         for _ in 1..MAX_IN_A_ROW {
-            self.finish(doing);
-            let Some(next) = self.hub.poll_job(self.runtime.now()) else {
-                return (self.scratch, None);
+            let Ok((job, texts)) = self.hub.take_job(self.runtime.now(), self.toolbox.room()) else {
+                break;
             };
-            match self.toolbox.texts.try_take(next.text_estimate(&self.toolbox.open)) {
-                Some(texts) => doing = self.begin(next, texts),
-                None => return (self.scratch, Some(next)),
-            }
+            let ticket = self.ticket(&job);
+            self.finish(job, ticket, texts);
         }
-        self.finish(doing);
-        (self.scratch, None)
+        self.scratch
     }
 
-    fn finish(&mut self, doing: Doing<R>) {
-        let Doing { job, ticket, _texts } = doing;
+    fn finish(&mut self, job: Job, ticket: Ticket<R>, texts: Texts) {
         let mut blinding = [0; 32];
         match self.runtime.fill_random(&mut blinding) {
-            Ok(()) => ticket.hand_in(job.run(&self.toolbox.tools(), &mut self.scratch, blinding)),
+            Ok(()) => {
+                let done = job.run(&self.toolbox.tools(), &mut self.scratch, blinding);
+                drop(texts);
+                ticket.hand_in(done);
+            }
             Err(error) => tracing::error!(%error, "the system gives no randomness"),
         }
     }
+
+    fn ticket(&self, job: &Job) -> Ticket<R> {
+        let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
+        Ticket { runtime, hub, ticket: Some(job.ticket()) }
+    }
 }
 
-/// A job under way.
-struct Doing<R: Runtime> {
-    job: Job,
-    ticket: Ticket<R>,
-    _texts: Texts,
-}
-
-/// Hands in a job's result, or that there will be none: it panicked, or was never run.
+/// Hands in a job's result, or, when it is dropped, that there will be none: the job panicked, or was never run.
 struct Ticket<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
@@ -129,7 +121,28 @@ impl<R: Runtime> Drop for Ticket<R> {
 /// Then others have the thread.
 const MAX_IN_A_ROW: usize = 16;
 
+/// Waits for a job, and for the memory that its text may take. A job is taken out of its queue only when both are there: so of those that wait for
+/// memory the most urgent one is always the next, and none is done for a scrape that ended meanwhile.
+async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, toolbox: &Toolbox) -> (Job, Texts) {
+    loop {
+        if let Ok(next) = hub.take_job(runtime.now(), toolbox.room()) {
+            return next;
+        }
+        let (jobs, freed) = (hub.listen_for_jobs(), toolbox.texts.listen());
+        match hub.take_job(runtime.now(), toolbox.room()) {
+            Ok(next) => return next,
+            Err(NoJob::Empty) => jobs.await,
+            Err(NoJob::NoRoom) => or(jobs, freed).await,
+        }
+    }
+}
+
 impl Toolbox {
+    /// Takes the memory for a job's text, if it is there.
+    fn room(&self) -> impl FnOnce(&Job) -> Option<Texts> {
+        |job| self.texts.try_take(job.text_estimate(&self.open))
+    }
+
     pub(crate) fn tools(&self) -> Tools<'_> {
         Tools {
             keys: self.keys.as_ref(),
@@ -140,3 +153,6 @@ impl Toolbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,10 +38,10 @@ impl Backend {
         }
     }
 
-    /// The library, with the version where it is one of the system's.
+    /// The library that computes, for the log.
     fn library(self) -> &'static str {
         match self {
-            Self::Rust => "the crate rsa",
+            Self::Rust => "the crate `rsa`",
             #[cfg(feature = "openssl")]
             Self::OpenSsl => openssl::version::version(),
         }

@@ -19,6 +19,7 @@ fn a_bad_flag_ends_with_2_and_names_it() {
         &["--listen-tcp=nowhere"],
         &["--runtime=async-std"],
         &["--log=verbose"],
+        &["--rsa-backend=boringssl"],
         &["--log-format=xml"],
     ] {
         let output = run(args);
@@ -36,6 +37,47 @@ fn a_runtime_that_is_not_built_in_ends_with_2() {
         assert_eq!(output.status.code(), Some(2));
         let message = String::from_utf8(output.stderr).unwrap();
         assert!(message.contains(&format!("--runtime {runtime}")), "{message}");
+    }
+}
+
+#[test]
+fn an_rsa_backend_that_is_not_built_in_ends_with_2_and_names_the_feature() {
+    if cfg!(feature = "openssl") {
+        return;
+    }
+    for envelope in ["encrypted", "plaintext"] {
+        let output = program()
+            .env("PROMETHEUS_RSOCKET_PROXY_RSA_BACKEND", "openssl")
+            .args(["--listen-tcp=127.0.0.1:0", "--listen-websocket=off", "--listen-http=off"])
+            .args(["--envelope", envelope])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains("--rsa-backend openssl"), "{message}");
+        assert!(message.contains("feature `openssl`"), "{message}");
+    }
+}
+
+#[test]
+fn the_rsa_backend_is_named_once_in_the_log() {
+    let auto = if cfg!(feature = "openssl") { "openssl" } else { "rust" };
+    for (asked, named) in [("auto", auto), ("rust", "rust"), (auto, auto)] {
+        let mut child = program()
+            .args(["--listen-tcp=127.0.0.1:0", "--listen-websocket=off", "--listen-http=off"])
+            .args(["--rsa-backend", asked])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let lines: Vec<String> =
+            lines.take_while(|line| !line.contains("listener=\"tcp\"")).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let told: Vec<&String> =
+            lines.iter().filter(|line| line.contains("rsa_backend=")).collect();
+        assert_eq!(told.len(), 1, "{lines:?}");
+        assert!(told[0].contains(&format!("rsa_backend=\"{named}\"")), "{told:?}");
     }
 }
 
@@ -82,12 +124,18 @@ fn the_log_may_be_json() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let line = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let lines: Vec<String> = lines.take(2).collect();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
-    for part in ["\"level\":\"INFO\"", "\"message\":\"listening\"", "\"listener\":\"tcp\""] {
-        assert!(line.contains(part), "{line}");
+    for (line, parts) in lines.iter().zip([
+        ["\"level\":\"INFO\"", "\"rsa_backend\":\"", "\"bits\":2048"],
+        ["\"level\":\"INFO\"", "\"message\":\"listening\"", "\"listener\":\"tcp\""],
+    ]) {
+        assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
+        for part in parts {
+            assert!(line.contains(part), "{line}");
+        }
     }
 }
 

@@ -20,7 +20,10 @@ fn push(number: u64) -> Job {
 }
 
 fn pop(jobs: &mut Jobs) -> Option<Purpose> {
-    jobs.pop().map(|job| job.purpose)
+    let peeked = jobs.peek().map(|job| job.purpose);
+    let popped = jobs.pop().map(|job| job.purpose);
+    assert_eq!(peeked, popped);
+    popped
 }
 
 fn start() -> Instant {

@@ -77,6 +77,48 @@ fn a_request_is_cancelled_once_nobody_waits_for_it() {
 }
 
 #[test]
+fn an_answer_that_waits_to_be_opened_is_dropped_once_its_last_scraper_has_left() {
+    let mut world = World::new(Config::default());
+    let (both, one) = (world.connect_as("both"), world.connect_as("one"));
+    let (first, second) = (world.start(), world.start_for(Targets::Some(vec![world.app(both).id])));
+    for app in [both, one] {
+        world.answer(app, "answer 1\n");
+    }
+    world.collector.end_scrape(first, false);
+    world.run();
+    assert!(world.collector.peek_job().is_some(), "the second still waits for one of them");
+    world.work();
+    assert_eq!(world.take(second).0, [served("both", "answer 1\n")]);
+    assert_eq!(world.failures(), []);
+
+    let third = world.start();
+    for app in [both, one] {
+        world.answer(app, "answer 2\n");
+    }
+    assert!(world.collector.has_jobs());
+    world.collector.end_scrape(third, false);
+    assert!(world.collector.poll_job().is_none());
+    assert_eq!((world.collector.unopened_bytes(), world.collector.requests()), (0, 0));
+}
+
+#[test]
+fn an_answer_is_dropped_with_the_last_deadline_and_one_that_another_scrape_wants_is_not() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let first = world.start();
+    world.advance(Duration::from_secs(5));
+    let second = world.start();
+    world.answer(app, "a 1\n");
+    world.advance(Duration::from_secs(5));
+    assert_eq!(world.take(first).0, [failed("a", "overloaded")]);
+    assert!(world.collector.peek_job().is_some());
+    world.advance(Duration::from_secs(5));
+    assert_eq!(world.take(second).0, [failed("a", "overloaded")]);
+    assert!(world.collector.peek_job().is_none() && world.collector.poll_job().is_none());
+    assert_eq!(world.collector.unopened_bytes(), 0);
+}
+
+#[test]
 fn who_missed_a_deadline_is_asked_again_by_the_next_scrape() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("a");

@@ -1,4 +1,4 @@
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,15 +36,20 @@ impl TextMemory {
         }
     }
 
-    /// Takes so many bytes if they are free and nobody waits for some.
+    /// Takes so many bytes at once, or none: nor if somebody waits for them.
     pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Texts> {
         let bytes = bytes.min(self.max);
         let mut state = self.lock();
-        let is_free = state.waiting.is_empty() && state.used + bytes <= self.max;
-        is_free.then(|| {
-            state.used += bytes;
-            Texts { memory: Arc::clone(self), bytes }
-        })
+        if !state.waiting.is_empty() || state.used + bytes > self.max {
+            return None;
+        }
+        state.used += bytes;
+        Some(Texts { memory: Arc::clone(self), bytes })
+    }
+
+    /// Returns what says that [`try_take`](Self::try_take) may find more than before. Listen first and look then.
+    pub(crate) fn listen(&self) -> EventListener {
+        self.freed.listen()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,7 +129,6 @@ mod tests {
             let mut third = Box::pin(memory.take(1));
             assert!(poll_once(&mut second).await.is_none());
             assert!(poll_once(&mut third).await.is_none(), "it does not overtake");
-            assert!(memory.try_take(1).is_none(), "neither does this");
             drop(first);
             assert!(poll_once(&mut third).await.is_none());
             let mut second = poll_once(&mut second).await.unwrap();
@@ -132,9 +136,28 @@ mod tests {
             second.shrink(2);
             assert_eq!(memory.lock().used, 2);
             assert!(poll_once(&mut third).await.is_some());
-            assert!(memory.try_take(9).is_none());
-            assert_eq!(memory.try_take(8).map(|texts| texts.bytes), Some(8));
             drop(second);
+            assert_eq!(memory.lock().used, 0);
+        });
+    }
+
+    #[test]
+    fn who_does_not_wait_takes_what_is_there_and_never_overtakes() {
+        block_on(async {
+            let memory = TextMemory::new(10);
+            let freed = memory.listen();
+            let first = memory.try_take(7).unwrap();
+            assert!(memory.try_take(4).is_none());
+            let second = memory.try_take(3).unwrap();
+            let mut waiting = Box::pin(memory.take(9));
+            assert!(poll_once(&mut waiting).await.is_none());
+            drop(second);
+            freed.await;
+            assert!(memory.try_take(1).is_none(), "somebody waits");
+            drop(waiting);
+            assert!(memory.try_take(3).is_some());
+            drop(first);
+            assert!(memory.try_take(1_000).is_some(), "all there is");
             assert_eq!(memory.lock().used, 0);
         });
     }

@@ -1,0 +1,136 @@
+use super::*;
+use crate::observe::telemetry::Telemetry;
+use crate::service::inbox::Inbox;
+use crate::service::memory::Shares;
+use prometheus_rsocket_protocol::Payload;
+use prometheus_rsocket_protocol::collector::{
+    AppId, Collector, Config, ConnectionId, Peer, Progress, ScrapeId, Scraper, SessionCommand,
+    SessionEvent, Targets, Transport,
+};
+use prometheus_rsocket_protocol::rsocket::frame::Setup;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// A hub with connections that answer when they are told to, and no worker.
+struct World {
+    hub: Hub,
+    start: Instant,
+    connections: Vec<(ConnectionId, Arc<Inbox>)>,
+}
+
+impl World {
+    fn new(connections: usize) -> Self {
+        let telemetry = Arc::new(Telemetry::new("test", "none", None));
+        let hub = Hub::new(Collector::new(Config::default()), telemetry, &Shares::of(192 << 20));
+        let start = Instant::now();
+        let connect = |_| {
+            let peer = Peer {
+                address: "[::1]:1".to_owned(),
+                transport: Transport::Tcp,
+                tls_subject: None,
+            };
+            let (connection, inbox) = hub.accept(start, peer).unwrap();
+            hub.handle_session(
+                start,
+                connection,
+                SessionEvent::Connected { setup: Setup::default() },
+            );
+            (connection, inbox)
+        };
+        let connections = (0..connections).map(connect).collect();
+        Self { hub, start, connections }
+    }
+
+    fn at(&self, seconds: u64) -> Instant {
+        self.start + Duration::from_secs(seconds)
+    }
+
+    /// Scrapes one application until that second; it answers at once with so many bytes.
+    fn scrape(&self, number: usize, until: u64, bytes: usize) -> ScrapeId {
+        let (connection, inbox) = &self.connections[number];
+        let apps: Vec<AppId> = self.hub.targets(self.start, |app| app.id);
+        let targets = Targets::Some(vec![apps[number]]);
+        let scraper = Scraper::named("a", "x");
+        let started = self.hub.start_scrape(self.start, self.at(until), targets, &scraper);
+        let Poll::Ready(SessionCommand::Scrape { request }) =
+            inbox.poll_next(&Context::from_waker(Waker::noop()))
+        else {
+            panic!("it is asked");
+        };
+        let payload = Some(Payload::new("plaintext", vec![b'#'; bytes]));
+        self.hub.handle_session(
+            self.start,
+            *connection,
+            SessionEvent::Answered { request, payload },
+        );
+        started.unwrap().0
+    }
+
+    /// What a worker with that much memory left would begin, told by its bytes.
+    fn take(&self, second: u64, memory: &Arc<TextMemory>) -> Result<(usize, Texts), NoJob> {
+        let limits = OpenLimits::default();
+        let take = |job: &Job| memory.try_take(job.text_estimate(&limits));
+        let (job, texts) = self.hub.take_job(self.at(second), take)?;
+        Ok((job.text_estimate(&limits), texts))
+    }
+}
+
+/// What is estimated for an answer of so many bytes.
+const EXPANSION: usize = 22;
+
+#[test]
+fn no_less_urgent_answer_overtakes_one_that_waits_for_memory() {
+    let world = World::new(3);
+    let memory = TextMemory::new(100 * EXPANSION);
+    world.scrape(0, 30, 60);
+    let (begun, texts) = world.take(1, &memory).unwrap();
+    assert_eq!(begun, 60 * EXPANSION);
+    world.scrape(1, 20, 80);
+    assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::NoRoom);
+    // It would fit, but nobody less urgent overtakes.
+    world.scrape(2, 25, 10);
+    assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::NoRoom);
+    drop(texts);
+    let (second, _texts) = world.take(1, &memory).unwrap();
+    assert_eq!(second, 80 * EXPANSION);
+    assert_eq!(world.take(1, &memory).unwrap().0, 10 * EXPANSION);
+    assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::Empty);
+}
+
+#[test]
+fn a_more_urgent_answer_comes_before_one_that_waits_for_memory() {
+    let world = World::new(2);
+    let memory = TextMemory::new(100 * EXPANSION);
+    let others = memory.try_take(50 * EXPANSION).unwrap();
+    world.scrape(0, 20, 80);
+    assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::NoRoom);
+    world.scrape(1, 10, 10);
+    assert_eq!(world.take(1, &memory).unwrap().0, 10 * EXPANSION);
+    drop(others);
+    assert_eq!(world.take(1, &memory).unwrap().0, 80 * EXPANSION);
+}
+
+#[test]
+fn an_answer_that_waits_for_memory_is_dropped_once_its_scraper_has_left() {
+    let world = World::new(1);
+    let memory = TextMemory::new(100 * EXPANSION);
+    let others = memory.try_take(50 * EXPANSION).unwrap();
+    let scrape = world.scrape(0, 20, 80);
+    assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::NoRoom);
+    world.hub.end_scrape(world.at(2), scrape, false);
+    drop(others);
+    assert_eq!(world.take(2, &memory).unwrap_err(), NoJob::Empty);
+}
+
+#[test]
+fn an_answer_is_not_opened_after_its_deadline_even_if_the_timer_is_late() {
+    let world = World::new(1);
+    let memory = TextMemory::new(100 * EXPANSION);
+    let scrape = world.scrape(0, 10, 80);
+    assert_eq!(world.take(10, &memory).unwrap_err(), NoJob::Empty);
+    let Progress::Outcome(outcome) = world.hub.poll_scrape(world.at(10), scrape) else {
+        panic!("the deadline is over")
+    };
+    assert_eq!(outcome.result.unwrap_err().reason(), "overloaded");
+    assert_eq!(world.hub.tables().pending_bytes, 0);
+}
