@@ -54,7 +54,10 @@ class Tools:
         if self.built is None:
             need("cargo")
             command = ["cargo", "build", "--release", "--locked", "--bins"]
-            # With all features: one program has both runtimes and every transport.
+            # With all features: one program has both runtimes, every transport and both RSA backends. OpenSSL is the system's where its headers
+            # are there, else it is built.
+            if has_openssl():
+                os.environ.setdefault("OPENSSL_NO_VENDOR", "1")
             run(command + ["--all-features", "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-relay"], REPOSITORY)
             metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
             target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
@@ -250,6 +253,12 @@ def debian(package, *others):
         os.rename(unpacked, folder)
         shutil.rmtree(download)
     return folder
+
+
+def has_openssl():
+    """Whether programs can be built with the system's OpenSSL."""
+    query = ["pkg-config", "--atleast-version=1.1.1", "openssl"]
+    return shutil.which("pkg-config") is not None and subprocess.run(query, check=False).returncode == 0
 
 
 def need(program):

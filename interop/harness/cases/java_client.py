@@ -1,10 +1,12 @@
 """Micrometer's Java client against the proxy."""
 
+import subprocess
 import time
 
 from case import case
-from exposition import orders
+from exposition import orders, value
 from process import check
+from variant import TCP
 
 NEEDS = ("proxy", "java_client")
 
@@ -18,6 +20,25 @@ def scrape(bench):
     check("# TYPE interop_orders_total counter" in text, "the type of the counter is there")
     app.tell("inc 5")
     check(orders(proxy.scrape(), "shop") == 47, "the next scrape has what was added")
+
+
+@case("java-client/rsa-backends", ("our_proxy", "java_client"), java_passes=False, transports=TCP)
+def rsa_backends(bench):
+    """Each RSA backend that is built in opens what the client seals, and is named in the proxy's own metrics."""
+    usage = subprocess.check_output([bench.tools.our_proxy(), "--help"], text=True)
+    # Cargo builds it with all features here; a program that PROXY_BIN names may be without OpenSSL.
+    for backend in ("rust",) if "not built in: openssl" in usage else ("rust", "openssl"):
+        for bits in ("2048", "3072", "4096"):
+            proxy = bench.proxy(["--rsa-backend", backend, "--key-bits", bits])
+            built = value(proxy.own_metrics(), "prometheus_proxy_build_info", rsa_backend=backend)
+            check(built == 1, f"the backend is {backend}")
+            app = bench.java_client(proxy, f"{backend}-{bits}", 42)
+            proxy.expect(f"{backend}-{bits}", 42)
+            app.tell("inc 5")
+            app.tell("push")
+            app.await_disconnected()
+            proxy.await_connections(0)
+            proxy.expect(f"{backend}-{bits}", 47)
 
 
 @case("java-client/newer-registry", ("proxy", "java_generic_client"))

@@ -42,9 +42,9 @@
 //! * **No authentication.** The key is accepted from whoever answers at the proxy's address, and anybody can seal for it.
 //! * **Which step failed is for our own log only.** Telling a peer whether padding was right is an oracle that decrypts for it
 //!   (Manger 2001 on OAEP, Vaudenay 2002 on CBC). All [`OpenError`]s must look alike to the peer.
-//! * **The `rsa` crate's arithmetic is not constant-time** ([RUSTSEC-2023-0071]; no fixed release exists). [`RsaKeyPair`] therefore always
+//! * **The arithmetic of `rsa` 0.9 is not constant-time** ([RUSTSEC-2023-0071]). [`RsaKeyPair`] therefore always
 //!   blinds: each decryption works on the ciphertext times a random number that the peer cannot know, so that its time says
-//!   nothing about the key. Another backend fits behind [`KeyUnwrap`].
+//!   nothing about the key. Another backend fits behind [`KeyUnwrap`]; the proxy has one that uses OpenSSL.
 //!
 //! [RUSTSEC-2023-0071]: https://rustsec.org/advisories/RUSTSEC-2023-0071
 //!
