@@ -161,15 +161,16 @@ fn open(
         let source = Source { text, identity: &labels, inject: tools.inject, seed: tools.seed };
         exposition::read(&source, tools.policy).map(|facts| (text.len(), facts))
     };
-    let (block, (text_len, facts)) = match envelope::unseal(tools.keys, payload, tools.open, blinding)? {
-        Unsealed::Text(text) => {
-            let found = read(&text)?;
-            (scratch.compress(&text), found)
-        }
-        Unsealed::Block(block) => {
-            let found = read(scratch.expand(&block, tools.open.max_text_len)?)?;
-            (block, found)
-        }
-    };
+    let (block, (text_len, facts)) =
+        match envelope::unseal(tools.keys, payload, tools.open, blinding)? {
+            Unsealed::Text(text) => {
+                let found = read(&text)?;
+                (scratch.compress(&text), found)
+            }
+            Unsealed::Block(block) => {
+                let found = read(scratch.expand(&block, tools.open.max_text_len)?)?;
+                (block, found)
+            }
+        };
     Ok(Answer { block, text_len, facts: Arc::new(facts), injected: labels, is_push: false })
 }

@@ -23,7 +23,10 @@ impl Scratch {
     pub fn compress(&mut self, text: &[u8]) -> Bytes {
         lengthen(&mut self.block, max_compress_len(text.len()));
         let compressed = self.encoder.compress(text, &mut self.block).ok();
-        compressed.and_then(|len| self.block.get(..len)).map(Bytes::copy_from_slice).unwrap_or_default()
+        compressed
+            .and_then(|len| self.block.get(..len))
+            .map(Bytes::copy_from_slice)
+            .unwrap_or_default()
     }
 
     /// Does what [`expand`] does.

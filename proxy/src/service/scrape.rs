@@ -148,7 +148,11 @@ impl<R: Runtime> Scrape<R> {
     }
 
     /// Renders and sends an application by itself. If it is large, it waits until there is memory for it.
-    pub(super) async fn append_alone(&self, served: Served, out: &mut Output<'_, R>) -> Result<(), Broken> {
+    pub(super) async fn append_alone(
+        &self,
+        served: Served,
+        out: &mut Output<'_, R>,
+    ) -> Result<(), Broken> {
         out.take_place().await?;
         if served.answer.text_len <= LARGE {
             let renderer = self.renderer.clone();

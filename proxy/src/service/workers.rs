@@ -69,7 +69,8 @@ impl<R: Runtime> Worker<R> {
     fn run(mut self, job: Job, ticket: Ticket<R>, texts: Texts) -> Scratch {
         self.finish(job, ticket, texts);
         for _ in 1..MAX_IN_A_ROW {
-            let Ok((job, texts)) = self.hub.take_job(self.runtime.now(), self.toolbox.room()) else {
+            let Ok((job, texts)) = self.hub.take_job(self.runtime.now(), self.toolbox.room())
+            else {
                 break;
             };
             let ticket = self.ticket(&job);

@@ -48,14 +48,17 @@ impl Backend {
     }
 
     /// Makes a key pair. `seed` is secret and fresh; OpenSSL draws its own.
-    fn generate(self, bits: usize, seed: [u8; 32]) -> Result<Box<dyn KeyUnwrap>, KeyError> {
-        match self {
-            Self::Rust => Ok(Box::new(RsaKeyPair::generate(bits, seed)?)),
+    fn generate(self, bits: usize, seed: [u8; 32]) -> Result<Made, KeyError> {
+        Ok(Made(match self {
+            Self::Rust => Box::new(RsaKeyPair::generate(bits, seed)?),
             #[cfg(feature = "openssl")]
-            Self::OpenSsl => Ok(Box::new(OpenSslKeyPair::generate(bits)?)),
-        }
+            Self::OpenSsl => Box::new(OpenSslKeyPair::generate(bits)?),
+        }))
     }
 }
+
+/// A type with a name: with a bare trait object in its result, the compiler cannot tell that the future of a job may be sent to another thread.
+struct Made(Box<dyn KeyUnwrap>);
 
 /// Makes the key that all applications are sent. Returns the name of the backend as well: `rust`, `openssl`, or `none` in plaintext mode.
 pub(crate) async fn make<R: Runtime>(
@@ -72,7 +75,7 @@ pub(crate) async fn make<R: Runtime>(
         source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
         backend.generate(bits, seed).map_err(StartError::Key)
     });
-    let keys = made.await??;
+    let Made(keys) = made.await??;
     let (rsa_backend, library) = (backend.name(), backend.library());
     tracing::info!(rsa_backend, library, bits, "the key that applications seal with is made");
     Ok((keys, rsa_backend))
