@@ -124,8 +124,8 @@ impl<R: Runtime> Scrape<R> {
 /// read holds about 1 MiB: these, the text that is being sent, and [`CHUNKS`](crate::service::backend::CHUNKS).
 const AHEAD_BYTES: usize = 2 * 1024 * 1024;
 
-/// Bytes of texts from which on a batch is full. That is a millisecond's work, far more than to hand it over.
-const BATCH_BYTES: usize = 256 * 1024;
+/// Bytes of texts from which on a batch is full. That is a few milliseconds of work, far more than to hand it over.
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// What a short text counts for, so that a batch is of 256 texts at most.
 const LEAST_BYTES: usize = 1024;

@@ -1,0 +1,207 @@
+//! The parts of a scrape that cannot be avoided, in one loop on one thread: unwrap, AES, Snappy, read and deflate of every answer. A
+//! scrape over sockets costs more; the ratio of the two is what the proxy adds.
+//!
+//! ```sh
+//! cargo run --release -p prometheus-rsocket-benches --bin floor -- --apps 1000 --series 1000 --envelope rust
+//! ```
+
+use bytes::Bytes;
+use clap::{Parser, ValueEnum};
+use prometheus_rsocket_benches::metrics;
+use prometheus_rsocket_protocol::envelope::{
+    self, AesKeySize, KeyUnwrap, PLAINTEXT, PeerKey, RsaKeyPair,
+};
+use prometheus_rsocket_protocol::exposition::{Inject, Policy, Source, read};
+use prometheus_rsocket_protocol::{Labels, Payload};
+use prometheus_rsocket_proxy::gzip;
+use serde::Serialize;
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The longest text, as the proxy expands it.
+const MAX_TEXT_LEN: usize = 64 << 20;
+
+/// Does the unavoidable parts of a scrape in one loop, and says what processor time they take.
+#[derive(Parser)]
+struct Args {
+    /// The number of applications
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    apps: usize,
+    /// The number of series of each application
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    series: usize,
+    /// Who unwraps the keys; with plaintext there are none
+    #[arg(long, value_enum, default_value = "rust")]
+    envelope: Envelope,
+    /// The level of gzip
+    #[arg(long, value_name = "LEVEL", default_value_t = gzip::LEVEL)]
+    gzip_level: u32,
+    /// The number of loops; the fastest is reported
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    rounds: usize,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Envelope {
+    Rust,
+    #[cfg(feature = "openssl")]
+    Openssl,
+    Plaintext,
+}
+
+/// Seconds of one loop over all applications.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Parts {
+    unwrap: f64,
+    decrypt: f64,
+    expand: f64,
+    read: f64,
+    deflate: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    envelope: Envelope,
+    apps: usize,
+    series: usize,
+    /// Of the thread, for one loop.
+    cpu_seconds: f64,
+    wire_bytes: usize,
+    text_bytes: usize,
+    /// By the clock, in a loop of its own.
+    parts: Parts,
+}
+
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    if args.apps == 0 || args.rounds == 0 {
+        return Err("--apps and --rounds must be at least 1".into());
+    }
+    if !(1..=9).contains(&args.gzip_level) {
+        return Err(format!("--gzip-level {}: it must be from 1 to 9", args.gzip_level).into());
+    }
+    let keys = keys(args.envelope)?;
+    let public = keys.as_ref().map_or(Bytes::from_static(PLAINTEXT), |keys| keys.public_key());
+    let peer = PeerKey::parse(&public)?;
+    let answers = (0..args.apps)
+        .map(|number| answer(&peer, number, args.series))
+        .collect::<Result<Vec<_>, _>>()?;
+    let report = measure(&args, keys.as_deref(), &answers)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{report:#?}");
+    }
+    Ok(())
+}
+
+/// A key of 2048 bits, as the proxy makes one.
+fn keys(envelope: Envelope) -> Result<Option<Box<dyn KeyUnwrap>>, Failure> {
+    Ok(match envelope {
+        Envelope::Rust => Some(Box::new(RsaKeyPair::generate(2048, [1; 32])?)),
+        #[cfg(feature = "openssl")]
+        Envelope::Openssl => {
+            Some(Box::new(prometheus_rsocket_proxy::OpenSslKeyPair::generate(2048)?))
+        }
+        Envelope::Plaintext => None,
+    })
+}
+
+fn answer(peer: &PeerKey, number: usize, series: usize) -> Result<Payload, Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let text = metrics(&format!("orders-{number}"), series);
+    Ok(envelope::seal(peer, text.as_bytes(), AesKeySize::Aes128, seed)?)
+}
+
+fn measure(
+    args: &Args,
+    keys: Option<&dyn KeyUnwrap>,
+    answers: &[Payload],
+) -> Result<Report, Failure> {
+    let mut cpu_seconds = f64::INFINITY;
+    let (mut wire_bytes, mut text_bytes) = (0, 0);
+    for _ in 0..args.rounds {
+        // As in the proxy, the payload is decrypted in the buffer that it came in.
+        let arrived = arrive(answers);
+        (wire_bytes, text_bytes) = (0, 0);
+        let before = thread_seconds()?;
+        for answer in arrived {
+            let (wire, text) = scrape(args.gzip_level, keys, answer, &mut |_, _| {})?;
+            wire_bytes += wire;
+            text_bytes += text;
+        }
+        cpu_seconds = cpu_seconds.min(thread_seconds()? - before);
+    }
+    let mut parts = Parts::default();
+    for answer in arrive(answers) {
+        scrape(args.gzip_level, keys, answer, &mut |part, took| {
+            *part(&mut parts) += took.as_secs_f64();
+        })?;
+    }
+    let Args { envelope, apps, series, .. } = *args;
+    Ok(Report { envelope, apps, series, cpu_seconds, wire_bytes, text_bytes, parts })
+}
+
+fn arrive(answers: &[Payload]) -> Vec<Payload> {
+    let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+    let copy = |answer: &Payload| Payload {
+        metadata: answer.metadata.as_ref().map(copy),
+        data: copy(&answer.data),
+    };
+    answers.iter().map(copy).collect()
+}
+
+type Part = fn(&mut Parts) -> &mut f64;
+
+/// One answer, from the payload to its part of the gzip member: the bytes of that, and those of the text.
+fn scrape(
+    level: u32,
+    keys: Option<&dyn KeyUnwrap>,
+    answer: Payload,
+    took: &mut dyn FnMut(Part, Duration),
+) -> Result<(usize, usize), Failure> {
+    let text = if let Some(keys) = keys {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        let started = Instant::now();
+        let wrapped = answer.metadata.ok_or("an answer without its key")?;
+        let key = keys.unwrap_key(&wrapped, seed)?;
+        took(|parts| &mut parts.unwrap, started.elapsed());
+        let started = Instant::now();
+        let block = envelope::decrypt(&key, answer.data)?;
+        took(|parts| &mut parts.decrypt, started.elapsed());
+        let started = Instant::now();
+        let text = envelope::expand(&block, MAX_TEXT_LEN)?;
+        took(|parts| &mut parts.expand, started.elapsed());
+        text
+    } else {
+        answer.data
+    };
+    let started = Instant::now();
+    let nobody = Labels::default();
+    let source = Source { text: &text, identity: &nobody, inject: Inject::Missing, seed: 1 };
+    let facts = read(&source, &Policy::default())?;
+    took(|parts| &mut parts.read, started.elapsed());
+    if !facts.is_verbatim {
+        return Err("the text was not to be changed".into());
+    }
+    let started = Instant::now();
+    let part = gzip::deflate_part(&text, level);
+    took(|parts| &mut parts.deflate, started.elapsed());
+    Ok((part.bytes().len(), text.len()))
+}
+
+/// Processor time of this thread, which the kernel counts in nanoseconds.
+fn thread_seconds() -> Result<f64, Failure> {
+    let path = "/proc/thread-self/schedstat";
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let nanoseconds: f64 = text.split_whitespace().next().ok_or("no processor time")?.parse()?;
+    Ok(nanoseconds / 1e9)
+}
