@@ -20,7 +20,7 @@ def facts(results):
     changed = ", changed" if machine["changed"] else ""
     return (
         f"{machine['date']}, commit {machine['commit']}{changed}. {machine['cpu']}, {machine['cores']} cores, which the load generator shares; "
-        f"Linux {machine['kernel']}, {versions}{openssl}. Medians of {results.rounds} rounds; in parentheses, how many times the original's."
+        f"Linux {machine['kernel']}, {versions}{openssl}. Medians of {results.rounds} {'rounds' if results.rounds > 1 else 'round'}; in parentheses, how many times the original's."
     )
 
 
@@ -78,7 +78,8 @@ def fraction(ratio):
 def goal(about, backends):
     """The bounds: one for all backends, or one for each."""
     bounds = []
-    for limits, text in ((about.ratio, fraction), (about.value, lambda value: amount(value, about.unit))):
+    in_short = lambda ratio: f"1/{1 / ratio:g}" if ratio < 1 else f"{ratio:g}"
+    for limits, text in ((about.ratio, in_short), (about.value, lambda value: f"{value:g} {about.unit}".strip())):
         texts = [text(limits[name]) if name in limits else "-" for name in backends]
         if any(name in limits for name in backends):
             bounds.append(texts[0] if len(set(texts)) == 1 else ", ".join(texts))
