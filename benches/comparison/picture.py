@@ -7,9 +7,9 @@ from results import MEASURES
 from table import HEADERS, amount, fraction
 
 SHOWN = ["cpu", "latency", "wire", "peak", "storm"]
-WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 840, 290, 170, 15, 3, 16, 78
+WIDTH, LEFT, RIGHT, BAR, GAP, GROUP_GAP, TOP = 880, 330, 170, 15, 3, 16, 78
 STYLE = """\
-    text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328 }
+    text { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; font-size: 13px; fill: #1f2328 }
     .title { font-size: 16px; font-weight: 600 }
     .quiet { fill: #59636e; font-size: 12px }
     .java { fill: #b6bec7 } .openssl { fill: #0b6bcb } .rust { fill: #b7410e } .plaintext { fill: #2e8540 }
