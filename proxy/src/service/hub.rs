@@ -5,6 +5,7 @@ use crate::observe::telemetry::{ConnectionErrorCause, Telemetry};
 use crate::service::inbox::Inbox;
 use crate::service::memory::{ConnectionMemory, Shares};
 use crate::service::tables::Tables;
+use crate::service::turns::Turns;
 use crate::service::workers::NoJob;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
@@ -48,7 +49,7 @@ struct State {
     /// Bytes of answers that may wait to be opened before connections are read more slowly.
     max_backlog: usize,
     /// Connections that have something to hand on once there is room.
-    waiting: BTreeMap<ConnectionId, Waker>,
+    waiting: Turns,
     /// Whether nobody is to be sent here any more.
     leaving: bool,
     draining: bool,
@@ -124,7 +125,7 @@ impl Hub {
     pub(crate) fn remove(&self, now: Instant, connection: ConnectionId) {
         self.with(now, |state| {
             state.inboxes.remove(&connection);
-            state.waiting.remove(&connection);
+            state.waiting.remove(connection);
             state.collector.remove(now, connection);
         });
         self.gone.notify(usize::MAX);
@@ -276,9 +277,11 @@ impl Hub {
     pub(crate) fn poll_room(&self, cx: &Context<'_>, connection: ConnectionId) -> Poll<()> {
         let mut state = self.lock();
         if state.has_room() {
+            // What it hands on then is a change, which wakes the next.
+            state.waiting.remove(connection);
             return Poll::Ready(());
         }
-        state.waiting.insert(connection, cx.waker().clone());
+        state.waiting.wait(connection, cx.waker());
         Poll::Pending
     }
 
@@ -476,8 +479,9 @@ impl State {
                 effects.tasks.extend(inbox.put(command));
             }
         }
-        if !self.waiting.is_empty() && self.has_room() {
-            effects.tasks.extend(std::mem::take(&mut self.waiting).into_values());
+        if self.has_room() {
+            // One at a time: what it hands on, or that it is gone, is the next change, and thousands at once would find no room again.
+            effects.tasks.extend(self.waiting.pop());
         }
         let news = std::iter::from_fn(|| self.collector.poll_news());
         effects.news = news.filter_map(|scrape| self.scrapes.get(&scrape).cloned()).collect();

@@ -15,6 +15,7 @@ pub(crate) mod scrape;
 pub(crate) mod session;
 pub(crate) mod storing;
 pub(crate) mod tables;
+pub(crate) mod turns;
 pub(crate) mod workers;
 
 pub use collisions::Collisions;
