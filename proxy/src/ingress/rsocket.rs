@@ -130,7 +130,8 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         if let Some((stream, announced)) = upgraded {
             place.announce(announced.unwrap_or_else(|| peer.ip()));
             let address = announced.map_or(address, |address| address.to_string());
-            self.run_session(stream, of_peer(address, Transport::WebSocket), &place).await;
+            // Boxed, or connections without a WebSocket would have the room for one.
+            self.run_session(Box::new(stream), of_peer(address, Transport::WebSocket), &place).await;
         }
     }
 
@@ -219,11 +220,12 @@ impl<R: Runtime> RsocketServer<R> {
             }
         };
         tracing::debug!(connection = %id, peer = address, listener = self.name, "accepted");
-        let session = Session::new(id, self.connection.clone(), self.key.clone(), now);
+        // Boxed, as futures have room for what they are given beside what they make of it.
+        let session = Box::new(Session::new(id, self.connection.clone(), self.key.clone(), now));
         let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
         let on_set_up = || place.keep();
         let inbox_of_session = Arc::clone(&inbox);
-        // Pinned here, as it is the largest part of what a connection holds, and would be there twice if it were moved.
+        // Pinned here, as it would be there twice if it were moved.
         let served = pin!(session::run(runtime, hub, stream, session, inbox_of_session, on_set_up));
         let evicted = async {
             place.evicted().await;

@@ -16,7 +16,7 @@ pub(crate) async fn run<R, S>(
     runtime: R,
     hub: Arc<Hub>,
     stream: S,
-    mut session: Session,
+    mut session: Box<Session>,
     inbox: Arc<Inbox>,
     on_set_up: impl FnOnce(),
 ) -> io::Result<()>
@@ -30,7 +30,7 @@ where
     let mut owner =
         SessionOwner { hub, inbox, lease, is_evicted: false, on_set_up: Some(on_set_up) };
     let config = DriverConfig::default();
-    let end = drive(&runtime, stream, &mut session, &mut owner, &config).await;
+    let end = drive(&runtime, stream, session.as_mut(), &mut owner, &config).await;
     let end = end.inspect_err(
         |error| tracing::debug!(%connection, error = %Line(error), "transport failed"),
     )?;
