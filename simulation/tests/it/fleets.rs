@@ -36,7 +36,7 @@ fn a_fleet_with_disks_that_lie_loses_pushes() {
 }
 
 fn loses_pushes(spoil: fn(&mut Fleet)) {
-    let is_found = (0..6).any(|seed| {
+    let is_found = (0..40).any(|seed| {
         let mut fleet = Fleet::new(seed, 3);
         spoil(&mut fleet);
         let report = run_fleet(&fleet, |_world| {});
