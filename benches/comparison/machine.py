@@ -6,10 +6,10 @@ import platform
 import re
 import subprocess
 
-from tools import REPOSITORY
+from tools import REPOSITORY, has_openssl
 
 
-def facts(programs):
+def facts(programs, backends):
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": first_line("git", "rev-parse", "--short=12", "HEAD"),
@@ -21,8 +21,8 @@ def facts(programs):
         # What else runs: above 1 before anything was started, the figures are too noisy to be quoted.
         "load_before": round(os.getloadavg()[0], 2),
     }
-    if "openssl" in programs.backends:
-        facts["openssl"] = first_line("pkg-config", "--modversion", "openssl")
+    if "openssl" in backends:
+        facts["openssl"] = first_line("pkg-config", "--modversion", "openssl") if has_openssl() else "vendored"
     if programs.java:
         facts["java"] = first_line("java", "-version")
     if programs.prometheus:

@@ -35,8 +35,8 @@ def main():
         say(f"cannot compare: {error}")
         return 1
     settings = measures.QUICK if arguments.quick else measures.FULL
-    contestants = choose(arguments.runtimes, programs.backends, not arguments.no_java)
-    results = Results(machine.facts(programs), settings, arguments.rounds or settings.rounds)
+    contestants = choose(arguments.runtimes, arguments.backends, not arguments.no_java)
+    results = Results(machine.facts(programs, arguments.backends), settings, arguments.rounds or settings.rounds)
     started = time.monotonic()
     measures.run(results, programs, contestants, arguments.only, say)
     for command in arguments.also:
@@ -88,7 +88,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, metavar="COUNT", help="how often each scrape is measured, in turn; medians are reported (3)")
     parser.add_argument("--only", type=names(measures.NAMES), default=measures.NAMES, metavar="NAMES", help=f"some of {', '.join(measures.NAMES)}")
     parser.add_argument("--runtimes", type=names(RUNTIMES), default=RUNTIMES, metavar="NAMES", help=f"some of {', '.join(RUNTIMES)}")
-    parser.add_argument("--backends", type=names(BACKENDS), default=None, metavar="NAMES", help=f"some of {', '.join(BACKENDS)}")
+    parser.add_argument("--backends", type=names(BACKENDS), default=BACKENDS, metavar="NAMES", help=f"some of {', '.join(BACKENDS)}")
     parser.add_argument("--no-java", action="store_true", help="leave the original out")
     parser.add_argument("--quick", action="store_true", help="small numbers and one round, to see that it works; the figures say little")
     parser.add_argument("--also", action="append", default=[], metavar="COMMAND", help="a command that prints measures of its own, one JSON object a line")

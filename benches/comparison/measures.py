@@ -81,7 +81,7 @@ def run(results, programs, contestants, only, say):
             if "scrape" in only:
                 each(context, f"round {number}", scrape, contestants)
             if "floor" in only:
-                for backend in programs.backends:
+                for backend in dict.fromkeys(contestant.backend for contestant in ours):
                     attempt(context, f"round {number}, floor of {backend}", lambda backend=backend: floor(context, backend))
         # These take longer, vary less, and have no counterpart.
         sealed = [contestant for contestant in ours if contestant.backend != "plaintext"] or ours

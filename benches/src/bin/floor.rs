@@ -14,9 +14,9 @@ use prometheus_rsocket_protocol::envelope::{
 use prometheus_rsocket_protocol::exposition::{Inject, Policy, Source, read};
 use prometheus_rsocket_protocol::{Labels, Payload};
 use prometheus_rsocket_proxy::gzip;
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::error::Error;
-use std::time::{Duration, Instant};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -74,7 +74,7 @@ struct Report {
     cpu_seconds: f64,
     wire_bytes: usize,
     text_bytes: usize,
-    /// By the clock, in a loop of its own.
+    /// Likewise, measured in a loop of its own.
     parts: Parts,
 }
 
@@ -131,19 +131,17 @@ fn measure(
         // As in the proxy, the payload is decrypted in the buffer that it came in.
         let arrived = arrive(answers);
         (wire_bytes, text_bytes) = (0, 0);
-        let before = thread_seconds()?;
+        let before = thread_seconds();
         for answer in arrived {
             let (wire, text) = scrape(args.gzip_level, keys, answer, &mut |_, _| {})?;
             wire_bytes += wire;
             text_bytes += text;
         }
-        cpu_seconds = cpu_seconds.min(thread_seconds()? - before);
+        cpu_seconds = cpu_seconds.min(thread_seconds() - before);
     }
     let mut parts = Parts::default();
     for answer in arrive(answers) {
-        scrape(args.gzip_level, keys, answer, &mut |part, took| {
-            *part(&mut parts) += took.as_secs_f64();
-        })?;
+        scrape(args.gzip_level, keys, answer, &mut |part, took| *part(&mut parts) += took)?;
     }
     let Args { envelope, apps, series, .. } = *args;
     Ok(Report { envelope, apps, series, cpu_seconds, wire_bytes, text_bytes, parts })
@@ -165,43 +163,41 @@ fn scrape(
     level: u32,
     keys: Option<&dyn KeyUnwrap>,
     answer: Payload,
-    took: &mut dyn FnMut(Part, Duration),
+    took: &mut dyn FnMut(Part, f64),
 ) -> Result<(usize, usize), Failure> {
     let text = if let Some(keys) = keys {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
-        let started = Instant::now();
+        let started = thread_seconds();
         let wrapped = answer.metadata.ok_or("an answer without its key")?;
         let key = keys.unwrap_key(&wrapped, seed)?;
-        took(|parts| &mut parts.unwrap, started.elapsed());
-        let started = Instant::now();
+        took(|parts| &mut parts.unwrap, thread_seconds() - started);
+        let started = thread_seconds();
         let block = envelope::decrypt(&key, answer.data)?;
-        took(|parts| &mut parts.decrypt, started.elapsed());
-        let started = Instant::now();
+        took(|parts| &mut parts.decrypt, thread_seconds() - started);
+        let started = thread_seconds();
         let text = envelope::expand(&block, MAX_TEXT_LEN)?;
-        took(|parts| &mut parts.expand, started.elapsed());
+        took(|parts| &mut parts.expand, thread_seconds() - started);
         text
     } else {
         answer.data
     };
-    let started = Instant::now();
+    let started = thread_seconds();
     let nobody = Labels::default();
     let source = Source { text: &text, identity: &nobody, inject: Inject::Missing, seed: 1 };
     let facts = read(&source, &Policy::default())?;
-    took(|parts| &mut parts.read, started.elapsed());
+    took(|parts| &mut parts.read, thread_seconds() - started);
     if !facts.is_verbatim {
         return Err("the text was not to be changed".into());
     }
-    let started = Instant::now();
+    let started = thread_seconds();
     let part = gzip::deflate_part(&text, level);
-    took(|parts| &mut parts.deflate, started.elapsed());
+    took(|parts| &mut parts.deflate, thread_seconds() - started);
     Ok((part.bytes().len(), text.len()))
 }
 
-/// Processor time of this thread, which the kernel counts in nanoseconds.
-fn thread_seconds() -> Result<f64, Failure> {
-    let path = "/proc/thread-self/schedstat";
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let nanoseconds: f64 = text.split_whitespace().next().ok_or("no processor time")?.parse()?;
-    Ok(nanoseconds / 1e9)
+/// Processor time of this thread.
+fn thread_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
