@@ -11,9 +11,12 @@ impl<'a> Cursor<'a> {
     /// Passes over blanks and tabs, and returns whether there were any.
     #[inline]
     pub(super) fn skip_blanks(&mut self) -> bool {
+        if !matches!(self.peek(), Some(b' ' | b'\t')) {
+            return false;
+        }
         let len = self.find(|byte| !matches!(byte, b' ' | b'\t'));
         self.advance(len);
-        len > 0
+        true
     }
 
     #[inline]
@@ -44,7 +47,13 @@ impl<'a> Cursor<'a> {
         if first.is_ascii_digit() || !is_part(first) {
             return None;
         }
-        Some(self.advance(self.find(|byte| !is_part(byte))))
+        Some(self.rest_of_name(is_part))
+    }
+
+    /// As much as may be part of a name.
+    #[inline]
+    pub(super) fn rest_of_name(&mut self, is_part: fn(u8) -> bool) -> &'a [u8] {
+        self.advance(self.find(|byte| !is_part(byte)))
     }
 
     /// Takes text in quotes.
@@ -56,7 +65,7 @@ impl<'a> Cursor<'a> {
         let mut is_escaped = false;
         let mut is_strange = false;
         loop {
-            let Some(len) = memchr3(b'"', b'\\', b'\n', self.rest) else {
+            let Some(len) = find_special(self.rest) else {
                 *self = start;
                 return Err(Kind::Unterminated);
             };
@@ -121,6 +130,48 @@ impl<'a> Cursor<'a> {
     fn find(&self, is_wanted: impl Fn(u8) -> bool) -> usize {
         self.rest.iter().position(|&byte| is_wanted(byte)).unwrap_or(self.rest.len())
     }
+}
+
+/// The length of what both begin with.
+#[inline]
+pub(super) fn common_prefix<'a>(one: &'a [u8], other: &'a [u8]) -> usize {
+    let (ones, _) = one.as_chunks::<16>();
+    let (others, _) = other.as_chunks::<16>();
+    let mut len = 0;
+    for (one, other) in ones.iter().zip(others) {
+        let differing = u128::from_le_bytes(*one) ^ u128::from_le_bytes(*other);
+        if differing != 0 {
+            return len + differing.trailing_zeros() as usize / 8;
+        }
+        len += 16;
+    }
+    // No more than 15 bytes are left of one of them.
+    let rest = |all: &'a [u8]| all.get(len..).unwrap_or_default().iter();
+    len + rest(one).zip(rest(other)).take_while(|(one, other)| one == other).count()
+}
+
+/// Where the first quote, backslash or line feed is. Mostly that is so near that it does not pay to begin a search.
+#[inline]
+fn find_special(text: &[u8]) -> Option<usize> {
+    let (words, _) = text.as_chunks::<8>();
+    let mut len = 0;
+    for word in words.iter().take(3) {
+        let word = u64::from_le_bytes(*word);
+        let found = equal(word, b'"') | equal(word, b'\\') | equal(word, b'\n');
+        if found != 0 {
+            return Some(len + found.trailing_zeros() as usize / 8);
+        }
+        len += 8;
+    }
+    memchr3(b'"', b'\\', b'\n', text.get(len..)?).map(|more| len + more)
+}
+
+/// Has the highest bit of the first byte that is equal to this one, counted from the lowest, and of none below it.
+#[inline]
+fn equal(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let differing = word ^ (ONES * byte as u64);
+    differing.wrapping_sub(ONES) & !differing & (ONES << 7)
 }
 
 /// Text in quotes, as it stands there.

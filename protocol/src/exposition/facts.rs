@@ -140,6 +140,8 @@ struct Scan<'a, 'p> {
     eof: Option<usize>,
     /// The first reserved name.
     reserved: Option<Fault>,
+    /// The name of the last line that had one, and whether it is reserved.
+    last_name: (&'a [u8], bool),
 }
 
 impl<'a, 'p> Scan<'a, 'p> {
@@ -156,6 +158,7 @@ impl<'a, 'p> Scan<'a, 'p> {
             identity: policy.identity_labels.iter().map(|name| Constant::new(name)).collect(),
             eof: None,
             reserved: None,
+            last_name: (&[], false),
         }
     }
 
@@ -170,7 +173,10 @@ impl<'a, 'p> Scan<'a, 'p> {
         scan.facts.is_utf8 = is_utf8;
         let mut reader = Reader::new(source.text, dialect, is_utf8, &policy.limits);
         while let Some(line) = reader.next() {
-            scan.add(&line?, reader.labels())?;
+            match &line {
+                Ok(line) => scan.add(line, reader.labels())?,
+                Err(fault) => return Err(*fault),
+            }
         }
         Ok(scan)
     }
@@ -187,19 +193,19 @@ impl<'a, 'p> Scan<'a, 'p> {
         self.facts.is_verbatim &= line.is_clean;
         if let Some(name) = line.entry.name() {
             self.facts.has_utf8_names |= name.is_quoted;
-            if self.policy.reserved.contains(&name) {
+            if self.is_reserved(name) {
                 self.reserved.get_or_insert_with(|| fault(Kind::MetricNameReserved));
                 return Ok(());
             }
         }
-        match line.entry {
+        match &line.entry {
             Entry::Comment | Entry::Help { .. } | Entry::Unit { .. } => {}
             Entry::Eof => self.eof = Some(line.end),
             Entry::Sample(sample) => {
                 if self.facts.samples == self.policy.limits.max_series {
                     return Err(fault(Kind::TooManySeries { limit: self.facts.samples }));
                 }
-                self.add_sample(&sample, labels);
+                self.add_sample(sample, labels);
             }
             Entry::Type { .. } => {
                 if self.facts.families == self.policy.limits.max_families {
@@ -211,19 +217,30 @@ impl<'a, 'p> Scan<'a, 'p> {
         Ok(())
     }
 
+    /// Mostly, the name is that of the line before.
+    fn is_reserved(&mut self, name: &Name<'a>) -> bool {
+        if !std::ptr::eq(self.last_name.0, name.text.raw) {
+            self.last_name = (name.text.raw, self.policy.reserved.contains(name));
+        }
+        self.last_name.1
+    }
+
     fn add_sample(&mut self, sample: &Sample<'a>, labels: &[Label<'a>]) {
         let facts = &mut self.facts;
         facts.samples += 1;
         facts.timestamped += usize::from(sample.timestamp.is_some());
-        facts.has_utf8_names |= labels.iter().any(|label| label.name.is_quoted);
-        facts.fingerprints.push(self.series.fingerprint(&sample.name, labels, &mut self.memory));
-        facts.is_verbatim &= !self.series.changes(labels);
+        let seen = self.series.see(&sample.name, labels, &mut self.memory);
+        facts.fingerprints.push(seen.fingerprint);
+        facts.is_verbatim &= !seen.is_changed;
+        facts.has_utf8_names |= seen.has_utf8_names;
         for constant in &mut self.identity {
             constant.see(labels);
         }
     }
 
     fn finish(mut self) -> Facts {
+        // They are kept for as long as the answer is.
+        self.facts.fingerprints.shrink_to_fit();
         let found = self.identity.iter().filter_map(Constant::found);
         let labels = found.filter(|(name, value)| Labels::new([(*name, &**value)]).is_ok());
         self.facts.identity = Labels::new(labels).unwrap_or_default();
@@ -232,13 +249,13 @@ impl<'a, 'p> Scan<'a, 'p> {
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn name(&self) -> Option<Name<'a>> {
+    pub(super) fn name(&self) -> Option<&Name<'a>> {
         match self {
             Entry::Comment | Entry::Eof => None,
             Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => {
-                Some(*name)
+                Some(name)
             }
-            Entry::Sample(sample) => Some(sample.name),
+            Entry::Sample(sample) => Some(&sample.name),
         }
     }
 }
@@ -247,20 +264,30 @@ impl<'a> Entry<'a> {
 struct Constant<'a, 'p> {
     name: &'p str,
     value: Option<Cow<'a, [u8]>>,
+    /// Which label it was in the last sample, and the place of that in the text.
+    last: (usize, usize),
     is_refuted: bool,
 }
 
 impl<'a, 'p> Constant<'a, 'p> {
     fn new(name: &'p str) -> Self {
-        Self { name, value: None, is_refuted: false }
+        Self { name, value: None, last: (0, 0), is_refuted: false }
     }
 
     fn see(&mut self, labels: &[Label<'a>]) {
         if self.is_refuted {
             return;
         }
-        let is_it = |label: &&Label<'a>| label.name.text.raw == self.name.as_bytes();
-        let value = labels.iter().find(is_it).map(|label| super::escape::unescape(&label.value));
+        if self.value.is_some()
+            && labels.get(self.last.0).is_some_and(|label| label.start == self.last.1)
+        {
+            return;
+        }
+        let is_it = |label: &Label<'a>| label.name.text.raw == self.name.as_bytes();
+        let position = labels.iter().position(is_it);
+        let label = position.and_then(|position| labels.get(position));
+        self.last = (position.unwrap_or_default(), label.map_or(0, |label| label.start));
+        let value = label.map(Label::plain_value);
         match (&self.value, value) {
             (None, Some(value)) => self.value = Some(value),
             (Some(one), Some(other)) if *one == other => {}

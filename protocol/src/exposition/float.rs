@@ -3,7 +3,7 @@ use super::ExpositionErrorKind;
 /// Whether this is a number as Go's `strconv.ParseFloat` reads it, without the forms that Prometheus excludes (`p`, `P`
 /// and `_`, and so all of hexadecimal).
 pub(super) fn check(token: &[u8]) -> Result<(), ExpositionErrorKind> {
-    if is_modest_decimal(token) {
+    if modest_len(token) == token.len() && !token.is_empty() {
         return Ok(());
     }
     let text = std::str::from_utf8(token).map_err(|_| ExpositionErrorKind::Value)?;
@@ -18,26 +18,28 @@ pub(super) fn check(token: &[u8]) -> Result<(), ExpositionErrorKind> {
     }
 }
 
-/// Whether this is a decimal number that is surely in range; nearly all values are. Spares their conversion.
-fn is_modest_decimal(token: &[u8]) -> bool {
-    let (whole, rest) = split_digits(without_sign(token));
+/// The length of the decimal number in front that is surely in range, or 0. Nearly all values are such numbers, which spares their conversion.
+#[inline]
+pub(super) fn modest_len(text: &[u8]) -> usize {
+    let (whole, rest) = split_digits(without_sign(text));
     let (fraction, rest) = match rest.split_first() {
         Some((b'.', rest)) => split_digits(rest),
         _ => (0, rest),
     };
     if whole + fraction == 0 || whole > 200 {
-        return false;
+        return 0;
     }
-    match rest.split_first() {
-        None => true,
-        Some((b'e' | b'E', exponent)) => {
-            let (digits, rest) = split_digits(without_sign(exponent));
-            (1..=2).contains(&digits) && rest.is_empty()
-        }
-        Some(_) => false,
-    }
+    let rest = match rest.split_first() {
+        Some((b'e' | b'E', exponent)) => match split_digits(without_sign(exponent)) {
+            (1..=2, rest) => rest,
+            _ => return 0,
+        },
+        _ => rest,
+    };
+    text.len() - rest.len()
 }
 
+#[inline]
 fn without_sign(bytes: &[u8]) -> &[u8] {
     match bytes {
         [b'-' | b'+', rest @ ..] => rest,
@@ -46,7 +48,20 @@ fn without_sign(bytes: &[u8]) -> &[u8] {
 }
 
 /// How many digits there are in front, and what follows.
+#[inline]
 fn split_digits(bytes: &[u8]) -> (usize, &[u8]) {
-    let len = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
-    (len, bytes.get(len..).unwrap_or_default())
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        // What is a digit becomes less than ten, so that adding 118 does not carry to the highest bit.
+        let digits = u64::from_le_bytes(*word) ^ (ONES * b'0' as u64);
+        let others = (((digits & (ONES * 0x7f)) + ONES * 118) | digits) & (ONES << 7);
+        if others != 0 {
+            let more = others.trailing_zeros() as usize / 8;
+            return (bytes.len() - rest.len() + more, rest.get(more..).unwrap_or_default());
+        }
+        rest = after;
+    }
+    let more = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    (bytes.len() - rest.len() + more, rest.get(more..).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! Reads a text line by line into spans of it.
 
-use super::cursor::{Cursor, Quoted, is_metric};
+use super::cursor::{Cursor, Quoted, common_prefix, is_metric};
 use super::error::Fault;
 use super::escape::unescape;
 use super::{ExpositionErrorKind as Kind, Limits, float};
@@ -69,10 +69,21 @@ impl<'a> Name<'a> {
 pub(super) struct Label<'a> {
     pub(super) name: Name<'a>,
     pub(super) value: Quoted<'a>,
-    /// From the name to the closing quote. Where samples behind one another have the same label, it is that of the first.
-    pub(super) span: &'a [u8],
-    /// Where it is in the text.
+    /// Where it is in the text. If the sample before has the same label, and the same ones before it, it is not read again: this is the
+    /// place where it was read, and no other label has it.
     pub(super) start: usize,
+    /// From the name to the quote in front of the value.
+    lead: &'a [u8],
+    after: After,
+}
+
+/// What is known behind a label, or behind the metric's name if that is in the braces.
+#[derive(Clone, Copy, Debug, Default)]
+struct After {
+    /// How far behind the opening brace it is. The byte there may have been looked at, but none behind it.
+    at: usize,
+    /// The braces are clean up to there.
+    is_clean: bool,
 }
 
 impl<'a> Label<'a> {
@@ -110,10 +121,17 @@ pub(super) struct Reader<'a> {
     text: &'a [u8],
     cursor: Cursor<'a>,
     dialect: Dialect,
+    /// The labels of this sample, and then those of the one before that have not been replaced yet.
     labels: Vec<Label<'a>>,
-    /// The labels of the sample before, and its name: mostly, they come again.
-    previous: Vec<Label<'a>>,
-    previous_name: &'a [u8],
+    /// How many of them are this sample's.
+    count: usize,
+    /// What is in the braces of the sample before, padded: mostly, this one's begin with the same. Empty if it cannot be used.
+    before: &'a [u8],
+    /// The metric's name, if that is in there.
+    named: Option<(Name<'a>, After)>,
+    /// The last name outside quotes: mostly, the next one begins with the same.
+    last_name: &'a [u8],
+    last_name_padded: &'a [u8],
     /// The whole text is, so that no part of it needs to be looked at.
     is_utf8: bool,
     /// Where the next NUL is.
@@ -132,8 +150,11 @@ impl<'a> Reader<'a> {
             cursor: Cursor { rest: text },
             dialect,
             labels: Vec::new(),
-            previous: Vec::new(),
-            previous_name: &[],
+            count: 0,
+            before: &[],
+            named: None,
+            last_name: &[],
+            last_name_padded: &[],
             is_utf8,
             nul: memchr(0, text).unwrap_or(text.len()),
             max_line_len: limits.max_line_len,
@@ -145,7 +166,7 @@ impl<'a> Reader<'a> {
 
     /// The labels of the sample that was read last.
     pub(super) fn labels(&self) -> &[Label<'a>] {
-        &self.labels
+        self.labels.get(..self.count).unwrap_or_default()
     }
 
     /// The metric name of the line that was read last, as far as it came before the fault.
@@ -161,34 +182,36 @@ impl<'a> Reader<'a> {
         let start = self.position();
         self.name = None;
         self.is_clean = true;
-        let read = self.entry().map_err(|kind| Fault { position: self.position(), kind });
+        let entry = self.entry();
         let end = self.position();
-        let read = read.and_then(|entry| {
-            let len = end - start;
-            if self.nul < end {
-                return Err(Fault { position: self.nul, kind: Kind::Nul });
-            }
-            if len > self.max_line_len {
-                let kind = Kind::LineTooLong { len, limit: self.max_line_len };
-                return Err(Fault { position: start + self.max_line_len, kind });
-            }
-            Ok(entry)
-        });
-        match read {
-            Ok(entry) => {
+        match entry {
+            Ok(entry) if end <= self.nul && end - start <= self.max_line_len => {
                 self.cursor.take(b'\n');
                 Some(Ok(Line { entry, start, end: self.position(), is_clean: self.is_clean }))
             }
-            Err(fault) => {
-                let nul = self.nul;
-                self.resume_behind(start);
-                let is_nul = nul < self.position();
-                Some(Err(if is_nul { Fault { position: nul, kind: Kind::Nul } } else { fault }))
+            entry => Some(Err(self.refuse(entry.err(), start, end))),
+        }
+    }
+
+    /// The fault of an entry that ends here, or that cannot be read from here on.
+    #[cold]
+    fn refuse(&mut self, kind: Option<Kind>, start: usize, end: usize) -> Fault {
+        let nul = self.nul;
+        self.resume_behind(start);
+        if nul < self.position().max(if kind.is_none() { end } else { 0 }) {
+            return Fault { position: nul, kind: Kind::Nul };
+        }
+        match kind {
+            Some(kind) => Fault { position: end, kind },
+            None => {
+                let kind = Kind::LineTooLong { len: end - start, limit: self.max_line_len };
+                Fault { position: start + self.max_line_len, kind }
             }
         }
     }
 
     fn resume_behind(&mut self, start: usize) {
+        self.before = &[];
         self.cursor.rest = self.text.get(start..).unwrap_or_default();
         self.cursor.line();
         self.cursor.take(b'\n');
@@ -299,15 +322,13 @@ impl<'a> Reader<'a> {
     fn metadata_name(&mut self) -> Result<Name<'a>, Kind> {
         let name = match self.cursor.peek() {
             Some(b'"') => Name { text: self.cursor.quoted("the name")?, is_quoted: true },
-            _ => Name::bare(self.cursor.name(is_metric).ok_or(Kind::MetricName)?),
+            _ => self.bare_name().ok_or(Kind::MetricName)?,
         };
         self.name = Some(name);
         Ok(name)
     }
 
     fn sample(&mut self) -> Result<Entry<'a>, Kind> {
-        std::mem::swap(&mut self.labels, &mut self.previous);
-        self.labels.clear();
         let bare = self.bare_name();
         if bare.is_none() && self.cursor.peek() != Some(b'{') {
             return Err(Kind::MetricName);
@@ -318,7 +339,10 @@ impl<'a> Reader<'a> {
         let has_braces = self.cursor.take(b'{');
         let name = match (has_braces, bare) {
             (true, _) => self.label_set(bare)?,
-            (false, Some(bare)) => bare,
+            (false, Some(bare)) => {
+                (self.before, self.count) = (&[], 0);
+                bare
+            }
             (false, None) => return Err(Kind::MetricName),
         };
         match self.dialect {
@@ -326,9 +350,7 @@ impl<'a> Reader<'a> {
                 self.cursor.skip_blanks();
             }
             Dialect::OpenMetrics => {
-                if !self.cursor.take(b' ') && (has_braces || !is_separated) {
-                    return Err(Kind::Expected("the blank before the value"));
-                }
+                self.cursor.expect(b' ', "the blank before the value")?;
             }
         }
         let value = self.value();
@@ -349,20 +371,41 @@ impl<'a> Reader<'a> {
         Ok(Entry::Sample(Sample { name, value, timestamp, exemplar }))
     }
 
-    /// The metric's name before the braces.
+    /// The metric's name outside quotes.
     fn bare_name(&mut self) -> Option<Name<'a>> {
-        let after = self.cursor.rest.strip_prefix(self.previous_name);
-        match after.and_then(|rest| Some((rest, *rest.first()?))) {
-            Some((rest, byte)) if !self.previous_name.is_empty() && !is_metric(byte) => {
-                self.cursor.rest = rest;
-            }
-            _ => self.previous_name = self.cursor.name(is_metric)?,
+        let start = self.position();
+        let known = self.last_name.len();
+        let same = common_prefix(self.last_name_padded, self.cursor.rest).min(known);
+        let mut after = Cursor { rest: self.cursor.rest.get(same..).unwrap_or_default() };
+        if same == known && known > 0 && !after.peek().is_some_and(is_metric) {
+            self.cursor = after;
+            return Some(Name::bare(self.last_name));
         }
-        Some(Name::bare(self.previous_name))
+        if same == 0 {
+            self.last_name = self.cursor.name(is_metric)?;
+        } else {
+            after.rest_of_name(is_metric);
+            self.last_name = self.cursor.advance(self.cursor.rest.len() - after.rest.len());
+        }
+        self.last_name_padded = self.padded(start);
+        Some(Name::bare(self.last_name))
     }
 
+    /// The text from there to here, and some bytes more, so that all of it is compared in blocks.
+    fn padded(&self, start: usize) -> &'a [u8] {
+        let len = (self.position() - start).next_multiple_of(16);
+        let text = self.text.get(start..).unwrap_or_default();
+        text.get(..len).unwrap_or(text)
+    }
+
+    #[inline]
     fn value(&mut self) -> Result<&'a [u8], Kind> {
         let before = self.cursor;
+        let number = self.cursor.advance(float::modest_len(before.rest));
+        if !number.is_empty() && matches!(self.cursor.peek(), None | Some(b'\n' | b' ' | b'\t')) {
+            return Ok(number);
+        }
+        self.cursor = before;
         let token = self.cursor.token();
         if token.is_empty() {
             return Err(Kind::Expected("the value"));

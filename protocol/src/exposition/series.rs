@@ -1,5 +1,7 @@
 //! The series of a sample: its fingerprint, and the labels that are added to it.
 
+use super::cursor::Quoted;
+use super::escape::{write_plain, write_quoted};
 use super::reader::{Label, Name};
 use super::{Inject, Source};
 use crate::labels::Labels;
@@ -15,19 +17,32 @@ pub(super) struct Series<'a> {
     hashes: Vec<u64>,
 }
 
-/// Hashes of the parts of the sample before, known by where they are in the text.
+/// What was found of the sample before: for its name, and for each of its labels together with those before it.
 #[derive(Default)]
 pub(super) struct Memory<'t> {
     name: (&'t [u8], u64),
-    labels: Vec<(&'t [u8], u64)>,
+    labels: Vec<Found>,
 }
 
-/// The hash of a part, from memory if it is the same as before.
-fn remember<'t>(memory: &mut (&'t [u8], u64), part: &'t [u8], hash: impl FnOnce() -> u64) -> u64 {
-    if !std::ptr::eq(memory.0, part) {
-        *memory = (part, hash());
-    }
-    memory.1
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    /// [`Label::start`].
+    start: usize,
+    /// The sum of the labels' hashes.
+    sum: u64,
+    /// The labels of the identity that need not be added.
+    present: Mask,
+    has_utf8_names: bool,
+}
+
+/// What is known of a sample's series.
+pub(super) struct Seen {
+    /// With the labels that are added.
+    pub(super) fingerprint: u64,
+    /// Labels are added or replaced.
+    pub(super) is_changed: bool,
+    /// Labels have names in quotes.
+    pub(super) has_utf8_names: bool,
 }
 
 /// Which labels of the identity are in play, one bit each.
@@ -36,7 +51,7 @@ type Mask = u32;
 impl<'a> Series<'a> {
     pub(super) fn new(source: &Source<'a>) -> Self {
         let hasher = FixedState::with_seed(source.seed);
-        let hash = |(name, value): (&str, &str)| hash(&hasher, name.as_bytes(), value.as_bytes());
+        let hash = |pair| hash_plain(&hasher, pair);
         let hashes = match source.inject {
             Inject::Never => Vec::new(),
             Inject::Always | Inject::Missing => source.identity.iter().map(hash).collect(),
@@ -44,36 +59,54 @@ impl<'a> Series<'a> {
         Self { hasher, identity: source.identity, inject: source.inject, hashes }
     }
 
-    /// The fingerprint of the series, with the labels that are added to it.
-    pub(super) fn fingerprint<'t>(
+    /// Looks at a sample of the text that `memory` is of.
+    pub(super) fn see<'t>(
         &self,
         name: &Name<'t>,
         labels: &[Label<'t>],
         memory: &mut Memory<'t>,
-    ) -> u64 {
-        let of_name = || hash(&self.hasher, b"__name__", &name.plain());
-        let mut sum = remember(&mut memory.name, name.text.raw, of_name);
-        let mut added = self.all();
-        if memory.labels.len() < labels.len() {
-            memory.labels.resize(labels.len(), (&[], 0));
+    ) -> Seen {
+        if !std::ptr::eq(memory.name.0, name.text.raw) {
+            memory.name = (name.text.raw, self.hash_pair(&METRIC_NAME, &name.text));
         }
-        for (label, memory) in labels.iter().zip(&mut memory.labels) {
-            if label.value.raw.is_empty() {
-                continue;
-            }
-            let bit = self.bit_of(&label.name);
-            if bit != 0 && self.inject == Inject::Always {
-                continue;
-            }
-            added &= !bit;
-            sum = sum.wrapping_add(remember(memory, label.span, || self.hash_label(label)));
+        // A label of the same place has the same labels before it.
+        let mut known = memory.labels.len().min(labels.len());
+        while let Some(last) = known.checked_sub(1)
+            && memory.labels.get(last).map(|found| found.start)
+                != labels.get(last).map(|label| label.start)
+        {
+            known = last;
         }
+        memory.labels.truncate(known);
+        let mut found = memory.labels.last().copied().unwrap_or_default();
+        for label in labels.get(known..).unwrap_or_default() {
+            found.start = label.start;
+            self.look_at(label, &mut found);
+            memory.labels.push(found);
+        }
+        let mut sum = memory.name.1.wrapping_add(found.sum);
+        let lacking = self.all() & !found.present;
+        let added = if self.inject == Inject::Always { self.all() } else { lacking };
         for (position, hash) in self.hashes.iter().enumerate() {
             if added & (1 << position) != 0 {
                 sum = sum.wrapping_add(*hash);
             }
         }
-        sum
+        Seen { fingerprint: sum, is_changed: lacking != 0, has_utf8_names: found.has_utf8_names }
+    }
+
+    fn look_at(&self, label: &Label<'_>, found: &mut Found) {
+        found.has_utf8_names |= label.name.is_quoted;
+        if label.value.raw.is_empty() {
+            return;
+        }
+        let bit = self.bit_of(&label.name);
+        if bit == 0 || self.inject != Inject::Always {
+            found.present |= bit;
+            found.sum = found.sum.wrapping_add(self.hash_label(label));
+        } else if self.is_same(label) {
+            found.present |= bit;
+        }
     }
 
     /// A hash of the labels, with those that are added and without the one of this name.
@@ -85,7 +118,7 @@ impl<'a> Series<'a> {
             }
         }
         for (name, value) in self.added(labels) {
-            sum = sum.wrapping_add(hash(&self.hasher, name.as_bytes(), value.as_bytes()));
+            sum = sum.wrapping_add(hash_plain(&self.hasher, (name, value)));
         }
         sum
     }
@@ -150,11 +183,32 @@ impl<'a> Series<'a> {
     }
 
     fn hash_label(&self, label: &Label<'_>) -> u64 {
-        if label.name.text.is_escaped || label.value.is_escaped {
-            return hash(&self.hasher, &label.name.plain(), &label.plain_value());
-        }
-        hash(&self.hasher, label.name.text.raw, label.value.raw)
+        self.hash_pair(&label.name.text, &label.value)
     }
+
+    /// Hashes escaped texts, which are the same if and only if the plain ones are, unless one is strange.
+    fn hash_pair(&self, name: &Quoted<'_>, value: &Quoted<'_>) -> u64 {
+        if name.is_strange || value.is_strange {
+            return hash(&self.hasher, &escaped(name), &escaped(value));
+        }
+        hash(&self.hasher, name.raw, value.raw)
+    }
+}
+
+const METRIC_NAME: Quoted<'_> = Quoted { raw: b"__name__", is_escaped: false, is_strange: false };
+
+/// A text in quotes as it is written to be read in one way only.
+fn escaped(quoted: &Quoted<'_>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(quoted.raw.len());
+    write_quoted(quoted, &mut text);
+    text
+}
+
+/// The hash of a label that is not escaped.
+fn hash_plain(state: &FixedState, (name, value): (&str, &str)) -> u64 {
+    let mut escaped = Vec::with_capacity(value.len());
+    write_plain(value.as_bytes(), &mut escaped);
+    hash(state, name.as_bytes(), &escaped)
 }
 
 fn hash(state: &FixedState, name: &[u8], value: &[u8]) -> u64 {

@@ -6,4 +6,5 @@ mod facts;
 mod grouping;
 mod random;
 mod reading;
+mod repeating;
 mod support;

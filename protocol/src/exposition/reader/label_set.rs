@@ -1,20 +1,27 @@
-use super::{Dialect, Kind, Label, Name, Reader};
+//! What is in the braces of a sample. What is there is mostly what the sample before had, up to one of the last labels: so much is not read again.
+
+use super::{After, Dialect, Kind, Label, Name, Reader, common_prefix};
 use crate::exposition::cursor::{Cursor, is_label};
 use memchr::memchr;
 
 impl<'a> Reader<'a> {
-    /// What is inside the braces, and the closing one. Returns the metric's name.
+    /// What is behind the opening brace, and the closing one. Returns the metric's name.
     pub(super) fn label_set(&mut self, mut metric: Option<Name<'a>>) -> Result<Name<'a>, Kind> {
+        let base = self.position();
+        let was_clean = std::mem::replace(&mut self.is_clean, true);
+        // Names that are those of the sample before, in the same places, are not those of each other.
+        let mut is_new = !self.repeat(&mut metric);
         loop {
             self.skip_blanks();
             if self.cursor.take(b'}') {
                 break;
             }
-            let before = self.cursor;
-            if self.repeat_label() {
-                self.end_label()?;
+            let start = self.position();
+            if self.repeat_name() {
+                self.label_value(base, start, None)?;
                 continue;
             }
+            let before = self.cursor;
             let name = self.label_name()?;
             self.skip_blanks();
             if name.is_quoted && matches!(self.cursor.peek(), Some(b',' | b'}')) {
@@ -22,28 +29,68 @@ impl<'a> Reader<'a> {
                     self.cursor = before;
                     return Err(kind);
                 }
-            } else {
-                self.label(name, before)?;
+                self.end_label()?;
+                self.named = Some((name, self.after(base)));
+                continue;
             }
-            self.end_label()?;
+            self.refuse_name(&name, before)?;
+            self.cursor.expect(b'=', "the = after a label name")?;
+            self.skip_blanks();
+            let old = self.labels.get(self.count);
+            is_new |= old.is_none_or(|old| old.name.text.raw != name.text.raw);
+            self.is_clean &= !name.text.is_strange;
+            self.label_value(base, start, Some(name))?;
         }
-        self.refuse_twice()?;
+        if is_new {
+            self.refuse_twice()?;
+        }
+        self.before = self.padded(base);
+        self.is_clean &= was_clean;
         metric.ok_or(Kind::MetricNameMissing)
     }
 
-    /// Takes the label that the sample before had in this place, if it comes again.
-    fn repeat_label(&mut self) -> bool {
-        let position = self.labels.len();
-        let Some(label) = self.previous.get(position) else { return false };
-        match self.cursor.rest.strip_prefix(label.span) {
-            Some(rest) if position < self.max_labels => {
-                self.is_clean &= !label.value.is_strange && !label.name.text.is_strange;
-                self.labels.push(Label { start: self.position(), ..*label });
-                self.cursor.rest = rest;
-                true
-            }
-            _ => false,
+    /// Takes what is here as it was in the sample before. Returns whether the labels of that sample are known.
+    fn repeat(&mut self, metric: &mut Option<Name<'a>>) -> bool {
+        let before = std::mem::take(&mut self.before);
+        let count = std::mem::take(&mut self.count);
+        let named = self.named.take();
+        if before.is_empty() || named.is_some() && metric.is_some() {
+            return false;
         }
+        self.labels.truncate(count);
+        let same = common_prefix(before, self.cursor.rest);
+        self.count = self.labels.iter().take_while(|label| label.after.at < same).count();
+        let last = self.count.checked_sub(1).and_then(|last| self.labels.get(last));
+        let mut after = last.map_or(After { at: 0, is_clean: true }, |last| last.after);
+        if let Some((name, behind)) = named
+            && behind.at < same
+        {
+            self.named = named;
+            self.name = Some(name);
+            *metric = self.name;
+            if behind.at > after.at {
+                after = behind;
+            }
+        }
+        self.is_clean = after.is_clean;
+        self.cursor.advance(after.at);
+        true
+    }
+
+    /// Takes the name of a label, and what follows it up to the value's quote, if the sample before had the same in this place.
+    fn repeat_name(&mut self) -> bool {
+        let Some(old) = self.labels.get(self.count) else { return false };
+        let is_same = self.cursor.rest.starts_with(old.lead);
+        if is_same {
+            self.is_clean &= !old.name.text.is_strange;
+            self.cursor.advance(old.lead.len() - 1);
+        }
+        is_same
+    }
+
+    /// What is known of the braces that begin there up to here.
+    fn after(&self, base: usize) -> After {
+        After { at: self.position() - base, is_clean: self.is_clean }
     }
 
     /// What is between two labels.
@@ -83,23 +130,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The label behind its name.
-    fn label(&mut self, name: Name<'a>, before: Cursor<'a>) -> Result<(), Kind> {
+    /// Refuses a name that no label may have, and one label too many.
+    fn refuse_name(&mut self, name: &Name<'a>, before: Cursor<'a>) -> Result<(), Kind> {
         let kind = match name.text.raw {
-            b"" => Some(Kind::LabelName),
-            b"__name__" => Some(Kind::LabelNameReserved),
-            raw if name.is_quoted && !self.is_utf8_part(raw) => Some(Kind::NotUtf8),
-            _ if self.labels.len() >= self.max_labels => {
-                Some(Kind::TooManyLabels { limit: self.max_labels })
-            }
-            _ => None,
+            b"" => Kind::LabelName,
+            b"__name__" => Kind::LabelNameReserved,
+            raw if name.is_quoted && !self.is_utf8_part(raw) => Kind::NotUtf8,
+            _ if self.count >= self.max_labels => Kind::TooManyLabels { limit: self.max_labels },
+            _ => return Ok(()),
         };
-        if let Some(kind) = kind {
-            self.cursor = before;
-            return Err(kind);
-        }
-        self.cursor.expect(b'=', "the = after a label name")?;
-        self.skip_blanks();
+        self.cursor = before;
+        Err(kind)
+    }
+
+    /// A label's value, and what is between it and the next label. `name` is `None` if it is that of the sample before.
+    fn label_value(
+        &mut self,
+        base: usize,
+        start: usize,
+        name: Option<Name<'a>>,
+    ) -> Result<(), Kind> {
         let at_value = self.cursor;
         let value = self.cursor.quoted("the opening quote of a label value")?;
         if !self.is_utf8_part(value.raw) {
@@ -108,21 +158,35 @@ impl<'a> Reader<'a> {
             self.cursor.advance(1 + valid);
             return Err(Kind::NotUtf8);
         }
-        if self.dialect == Dialect::OpenMetrics && memchr(b'\n', value.raw).is_some() {
+        if self.dialect == Dialect::OpenMetrics
+            && value.is_strange
+            && memchr(b'\n', value.raw).is_some()
+        {
             self.cursor = at_value;
             return Err(Kind::Unterminated);
         }
-        self.is_clean &= !value.is_strange && !name.text.is_strange;
-        let len = before.rest.len() - self.cursor.rest.len();
-        let span = before.rest.get(..len).unwrap_or_default();
-        let start = self.text.len() - before.rest.len();
-        self.labels.push(Label { name, value, span, start });
+        self.is_clean &= !value.is_strange;
+        self.end_label()?;
+        let after = self.after(base);
+        match (self.labels.get_mut(self.count), name) {
+            (Some(old), None) => (old.value, old.start, old.after) = (value, start, after),
+            (old, name) => {
+                let behind_quote = self.text.len() - at_value.rest.len() + 1;
+                let lead = self.text.get(start..behind_quote).unwrap_or_default();
+                let label = Label { name: name.unwrap_or_default(), value, start, lead, after };
+                match old {
+                    Some(old) => *old = label,
+                    None => self.labels.push(label),
+                }
+            }
+        }
+        self.count += 1;
         Ok(())
     }
 
     /// Refuses a series with two labels of one name, standing at the second of them.
     fn refuse_twice(&mut self) -> Result<(), Kind> {
-        let Some(label) = find_twice(&self.labels) else { return Ok(()) };
+        let Some(label) = find_twice(self.labels()) else { return Ok(()) };
         self.cursor.rest = self.text.get(label.start..).unwrap_or_default();
         Err(Kind::LabelTwice)
     }
