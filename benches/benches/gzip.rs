@@ -15,8 +15,10 @@ fn main() {
     let (runs, most) = if is_test { (1, 100) } else { (15, 10_000) };
     levels("regular: one uri a series, few values", metrics, runs, most);
     levels("varied: many families, values of all lengths", varied, runs, most);
-    neighbours("regular", metrics, runs);
-    neighbours("varied", varied, runs);
+    for series in [100, 1000].into_iter().filter(|series| *series <= most) {
+        neighbours("regular", metrics, series, runs);
+        neighbours("varied", varied, series, runs);
+    }
 }
 
 type Make = fn(&str, usize) -> String;
@@ -35,11 +37,11 @@ fn levels(kind: &str, make: Make, runs: u32, most: usize) {
     }
 }
 
-/// Texts of 100 series of applications of one kind: each alone, behind the text of another (as its dictionary), and ten in one part.
-fn neighbours(kind: &str, make: Make, runs: u32) {
-    let texts: Vec<_> = (0..10).map(|app| make(&format!("orders-{app}"), 100)).collect();
+/// Texts of applications of one kind: each alone, behind the text of another (as its dictionary), and ten in one part.
+fn neighbours(kind: &str, make: Make, series: usize, runs: u32) {
+    let texts: Vec<_> = (0..10).map(|app| make(&format!("orders-{app}"), series)).collect();
     let together = texts.concat();
-    println!("\n{kind}, 100 series each, ten applications; per application\n");
+    println!("\n{kind}, {series} series each, ten applications; per application\n");
     println!(
         "| level | alone: bytes | microseconds | primed: bytes | microseconds | together: bytes | microseconds |"
     );
