@@ -180,7 +180,11 @@ class World:
             self.max_memory = max_memory
             if knows(self.binary, "--max-memory"):
                 flags += ("--max-memory", str(max_memory))
-        self.proxy = self.start_proxy(*flags, **options)
+        return self.attend(self.start_proxy(*flags, **options), beside)
+
+    def attend(self, proxy, beside=()):
+        """Starts good applications and a scraper beside a proxy, and waits for a whole scrape."""
+        self.proxy = proxy
         self.beside = Beside(self.proxy, self.folder, dict(beside))
         self.closing.callback(self.beside.kill)
         if dict(beside).get("every") != 0:
