@@ -29,8 +29,8 @@ from world import MB, World, mb  # noqa: E402
 COLUMNS = ("seconds", "rss_bytes", "descriptors", "threads", "log_lines", "cpu_seconds", "connected", "connects", "answers")
 # Entries of applications that have gone, and what they pushed, are kept this long; warming up takes longer.
 KEPT = "30s"
-# Of one message, the throttles let through a few lines each ten seconds.
-LINES_PER_MINUTE = 60
+# Of one message and one address, the throttles let ten lines through in ten seconds.
+LINES_PER_MINUTE = 90
 
 
 def main():
