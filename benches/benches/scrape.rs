@@ -1,122 +1,13 @@
-//! A whole scrape in memory, without sockets: every application is asked, seals nothing (its answer is made before), and the proxy
-//! opens and reads all answers, looks for collisions, renders, deflates and stitches them, on one thread.
+//! A whole scrape in memory, without sockets, on one thread; see `World`.
 
-use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use prometheus_rsocket_benches::metrics;
-use prometheus_rsocket_protocol::collector::{
-    Collector, Config, ConnectionId, Peer, Progress, Scraper, Session, Targets, Tools, Transport,
-};
-use prometheus_rsocket_protocol::envelope::{
-    self, AesKeySize, KeyUnwrap, OpenLimits, PeerKey, RsaKeyPair,
-};
-use prometheus_rsocket_protocol::exposition::{Inject, Policy};
-use prometheus_rsocket_protocol::rsocket::connection::{self, Connection, Event};
-use prometheus_rsocket_protocol::rsocket::frame::Setup;
-use prometheus_rsocket_protocol::{Machine, Payload};
-use prometheus_rsocket_proxy::Collisions;
-use prometheus_rsocket_proxy::gzip::{self, Member};
-use std::collections::BTreeMap;
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-struct World {
-    now: Instant,
-    keys: RsaKeyPair,
-    collector: Collector,
-    apps: BTreeMap<ConnectionId, (Session, Connection, Payload)>,
-}
-
-#[expect(clippy::unwrap_used, reason = "a bench that cannot start has nothing to measure")]
-impl World {
-    fn new(apps: usize) -> Self {
-        let keys = RsaKeyPair::generate(2048, [1; 32]).unwrap();
-        let peer = PeerKey::parse(&keys.public_key()).unwrap();
-        let collector = Collector::new(Config::default());
-        let now = Instant::now();
-        let mut world = Self { now, keys, collector, apps: BTreeMap::new() };
-        for number in 0..apps {
-            let text = metrics(&format!("orders-{number}"), 1000);
-            let text = text.as_bytes();
-            let answer = envelope::seal(&peer, text, AesKeySize::Aes128, [2; 32]).unwrap();
-            let address = format!("198.51.100.1:{number}");
-            let from = Peer { address, transport: Transport::Tcp, tls_subject: None };
-            let id = world.collector.accept(now, from).unwrap();
-            let config = connection::Config::default();
-            let session = Session::new(id, config.clone(), world.keys.public_key(), now);
-            let app = Connection::client(config, Setup::default(), now).unwrap();
-            world.apps.insert(id, (session, app, answer));
-        }
-        world.exchange();
-        world
-    }
-
-    /// Carries bytes both ways, and answers scrapes.
-    fn exchange(&mut self) {
-        for (id, (session, app, answer)) in &mut self.apps {
-            for _ in 0..2 {
-                let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
-                while session.poll_transmit(self.now, &mut down) {}
-                app.handle_input(self.now, &mut down);
-                while let Some(event) = app.poll_event() {
-                    if let Event::RequestResponse { stream_id, .. } = event {
-                        app.respond(stream_id, answer.clone()).unwrap();
-                    }
-                }
-                while app.poll_transmit(self.now, &mut up) {}
-                session.handle_input(self.now, &mut up);
-            }
-            while let Some(event) = session.poll_event() {
-                self.collector.handle_session(self.now, *id, event);
-            }
-        }
-    }
-
-    /// One scrape; gives the bytes of the gzip member.
-    fn scrape(&mut self) -> usize {
-        let deadline = self.now + Duration::from_secs(10);
-        let scrape = self
-            .collector
-            .start_scrape(self.now, deadline, Targets::All, &Scraper::named("a", "x"))
-            .unwrap();
-        while let Some((app, command)) = self.collector.poll_command() {
-            let (session, ..) = self.apps.get_mut(&app).unwrap();
-            session.handle_command(self.now, command);
-        }
-        self.exchange();
-        let tools = Tools {
-            keys: &self.keys,
-            open: &OpenLimits::default(),
-            policy: &Policy::default(),
-            inject: Inject::Missing,
-            seed: 7,
-        };
-        let mut scratch = envelope::Scratch::default();
-        while let Some(job) = self.collector.poll_job() {
-            self.collector.handle_job(self.now, job.run(&tools, &mut scratch, [3; 32]));
-        }
-        let mut member = Member::new();
-        let mut sent = Member::header().len();
-        let mut collisions = Collisions::default();
-        while let Progress::Outcome(outcome) = self.collector.poll_scrape(scrape) {
-            let answer = outcome.result.unwrap();
-            assert!(collisions.add(&answer.facts.fingerprints).is_empty());
-            let text = envelope::expand(&answer.block, answer.text_len).unwrap();
-            assert!(answer.facts.is_verbatim);
-            sent +=
-                black_box::<Bytes>(member.append(&gzip::deflate_part(&text, gzip::LEVEL))).len();
-        }
-        self.collector.end_scrape(scrape, true);
-        while self.collector.poll_notice().is_some() {}
-        sent + member.finish().len()
-    }
-}
+use prometheus_rsocket_benches::World;
 
 fn scrapes(c: &mut Criterion) {
     let mut group = c.benchmark_group("scrape_1000_series_each");
     group.sample_size(10);
     for apps in [10, 100, 1000] {
-        let mut world = World::new(apps);
+        let mut world = World::encrypted(apps);
         group.throughput(Throughput::Elements(apps as u64));
         group.bench_function(BenchmarkId::from_parameter(apps), |b| b.iter(|| world.scrape()));
     }

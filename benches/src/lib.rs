@@ -1,5 +1,9 @@
 //! What the benches and the load generator have in common: metrics like those of a Java application.
 
+mod world;
+
+pub use world::World;
+
 use std::fmt::Write as _;
 
 /// Text of about 132 bytes a series, as Micrometer writes it: families of 20 series with a HELP and a TYPE line each.
