@@ -4,6 +4,7 @@ use crate::http::{self, Router, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
 use crate::ingress::places::Places;
+use crate::ingress::reserve::Reserve;
 use crate::ingress::rsocket::RsocketServer;
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
@@ -246,6 +247,7 @@ fn accept_applications<R: Runtime>(
             handshake_timeout: config.handshake_timeout,
             shutdown: shutdown.clone(),
             server: Arc::new(server),
+            reserve: Reserve::new(0),
             logs: Default::default(),
         };
         runtime.spawn(acceptor.run(listener));

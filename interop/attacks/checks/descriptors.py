@@ -1,12 +1,15 @@
-"""A process that may have few descriptors."""
+"""A process that may have few descriptors, and more connections at once than it can accept."""
 
 import contextlib
+import resource
+import signal
 import time
 
 import hostile
 import web
 from hostile import Peer
 from process import check, until
+from storm import Storm
 
 from . import attack
 
@@ -50,3 +53,55 @@ def comes_back(proxy):
             return hostile.pushed(proxy.tcp, b"newcomer 1\n", {"app": "newcomer"}, seconds=3)
 
     until("a new application is served", newcomer, seconds=20)
+
+
+@attack("descriptors/taken-away")
+def taken_away(world):
+    """The limit of descriptors falls below what is in use: the scraper gets in, nothing spins, it is said once, and all is well afterwards."""
+    proxy = world.start("--log-format", "json")
+    for number in range(50):
+        world.keep(Peer(proxy.tcp, {"app": f"many-{number}"})).key()
+    soft, hard = resource.prlimit(proxy.popen.pid, resource.RLIMIT_NOFILE)
+    with world.watched(world.choose(3, 10)):
+        resource.prlimit(proxy.popen.pid, resource.RLIMIT_NOFILE, (20, hard))
+        waiting = [world.keep(Peer(proxy.tcp, {"app": f"waiting-{number}"})) for number in range(100)]
+        time.sleep(0.5)
+        lines, spent, began = proxy.log_size(), proxy.processor_time(), time.monotonic()
+        time.sleep(world.choose(3, 12))
+        share = (proxy.processor_time() - spent) / (time.monotonic() - began)
+        repeated = sum("cannot accept" in line for line in proxy.log_text(lines).splitlines())
+    said = proxy.log_text().count("cannot accept")
+    resource.prlimit(proxy.popen.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    check(said, "nothing in the log says that nothing can be accepted")
+    # Once for each listener, and again at most every ten seconds.
+    check(repeated <= world.choose(2, 4), f"the log says it {repeated} times")
+    check(share < 0.5, f"{share:.0%} of a processor while nothing can be accepted")
+    for peer in waiting:
+        peer.key()
+    comes_back(proxy)
+
+
+@attack("descriptors/storm")
+def storm(world):
+    """10,000 applications connect at once from several processes: all get their key, and the scraper gets in meanwhile."""
+    proxy = world.start()
+    with world.watched(world.choose(3, 10)):
+        with Storm(proxy, 10_000 - 100) as crowd:
+            crowd.keyed(60)
+    comes_back(proxy)
+
+
+@attack("descriptors/full-queue")
+def full_queue(world):
+    """More connect to a proxy that is stopped than its queue has room for: when it goes on, they get in, and the scraper does."""
+    proxy = world.start(beside={"every": 0})
+    proxy.popen.send_signal(signal.SIGSTOP)
+    try:
+        with Storm(proxy, 8_000) as crowd:
+            time.sleep(2)
+            proxy.popen.send_signal(signal.SIGCONT)
+            until("the scraper gets in", lambda: web.scrape(proxy.http, 10, 15)[0] == 200)
+            crowd.keyed(60)
+    finally:
+        proxy.popen.send_signal(signal.SIGCONT)
+    comes_back(proxy)

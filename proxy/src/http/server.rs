@@ -5,6 +5,7 @@ use super::{
 };
 use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
 use crate::ingress::forwarded::Begun;
+use crate::ingress::reserve::Reserve;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{HttpClosed, Label, ListenerName, LogCause, ProbeKind};
 use crate::proxy::HTTP;
@@ -97,6 +98,7 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
         handshake_timeout: limits.handshake_timeout,
         shutdown,
         server: Arc::new(server),
+        reserve: Reserve::new(RESERVE),
         logs: Default::default(),
     };
     acceptor.run(listener).await;
@@ -107,6 +109,9 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
         abort.trigger();
     }
 }
+
+/// File descriptors in reserve: for a scraper or two, and for probes.
+const RESERVE: usize = 8;
 
 /// Serves HTTP connections.
 struct HttpServer<R, B> {

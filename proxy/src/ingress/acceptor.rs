@@ -1,4 +1,5 @@
 use crate::ingress::forwarded::{Balancers, Begun, HeaderError};
+use crate::ingress::reserve::{Reserve, is_of_one_connection, is_out_of_descriptors};
 use crate::observe::telemetry::ProbeKind;
 use crate::observe::throttle::Throttle;
 use crate::shutdown::Shutdown;
@@ -97,6 +98,8 @@ pub(crate) struct Acceptor<R, S> {
     /// Handshakes are given up when it is triggered.
     pub(crate) shutdown: Shutdown,
     pub(crate) server: Arc<S>,
+    /// For connections that come when there are no other descriptors.
+    pub(crate) reserve: Reserve,
     pub(crate) logs: Logs,
 }
 
@@ -107,6 +110,7 @@ pub(crate) struct Logs {
     full: Throttle,
     header: Throttle,
     not_accepted: Throttle,
+    reserve: Throttle,
     tls: Throttle,
 }
 
@@ -155,6 +159,8 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         if let Some(stream) = secured {
             Arc::clone(&self.server).serve(stream, peer, place).await;
         }
+        // Before another listener takes the descriptor that is free now.
+        self.reserve.refill();
     }
 
     /// Resolves to `None` if the connection has to go.
@@ -224,12 +230,27 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
     }
 
     async fn on_error(&self, error: &io::Error) {
-        self.server.on_turned_away(TurnedAway::NotAccepted);
         let now = self.runtime.now();
+        if is_out_of_descriptors(error) && self.reserve.spend() {
+            if let Some(suppressed) = self.logs.reserve.pass(now) {
+                let listener = self.name;
+                tracing::warn!(
+                    listener,
+                    %error,
+                    suppressed,
+                    "file descriptors have run out: a connection gets one from the reserve"
+                );
+            }
+            return;
+        }
+        self.server.on_turned_away(TurnedAway::NotAccepted);
         if let Some(suppressed) = self.logs.not_accepted.pass(now) {
             tracing::warn!(listener = self.name, %error, suppressed, "cannot accept a connection");
         }
-        sleep_until(&self.runtime, now + ACCEPT_PAUSE).await;
+        if !is_of_one_connection(error) {
+            sleep_until(&self.runtime, now + ACCEPT_PAUSE).await;
+        }
+        self.reserve.refill();
     }
 
     /// The stream behind the PROXY header, if it should have one, and the address of the peer. The header has the time that is configured

@@ -4,6 +4,7 @@ pub(crate) mod acceptor;
 pub(crate) mod bind;
 pub(crate) mod forwarded;
 pub(crate) mod places;
+pub(crate) mod reserve;
 pub(crate) mod rsocket;
 pub(crate) mod slots;
 pub(crate) mod websocket;
