@@ -7,7 +7,9 @@ use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
     Scraper, Session, StoreCommand, StoreId, Targets, Tools, Transport,
 };
-use prometheus_rsocket_protocol::envelope::{self, KeyUnwrap, OpenLimits, SecretKey, UnwrapError};
+use prometheus_rsocket_protocol::envelope::{
+    self, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError,
+};
 use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::connection::{self, Event};
@@ -436,7 +438,7 @@ fn work(job: Job) -> JobDone {
     let identity_labels = ["b".into(), "instance".into()].into();
     let policy = Policy { identity_labels, ..Policy::default() };
     let tools = Tools { keys: &NoKeys, open: &open, policy: &policy, inject: INJECT, seed: SEED };
-    job.run(&tools, [7; 32])
+    job.run(&tools, &mut Scratch::default(), [7; 32])
 }
 
 /// With a hello, if there is a label to be said.

@@ -131,7 +131,8 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
             place.announce(announced.unwrap_or_else(|| peer.ip()));
             let address = announced.map_or(address, |address| address.to_string());
             // Boxed, or connections without a WebSocket would have the room for one.
-            self.run_session(Box::new(stream), of_peer(address, Transport::WebSocket), &place).await;
+            self.run_session(Box::new(stream), of_peer(address, Transport::WebSocket), &place)
+                .await;
         }
     }
 

@@ -38,7 +38,9 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::Turns;
-    use prometheus_rsocket_protocol::collector::{Collector, Config, ConnectionId, Peer, Transport};
+    use prometheus_rsocket_protocol::collector::{
+        Collector, Config, ConnectionId, Peer, Transport,
+    };
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
@@ -56,7 +58,8 @@ mod tests {
     fn connections<const COUNT: usize>() -> [ConnectionId; COUNT] {
         let mut collector = Collector::new(Config::default());
         std::array::from_fn(|_| {
-            let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+            let peer =
+                Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
             collector.accept(Instant::now(), peer).unwrap()
         })
     }
@@ -73,7 +76,9 @@ mod tests {
         turns.remove(first);
         turns.remove(first);
         let mut woken = || {
-            turns.pop().map(Waker::wake);
+            if let Some(waker) = turns.pop() {
+                waker.wake();
+            }
             counts.each_ref().map(|count| count.0.load(Ordering::Relaxed))
         };
         assert_eq!(woken(), [0, 0, 1, 0], "the latest waker of the one that came first");
