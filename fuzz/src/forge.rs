@@ -11,7 +11,7 @@ use prometheus_rsocket_protocol::rsocket::frame::{
 pub(crate) fn frame(input: &mut Input<'_>) -> Frame {
     let flags = input.byte();
     let body = match input.below(16) {
-        0 => Body::Setup(setup(input, flags)),
+        0 => Body::Setup(Box::new(setup(input, flags))),
         1 => Body::Lease {
             ttl_ms: input.some(250),
             requests: input.some(8),

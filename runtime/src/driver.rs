@@ -22,7 +22,8 @@ use std::{
 ///    reads once before: after a stall of this process, a live peer's bytes wait in the socket and may put the timeout off;
 /// 3. polls the owner, which hands in commands and takes events;
 /// 4. takes frames from the machine until [`high_water`](DriverConfig::high_water) bytes are waiting, and writes once;
-///    flushes when all is written;
+///    flushes when all is written. While the machine [is pipelined](Machine::is_pipelined), others run once before each write:
+///    otherwise a runtime that runs this future as soon as the first of many requests is handed in makes one system call for each;
 /// 5. reads once, at most [`read_chunk`](DriverConfig::read_chunk) bytes, and lets the machine handle them, but only
 ///    while it wants input and the owner [has room](Owner::poll_room): what is not read is the peer's to hold back.
 ///
@@ -68,6 +69,7 @@ where
         owner,
         config,
         pipe: Pipe::new(stream),
+        paused: false,
         alarm: Alarm { timer: runtime.timer(), armed: None },
         eof: false,
         failure: None,
@@ -153,6 +155,8 @@ struct Driver<'a, R: Runtime, S, M, O> {
     owner: &'a mut O,
     config: &'a DriverConfig,
     pipe: Pipe<S>,
+    /// Others had their turn since the last write.
+    paused: bool,
     alarm: Alarm<R::Timer>,
     /// The peer has ended its direction.
     eof: bool,
@@ -177,6 +181,8 @@ struct Closing {
 enum Pass {
     End(io::Result<DriveEnd>),
     Idle,
+    /// Others should run before the next pass.
+    Pause,
     Progress,
 }
 
@@ -195,6 +201,7 @@ where
                     self.pipe.release();
                     return Poll::Pending;
                 }
+                Pass::Pause => break,
                 Pass::Idle | Pass::Progress => {}
             }
         }
@@ -221,7 +228,12 @@ where
             }
         }
         self.owner.poll(cx, now, self.machine);
-        let wrote = self.write(cx, now);
+        let refilled = self.refill(now);
+        if refilled && !self.paused && self.machine.is_pipelined() {
+            self.paused = true;
+            return Pass::Pause;
+        }
+        let wrote = self.write(cx, now) || refilled;
         let read = match self.read(cx, now) {
             Ok(read) => read,
             Err(error) => return self.fail(cx, now, error),
@@ -236,12 +248,16 @@ where
         if wrote || read { Pass::Progress } else { Pass::Idle }
     }
 
+    /// Takes frames from the machine; says whether there were any.
+    fn refill(&mut self, now: Instant) -> bool {
+        self.failure.is_none() && self.pipe.refill(now, self.machine, self.config.high_water.max(1))
+    }
+
     /// Says whether there was progress.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.failure.is_some() {
             return false;
         }
-        let refilled = self.pipe.refill(now, self.machine, self.config.high_water.max(1));
         match self.pipe.write(cx) {
             Ok(Written::All) => self.give_up = None,
             Ok(Written::Blocked) => {
@@ -250,6 +266,7 @@ where
                 }
             }
             Ok(Written::Some) => {
+                self.paused = false;
                 self.give_up = None;
                 return true;
             }
@@ -262,7 +279,7 @@ where
                 return true;
             }
         }
-        refilled
+        false
     }
 
     /// Says whether there was progress, or what ended the connection.

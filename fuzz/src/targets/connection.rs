@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
             log: Vec::new(),
         };
         if flags & 5 == 0 {
-            let setup = Frame::on_connection(Body::Setup(setup(&run.config)));
+            let setup = Frame::on_connection(Body::Setup(Box::new(setup(&run.config))));
             run.hear(&setup);
         }
         Some(run)

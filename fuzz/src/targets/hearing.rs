@@ -41,7 +41,7 @@ fn connection(config: &Config, is_client: bool) -> Connection {
 fn wire(input: &mut Input<'_>, config: &Config, is_client: bool) -> Vec<u8> {
     let mut wire = BytesMut::new();
     if !is_client && !input.flag() {
-        let setup = Frame::on_connection(Body::Setup(setup(config)));
+        let setup = Frame::on_connection(Body::Setup(Box::new(setup(config))));
         encode_prefixed(&setup, &mut wire).expect("a short frame");
     }
     while !input.is_empty() && wire.len() < WIRE_MAX {

@@ -51,7 +51,7 @@ impl Server {
         let now = epoch();
         let mut connection = Connection::server(config.clone(), now);
         let setup = Setup { resume_token: Some("token".into()), ..Setup::default() };
-        connection.handle_frame(now, encode(&Frame::on_connection(Body::Setup(setup))));
+        connection.handle_frame(now, encode(&Frame::on_connection(Body::Setup(Box::new(setup)))));
         Self {
             connection,
             config,

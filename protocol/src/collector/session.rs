@@ -228,7 +228,7 @@ impl Session {
             Event::SetupReceived { setup } => {
                 // The first request of a fresh connection: it is neither closed nor full.
                 let _ = self.connection.fire_and_forget(Payload::from_data(self.key.clone()));
-                SessionEvent::Connected { setup }
+                SessionEvent::Connected { setup: *setup }
             }
             Event::Response { stream_id, payload } => {
                 let request = self.requests.remove(&stream_id)?;

@@ -23,8 +23,8 @@ mod foreign;
 pub(crate) use foreign::is_undecided;
 pub use foreign::{Foreign, LOOKED_AT, looks_like};
 
-use crate::rsocket::frame::{EncodeError, Frame};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use crate::rsocket::frame::{DecodeError, EncodeError, Frame};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Bytes of the length that goes before a frame.
 pub const PREFIX_LEN: usize = 3;
@@ -61,17 +61,45 @@ pub fn split_frame(
     input: &mut BytesMut,
     max_frame_len: usize,
 ) -> Result<Option<Bytes>, FrameTooLong> {
-    let Some(announced) = announced(input) else {
-        return Ok(None);
-    };
-    if announced > max_frame_len {
-        return Err(FrameTooLong { announced, limit: max_frame_len });
-    }
-    if input.len() < PREFIX_LEN + announced {
-        return Ok(None);
-    }
+    let Some(len) = whole(input, max_frame_len)? else { return Ok(None) };
     input.advance(PREFIX_LEN);
-    Ok(Some(input.split_to(announced).freeze()))
+    Ok(Some(input.split_to(len).freeze()))
+}
+
+/// Takes one whole frame off the front of `input` and decodes it: [`split_frame`] and [`Frame::decode`] in one step, which counts
+/// references to the buffer of `input` for metadata and data alone.
+///
+/// ```
+/// # use bytes::BytesMut;
+/// # use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, StreamId};
+/// # use prometheus_rsocket_protocol::rsocket::framing::{self, MAX_RECEIVED_FRAME, take_frame};
+/// let mut wire = BytesMut::from(&[0, 0, 6, 0, 0, 0, 4, 0x24, 0, 0, 0][..]);
+/// let cancel = Frame::new(StreamId::new(4), Body::Cancel);
+/// assert_eq!(take_frame(&mut wire, MAX_RECEIVED_FRAME)?, Some(Ok(cancel)));
+/// assert_eq!(take_frame(&mut wire, MAX_RECEIVED_FRAME)?, None);
+/// assert_eq!(wire.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`split_frame`]. A frame that does not decode is an error within, and is taken off as well: what is behind it can be read.
+#[inline]
+pub fn take_frame(
+    input: &mut BytesMut,
+    max_frame_len: usize,
+) -> Result<Option<Result<Frame, DecodeError>>, FrameTooLong> {
+    Ok(whole(input, max_frame_len)?.map(|len| Frame::take(input, PREFIX_LEN, len)))
+}
+
+/// The length of the frame at the front of `input`, without its prefix, if it is all there.
+#[inline]
+pub(crate) fn whole(input: &[u8], limit: usize) -> Result<Option<usize>, FrameTooLong> {
+    match announced(input) {
+        Some(announced) if announced > limit => Err(FrameTooLong { announced, limit }),
+        Some(announced) if input.len() >= PREFIX_LEN + announced => Ok(Some(announced)),
+        _ => Ok(None),
+    }
 }
 
 /// How many more bytes it takes until the frame at the front of `input` is whole, or, while its prefix is not, until
@@ -112,8 +140,7 @@ pub fn append(input: &mut BytesMut, bytes: &[u8]) {
 pub fn encode_prefixed(frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
     let len = frame.check(MAX_SENT_FRAME)?;
     out.reserve(PREFIX_LEN + len);
-    out.put_uint(len as u64, PREFIX_LEN);
-    frame.write(out);
+    frame.write_prefixed(len, out);
     Ok(())
 }
 

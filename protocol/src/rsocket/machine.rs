@@ -32,6 +32,12 @@ pub trait Machine {
     /// Whether more input may be read: false while a bound on what is held is reached, and once closed.
     fn wants_input(&self) -> bool;
 
+    /// Whether several exchanges are under way, so that more is likely to be handed in at the same time. A driver then lets others run
+    /// before it writes, so that the frames of all go out at once. By default never.
+    fn is_pipelined(&self) -> bool {
+        false
+    }
+
     /// Bytes that are held for the peer: payloads that are not whole, what waits to be sent, and what waits for the owner. The machine bounds
     /// them itself; this lets whoever runs many machines bound the sum. What is left in the caller's buffers does not count.
     fn held_bytes(&self) -> usize;

@@ -371,7 +371,7 @@ fn span() -> impl Strategy<Value = Duration> {
 fn both(config: &Config, setup: Setup, now: Instant) -> [Connection; 2] {
     let client = Connection::client(config.clone(), setup.clone(), now).unwrap();
     let mut server = Connection::server(config.clone(), now);
-    hear(&mut server, now, &Frame::on_connection(Body::Setup(setup)));
+    hear(&mut server, now, &Frame::on_connection(Body::Setup(Box::new(setup))));
     while server.poll_event().is_some() {}
     [client, server]
 }
@@ -443,7 +443,7 @@ fn any_message_is_survived() {
         config.framing = Framing::Messages;
         let mut connection = Connection::server(config.clone(), epoch());
         let mut first = BytesMut::new();
-        Frame::on_connection(Body::Setup(setup(&config))).encode(&mut first).unwrap();
+        Frame::on_connection(Body::Setup(Box::new(setup(&config)))).encode(&mut first).unwrap();
         connection.handle_frame(epoch(), first.freeze());
         for message in messages {
             connection.handle_frame(epoch(), message.into());

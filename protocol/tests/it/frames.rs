@@ -58,7 +58,7 @@ pub(crate) fn input(setup: Setup) -> impl Strategy<Value = Vec<u8>> {
         move |(begins_well, frames, damage, rest)| {
             let mut bytes = BytesMut::new();
             if begins_well {
-                let setup = Frame::on_connection(Body::Setup(setup.clone()));
+                let setup = Frame::on_connection(Body::Setup(Box::new(setup.clone())));
                 encode_prefixed(&setup, &mut bytes).unwrap();
             }
             // SETUP is left whole here, or little would get past it; what damages it is tried elsewhere.
@@ -83,7 +83,7 @@ fn body() -> impl Strategy<Value = Body> {
     let flag = any::<bool>;
     let follows = || prop::bool::weighted(0.2);
     prop_oneof![
-        1 => Just(Body::Setup(Setup::default())),
+        1 => Just(Body::Setup(Box::new(Setup::default()))),
         2 => (any::<u32>(), any::<u32>(), option::of(bytes()))
             .prop_map(|(ttl_ms, requests, metadata)| Body::Lease { ttl_ms, requests, metadata }),
         4 => (flag(), any::<u64>(), bytes())

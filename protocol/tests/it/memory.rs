@@ -111,7 +111,8 @@ fn what_waits_keeps_no_more_alive_than_itself() {
     for (frame, each) in waiting {
         let mut connection = Connection::server(Config::default(), epoch());
         let mut wire = BytesMut::new();
-        encode_prefixed(&Frame::on_connection(Body::Setup(Setup::default())), &mut wire).unwrap();
+        encode_prefixed(&Frame::on_connection(Body::Setup(Box::new(Setup::default()))), &mut wire)
+            .unwrap();
         for n in 0..20 {
             let mut frame = frame.clone();
             if !frame.stream_id.is_connection() {
@@ -207,7 +208,8 @@ fn bound(config: &Config) -> usize {
 /// A peer's SETUP and then its flood: as many bytes, or as many frames as would take as much.
 fn wire(config: &Config, flood: fn(u32) -> Vec<Frame>, len: usize) -> Bytes {
     let mut wire = BytesMut::new();
-    encode_prefixed(&Frame::on_connection(Body::Setup(setup(config))), &mut wire).unwrap();
+    encode_prefixed(&Frame::on_connection(Body::Setup(Box::new(setup(config)))), &mut wire)
+        .unwrap();
     for n in 0..(len / 64) as u32 {
         if wire.len() > len {
             break;

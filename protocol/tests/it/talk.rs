@@ -21,7 +21,7 @@ impl Talk {
     /// A server that has accepted a client.
     pub(crate) fn server(config: &Config) -> Self {
         let mut talk = Self::listening(config);
-        talk.hears([Frame::on_connection(Body::Setup(setup(config)))]);
+        talk.hears([Frame::on_connection(Body::Setup(Box::new(setup(config))))]);
         talk.told();
         talk
     }

@@ -131,7 +131,7 @@ impl Fields {
         let follows = flags & 0x80 != 0;
         let complete = flags & 0x40 != 0;
         match self.kind {
-            "SETUP" => Body::Setup(Setup {
+            "SETUP" => Body::Setup(Box::new(Setup {
                 version: self.version(),
                 lease: flags & 0x40 != 0,
                 keepalive_ms: self.number("ka"),
@@ -140,7 +140,7 @@ impl Fields {
                 metadata_mime: self.text("mm"),
                 data_mime: self.text("dm"),
                 payload: self.payload(),
-            }),
+            })),
             "LEASE" => Body::Lease {
                 ttl_ms: self.number("ttl"),
                 requests: self.n(),

@@ -38,7 +38,7 @@ fn prefixed(frame: &Frame) -> Vec<u8> {
 }
 
 fn setup() -> Vec<u8> {
-    prefixed(&Frame::on_connection(Body::Setup(Setup::default())))
+    prefixed(&Frame::on_connection(Body::Setup(Box::new(Setup::default()))))
 }
 
 #[test]
@@ -55,7 +55,8 @@ fn what_is_not_rsocket_is_told_so_and_disturbs_nobody() {
 
     let version = Version { major: 1, minor: 1 };
     let other = Setup { version, ..Setup::default() };
-    let answer = exchange(world.tcp, &prefixed(&Frame::on_connection(Body::Setup(other))));
+    let answer =
+        exchange(world.tcp, &prefixed(&Frame::on_connection(Body::Setup(Box::new(other)))));
     let expected = (ErrorCode::INVALID_SETUP, "Unsupported version: 1.1".to_owned());
     assert_eq!(error_of(&answer), expected);
     assert_eq!(world.own(&connection_errors("setup_version")), 1.0);

@@ -37,7 +37,7 @@ fn wire(body: Body) -> Vec<u8> {
 }
 
 pub(super) fn setup(keepalive_ms: u32, max_lifetime_ms: u32) -> Vec<u8> {
-    wire(Body::Setup(Setup { keepalive_ms, max_lifetime_ms, ..Setup::default() }))
+    wire(Body::Setup(Box::new(Setup { keepalive_ms, max_lifetime_ms, ..Setup::default() })))
 }
 
 fn keepalive(len: usize) -> Vec<u8> {

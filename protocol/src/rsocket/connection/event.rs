@@ -150,7 +150,7 @@ pub enum Event {
     /// [`ErrorCode::REJECTED_SETUP`].
     SetupReceived {
         /// All that it said.
-        setup: Setup,
+        setup: Box<Setup>,
     },
     /// The transport is gone, but the connection waits to be resumed. Drop what is left of the transport.
     Suspended,

@@ -17,11 +17,15 @@ use bytes::Bytes;
 use std::time::Instant;
 
 impl Connection {
-    pub(super) fn on_frame_bytes(&mut self, now: Instant, bytes: Bytes) {
+    /// A frame of `len` bytes has come.
+    pub(super) fn on_decoded(
+        &mut self,
+        now: Instant,
+        decoded: Result<Frame, DecodeError>,
+        len: usize,
+    ) {
         self.on_heard(now);
         (self.has_heard, self.foreign) = (true, None);
-        let len = bytes.len();
-        let decoded = Frame::decode(bytes);
         let counted = match &decoded {
             Ok(frame) => Some((frame.stream_id, frame.body.frame_type())),
             Err(error) => error.stream_id.zip(error.frame_type),
@@ -114,7 +118,7 @@ impl Connection {
         }
     }
 
-    fn on_setup(&mut self, now: Instant, setup: Setup) {
+    fn on_setup(&mut self, now: Instant, setup: Box<Setup>) {
         self.keepalive = Some(KeepAlive::server(now, &setup, &self.config));
         self.leases = setup.lease.then(Leases::default);
         let resumption = |token: &Bytes| Resumption::new(token, &self.config);

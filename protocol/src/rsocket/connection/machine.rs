@@ -6,7 +6,7 @@ use super::resume::has_position;
 use super::{Connection, Phase};
 use crate::rsocket::Machine;
 use crate::rsocket::frame::{Body, ErrorCode, Frame};
-use crate::rsocket::framing::{self, split_frame};
+use crate::rsocket::framing;
 use bytes::{BufMut, BytesMut};
 use std::time::Instant;
 
@@ -16,10 +16,10 @@ impl Machine for Connection {
             self.foreign = framing::looks_like(input);
         }
         while self.wants_input() {
-            match split_frame(input, self.max_received()) {
-                Ok(Some(frame)) => {
-                    let len = frame.len();
-                    self.on_frame_bytes(now, frame);
+            match framing::whole(input, self.max_received()) {
+                Ok(Some(len)) => {
+                    let frame = Frame::take(input, framing::PREFIX_LEN, len);
+                    self.on_decoded(now, frame, len);
                     // A short frame behind a long one would keep the memory of both. What is copied is no longer than what was taken.
                     if len >= LONG_FRAME && input.len() <= len {
                         *input = BytesMut::from(&input[..]);
@@ -114,6 +114,10 @@ impl Machine for Connection {
         // What waits while the connection is resumed can only go once the answer has come.
         let has_room = matches!(self.phase, Phase::Resuming { .. }) || self.output_has_room();
         self.is_receiving() && self.owner_has_room() && has_room && !self.is_paused()
+    }
+
+    fn is_pipelined(&self) -> bool {
+        self.streams.len() > 1
     }
 
     fn held_bytes(&self) -> usize {

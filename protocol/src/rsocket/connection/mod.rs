@@ -159,7 +159,7 @@ impl Connection {
         connection.leases = setup.lease.then(Leases::default);
         let resumption = |token: &Bytes| Resumption::new(token, &connection.config);
         connection.resumption = setup.resume_token.as_ref().map(resumption).map(Box::new);
-        let frame = Frame::on_connection(Body::Setup(setup));
+        let frame = Frame::on_connection(Body::Setup(Box::new(setup)));
         connection.check_frame(&frame)?;
         connection.outbound.push_control(frame);
         Ok(connection)
@@ -202,12 +202,12 @@ impl Connection {
             return;
         }
         let limit = self.max_received();
-        if frame.len() > limit {
-            let announced = frame.len();
-            self.on_too_long(now, framing::FrameTooLong { announced, limit });
+        let len = frame.len();
+        if len > limit {
+            self.on_too_long(now, framing::FrameTooLong { announced: len, limit });
             return;
         }
-        self.on_frame_bytes(now, frame);
+        self.on_decoded(now, Frame::decode(frame), len);
         self.settle();
     }
 

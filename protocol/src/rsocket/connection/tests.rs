@@ -40,8 +40,8 @@ impl Talk {
 
     fn server_after(config: Config, setup: Setup) -> Self {
         let mut talk = Self::listening(config);
-        talk.hears([Frame::on_connection(Body::Setup(setup.clone()))]);
-        talk.tells([Event::SetupReceived { setup }]);
+        talk.hears([Frame::on_connection(Body::Setup(Box::new(setup.clone())))]);
+        talk.tells([Event::SetupReceived { setup: Box::new(setup) }]);
         talk
     }
 
@@ -60,7 +60,7 @@ impl Talk {
         let now = epoch();
         let connection = Connection::client(config, setup.clone(), now).unwrap();
         let mut talk = Self { connection, now, input: BytesMut::new() };
-        talk.says([Frame::on_connection(Body::Setup(setup))]);
+        talk.says([Frame::on_connection(Body::Setup(Box::new(setup)))]);
         talk
     }
 

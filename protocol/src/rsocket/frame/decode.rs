@@ -3,10 +3,7 @@ use super::{
     flags,
 };
 use crate::rsocket::Payload;
-use bytes::Bytes;
-use nom::Parser;
-use nom::bytes::complete::take;
-use nom::number::complete::{be_u8, be_u16, be_u24, be_u32, be_u64};
+use bytes::{Buf, Bytes, BytesMut};
 
 impl Frame {
     /// Reads one whole frame, *without* the length prefix that a stream transport puts before it.
@@ -23,9 +20,64 @@ impl Frame {
     ///
     /// A [`DecodeError`] names the first field, in wire order, that the frame is too short for, or the type that
     /// Protocol.md does not know.
-    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let (input, (id, word)) = parse("frame header", 6, (be_u32, be_u16), &bytes)
-            .map_err(|kind| DecodeError { stream_id: None, frame_type: None, kind })?;
+    pub fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
+        let len = bytes.len();
+        Self::take(&mut bytes, 0, len)
+    }
+
+    /// Takes a frame of `len` bytes off the front of `source`, and the `prefix_len` bytes before it; both must be there.
+    ///
+    /// They are gone afterwards, also where they do not decode. Only a frame that carries bytes shares the buffer of `source`.
+    #[inline]
+    pub(crate) fn take(
+        source: &mut impl Source,
+        prefix_len: usize,
+        len: usize,
+    ) -> Result<Self, DecodeError> {
+        let mut fields = Fields { source, passed: prefix_len, left: len, flags: 0 };
+        let frame = fields.frame();
+        fields.skip_rest();
+        frame
+    }
+}
+
+/// Bytes that arrived, from which parts can be taken without a copy.
+pub(crate) trait Source: Buf {
+    /// Takes bytes off the front; there must be as many.
+    fn take_bytes(&mut self, len: usize) -> Bytes;
+}
+
+impl Source for Bytes {
+    fn take_bytes(&mut self, len: usize) -> Bytes {
+        self.split_to(len)
+    }
+}
+
+impl Source for BytesMut {
+    fn take_bytes(&mut self, len: usize) -> Bytes {
+        if len == self.len() { std::mem::take(self).freeze() } else { self.split_to(len).freeze() }
+    }
+}
+
+/// The fields of one frame, which are read off the front of a source.
+struct Fields<'a, S> {
+    source: &'a mut S,
+    /// Bytes at the front of the source that were read, but are still there.
+    passed: usize,
+    /// Bytes of the frame behind these.
+    left: usize,
+    /// The header's last word, whose top six bits are the type.
+    flags: u16,
+}
+
+impl<S: Source> Fields<'_, S> {
+    #[inline]
+    fn frame(&mut self) -> Result<Frame, DecodeError> {
+        let (id, word) = match self.header() {
+            Ok(header) => header,
+            Err(kind) => return Err(DecodeError { stream_id: None, frame_type: None, kind }),
+        };
+        self.flags = word;
         let stream_id = StreamId::new(id);
         let [high, _] = word.to_be_bytes();
         let code = high >> 2;
@@ -34,175 +86,178 @@ impl Frame {
             let kind = DecodeErrorKind::UnknownType { code, can_ignore };
             return Err(DecodeError { stream_id: Some(stream_id), frame_type: None, kind });
         };
-        let body =
-            Fields { frame: &bytes, flags: word }.body(frame_type, input).map_err(|kind| {
-                DecodeError { stream_id: Some(stream_id), frame_type: Some(frame_type), kind }
-            })?;
-        Ok(Self { stream_id, can_ignore, body })
+        match self.body(frame_type) {
+            Ok(body) => Ok(Frame { stream_id, can_ignore, body }),
+            Err(kind) => {
+                let (stream_id, frame_type) = (Some(stream_id), Some(frame_type));
+                Err(DecodeError { stream_id, frame_type, kind })
+            }
+        }
     }
-}
 
-/// What a parser leaves of its input, and what it found.
-type Parsed<'a, T> = Result<(&'a [u8], T), DecodeErrorKind>;
+    fn header(&mut self) -> Result<(u32, u16), DecodeErrorKind> {
+        let [a, b, c, d, high, low] = self.fixed("frame header")?;
+        Ok((u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([high, low])))
+    }
 
-/// The frame that the fields are read from; `flags` is the header's last word, whose top six bits are the type.
-#[derive(Clone, Copy)]
-struct Fields<'a> {
-    frame: &'a Bytes,
-    flags: u16,
-}
-
-impl<'a> Fields<'a> {
-    fn body(self, frame_type: FrameType, input: &'a [u8]) -> Result<Body, DecodeErrorKind> {
+    #[inline]
+    fn body(&mut self, frame_type: FrameType) -> Result<Body, DecodeErrorKind> {
         let follows = self.has(flags::FOLLOWS);
         Ok(match frame_type {
-            FrameType::Setup => Body::Setup(self.setup(input)?),
-            FrameType::Lease => self.lease(input)?,
+            FrameType::Setup => Body::Setup(Box::new(self.setup()?)),
+            FrameType::Lease => {
+                let (ttl_ms, requests) =
+                    (self.u31("time to live")?, self.u31("number of requests")?);
+                let metadata = self.has(flags::METADATA).then(|| self.rest());
+                Body::Lease { ttl_ms, requests, metadata }
+            }
             FrameType::KeepAlive => {
-                let (input, position) = u63("last received position", input)?;
-                let data = self.slice(input);
-                Body::KeepAlive { respond: self.has(flags::RESPOND), position, data }
+                let position = self.u63("last received position")?;
+                Body::KeepAlive { respond: self.has(flags::RESPOND), position, data: self.rest() }
             }
             FrameType::RequestResponse => {
-                Body::RequestResponse { follows, payload: self.payload(input)? }
+                Body::RequestResponse { follows, payload: self.payload()? }
             }
-            FrameType::RequestFnf => Body::RequestFnf { follows, payload: self.payload(input)? },
+            FrameType::RequestFnf => Body::RequestFnf { follows, payload: self.payload()? },
             FrameType::RequestStream => {
-                let (input, initial_n) = u31("initial request n", input)?;
-                Body::RequestStream { follows, initial_n, payload: self.payload(input)? }
+                let initial_n = self.u31("initial request n")?;
+                Body::RequestStream { follows, initial_n, payload: self.payload()? }
             }
             FrameType::RequestChannel => {
-                let (input, initial_n) = u31("initial request n", input)?;
+                let initial_n = self.u31("initial request n")?;
                 let complete = self.has(flags::COMPLETE);
-                Body::RequestChannel { follows, complete, initial_n, payload: self.payload(input)? }
+                Body::RequestChannel { follows, complete, initial_n, payload: self.payload()? }
             }
-            FrameType::RequestN => Body::RequestN { n: u31("request n", input)?.1 },
+            FrameType::RequestN => Body::RequestN { n: self.u31("request n")? },
             FrameType::Cancel => Body::Cancel,
             // The payload is kept even where N is clear: rsocket-rust sends the later fragments of a request so.
             FrameType::Payload => Body::Payload {
                 follows,
                 complete: self.has(flags::COMPLETE),
                 next: self.has(flags::NEXT),
-                payload: self.payload(input)?,
+                payload: self.payload()?,
             },
             FrameType::Error => {
-                let (input, code) = parse("error code", 4, be_u32, input)?;
-                Body::Error { code: ErrorCode(code), data: self.slice(input) }
+                let code = ErrorCode(u32::from_be_bytes(self.fixed("error code")?));
+                Body::Error { code, data: self.rest() }
             }
-            FrameType::MetadataPush => Body::MetadataPush { metadata: self.slice(input) },
-            FrameType::Resume => self.resume(input)?,
-            FrameType::ResumeOk => {
-                let last_received_client_position = u63("last received client position", input)?.1;
-                Body::ResumeOk { last_received_client_position }
-            }
+            FrameType::MetadataPush => Body::MetadataPush { metadata: self.rest() },
+            FrameType::Resume => self.resume()?,
+            FrameType::ResumeOk => Body::ResumeOk {
+                last_received_client_position: self.u63("last received client position")?,
+            },
             FrameType::Ext => {
-                let (input, extended_type) = u31("extended type", input)?;
-                Body::Ext { extended_type, payload: self.payload(input)? }
+                let extended_type = self.u31("extended type")?;
+                Body::Ext { extended_type, payload: self.payload()? }
             }
         })
     }
 
-    fn setup(self, input: &'a [u8]) -> Result<Setup, DecodeErrorKind> {
-        let (input, version) = version(input)?;
-        let (input, keepalive_ms) = u31("time between keepalives", input)?;
-        let (input, max_lifetime_ms) = u31("max lifetime", input)?;
-        let (input, resume_token) = match self.has(flags::RESUME) {
-            true => self.resume_token(input).map(|(input, token)| (input, Some(token)))?,
-            false => (input, None),
-        };
-        let (input, metadata_mime) =
-            self.mime("metadata MIME type length", "metadata MIME type", input)?;
-        let (input, data_mime) = self.mime("data MIME type length", "data MIME type", input)?;
-        let payload = self.payload(input)?;
+    fn setup(&mut self) -> Result<Setup, DecodeErrorKind> {
         Ok(Setup {
-            version,
+            version: self.version()?,
             lease: self.has(flags::LEASE),
-            keepalive_ms,
-            max_lifetime_ms,
-            resume_token,
-            metadata_mime,
-            data_mime,
-            payload,
+            keepalive_ms: self.u31("time between keepalives")?,
+            max_lifetime_ms: self.u31("max lifetime")?,
+            resume_token: match self.has(flags::RESUME) {
+                true => Some(self.resume_token()?),
+                false => None,
+            },
+            metadata_mime: self.mime("metadata MIME type length", "metadata MIME type")?,
+            data_mime: self.mime("data MIME type length", "data MIME type")?,
+            payload: self.payload()?,
         })
     }
 
-    fn lease(self, input: &'a [u8]) -> Result<Body, DecodeErrorKind> {
-        let (input, ttl_ms) = u31("time to live", input)?;
-        let (input, requests) = u31("number of requests", input)?;
-        let metadata = self.has(flags::METADATA).then(|| self.slice(input));
-        Ok(Body::Lease { ttl_ms, requests, metadata })
-    }
-
-    fn resume(self, input: &'a [u8]) -> Result<Body, DecodeErrorKind> {
-        let (input, version) = version(input)?;
-        let (input, token) = self.resume_token(input)?;
-        let (input, last_received_server_position) = u63("last received server position", input)?;
-        let (_, first_available_client_position) = u63("first available client position", input)?;
+    fn resume(&mut self) -> Result<Body, DecodeErrorKind> {
         Ok(Body::Resume {
-            version,
-            token,
-            last_received_server_position,
-            first_available_client_position,
+            version: self.version()?,
+            token: self.resume_token()?,
+            last_received_server_position: self.u63("last received server position")?,
+            first_available_client_position: self.u63("first available client position")?,
         })
     }
 
     /// Metadata with its length if flag M is set, then data to the frame's end.
-    fn payload(self, input: &'a [u8]) -> Result<Payload, DecodeErrorKind> {
+    #[inline]
+    fn payload(&mut self) -> Result<Payload, DecodeErrorKind> {
         if !self.has(flags::METADATA) {
-            return Ok(Payload { metadata: None, data: self.slice(input) });
+            return Ok(Payload { metadata: None, data: self.rest() });
         }
-        let (input, len) = parse("metadata length", 3, be_u24, input)?;
-        let (input, metadata) = self.bytes("metadata", len as usize, input)?;
-        Ok(Payload { metadata: Some(metadata), data: self.slice(input) })
+        let [high, middle, low] = self.fixed("metadata length")?;
+        let len = u32::from_be_bytes([0, high, middle, low]);
+        let metadata = self.bytes("metadata", len as usize)?;
+        Ok(Payload { metadata: Some(metadata), data: self.rest() })
     }
 
-    fn resume_token(self, input: &'a [u8]) -> Parsed<'a, Bytes> {
-        let (input, len) = parse("resume token length", 2, be_u16, input)?;
-        self.bytes("resume token", usize::from(len), input)
+    fn resume_token(&mut self) -> Result<Bytes, DecodeErrorKind> {
+        let len = u16::from_be_bytes(self.fixed("resume token length")?);
+        self.bytes("resume token", usize::from(len))
     }
 
-    fn mime(self, length: &'static str, name: &'static str, input: &'a [u8]) -> Parsed<'a, Bytes> {
-        let (input, len) = parse(length, 1, be_u8, input)?;
-        self.bytes(name, usize::from(len), input)
+    fn mime(&mut self, length: &'static str, name: &'static str) -> Result<Bytes, DecodeErrorKind> {
+        let [len] = self.fixed(length)?;
+        self.bytes(name, usize::from(len))
     }
 
-    fn bytes(self, name: &'static str, len: usize, input: &'a [u8]) -> Parsed<'a, Bytes> {
-        let (input, bytes) = parse(name, len, take(len), input)?;
-        Ok((input, self.slice(bytes)))
+    fn version(&mut self) -> Result<Version, DecodeErrorKind> {
+        let [a, b, c, d] = self.fixed("version")?;
+        Ok(Version { major: u16::from_be_bytes([a, b]), minor: u16::from_be_bytes([c, d]) })
     }
 
-    /// The same bytes as a counted slice of the frame; `part` must be a part of it, as all parsers' input is.
-    fn slice(self, part: &'a [u8]) -> Bytes {
-        self.frame.slice_ref(part)
+    fn u31(&mut self, field: &'static str) -> Result<u32, DecodeErrorKind> {
+        Ok(u32::from_be_bytes(self.fixed(field)?) & 0x7fff_ffff)
     }
 
-    fn has(self, flag: u16) -> bool {
+    fn u63(&mut self, field: &'static str) -> Result<u64, DecodeErrorKind> {
+        Ok(u64::from_be_bytes(self.fixed(field)?) & 0x7fff_ffff_ffff_ffff)
+    }
+
+    /// A field of `N` bytes.
+    #[inline(always)]
+    fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeErrorKind> {
+        let bytes = self.source.chunk().get(self.passed..).and_then(<[u8]>::first_chunk::<N>);
+        match bytes {
+            Some(bytes) if self.left >= N => {
+                self.passed += N;
+                self.left -= N;
+                Ok(*bytes)
+            }
+            _ => Err(self.truncated(field, N)),
+        }
+    }
+
+    #[inline]
+    fn bytes(&mut self, field: &'static str, len: usize) -> Result<Bytes, DecodeErrorKind> {
+        if len > self.left {
+            return Err(self.truncated(field, len));
+        }
+        self.left -= len;
+        // Nothing is no reason to hold on to the buffer.
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        self.source.advance(std::mem::take(&mut self.passed));
+        Ok(self.source.take_bytes(len))
+    }
+
+    /// What is left of the frame.
+    #[inline]
+    fn rest(&mut self) -> Bytes {
+        self.bytes("", self.left).unwrap_or_default()
+    }
+
+    fn skip_rest(self) {
+        self.source.advance(self.passed + self.left);
+    }
+
+    #[cold]
+    fn truncated(&self, field: &'static str, needed: usize) -> DecodeErrorKind {
+        DecodeErrorKind::Truncated { field, needed, available: self.left }
+    }
+
+    #[inline(always)]
+    fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
-}
-
-fn version(input: &[u8]) -> Parsed<'_, Version> {
-    let (input, (major, minor)) = parse("version", 4, (be_u16, be_u16), input)?;
-    Ok((input, Version { major, minor }))
-}
-
-fn u31<'a>(field: &'static str, input: &'a [u8]) -> Parsed<'a, u32> {
-    let (input, value) = parse(field, 4, be_u32, input)?;
-    Ok((input, value & 0x7fff_ffff))
-}
-
-fn u63<'a>(field: &'static str, input: &'a [u8]) -> Parsed<'a, u64> {
-    let (input, value) = parse(field, 8, be_u64, input)?;
-    Ok((input, value & 0x7fff_ffff_ffff_ffff))
-}
-
-/// Runs a parser that takes `needed` bytes whatever they hold, so that it can fail only for want of bytes.
-fn parse<'a, T>(
-    field: &'static str,
-    needed: usize,
-    mut parser: impl Parser<&'a [u8], Output = T, Error = ()>,
-    input: &'a [u8],
-) -> Parsed<'a, T> {
-    let available = input.len();
-    parser.parse(input).map_err(|_| DecodeErrorKind::Truncated { field, needed, available })
 }

@@ -30,80 +30,97 @@ impl Frame {
     /// If a MIME type is longer than 255 bytes, a resume token than 65,535, metadata than 16,777,215, or the
     /// frame than [`Frame::MAX_LEN`]. `out` is then unchanged.
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
-        out.reserve(self.check(Self::MAX_LEN)?);
+        let len = self.check(Self::MAX_LEN)?;
+        out.reserve(len);
         self.write(out);
         Ok(())
     }
 
     /// How many bytes [`Frame::encode`] appends, if it succeeds.
     pub fn encoded_len(&self) -> usize {
-        HEADER_LEN
-            + match &self.body {
-                Body::Setup(setup) => setup.encoded_len(),
-                Body::Lease { metadata, .. } => 8 + metadata.as_ref().map_or(0, Bytes::len),
-                Body::KeepAlive { data, .. } => 8 + data.len(),
-                Body::RequestResponse { payload, .. }
-                | Body::RequestFnf { payload, .. }
-                | Body::Payload { payload, .. } => payload.encoded_len(),
-                Body::RequestStream { payload, .. }
-                | Body::RequestChannel { payload, .. }
-                | Body::Ext { payload, .. } => 4 + payload.encoded_len(),
-                Body::RequestN { .. } => 4,
-                Body::Cancel => 0,
-                Body::Error { data, .. } => 4 + data.len(),
-                Body::MetadataPush { metadata } => metadata.len(),
-                Body::Resume { token, .. } => 4 + 2 + token.len() + 8 + 8,
-                Body::ResumeOk { .. } => 8,
-            }
+        let (fields, payload) = self.parts();
+        HEADER_LEN + fields + payload.map_or(0, Payload::encoded_len)
+    }
+
+    /// The length of the fields behind the header, and the payload behind these.
+    #[inline]
+    fn parts(&self) -> (usize, Option<&Payload>) {
+        match &self.body {
+            Body::Setup(setup) => (setup.fields_len(), Some(&setup.payload)),
+            Body::Lease { metadata, .. } => (8 + metadata.as_ref().map_or(0, Bytes::len), None),
+            Body::KeepAlive { data, .. } => (8 + data.len(), None),
+            Body::RequestResponse { payload, .. }
+            | Body::RequestFnf { payload, .. }
+            | Body::Payload { payload, .. } => (0, Some(payload)),
+            Body::RequestStream { payload, .. }
+            | Body::RequestChannel { payload, .. }
+            | Body::Ext { payload, .. } => (4, Some(payload)),
+            Body::RequestN { .. } => (4, None),
+            Body::Cancel => (0, None),
+            Body::Error { data, .. } => (4 + data.len(), None),
+            Body::MetadataPush { metadata } => (metadata.len(), None),
+            Body::Resume { token, .. } => (4 + 2 + token.len() + 8 + 8, None),
+            Body::ResumeOk { .. } => (8, None),
+        }
     }
 
     /// The frame's length, if every field fits its length field and the whole fits `limit`.
+    #[inline]
     pub(crate) fn check(&self, limit: usize) -> Result<usize, EncodeError> {
-        let mut metadata = None;
         match &self.body {
             Body::Setup(setup) => {
                 let token_len = setup.resume_token.as_ref().map_or(0, Bytes::len);
                 within("resume token", token_len, MAX_TOKEN)?;
                 within("metadata MIME type", setup.metadata_mime.len(), MAX_MIME)?;
                 within("data MIME type", setup.data_mime.len(), MAX_MIME)?;
-                metadata = setup.payload.metadata.as_ref();
             }
             Body::Resume { token, .. } => within("resume token", token.len(), MAX_TOKEN)?,
-            Body::RequestResponse { payload, .. }
-            | Body::RequestFnf { payload, .. }
-            | Body::RequestStream { payload, .. }
-            | Body::RequestChannel { payload, .. }
-            | Body::Payload { payload, .. }
-            | Body::Ext { payload, .. } => metadata = payload.metadata.as_ref(),
-            // Nothing in these has a length field.
-            Body::Lease { .. }
-            | Body::KeepAlive { .. }
-            | Body::RequestN { .. }
-            | Body::Cancel
-            | Body::Error { .. }
-            | Body::MetadataPush { .. }
-            | Body::ResumeOk { .. } => {}
+            // No other has a length field, save that of metadata.
+            _ => {}
         }
+        let (fields, payload) = self.parts();
+        let metadata = payload.and_then(|payload| payload.metadata.as_ref());
         within("metadata", metadata.map_or(0, Bytes::len), MAX_METADATA)?;
-        let len = self.encoded_len();
+        let len = HEADER_LEN + fields + payload.map_or(0, Payload::encoded_len);
         within("frame", len, limit)?;
         Ok(len)
     }
 
     /// Appends the bytes of a frame that [`Frame::check`] has passed.
+    #[inline]
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        out.put_u32(self.stream_id.get());
-        out.put_u16(u16::from(self.body.frame_type() as u8) << 10 | self.flags());
+        out.extend_from_slice(&self.header());
+        self.write_body(out);
+    }
+
+    /// The same, behind the frame's length, `len`, in 24 bits.
+    #[inline]
+    pub(crate) fn write_prefixed(&self, len: usize, out: &mut BytesMut) {
+        let [.., x, y, z] = (len as u64).to_be_bytes();
+        let [a, b, c, d, e, f] = self.header();
+        out.extend_from_slice(&[x, y, z, a, b, c, d, e, f]);
+        self.write_body(out);
+    }
+
+    #[inline]
+    fn header(&self) -> [u8; HEADER_LEN] {
+        let [a, b, c, d] = self.stream_id.get().to_be_bytes();
+        let [e, f] = (u16::from(self.body.frame_type() as u8) << 10 | self.flags()).to_be_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    #[inline]
+    fn write_body(&self, out: &mut BytesMut) {
         match &self.body {
             Body::Setup(setup) => setup.write(out),
             Body::Lease { ttl_ms, requests, metadata } => {
                 put_u31(*ttl_ms, out);
                 put_u31(*requests, out);
-                out.extend_from_slice(metadata.as_deref().unwrap_or_default());
+                put(metadata.as_deref().unwrap_or_default(), out);
             }
             Body::KeepAlive { position, data, .. } => {
                 put_u63(*position, out);
-                out.extend_from_slice(data);
+                put(data, out);
             }
             Body::RequestResponse { payload, .. }
             | Body::RequestFnf { payload, .. }
@@ -118,9 +135,9 @@ impl Frame {
             Body::Cancel => {}
             Body::Error { code, data } => {
                 out.put_u32(code.0);
-                out.extend_from_slice(data);
+                put(data, out);
             }
-            Body::MetadataPush { metadata } => out.extend_from_slice(metadata),
+            Body::MetadataPush { metadata } => put(metadata, out),
             Body::Resume {
                 version,
                 token,
@@ -138,6 +155,7 @@ impl Frame {
         }
     }
 
+    #[inline]
     fn flags(&self) -> u16 {
         set(flags::IGNORE, self.can_ignore)
             | match &self.body {
@@ -176,10 +194,10 @@ impl Frame {
 }
 
 impl Setup {
-    fn encoded_len(&self) -> usize {
+    /// The length of all before the payload.
+    fn fields_len(&self) -> usize {
         let token_len = self.resume_token.as_ref().map_or(0, |token| 2 + token.len());
-        let mime_len = 1 + self.metadata_mime.len() + 1 + self.data_mime.len();
-        4 + 4 + 4 + token_len + mime_len + self.payload.encoded_len()
+        4 + 4 + 4 + token_len + 1 + self.metadata_mime.len() + 1 + self.data_mime.len()
     }
 
     fn write(&self, out: &mut BytesMut) {
@@ -190,8 +208,8 @@ impl Setup {
             put_token(token, out);
         }
         for mime in [&self.metadata_mime, &self.data_mime] {
-            out.put_uint(mime.len() as u64, 1);
-            out.extend_from_slice(mime);
+            put_len::<1>(mime.len(), out);
+            put(mime, out);
         }
         put_payload(&self.payload, out);
     }
@@ -209,22 +227,37 @@ fn metadata_flag(payload: &Payload) -> u16 {
     set(flags::METADATA, payload.metadata.is_some())
 }
 
+#[inline]
+fn put(bytes: &[u8], out: &mut BytesMut) {
+    if !bytes.is_empty() {
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// A length in `N` bytes.
+#[inline]
+fn put_len<const N: usize>(len: usize, out: &mut BytesMut) {
+    if let Some(bytes) = (len as u64).to_be_bytes().last_chunk::<N>() {
+        out.extend_from_slice(bytes);
+    }
+}
+
+#[inline]
 fn put_payload(payload: &Payload, out: &mut BytesMut) {
     if let Some(metadata) = &payload.metadata {
-        out.put_uint(metadata.len() as u64, 3);
-        out.extend_from_slice(metadata);
+        put_len::<3>(metadata.len(), out);
+        put(metadata, out);
     }
-    out.extend_from_slice(&payload.data);
+    put(&payload.data, out);
 }
 
 fn put_token(token: &Bytes, out: &mut BytesMut) {
-    out.put_uint(token.len() as u64, 2);
-    out.extend_from_slice(token);
+    put_len::<2>(token.len(), out);
+    put(token, out);
 }
 
-fn put_version(version: Version, out: &mut BytesMut) {
-    out.put_u16(version.major);
-    out.put_u16(version.minor);
+fn put_version(Version { major, minor }: Version, out: &mut BytesMut) {
+    out.put_u32(u32::from(major) << 16 | u32::from(minor));
 }
 
 fn put_u31(value: u32, out: &mut BytesMut) {

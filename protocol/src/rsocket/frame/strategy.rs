@@ -18,7 +18,7 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
 
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
-        setup().prop_map(Body::Setup),
+        setup().prop_map(|setup| Body::Setup(Box::new(setup))),
         (u31(), u31(), option::of(bytes(80)))
             .prop_map(|(ttl_ms, requests, metadata)| Body::Lease { ttl_ms, requests, metadata }),
         (any::<bool>(), u63(), bytes(80)).prop_map(|(respond, position, data)| Body::KeepAlive {

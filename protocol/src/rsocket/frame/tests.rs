@@ -154,7 +154,7 @@ fn setup_fields_fail_in_wire_order() {
         payload: Payload::new("metadata", ""),
         ..Setup::default()
     };
-    let bytes = encode(&Frame::on_connection(Body::Setup(setup)));
+    let bytes = encode(&Frame::on_connection(Body::Setup(Box::new(setup))));
     let mut fields: Vec<_> = (0..bytes.len()).map(|len| truncated(&bytes[..len]).0).collect();
     fields.dedup();
     assert_eq!(
@@ -228,7 +228,7 @@ fn metadata_push_is_read_without_flag_m_and_written_with_it() {
 
 #[test]
 fn each_field_has_its_limit() {
-    let setup = |setup| Frame::on_connection(Body::Setup(setup));
+    let setup = |setup| Frame::on_connection(Body::Setup(Box::new(setup)));
     let token = |len| setup(Setup { resume_token: Some(zeros(len)), ..Setup::default() });
     let metadata_mime = |len| setup(Setup { metadata_mime: zeros(len), ..Setup::default() });
     let data_mime = |len| setup(Setup { data_mime: zeros(len), ..Setup::default() });

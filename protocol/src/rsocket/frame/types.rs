@@ -71,8 +71,8 @@ impl fmt::Display for StreamId {
 /// All types of RSocket 1.0 are here, and there is no other version, so that a match without a wildcard stays right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// SETUP, 0x01: the client's first frame.
-    Setup(Setup),
+    /// SETUP, 0x01: the client's first frame. Boxed, as it would make every frame three times as large.
+    Setup(Box<Setup>),
     /// LEASE, 0x02: how many requests the peer may send.
     Lease {
         /// How long the lease holds, in milliseconds.

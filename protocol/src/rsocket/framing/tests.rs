@@ -1,6 +1,7 @@
 use super::*;
 use crate::rsocket::Payload;
 use crate::rsocket::frame::{Body, StreamId, strategy};
+use bytes::BufMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -52,6 +53,35 @@ proptest! {
         }
         prop_assert!(input.is_empty());
         prop_assert_eq!(decoded, frames);
+    }
+
+    /// In one step the same comes out as in two, also where a byte is wrong or bytes are missing.
+    #[test]
+    fn taking_is_splitting_and_decoding(
+        frames in vec(strategy::frame(), 1..5),
+        wrong in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        missing in 0_usize..20,
+    ) {
+        let mut wire = BytesMut::new();
+        for frame in &frames {
+            encode_prefixed(frame, &mut wire).expect("every field fits");
+        }
+        if let Some((at, byte)) = wrong {
+            let at = at.index(wire.len());
+            wire[at] = byte;
+        }
+        wire.truncate(wire.len().saturating_sub(missing));
+        let mut other = wire.clone();
+        let limit = wire.len();
+        loop {
+            let taken = take_frame(&mut wire, limit);
+            let split = split_frame(&mut other, limit).map(|bytes| bytes.map(Frame::decode));
+            prop_assert_eq!(&taken, &split);
+            prop_assert_eq!(&wire, &other);
+            if !matches!(taken, Ok(Some(_))) {
+                break;
+            }
+        }
     }
 
     /// Reading what is missing, and no more, ends with a whole frame after at most two reads.

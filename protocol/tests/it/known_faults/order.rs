@@ -76,7 +76,7 @@ fn row_16_a_message_is_a_frame_and_a_frame_a_message() {
     config.framing = Framing::Messages;
     let now = epoch();
     let mut server = Connection::server(config.clone(), now);
-    server.handle_frame(now, bytes(&Frame::on_connection(Body::Setup(setup(&config)))));
+    server.handle_frame(now, bytes(&Frame::on_connection(Body::Setup(Box::new(setup(&config))))));
     // Two frames in one message are one: the second is the first's data, as with rsocket-java.
     let both = [bytes(&request(1, "a")), bytes(&request(3, "b"))].concat();
     server.handle_frame(now, both.into());
@@ -109,13 +109,13 @@ fn row_17_lengths_within_frames_are_what_they_say() {
         let mime = Bytes::from(vec![b'm'; len]);
         let token = Bytes::from(vec![b't'; 257 * len]);
         let payload = Payload::new(vec![b'p'; 65_537 * len / 4], "data");
-        let frame = Frame::on_connection(Body::Setup(Setup {
+        let frame = Frame::on_connection(Body::Setup(Box::new(Setup {
             resume_token: Some(token.clone()),
             metadata_mime: mime.clone(),
             data_mime: mime.clone(),
             payload: payload.clone(),
             ..Setup::default()
-        }));
+        })));
         let mut bytes = BytesMut::new();
         frame.encode(&mut bytes).unwrap();
         // Header, version, two times; then each length and what it counts.

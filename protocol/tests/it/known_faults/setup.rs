@@ -11,7 +11,7 @@ fn row_14_a_rejected_setup_is_told_and_the_connection_closed() {
     // By the server, or by its owner: the ERROR goes out before the connection is over.
     let unwanted = Setup { lease: true, ..Setup::default() };
     let mut rejected = Talk::listening(&Config::default());
-    rejected.hears([Frame::on_connection(Body::Setup(unwanted))]);
+    rejected.hears([Frame::on_connection(Body::Setup(Box::new(unwanted)))]);
     let mut turned_away = Talk::server(&Config::default());
     let now = turned_away.now;
     turned_away.connection.close(now, ErrorCode::REJECTED_SETUP, "not you");

@@ -287,7 +287,7 @@ fn one_of_each() -> Vec<Frame> {
         Body::Ext { extended_type: 1, payload },
     ];
     let connections = [
-        Body::Setup(setup(&everything(limits()))),
+        Body::Setup(Box::new(setup(&everything(limits())))),
         Body::Lease { ttl_ms: 1, requests: 1, metadata: Some("meta".into()) },
         Body::KeepAlive { respond: true, position: 1, data: "data".into() },
         Body::MetadataPush { metadata: "meta".into() },

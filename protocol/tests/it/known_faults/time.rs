@@ -83,7 +83,7 @@ fn row_11_a_server_answers_in_any_case_and_ticks_if_it_should() {
     }
     // A client that never ticks is answered, too (rsocket-java does not).
     let mut talk = Talk::listening(&Config::default());
-    let setup = Body::Setup(Setup { keepalive_ms: 0, ..Setup::default() });
+    let setup = Body::Setup(Box::new(Setup { keepalive_ms: 0, ..Setup::default() }));
     talk.hears([Frame::on_connection(setup), keepalive(true, "d")]);
     assert_eq!(talk.says(), [keepalive(false, "d")]);
 }

@@ -36,7 +36,7 @@ pub(super) const SCENARIOS: &[fn() -> Seen] = &[
 
 fn prefixed(setup: Setup) -> Vec<u8> {
     let mut bytes = BytesMut::new();
-    encode_prefixed(&Frame::on_connection(Body::Setup(setup)), &mut bytes).unwrap();
+    encode_prefixed(&Frame::on_connection(Body::Setup(Box::new(setup))), &mut bytes).unwrap();
     bytes.to_vec()
 }
 

@@ -236,6 +236,24 @@ fn a_flood_does_not_keep_others_from_their_turn() {
 }
 
 #[test]
+fn others_run_once_before_a_pipelined_machine_is_written() {
+    let (near, far) = duplex(1000);
+    let toy = Toy { pipelined: true, ..Toy::new() };
+    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    run(&mut [&mut task]);
+    for (one, two) in [(&b"one"[..], &b"two"[..]), (b"three", b"four")] {
+        desk.send(one);
+        task.step();
+        assert!(far.incoming.take().is_empty());
+        assert!(task.is_woken());
+        desk.send(two);
+        task.step();
+        assert_eq!(far.incoming.take(), [encode(one), encode(two)].concat());
+        assert!(!task.is_woken());
+    }
+}
+
+#[test]
 fn what_is_written_is_flushed() {
     let (near, far) = duplex(1000);
     near.outgoing.buffer();

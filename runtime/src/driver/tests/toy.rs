@@ -28,6 +28,7 @@ pub(super) struct Toy {
     /// Waits for another transport after the end of this one.
     pub(super) resumable: bool,
     pub(super) suspended: bool,
+    pub(super) pipelined: bool,
     pub(super) closing: bool,
     pub(super) closed: bool,
 }
@@ -93,6 +94,10 @@ impl Machine for Toy {
 
     fn wants_input(&self) -> bool {
         self.events.len() < self.events_max && !self.closing && !self.closed
+    }
+
+    fn is_pipelined(&self) -> bool {
+        self.pipelined
     }
 
     fn held_bytes(&self) -> usize {

@@ -15,7 +15,7 @@ type Served = (io::Result<DriveEnd>, Vec<Event>);
 fn serve(clock: &Virtual) -> (Task<Served>, Duplex) {
     let (socket, far) = open(Role::Server);
     let setup = Setup { keepalive_ms: 0, max_lifetime_ms: 1_000, ..Setup::default() };
-    far.outgoing.push(&frame(Role::Server, BINARY, &encoded(Body::Setup(setup))));
+    far.outgoing.push(&frame(Role::Server, BINARY, &encoded(Body::Setup(Box::new(setup)))));
     let clock = clock.clone();
     let task = Task::new(async move {
         let mut connection = Connection::server(Config::default(), crate::Runtime::now(&clock));

@@ -10,7 +10,7 @@ const JAVA: &str = "00000000 0400 00010000 00004e20 00015f90
 fn javas_setup_is_accepted_in_silence() {
     let mut talk = Talk::listening(Config::default());
     talk.hears_hex([JAVA]);
-    talk.tells([Event::SetupReceived { setup: Setup::default() }]);
+    talk.tells([Event::SetupReceived { setup: Box::default() }]);
     talk.is_calm();
     assert_eq!(talk.connection.role(), Role::Server);
 }
@@ -34,7 +34,7 @@ fn its_payload_reaches_the_owner() {
 
 #[test]
 fn each_bad_one_gets_its_code() {
-    let setup = |setup| Frame::on_connection(Body::Setup(setup));
+    let setup = |setup| Frame::on_connection(Body::Setup(Box::new(setup)));
     let version = Version { major: 1, minor: 1 };
     let resume = |version| {
         Frame::on_connection(Body::Resume {
@@ -177,7 +177,7 @@ fn a_client_says_what_its_server_speaks() {
 fn its_length_is_limited_to_the_byte() {
     for (room, is_accepted) in [(0, true), (1, false)] {
         let setup = Setup { payload: Payload::from_data(vec![7; 100]), ..Setup::default() };
-        let frame = Frame::on_connection(Body::Setup(setup));
+        let frame = Frame::on_connection(Body::Setup(Box::new(setup)));
         let max_setup_len = frame.encoded_len() - room;
         let mut talk = Talk::listening(Config { max_setup_len, ..Config::default() });
         talk.hears([frame]);
@@ -190,8 +190,11 @@ fn its_length_is_limited_to_the_byte() {
 fn half_of_one_then_silence_times_out() {
     let mut talk = Talk::listening(Config::default());
     let mut wire = BytesMut::new();
-    framing::encode_prefixed(&Frame::on_connection(Body::Setup(Setup::default())), &mut wire)
-        .unwrap();
+    framing::encode_prefixed(
+        &Frame::on_connection(Body::Setup(Box::new(Setup::default()))),
+        &mut wire,
+    )
+    .unwrap();
     assert_eq!(
         talk.connection.next_timer(),
         Some((talk.now + Duration::from_secs(60), TimerReason::Setup))
@@ -213,7 +216,7 @@ fn half_of_one_then_silence_times_out() {
 fn a_second_one_is_ignored_by_either_side() {
     let again = Setup { keepalive_ms: 1, lease: true, ..Setup::default() };
     for mut talk in [Talk::server(), Talk::client()] {
-        talk.hears([Frame::on_connection(Body::Setup(again.clone()))]);
+        talk.hears([Frame::on_connection(Body::Setup(Box::new(again.clone())))]);
         talk.is_calm();
         talk.requests("still here");
     }
