@@ -86,7 +86,7 @@
 //! # let told = Body::RequestFnf { follows: false, payload: Payload::from_data("told") };
 //! # let mut wire = BytesMut::new();
 //! # for frame in [
-//! #     Frame::on_connection(Body::Setup(Box::new(Setup::default()))),
+//! #     Frame::on_connection(Body::Setup(Box::<Setup>::default())),
 //! #     Frame::new(StreamId::new(1), told),
 //! #     Frame::error(StreamId::CONNECTION, ErrorCode::CONNECTION_CLOSE, Bytes::new()),
 //! # ] {

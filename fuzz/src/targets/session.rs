@@ -139,7 +139,7 @@ impl Run {
         let mut up = BytesMut::new();
         let end = match is_hostile {
             true => {
-                let setup = Frame::on_connection(Body::Setup(Box::new(Setup::default())));
+                let setup = Frame::on_connection(Body::Setup(Box::<Setup>::default()));
                 encode_prefixed(&setup, &mut up).expect("a short frame");
                 End::Hostile
             }

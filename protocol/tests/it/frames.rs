@@ -83,7 +83,7 @@ fn body() -> impl Strategy<Value = Body> {
     let flag = any::<bool>;
     let follows = || prop::bool::weighted(0.2);
     prop_oneof![
-        1 => Just(Body::Setup(Box::new(Setup::default()))),
+        1 => Just(Body::Setup(Box::<Setup>::default())),
         2 => (any::<u32>(), any::<u32>(), option::of(bytes()))
             .prop_map(|(ttl_ms, requests, metadata)| Body::Lease { ttl_ms, requests, metadata }),
         4 => (flag(), any::<u64>(), bytes())

@@ -111,7 +111,7 @@ fn what_waits_keeps_no_more_alive_than_itself() {
     for (frame, each) in waiting {
         let mut connection = Connection::server(Config::default(), epoch());
         let mut wire = BytesMut::new();
-        encode_prefixed(&Frame::on_connection(Body::Setup(Box::new(Setup::default()))), &mut wire)
+        encode_prefixed(&Frame::on_connection(Body::Setup(Box::<Setup>::default())), &mut wire)
             .unwrap();
         for n in 0..20 {
             let mut frame = frame.clone();

@@ -38,7 +38,7 @@ fn prefixed(frame: &Frame) -> Vec<u8> {
 }
 
 fn setup() -> Vec<u8> {
-    prefixed(&Frame::on_connection(Body::Setup(Box::new(Setup::default()))))
+    prefixed(&Frame::on_connection(Body::Setup(Box::<Setup>::default())))
 }
 
 #[test]

@@ -13,7 +13,7 @@ const FRAME: usize = 1024 * 1024;
 /// An application that begins a long frame, and leaves it at that.
 fn stall(proxy: SocketAddr) -> TcpStream {
     let mut bytes = BytesMut::new();
-    let setup = Frame::on_connection(Body::Setup(Box::new(Setup::default())));
+    let setup = Frame::on_connection(Body::Setup(Box::<Setup>::default()));
     encode_prefixed(&setup, &mut bytes).unwrap();
     bytes.extend_from_slice(&(FRAME as u32).to_be_bytes()[1..]);
     let mut stream = TcpStream::connect(proxy).unwrap();

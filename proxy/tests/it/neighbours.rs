@@ -129,7 +129,7 @@ fn push_and_vanish(proxy: SocketAddr) {
 /// Connects, introduces itself and leaves, again and again.
 fn reconnect_in_a_loop(proxy: SocketAddr, stop: &AtomicBool) {
     let mut setup = bytes::BytesMut::new();
-    encode_prefixed(&Frame::on_connection(Body::Setup(Box::new(Setup::default()))), &mut setup)
+    encode_prefixed(&Frame::on_connection(Body::Setup(Box::<Setup>::default())), &mut setup)
         .unwrap();
     let setup: Bytes = setup.freeze();
     while !stop.load(Ordering::Relaxed) {

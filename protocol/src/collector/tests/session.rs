@@ -22,7 +22,7 @@ fn says(session: &mut Session, now: Instant) -> Option<Frame> {
 #[test]
 fn a_session_runs_over_messages_as_well() {
     let (mut session, now) = session(Framing::Messages);
-    session.handle_frame(now, message(Body::Setup(Box::new(Setup::default()))));
+    session.handle_frame(now, message(Body::Setup(Box::<Setup>::default())));
     assert!(matches!(session.poll_event(), Some(SessionEvent::Connected { .. })));
     let key = Payload::from_data("the key");
     let body = Body::RequestFnf { follows: false, payload: key };
@@ -44,7 +44,7 @@ fn a_session_is_over_if_no_setup_comes() {
 #[test]
 fn a_session_is_closed_by_command_and_then_cannot_be_asked() {
     let (mut session, now) = session(Framing::Messages);
-    session.handle_frame(now, message(Body::Setup(Box::new(Setup::default()))));
+    session.handle_frame(now, message(Body::Setup(Box::<Setup>::default())));
     session.poll_event();
     says(&mut session, now);
     let (code, message) = (ErrorCode::CONNECTION_ERROR, "enough".to_owned());
@@ -82,7 +82,7 @@ fn an_acknowledgement_waits_for_a_peer_that_does_not_read() {
     let config = Config { framing: Framing::Messages, max_queued_frames: 1, ..Config::default() };
     let connection = collector.accept(now, peer()).unwrap();
     let mut session = Session::new(connection, config, "the key".into(), now);
-    session.handle_frame(now, message(Body::Setup(Box::new(Setup::default()))));
+    session.handle_frame(now, message(Body::Setup(Box::<Setup>::default())));
     says(&mut session, now);
     let streams = [1, 3, 5].map(StreamId::new);
     for stream_id in streams {

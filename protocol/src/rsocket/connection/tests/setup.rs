@@ -191,7 +191,7 @@ fn half_of_one_then_silence_times_out() {
     let mut talk = Talk::listening(Config::default());
     let mut wire = BytesMut::new();
     framing::encode_prefixed(
-        &Frame::on_connection(Body::Setup(Box::new(Setup::default()))),
+        &Frame::on_connection(Body::Setup(Box::<Setup>::default())),
         &mut wire,
     )
     .unwrap();
