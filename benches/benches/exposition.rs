@@ -1,8 +1,5 @@
 //! Reading and rendering texts of several kinds. `memchr` (its lines counted) and `memcpy` of each text are measured beside, as what the
 //! machine can do: quote ratios to them, not times.
-//!
-//! Instructions: `cargo bench -p prometheus-rsocket-benches --bench exposition -- --list` names the benches; the bench's program under
-//! `valgrind --tool=callgrind --toggle-collect='*exposition::facts::read'`, with `--test NAME`, runs one of them once.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus_rsocket_benches::metrics;
