@@ -15,7 +15,7 @@ use prometheus_rsocket_protocol::envelope::{
 use prometheus_rsocket_protocol::exposition::{Inject, Policy, Source, read};
 use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, Frame, Setup, StreamId};
-use prometheus_rsocket_protocol::rsocket::framing::{encode_prefixed, split_frame};
+use prometheus_rsocket_protocol::rsocket::framing::{encode_prefixed, take_frame};
 use prometheus_rsocket_protocol::{Labels, Machine, Payload};
 use std::error::Error;
 use std::hint::black_box;
@@ -40,8 +40,10 @@ type Failure = Box<dyn Error>;
 /// A piece of work that is prepared.
 type Work = Box<dyn FnMut() -> Result<(), Failure>>;
 
+type Prepare = fn() -> Result<Work, Failure>;
+
 /// Name, units of work, what they are, and how it is prepared.
-const WORKS: [(&str, usize, &str, fn() -> Result<Work, Failure>); 7] = [
+const WORKS: [(&str, usize, &str, Prepare); 7] = [
     ("frame-decode", FRAMES, "frames", frame_decode),
     ("frame-encode", FRAMES, "frames", frame_encode),
     ("request-response", REQUESTS, "requests", request_response),
@@ -107,8 +109,8 @@ fn frame_decode() -> Result<Work, Failure> {
     let mut streams = vec![stream.clone(), stream];
     Ok(Box::new(move || {
         let mut stream = streams.pop().ok_or("done twice already")?;
-        while let Some(frame) = split_frame(&mut stream, 0xff_ffff)? {
-            black_box(Frame::decode(frame)?);
+        while let Some(frame) = take_frame(&mut stream, 0xff_ffff)? {
+            black_box(frame?);
         }
         Ok(())
     }))
@@ -140,11 +142,8 @@ fn request_response() -> Result<Work, Failure> {
             while client.poll_transmit(now, &mut up) {}
             server.handle_input(now, &mut up);
             while let Some(event) = server.poll_event() {
-                match event {
-                    Event::RequestResponse { stream_id, .. } => {
-                        server.respond(stream_id, answer.clone())?;
-                    }
-                    _ => {}
+                if let Event::RequestResponse { stream_id, .. } = event {
+                    server.respond(stream_id, answer.clone())?;
                 }
             }
             while server.poll_transmit(now, &mut down) {}
