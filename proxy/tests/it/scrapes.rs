@@ -154,7 +154,11 @@ fn the_pages_say_how_it_is() {
     for part in ["/metrics/connected", "/metrics/proxy", &world.tcp.to_string()] {
         assert!(page.contains(part), "{part} is on {page}");
     }
+    let metrics = get(world.http, "/metrics/proxy", "").text();
     let build =
-        format!("prometheus_proxy_build_info{{runtime=\"{}\"", &OPTION["--runtime=".len()..]);
-    assert!(get(world.http, "/metrics/proxy", "").text().contains(&build));
+        metrics.lines().find(|line| line.starts_with("prometheus_proxy_build_info{")).unwrap();
+    let runtime = format!("runtime=\"{}\"", &OPTION["--runtime=".len()..]);
+    let backend = if cfg!(feature = "openssl") { "openssl" } else { "rust" };
+    let backend = format!("rsa_backend=\"{backend}\"");
+    assert!(build.contains(&runtime) && build.contains(&backend), "{build}");
 }

@@ -43,11 +43,16 @@ pub(super) const SERIES: &[(&str, &str)] = &[
 
 pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("a Snappy block that was read before is broken", "a fault of the program"),
+    ("a text that was read before cannot be rendered", "a fault of the program"),
     ("a thread panicked", "a fault of the program"),
     ("a worker was lost", "a fault of the program"),
     (
         "HTTP answers cut off: they took too long to end",
         "takes a scraper that reads nothing of many megabytes; the tests of http/ have it",
+    ),
+    (
+        "file descriptors have run out: a connection gets one from the reserve",
+        "takes a limit that is lowered while the program runs; the attacks of interop/ do that",
     ),
     ("nothing can be written to --push-dir", "takes a disk that cannot be written to"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
