@@ -10,23 +10,39 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Collisions {
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
-    /// What all bodies keep, and for how many series this one has taken of it.
-    part: Option<(BodyPart, usize)>,
+    /// For how many series this one has taken memory.
+    share: Option<Share>,
+}
+
+#[derive(Debug)]
+struct Share {
+    memory: Arc<BodyMemory>,
+    part: BodyPart,
+    series: usize,
 }
 
 impl Collisions {
-    /// Remembers series as long as there is memory for them.
+    /// Remembers series as long as there is memory for them. There is room for as many as the last body had from the beginning, for a table
+    /// that grows is filled twice.
     pub(crate) fn within(memory: &Arc<BodyMemory>) -> Self {
-        Self { part: Some((memory.part(), 0)), ..Self::default() }
+        let share = Share { memory: Arc::clone(memory), part: memory.part(), series: 0 };
+        let mut collisions = Self::default();
+        collisions.share = Some(share);
+        let expected = memory.expected_series();
+        if expected > 0 && collisions.room(expected) >= expected {
+            collisions.seen.reserve(expected);
+        }
+        collisions
     }
 
     /// How many series may be remembered if so many come.
     fn room(&mut self, coming: usize) -> usize {
-        let Some((part, taken)) = &mut self.part else { return MAX_SERIES };
-        while *taken < self.seen.len() + coming && part.grow(STEP * SERIES_BYTES) {
-            *taken += STEP;
+        let Some(share) = &mut self.share else { return MAX_SERIES };
+        let wanted = (self.seen.len() + coming).min(MAX_SERIES);
+        while share.series < wanted && share.part.grow(STEP * SERIES_BYTES) {
+            share.series += STEP;
         }
-        (*taken).min(MAX_SERIES)
+        share.series.min(MAX_SERIES)
     }
 
     /// Takes the fingerprints of an application's samples, and returns the indexes of those to be left out, in ascending order.
@@ -50,6 +66,14 @@ impl Collisions {
             leave_repeated(&mut known, fingerprints);
         }
         known
+    }
+}
+
+impl Drop for Collisions {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.memory.note_series(self.seen.len());
+        }
     }
 }
 
@@ -94,7 +118,8 @@ impl Hasher for Ready {
 
 #[cfg(test)]
 mod tests {
-    use super::{Collisions, MAX_SERIES};
+    use super::{Collisions, MAX_SERIES, SERIES_BYTES, STEP};
+    use crate::service::memory::BodyMemory;
 
     #[test]
     fn the_first_application_with_a_series_wins() {
@@ -115,5 +140,19 @@ mod tests {
         assert!(collisions.add(&many).is_empty());
         assert_eq!(collisions.seen.len(), MAX_SERIES);
         assert_eq!(collisions.add(&[5, MAX_SERIES as u64 + 5]), [0]);
+    }
+
+    #[test]
+    fn as_many_series_as_the_last_time_have_their_room_at_once_if_there_is_memory() {
+        let memory = BodyMemory::new(2 * STEP * SERIES_BYTES);
+        let many: Vec<u64> = (0..STEP as u64 + 1).collect();
+        let mut first = Collisions::within(&memory);
+        assert_eq!(first.seen.capacity(), 0);
+        assert!(first.add(&many).is_empty());
+        assert_eq!(first.add(&many[STEP..]), [0], "the last of them is remembered");
+        drop(first);
+        let (second, third) = (Collisions::within(&memory), Collisions::within(&memory));
+        assert!(second.seen.capacity() >= many.len());
+        assert_eq!(third.seen.capacity(), 0, "the second has all memory");
     }
 }

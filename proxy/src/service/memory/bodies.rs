@@ -6,11 +6,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) struct BodyMemory {
     max: usize,
     used: AtomicUsize,
+    /// How many series the last body had.
+    last_series: AtomicUsize,
 }
 
 impl BodyMemory {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0) })
+        Arc::new(Self { max, used: AtomicUsize::new(0), last_series: AtomicUsize::new(0) })
+    }
+
+    /// How many series to expect in a body: as many as the last one had.
+    pub(crate) fn expected_series(&self) -> usize {
+        self.last_series.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many series a body had.
+    pub(crate) fn note_series(&self, count: usize) {
+        self.last_series.store(count, Ordering::Relaxed);
     }
 
     /// A part that grows, for one body.
@@ -29,7 +41,7 @@ pub(crate) struct BodyPart {
 impl BodyPart {
     /// Takes more, if there is as much.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        let BodyMemory { max, used } = &*self.memory;
+        let BodyMemory { max, used, .. } = &*self.memory;
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum <= max);
         let has_grown = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
         if has_grown {
