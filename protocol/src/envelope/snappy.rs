@@ -42,7 +42,7 @@ impl Scratch {
         Ok(text.get(..len).unwrap_or_default())
     }
 
-    /// Gives back what a text of more than 1 MiB needed.
+    /// Gives back what a text of more than half a MiB needed.
     pub fn trim(&mut self) {
         for buffer in [&mut self.text, &mut self.block] {
             if buffer.capacity() > MAX_KEPT {
@@ -68,7 +68,7 @@ fn lengthen(buffer: &mut Vec<u8>, len: usize) {
 }
 
 /// What a buffer may keep from one text to the next.
-const MAX_KEPT: usize = 1024 * 1024;
+const MAX_KEPT: usize = 512 * 1024;
 
 /// Compresses a text to a raw Snappy block. Texts of 4 GiB and more, which Snappy cannot take, give an empty block; nothing here
 /// lets such a text arise.

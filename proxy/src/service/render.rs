@@ -46,35 +46,24 @@ impl Renderer {
     /// The applications' texts, one after the other, as one piece. Those that could not be rendered are not in it, and are returned as well.
     pub(crate) fn texts(&self, batch: &[Served]) -> (Piece, Vec<AppId>) {
         let mut broken = Vec::new();
-        let mut render = |out: &mut Vec<u8>| {
-            for served in batch {
-                let start = out.len();
-                // Whatever one text does to its worker, the others are there.
-                let rendered = catch_unwind(AssertUnwindSafe(|| self.render(served, out)));
-                if !matches!(rendered, Ok(Ok(()))) {
-                    tracing::error!(app = %served.app, "a text that was read before cannot be rendered");
-                    out.truncate(start);
-                    broken.push(served.app);
-                }
+        let mut out = Vec::with_capacity(batch.iter().map(|served| served.answer.text_len).sum());
+        for served in batch {
+            let start = out.len();
+            // Whatever one text does to its worker, the others are there.
+            let rendered = catch_unwind(AssertUnwindSafe(|| self.render(served, &mut out)));
+            if !matches!(rendered, Ok(Ok(()))) {
+                tracing::error!(app = %served.app, "a text that was read before cannot be rendered");
+                out.truncate(start);
+                broken.push(served.app);
             }
-        };
-        let piece = match self.gzip {
-            true => with_buffer(|out| {
-                render(out);
-                Piece::Deflated(self.deflate(out))
-            }),
-            false => {
-                let mut out = Vec::with_capacity(batch.iter().map(|it| it.answer.text_len).sum());
-                render(&mut out);
-                Piece::Plain(out.into())
-            }
-        };
-        (piece, broken)
+        }
+        (self.pack(out.into()), broken)
     }
 
     /// One application's text, deflated also for a scraper that does not read gzip, so that it takes less while that scraper reads.
     pub(crate) fn deflated(&self, served: &Served) -> Result<Part, OpenError> {
-        with_buffer(|out| self.render(served, out).map(|()| self.deflate(out)))
+        let mut out = Vec::with_capacity(served.answer.text_len);
+        self.render(served, &mut out).map(|()| self.deflate(&out))
     }
 
     /// Appends the application's text.
@@ -131,27 +120,10 @@ impl Renderer {
     }
 }
 
-/// Calls with a buffer that is empty, and has room from earlier calls.
-fn with_buffer<T>(act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.clear();
-        let done = act(buffer);
-        if buffer.capacity() > MAX_KEPT {
-            *buffer = Vec::new();
-        }
-        done
-    })
-}
-
 thread_local! {
     /// Where texts are expanded.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
-    /// Where texts are put together.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
-
-/// What a thread keeps of its buffer.
-const MAX_KEPT: usize = 1024 * 1024;
 
 /// The body as a sequence of bytes: as it is, or one gzip member.
 pub(crate) struct Body {
