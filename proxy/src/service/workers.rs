@@ -120,7 +120,7 @@ impl<R: Runtime> Drop for Ticket<R> {
 }
 
 /// Then others have the thread.
-const MAX_IN_A_ROW: usize = 16;
+const MAX_IN_A_ROW: usize = 4;
 
 /// Waits for a job, and for the memory that its text may take. A job is taken out of its queue only when both are there: so of those that wait for
 /// memory the most urgent one is always the next, and none is done for a scrape that ended meanwhile.

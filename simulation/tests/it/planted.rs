@@ -17,7 +17,7 @@ fn each_planted_fault_is_found() {
         Fault::SharedDelivery => &[Kind::PushLost],
     };
     for fault in Fault::ALL {
-        let violated = (0..16).find_map(|seed| {
+        let violated = (0..64).find_map(|seed| {
             let report = run(&Scenario { fault: Some(fault), ..Scenario::new(seed) }, |_world| {});
             let first = report.violations.first()?;
             assert!(kinds(fault).contains(&first.kind), "{fault:?}: {report}");
