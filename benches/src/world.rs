@@ -48,7 +48,9 @@ impl World {
         let peer = PeerKey::parse(told).unwrap();
         let mut limits = OpenLimits::default();
         limits.allow_plaintext = peer.is_plaintext();
-        let collector = Collector::new(Config::default());
+        let mut config = Config::default();
+        config.key = told.clone();
+        let collector = Collector::new(config);
         let now = Instant::now();
         let mut world = Self { now, keys, limits, collector, apps: BTreeMap::new() };
         for number in 0..apps {
@@ -59,7 +61,7 @@ impl World {
             let from = Peer { address, transport: Transport::Tcp, tls_subject: None };
             let id = world.collector.accept(now, from).unwrap();
             let config = connection::Config::default();
-            let session = Session::new(id, config.clone(), told.clone(), now);
+            let session = Session::new(id, config.clone(), [4; 32], now);
             let app = Connection::client(config, Setup::default(), now).unwrap();
             world.apps.insert(id, (session, app, answer));
         }

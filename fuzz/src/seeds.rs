@@ -285,7 +285,7 @@ fn hello() -> Vec<Vec<u8>> {
     let labels = Labels::new([("instance", "a1"), ("zone", "é")]).expect("good labels");
     let mut said = Hello::new(labels, "orders/1.4.2");
     said.openmetrics = true;
-    said.envelope = 2;
+    said.seals_v2 = true;
     let fields: [&[u8]; 4] = [
         &[3, 0, 4, 1, b'a', b'x', b'y', 4, 0, 1, b'p', 5, 0, 0],
         &[1, 0, 1, 2, 2, 0, 1, 0, 2, 0, 1, 1, 200, 0, 2, 7, 7],

@@ -4,14 +4,8 @@
 //! [`MIME`], in the payload of SETUP. The original Java proxy does not look at that payload, so a hello changes nothing
 //! there. A client that says nothing (Micrometer's) has the default hello.
 //!
-//! The entry's content is a list of fields, in any order. A field that a reader does not know is skipped, so fields can be
+//! The entry's content is a list of [fields](crate::fields), in any order. A field that a reader does not know is skipped, so fields can be
 //! added; a field with a value that makes no sense fails the whole hello.
-//!
-//! | part of a field | bytes |
-//! |---|---|
-//! | id | 1 |
-//! | length of the value | 2, big-endian |
-//! | value | so many |
 //!
 //! | id | field | value | how often |
 //! |---|---|---|---|
@@ -24,13 +18,14 @@
 #[cfg(test)]
 mod tests;
 
+use crate::fields::{self, FieldError, put};
 use crate::labels::{LabelError, Labels};
 use crate::rsocket::frame::Setup;
-use crate::rsocket::metadata::{Entries, Entry, MimeId, MimeType};
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::rsocket::metadata::MimeId;
+use bytes::{Bytes, BytesMut};
+use nom::Parser;
 use nom::multi::length_data;
-use nom::number::complete::{be_u8, be_u16};
-use nom::{IResult, Parser};
+use nom::number::complete::be_u8;
 
 /// The MIME type of the hello's entry.
 pub const MIME: &str = "application/x.prometheus-rsocket.hello.v1";
@@ -47,15 +42,13 @@ pub struct Hello {
     pub openmetrics: bool,
     /// Whether it reads [reports](crate::report), which arrive as METADATA_PUSH.
     pub reads_reports: bool,
-    /// The highest version of the envelope that it understands; 1 if it does not say.
-    pub envelope: u8,
+    /// Whether it can seal in version 2 of the [envelope](crate::envelope::v2).
+    pub seals_v2: bool,
 }
 
 impl Hello {
     /// The longest [`program`](Self::program), in bytes.
     pub const MAX_PROGRAM: usize = 128;
-    /// The longest hello, in bytes; a longer one is not read.
-    pub const MAX_LEN: usize = 8 * 1024;
 
     /// The hello of a program with these labels, whose peer may send it reports.
     pub fn new(labels: Labels, program: impl Into<String>) -> Self {
@@ -64,34 +57,27 @@ impl Hello {
 
     /// Writes the hello as composite metadata, to be the metadata of SETUP. A program's name that is too long is cut.
     pub fn encode(&self) -> Bytes {
-        let mut fields = BytesMut::new();
-        if self.envelope > 1 {
-            put_field(&mut fields, ENVELOPE, &[&[self.envelope]]);
+        let mut content = BytesMut::new();
+        if self.seals_v2 {
+            put(&mut content, ENVELOPE, &[&[VERSION_2]]);
         }
         if self.openmetrics {
-            put_field(&mut fields, FORMAT, &[&[FORMAT_TEXT]]);
-            put_field(&mut fields, FORMAT, &[&[FORMAT_OPENMETRICS]]);
+            put(&mut content, FORMAT, &[&[FORMAT_TEXT]]);
+            put(&mut content, FORMAT, &[&[FORMAT_OPENMETRICS]]);
         }
         for (name, value) in self.labels.iter() {
             // At most 64 bytes since the labels were made.
-            put_field(
-                &mut fields,
-                LABEL,
-                &[&[name.len() as u8], name.as_bytes(), value.as_bytes()],
-            );
+            put(&mut content, LABEL, &[&[name.len() as u8], name.as_bytes(), value.as_bytes()]);
         }
         let program = self.program.get(..self.program.floor_char_boundary(Self::MAX_PROGRAM));
         if let Some(program) = program.filter(|program| !program.is_empty()) {
-            put_field(&mut fields, PROGRAM, &[program.as_bytes()]);
+            put(&mut content, PROGRAM, &[program.as_bytes()]);
         }
         if self.reads_reports {
-            put_field(&mut fields, REPORTS, &[]);
+            put(&mut content, REPORTS, &[]);
         }
         let mut metadata = BytesMut::new();
-        // The name is ASCII and the content far from the limit of an entry.
-        if let Ok(mime_type) = MimeType::named(MIME) {
-            let _ = Entry::new(mime_type, fields.freeze()).encode(&mut metadata);
-        }
+        fields::put_entry(&mut metadata, MIME, content.freeze());
         metadata.freeze()
     }
 
@@ -106,38 +92,29 @@ impl Hello {
             return Ok(Self::default());
         }
         let metadata = setup.payload.metadata.clone().unwrap_or_default();
-        // An entry that cannot be read ends the list; what is in it is not ours.
-        let entry = Entries::new(metadata).map_while(Result::ok).find(is_hello);
-        entry.map_or_else(|| Ok(Self::default()), |entry| Self::decode(&entry.content))
+        let content = fields::find_entry(metadata, MIME);
+        content.map_or_else(|| Ok(Self::default()), |content| Self::decode(&content))
     }
 
     /// Reads the content of the hello's entry.
     fn decode(content: &[u8]) -> Result<Self, HelloError> {
-        if content.len() > Self::MAX_LEN {
-            return Err(HelloError::TooLong { len: content.len() });
-        }
         let mut hello = Self::default();
         let mut labels = Vec::new();
-        let mut rest = content;
-        while !rest.is_empty() {
-            let at = content.len() - rest.len();
-            let (after, (id, value)) = field(rest).map_err(|_| HelloError::Truncated { at })?;
-            rest = after;
-            match (id, value) {
-                (ENVELOPE, &[version]) => hello.envelope = hello.envelope.max(version),
+        fields::read(content, |field| {
+            match (field.id, field.value) {
+                (ENVELOPE, &[version]) => hello.seals_v2 |= version == VERSION_2,
                 (FORMAT, &[format]) => hello.openmetrics |= format == FORMAT_OPENMETRICS,
-                (LABEL, value) => labels.push(label(value).ok_or(HelloError::Field { id, at })?),
+                (LABEL, value) => labels.push(label(value).ok_or_else(|| field.error())?),
                 (PROGRAM, value) if value.len() <= Self::MAX_PROGRAM => {
                     let text = std::str::from_utf8(value);
-                    text.map_err(|_| HelloError::Field { id, at })?.clone_into(&mut hello.program);
+                    text.map_err(|_| field.error())?.clone_into(&mut hello.program);
                 }
                 (REPORTS, []) => hello.reads_reports = true,
-                (ENVELOPE | FORMAT | PROGRAM | REPORTS, _) => {
-                    return Err(HelloError::Field { id, at });
-                }
+                (ENVELOPE | FORMAT | PROGRAM | REPORTS, _) => return Err(field.error()),
                 _ => {}
             }
-        }
+            Ok::<_, FieldError>(())
+        })?;
         hello.labels = Labels::new(labels)?;
         Ok(hello)
     }
@@ -151,7 +128,7 @@ impl Default for Hello {
             program: String::new(),
             openmetrics: false,
             reads_reports: false,
-            envelope: 1,
+            seals_v2: false,
         }
     }
 }
@@ -160,37 +137,12 @@ impl Default for Hello {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HelloError {
-    /// A field's value makes no sense.
-    #[error("the field {id} at byte {at} has a value that makes no sense")]
-    Field {
-        /// The field.
-        id: u8,
-        /// Where it begins.
-        at: usize,
-    },
+    /// Its fields.
+    #[error(transparent)]
+    Fields(#[from] FieldError),
     /// The labels.
     #[error(transparent)]
     Labels(#[from] LabelError),
-    /// Longer than [`Hello::MAX_LEN`].
-    #[error("a hello of {len} bytes is over the limit of {}", Hello::MAX_LEN)]
-    TooLong {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// It ends inside a field.
-    #[error("the hello ends inside the field at byte {at}")]
-    Truncated {
-        /// Where the field begins.
-        at: usize,
-    },
-}
-
-fn is_hello(entry: &Entry) -> bool {
-    entry.mime_type.name() == Some(MIME)
-}
-
-fn field(input: &[u8]) -> IResult<&[u8], (u8, &[u8])> {
-    (be_u8, length_data(be_u16)).parse(input)
 }
 
 fn label(value: &[u8]) -> Option<(String, String)> {
@@ -199,19 +151,12 @@ fn label(value: &[u8]) -> Option<(String, String)> {
     Some((text(name)?, text(value)?))
 }
 
-/// Appends a field; its parts are at most 512 bytes together.
-fn put_field(out: &mut BytesMut, id: u8, value: &[&[u8]]) {
-    let len: usize = value.iter().map(|part| part.len()).sum();
-    out.put_u8(id);
-    out.put_uint(len as u64, 2);
-    value.iter().for_each(|part| out.extend_from_slice(part));
-}
-
 const ENVELOPE: u8 = 1;
 const FORMAT: u8 = 2;
 const LABEL: u8 = 3;
 const PROGRAM: u8 = 4;
 const REPORTS: u8 = 5;
 
+const VERSION_2: u8 = 2;
 const FORMAT_TEXT: u8 = 0;
 const FORMAT_OPENMETRICS: u8 = 1;

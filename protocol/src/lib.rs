@@ -125,6 +125,8 @@ pub mod envelope;
 #[cfg(feature = "metrics")]
 pub mod exposition;
 #[cfg(feature = "metrics")]
+pub mod fields;
+#[cfg(feature = "metrics")]
 pub mod hello;
 #[cfg(feature = "metrics")]
 pub mod labels;

@@ -11,7 +11,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::rsocket::metadata::{Entries, Entry, MimeType};
+use crate::fields;
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// The MIME type of a report's entry.
@@ -59,18 +59,14 @@ impl Report {
         content.put_u8(self.kind as u8);
         content.extend_from_slice(self.message.as_bytes());
         let mut metadata = BytesMut::new();
-        // The name is ASCII and the content far from the limit of an entry.
-        if let Ok(mime_type) = MimeType::named(MIME) {
-            let _ = Entry::new(mime_type, content.freeze()).encode(&mut metadata);
-        }
+        fields::put_entry(&mut metadata, MIME, content.freeze());
         metadata.freeze()
     }
 
     /// Finds the report in the metadata of a METADATA_PUSH. Returns `None` where there is none that can be read.
     pub fn decode(metadata: Bytes) -> Option<Self> {
-        let is_report = |entry: &Entry| entry.mime_type.name() == Some(MIME);
-        let entry = Entries::new(metadata).map_while(Result::ok).find(is_report)?;
-        let (&kind, message) = entry.content.split_first()?;
+        let content = fields::find_entry(metadata, MIME)?;
+        let (&kind, message) = content.split_first()?;
         let kind = match kind {
             0 => ReportKind::Served,
             1 => ReportKind::Refused,

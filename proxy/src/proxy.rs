@@ -184,7 +184,9 @@ async fn service<R: Runtime>(
     runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
     let telemetry =
         Arc::new(Telemetry::new(config.runtime.name(), rsa_backend, runtime.time_of_day()));
-    let collector = Collector::new(config.collector());
+    let mut collector = config.collector();
+    collector.key = keys.public_key();
+    let collector = Collector::new(collector);
     let shares = Shares::of(config.max_memory);
     let toolbox = Toolbox {
         keys,
@@ -234,7 +236,6 @@ fn accept_applications<R: Runtime>(
             places: Arc::clone(&places),
             leaving: Arc::clone(&leaving),
             telemetry: Arc::clone(&service.telemetry),
-            key: service.toolbox.keys.public_key(),
             connection: config.connection(),
             handshake_timeout: config.handshake_timeout,
             shutdown: shutdown.clone(),

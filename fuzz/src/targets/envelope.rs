@@ -4,7 +4,7 @@ use crate::input::Input;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::{
-    self, KeyUnwrap, OpenError, OpenLimits, SecretKey, UnwrapError,
+    self, Fingerprint, KeyUnwrap, OpenError, OpenLimits, SecretKey, UnwrapError,
 };
 
 /// What is opened is text within the limits, and is what was sealed; all else is an error of the step that failed.
@@ -23,6 +23,15 @@ impl KeyUnwrap for Bare {
     fn unwrap_key(&self, wrapped: &[u8], _: [u8; 32]) -> Result<SecretKey, UnwrapError> {
         let failed = UnwrapError { len: wrapped.len(), expected: 16 };
         SecretKey::new(wrapped.to_vec()).map_err(|_| failed)
+    }
+
+    fn unwrap_content_key(
+        &self,
+        _: &Fingerprint,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        self.unwrap_key(wrapped, seed)
     }
 
     fn public_key(&self) -> Bytes {

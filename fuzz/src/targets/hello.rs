@@ -2,11 +2,11 @@
 
 use crate::input::Input;
 use bytes::{Bytes, BytesMut};
-use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::hello::{self, Hello};
 use prometheus_rsocket_protocol::report::{self, Report};
 use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use prometheus_rsocket_protocol::rsocket::metadata::{Entry, MimeId, MimeType};
+use prometheus_rsocket_protocol::{Payload, fields};
 
 /// What can be read keeps its limits, and is the same when it is written and read again.
 pub fn hello(data: &[u8]) {
@@ -25,7 +25,7 @@ fn read_hello(metadata: Bytes) {
     let Ok(hello) = Hello::of_setup(&setup(metadata)) else { return };
     assert!(hello.program.len() <= Hello::MAX_PROGRAM);
     let written = hello.encode();
-    assert!(written.len() <= Hello::MAX_LEN + hello::MIME.len() + 4);
+    assert!(written.len() <= fields::MAX_LEN + hello::MIME.len() + 4);
     assert_eq!(Hello::of_setup(&setup(written)), Ok(hello));
 }
 

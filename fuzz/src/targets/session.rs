@@ -8,7 +8,7 @@ use prometheus_rsocket_protocol::collector::{
     Scraper, Session, StoreCommand, StoreId, Targets, Tools, Transport,
 };
 use prometheus_rsocket_protocol::envelope::{
-    self, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError,
+    self, Fingerprint, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError,
 };
 use prometheus_rsocket_protocol::exposition::{self, Inject, Policy, Source};
 use prometheus_rsocket_protocol::hello::Hello;
@@ -135,7 +135,7 @@ impl Run {
         assert_eq!(accepted.is_ok(), has_room);
         let Ok(id) = accepted else { return };
         let config = self.connection.clone();
-        let session = Session::new(id, config.clone(), Bytes::from_static(b"the key"), self.now);
+        let session = Session::new(id, config.clone(), [4; 32], self.now);
         let mut up = BytesMut::new();
         let end = match is_hostile {
             true => {
@@ -425,6 +425,15 @@ struct NoKeys;
 impl KeyUnwrap for NoKeys {
     fn unwrap_key(&self, wrapped: &[u8], _: [u8; 32]) -> Result<SecretKey, UnwrapError> {
         Err(UnwrapError { len: wrapped.len(), expected: 0 })
+    }
+
+    fn unwrap_content_key(
+        &self,
+        _: &Fingerprint,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        self.unwrap_key(wrapped, seed)
     }
 
     fn public_key(&self) -> Bytes {

@@ -2,20 +2,33 @@
 
 use super::identity::IdentitySource;
 use super::registry::Merged;
-use super::{AppId, AppRef, Collector, ConnectionId, Notice, ScrapeFailure, SessionCommand};
+use super::{
+    AppId, AppRef, Collector, ConnectionId, Notice, ScrapeFailure, SessionCommand, TurnedAway,
+};
 use crate::Labels;
-use crate::hello::Hello;
+use crate::envelope::PLAINTEXT;
+use crate::hello::{Hello, HelloError};
 use crate::rsocket::connection::CloseReason;
-use crate::rsocket::frame::Setup;
+use crate::rsocket::frame::ErrorCode;
 use std::time::Instant;
 
 impl Collector {
-    pub(super) fn on_connected(&mut self, connection: ConnectionId, setup: &Setup) {
-        let (hello, error) = match Hello::of_setup(setup) {
+    pub(super) fn on_connected(
+        &mut self,
+        connection: ConnectionId,
+        hello: Result<Hello, HelloError>,
+    ) {
+        let (hello, error) = match hello {
             Ok(hello) => (hello, None),
             Err(error) => (Hello::default(), Some(error)),
         };
+        if self.config.min_envelope >= 2 && !hello.seals_v2 {
+            return self.turn_away(connection, TurnedAway::Envelope);
+        }
+        let offers_v2 = hello.seals_v2 && self.config.key != PLAINTEXT;
         let Some(merged) = self.registry.set_up(connection, hello) else { return };
+        let key = self.config.key.clone();
+        self.commands.push_back((connection, SessionCommand::Key { key, offers_v2 }));
         self.on_merged(merged);
         let Some(entry) = self.registry.get(merged.kept) else { return };
         let app = AppRef::from(entry);
@@ -26,6 +39,15 @@ impl Collector {
         self.notices.push_back(Notice::Connected { app, came_back, is_duplicate });
     }
 
+    /// Ends a connection that is not admitted.
+    fn turn_away(&mut self, connection: ConnectionId, reason: TurnedAway) {
+        let code = ErrorCode::REJECTED_SETUP;
+        let command = SessionCommand::Close { code, message: reason.to_string() };
+        self.commands.push_back((connection, command));
+        let app = self.registry.app_of(connection).and_then(|app| self.registry.reference(app));
+        self.notices.extend(app.map(|app| Notice::TurnedAway { app, reason }));
+    }
+
     pub(super) fn on_gone(
         &mut self,
         now: Instant,
@@ -34,6 +56,7 @@ impl Collector {
     ) {
         let Some(id) = self.registry.app_of(connection) else { return };
         self.leaving.remove(&connection);
+        self.content_keys.remove(&connection);
         // Scrapes that its session never heard of; it has answered for the others. Pushes stand in, so this comes first.
         if let Some(request) = self.remove_request(connection) {
             let failure = ScrapeFailure::Closed;

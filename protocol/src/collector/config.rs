@@ -1,9 +1,15 @@
+use crate::envelope::PLAINTEXT;
+use bytes::Bytes;
 use std::time::Duration;
 
 /// The limits of a collector.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// The public key that applications are sent: SPKI DER, or `plaintext`, which is the default (see [`envelope`](crate::envelope)).
+    pub key: Bytes,
+    /// Applications that cannot seal in this version of the envelope are turned away. Default: 1.
+    pub min_envelope: u8,
     /// Connections at once, set up or not. Default: 10,000.
     pub max_connections: usize,
     /// Entries of applications that are gone. Beyond it the one that went first is forgotten early, except where a push is
@@ -52,6 +58,8 @@ pub enum PushKeep {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            key: Bytes::from_static(PLAINTEXT),
+            min_envelope: 1,
             max_connections: 10_000,
             max_gone: 10_000,
             grace: Duration::from_secs(300),

@@ -1,4 +1,4 @@
-use super::{App, AppId, Peer, PushError, ScrapeFailure, Transport};
+use super::{App, AppId, Peer, PushError, ScrapeFailure, Transport, TurnedAway};
 use crate::Labels;
 use crate::hello::HelloError;
 use crate::report::Report;
@@ -76,6 +76,13 @@ pub enum Notice {
         came_back: bool,
         /// Whether another live application has its identity.
         is_duplicate: bool,
+    },
+    /// An application is not admitted; its connection is being ended.
+    TurnedAway {
+        /// Whose.
+        app: AppRef,
+        /// Why.
+        reason: TurnedAway,
     },
     /// A push that some scraper has had was dropped to make room for another one.
     PushEvicted {

@@ -197,6 +197,15 @@ pub struct TooManyScrapes {
     pub limit: usize,
 }
 
+/// Why an application is not admitted. The text is what it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TurnedAway {
+    /// It cannot seal in the version of the envelope that is required.
+    #[error("this proxy requires version 2 of the metrics envelope")]
+    Envelope,
+}
+
 /// Why no connection can be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{limit} applications are connected already")]

@@ -1,8 +1,9 @@
 use super::push::{Digest, PushId};
 use super::request::RequestId;
 use super::{Answer, ConnectionId};
+use crate::envelope::v2::{self, Expected, KnownKey};
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits, Scratch, Unsealed};
-use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source};
+use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source, SourceFormat};
 use crate::{Labels, Payload};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Job {
     pub(super) purpose: Purpose,
     pub(super) payload: Payload,
+    /// What it was sealed for, where that was version 2 of the envelope.
+    pub(super) expected: Option<Expected>,
     /// What the application said of itself, for its text to be read with.
     pub(super) labels: Labels,
 }
@@ -31,6 +34,8 @@ pub(super) enum Purpose {
 pub struct JobDone {
     pub(super) purpose: Purpose,
     pub(super) result: Result<Answer, JobError>,
+    /// The content key that it was sealed under, and its counter, where that was version 2 of the envelope.
+    pub(super) content: Option<(Arc<KnownKey>, u64)>,
     /// What else is known of a push.
     pub(super) sealed: Option<Sealed>,
     /// Bytes that the job held.
@@ -40,11 +45,11 @@ pub struct JobDone {
 /// What tells a push from others.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    /// Of the bytes as they were sent.
+    /// Of the bytes as they were sent, or in version 2 of what was sealed.
     pub(super) digest: Digest,
     /// The fingerprints of its series, in ascending order, each once.
     pub(super) series: Arc<[u64]>,
-    /// Whether nobody else can have sent the same bytes: a fresh key is in them.
+    /// Whether nobody else can have sent the same: a fresh key is in it.
     pub(super) is_unique: bool,
 }
 
@@ -89,18 +94,45 @@ impl Sealed {
 impl Job {
     /// Does the work, a few milliseconds of it: unwraps the key, decrypts, expands, reads. `blinding` must be fresh
     /// randomness; it blinds the private key operation against timing.
-    pub fn run(self, tools: &Tools<'_>, scratch: &mut Scratch, blinding: [u8; 32]) -> JobDone {
-        let ticket = self.ticket();
-        let is_push = matches!(self.purpose, Purpose::Push { .. });
-        let digest = is_push.then(|| digest(&self.payload));
-        let is_unique = self.payload.metadata.as_deref() != Some(envelope::PLAINTEXT);
-        let result = open(self.payload, self.labels, tools, scratch, blinding);
+    pub fn run(mut self, tools: &Tools<'_>, scratch: &mut Scratch, blinding: [u8; 32]) -> JobDone {
+        let JobTicket { purpose, held } = self.ticket();
+        let is_push = matches!(purpose, Purpose::Push { .. });
+        let (mut content, mut sealed) = (None, None);
+        let unsealed = self.unseal(tools, is_push, blinding).map_err(JobError::from);
+        let result = unsealed.and_then(|unsealed| {
+            content = unsealed.content;
+            let answer = read(unsealed.form, unsealed.format, self.labels, tools, scratch)?;
+            sealed = unsealed
+                .digest
+                .map(|(digest, is_unique)| Sealed::new(digest, is_unique, &answer.facts));
+            Ok(answer)
+        });
         scratch.trim();
-        let answer = result.as_ref().ok();
-        let sealed = digest
-            .zip(answer)
-            .map(|(digest, answer)| Sealed::new(digest, is_unique, &answer.facts));
-        JobDone { purpose: ticket.purpose, result, sealed, held: ticket.held }
+        JobDone { purpose, result, content, sealed, held }
+    }
+
+    /// Opens what was sealed, but for Snappy.
+    fn unseal(
+        &mut self,
+        tools: &Tools<'_>,
+        is_push: bool,
+        seed: [u8; 32],
+    ) -> Result<Opened, OpenError> {
+        let payload = std::mem::take(&mut self.payload);
+        let Some(expected) = &self.expected else {
+            let is_unique = payload.metadata.as_deref() != Some(envelope::PLAINTEXT);
+            let digest = is_push.then(|| (digest(&payload), is_unique));
+            let form = envelope::unseal(tools.keys, payload, tools.open, seed)?;
+            return Ok(Opened { form, format: None, digest, content: None });
+        };
+        let v2::Opened { block, format, purpose, counter, key, .. } =
+            v2::open(tools.keys, payload, expected, seed)?;
+        let digest = match purpose {
+            v2::Purpose::Scrape => None,
+            v2::Purpose::Push(key) => Some((digest_of_push(&key, &block), true)),
+        };
+        let content = Some((key, counter));
+        Ok(Opened { form: Unsealed::Block(block), format: Some(format), digest, content })
     }
 
     /// Returns what stands for the job, should [`run`](Self::run) never return.
@@ -130,8 +162,8 @@ pub struct JobTicket {
 impl JobTicket {
     /// Returns the result of a job whose worker did not survive it.
     pub fn lost(self) -> JobDone {
-        let (result, sealed) = (Err(JobError::Worker), None);
-        JobDone { purpose: self.purpose, result, sealed, held: self.held }
+        let result = Err(JobError::Worker);
+        JobDone { purpose: self.purpose, result, content: None, sealed: None, held: self.held }
     }
 }
 
@@ -149,28 +181,43 @@ fn digest(payload: &Payload) -> Digest {
     hash.finalize().into()
 }
 
-/// Opens and reads sealed metrics. The application's own Snappy block is kept; only plaintext is compressed here.
-fn open(
-    payload: Payload,
+/// The same push has the same, however often it is sealed; nobody else knows its idempotency key.
+fn digest_of_push(key: &v2::IdempotencyKey, block: &[u8]) -> Digest {
+    Sha256::new().chain_update(key.as_bytes()).chain_update(block).finalize().into()
+}
+
+/// What was opened.
+struct Opened {
+    form: Unsealed,
+    /// The text's format, where the application says so.
+    format: Option<SourceFormat>,
+    /// That of a push, and whether nobody else can have sent the same.
+    digest: Option<(Digest, bool)>,
+    content: Option<(Arc<KnownKey>, u64)>,
+}
+
+/// Reads what was opened. The application's own Snappy block is kept; only plaintext is compressed here.
+fn read(
+    form: Unsealed,
+    format: Option<SourceFormat>,
     labels: Labels,
     tools: &Tools<'_>,
     scratch: &mut Scratch,
-    blinding: [u8; 32],
 ) -> Result<Answer, JobError> {
     let read = |text: &[u8]| {
+        let format = format.unwrap_or_else(|| exposition::source_format(text));
         let source = Source { text, identity: &labels, inject: tools.inject, seed: tools.seed };
-        exposition::read(&source, tools.policy).map(|facts| (text.len(), facts))
+        exposition::read_as(format, &source, tools.policy).map(|facts| (text.len(), facts))
     };
-    let (block, (text_len, facts)) =
-        match envelope::unseal(tools.keys, payload, tools.open, blinding)? {
-            Unsealed::Text(text) => {
-                let found = read(&text)?;
-                (scratch.compress(&text), found)
-            }
-            Unsealed::Block(block) => {
-                let found = read(scratch.expand(&block, tools.open.max_text_len)?)?;
-                (block, found)
-            }
-        };
+    let (block, (text_len, facts)) = match form {
+        Unsealed::Text(text) => {
+            let found = read(&text)?;
+            (scratch.compress(&text), found)
+        }
+        Unsealed::Block(block) => {
+            let found = read(scratch.expand(&block, tools.open.max_text_len)?)?;
+            (block, found)
+        }
+    };
     Ok(Answer { block, text_len, facts: Arc::new(facts), injected: labels, is_push: false })
 }

@@ -71,6 +71,7 @@
 
 mod app_events;
 mod config;
+mod content;
 mod event;
 mod failure;
 mod identity;
@@ -96,7 +97,7 @@ mod tests;
 
 pub use config::{Config, PushKeep};
 pub use event::{AppRef, Notice, PushEviction, is_ordinary};
-pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes};
+pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes, TurnedAway};
 pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
 pub use outcome::{Answer, Outcome, Progress, Summary, Targets};
@@ -108,7 +109,9 @@ pub use scrapers::Scraper;
 pub use session::{Session, SessionCommand, SessionEvent};
 pub use storing::{StoreCommand, StoreId};
 
+use crate::envelope::v2::KnownKey;
 use crate::rsocket::frame::ErrorCode;
+use content::ContentKeys;
 use job::Purpose;
 use jobs::Jobs;
 use push::Pushes;
@@ -119,6 +122,7 @@ use scrape::{Delivery, Scrapes};
 use scrapers::Scrapers;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 use storing::Storing;
 
@@ -162,6 +166,7 @@ pub struct Collector {
     storing: Storing,
     yielding: Yielding,
     jobs: Jobs,
+    content_keys: BTreeMap<ConnectionId, ContentKeys>,
     /// Connections that end once they have answered, and what they are told.
     leaving: BTreeMap<ConnectionId, String>,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
@@ -183,6 +188,7 @@ impl Collector {
             storing: Storing::default(),
             yielding: Yielding::default(),
             jobs: Jobs::default(),
+            content_keys: BTreeMap::new(),
             leaving: BTreeMap::new(),
             commands: VecDeque::new(),
             notices: VecDeque::new(),
@@ -228,11 +234,11 @@ impl Collector {
     /// Takes what an application's session says.
     pub fn handle_session(&mut self, now: Instant, connection: ConnectionId, event: SessionEvent) {
         match event {
-            SessionEvent::Answered { request, payload } => {
-                self.on_answered(now, connection, request, payload);
+            SessionEvent::Answered { request, payload, binding } => {
+                self.on_answered(now, connection, request, (payload, binding));
             }
             SessionEvent::Closed { reason } => self.on_gone(now, connection, Some(reason)),
-            SessionEvent::Connected { setup } => self.on_connected(connection, &setup),
+            SessionEvent::Connected { hello, .. } => self.on_connected(connection, hello),
             SessionEvent::Failed { request, error } => {
                 self.on_request_failed(now, connection, request, error.into());
             }
@@ -240,8 +246,8 @@ impl Collector {
                 let failure = ScrapeFailure::NotAsked(error);
                 self.on_request_failed(now, connection, request, failure);
             }
-            SessionEvent::Pushed { stream_id, payload } => {
-                self.on_pushed(now, connection, stream_id, payload);
+            SessionEvent::Pushed { stream_id, payload, binding } => {
+                self.on_pushed(now, connection, stream_id, (payload, binding));
             }
             SessionEvent::StreamViolation { violation } => {
                 let app = self.registry.app_of(connection);
@@ -349,9 +355,19 @@ impl Collector {
         self.jobs.on_done(&done);
         match done.purpose {
             Purpose::Answer { connection, request } => {
+                self.learn_content_key(connection, done.content.map(|(key, _)| key));
                 self.on_opened(now, connection, request, done.result);
             }
             Purpose::Push { push } => self.on_push_opened(now, push, done),
+        }
+    }
+
+    /// Keeps a content key that was unwrapped, as long as its connection lives.
+    fn learn_content_key(&mut self, connection: ConnectionId, key: Option<Arc<KnownKey>>) {
+        if let Some(key) = key
+            && self.registry.app_of(connection).is_some()
+        {
+            self.content_keys.entry(connection).or_default().add(key);
         }
     }
 

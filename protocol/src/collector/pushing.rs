@@ -1,6 +1,7 @@
 //! Pushes: admitted, opened, held, acknowledged, served, superseded.
 
-use super::job::{JobDone, Purpose};
+use super::content::ContentKeys;
+use super::job::{JobDone, JobError, Purpose};
 use super::push::{Held, Opening, PushId, Read};
 use super::requests::SlotOf;
 use super::scrapers::Whose;
@@ -9,7 +10,10 @@ use super::{
     PushKeep, ScrapeId, SessionCommand,
 };
 use crate::Payload;
+use crate::envelope::OpenError;
+use crate::envelope::v2::{Binding, Expected, KnownKey};
 use crate::rsocket::frame::StreamId;
+use std::sync::Arc;
 use std::time::Instant;
 
 #[cfg(planted_faults)]
@@ -21,7 +25,7 @@ impl Collector {
         now: Instant,
         connection: ConnectionId,
         stream_id: Option<StreamId>,
-        payload: Payload,
+        (payload, binding): (Payload, Option<Binding>),
     ) {
         let Some(app) = self.registry.app_of(connection) else { return };
         let (bytes, superseded) = (payload.encoded_len(), Default::default());
@@ -33,7 +37,9 @@ impl Collector {
         let labels = self.registry.get(app).map(|app| app.hello.labels.clone());
         let push = PushId(self.number());
         let purpose = Purpose::Push { push };
-        let job = Job { purpose, payload, labels: labels.unwrap_or_default() };
+        let known = self.content_keys.get(&connection).map(ContentKeys::all).unwrap_or_default();
+        let expected = binding.map(|binding| Expected { binding, is_push: true, known });
+        let job = Job { purpose, payload, expected, labels: labels.unwrap_or_default() };
         self.jobs.add_push(app, job);
         self.pushes.on_opening(push, opening);
         self.pin(app);
@@ -46,9 +52,11 @@ impl Collector {
     pub(super) fn on_push_opened(&mut self, now: Instant, push: PushId, done: JobDone) {
         let Some(opening) = self.pushes.get_opening(push) else { return };
         let expires = now + self.config.push_ttl;
-        let read = match (done.result, done.sealed) {
+        let replayed = self.note_push_counter(opening.connection, done.content);
+        let result = replayed.map_or(done.result, Err);
+        let read = match (result, done.sealed) {
             (Ok(answer), Some(sealed)) => Ok(Read { answer, sealed, expires }),
-            (Ok(_), None) => Err(super::JobError::Worker.into()),
+            (Ok(_), None) => Err(JobError::Worker.into()),
             (Err(error), _) => Err(error.into()),
         };
         match read {
@@ -57,6 +65,21 @@ impl Collector {
             }
             read => self.settle_push(now, push, read, false),
         }
+    }
+
+    /// A push in version 2 of the envelope was authenticated, so that its counter can be believed. Returns the error of one that came before.
+    fn note_push_counter(
+        &mut self,
+        connection: ConnectionId,
+        content: Option<(Arc<KnownKey>, u64)>,
+    ) -> Option<JobError> {
+        let (key, counter) = content?;
+        let id = key.id();
+        self.learn_content_key(connection, Some(key));
+        // What a connection that is gone has sent comes from nobody else.
+        let keys = self.content_keys.get_mut(&connection)?;
+        let is_new = keys.accept(id, counter);
+        (!is_new).then_some(JobError::Open(OpenError::Replayed { counter }))
     }
 
     /// A push is opened, and stored where it has to be, or it cannot be. Its application hears of it.

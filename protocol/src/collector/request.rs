@@ -14,6 +14,10 @@ pub(super) struct Request {
     pub(super) deadline: Instant,
     /// The place of the answer among the jobs; `None` until it is there. A worker may have it already.
     pub(super) answered: Option<Turn>,
+    /// Whether the answer is in version 2 of the envelope.
+    pub(super) is_bound: bool,
+    /// Whether the application is asked for the second time, because its content key was not known.
+    pub(super) is_repeated: bool,
     /// Scrapes that wait, and for which of their slots.
     pub(super) waiters: Vec<(ScrapeId, AppId)>,
 }

@@ -1,5 +1,6 @@
 //! Requests for metrics, on their way to applications and back: one under way on each connection, for all scrapes that wait.
 
+use super::content::ContentKeys;
 use super::job::{Job, Purpose};
 use super::push::PushId;
 use super::registry::LastScrape;
@@ -10,6 +11,8 @@ use super::{
     SessionCommand,
 };
 use crate::Payload;
+use crate::envelope::OpenError;
+use crate::envelope::v2::{Binding, Expected};
 use std::time::{Duration, Instant};
 
 #[cfg(planted_faults)]
@@ -95,9 +98,41 @@ impl Collector {
             self.give_up_request(connection);
         }
         waiters.push(waiter);
+        self.send_request(connection, deadline, waiters, false);
+    }
+
+    fn send_request(
+        &mut self,
+        connection: ConnectionId,
+        deadline: Instant,
+        waiters: Vec<(ScrapeId, AppId)>,
+        is_repeated: bool,
+    ) {
         let id = RequestId(self.number());
-        self.requests.insert(connection, Request { id, deadline, answered: None, waiters });
-        self.commands.push_back((connection, SessionCommand::Scrape { request: id }));
+        let known = self.content_keys.get(&connection).and_then(ContentKeys::latest);
+        let request =
+            Request { id, deadline, answered: None, is_bound: false, is_repeated, waiters };
+        self.requests.insert(connection, request);
+        self.commands.push_back((connection, SessionCommand::Scrape { request: id, known }));
+    }
+
+    /// Asks once more where an answer was sealed under a content key that is neither known nor attached, or was wrapped under a key of ours that has been
+    /// replaced. The application attaches a wrap under the current one then. Says whether it does.
+    fn ask_again(&mut self, connection: ConnectionId, id: RequestId, error: &JobError) -> bool {
+        let is_lost = matches!(error, JobError::Open(OpenError::UnknownKey | OpenError::Unwrap(_)));
+        let is_first = self
+            .requests
+            .get(&connection)
+            .is_some_and(|request| request.id == id && request.is_bound && !request.is_repeated);
+        if !is_lost || !is_first {
+            return false;
+        }
+        self.content_keys.remove(&connection);
+        let Some(Request { deadline, waiters, .. }) = self.requests.remove(&connection) else {
+            return false;
+        };
+        self.send_request(connection, deadline, waiters, true);
+        true
     }
 
     /// A scrape no longer waits for the request on a connection.
@@ -134,7 +169,7 @@ impl Collector {
         now: Instant,
         connection: ConnectionId,
         id: RequestId,
-        payload: Option<Payload>,
+        (payload, binding): (Option<Payload>, Option<Binding>),
     ) {
         let is_full = payload.as_ref().is_some_and(|payload| {
             self.answer_bytes() + payload.encoded_len() > self.config.max_pending_bytes
@@ -153,7 +188,11 @@ impl Collector {
                 let deadlines = deadlines.filter_map(|scrape| self.scrapes.deadline(scrape));
                 let deadline = deadlines.min().unwrap_or(request.deadline);
                 let purpose = Purpose::Answer { connection, request: id };
-                let job = Job { purpose, payload, labels };
+                request.is_bound = binding.is_some();
+                let expected = self.content_keys.get(&connection).map(ContentKeys::all);
+                let known = expected.unwrap_or_default();
+                let expected = binding.map(|binding| Expected { binding, is_push: false, known });
+                let job = Job { purpose, payload, expected, labels };
                 request.answered = Some(self.jobs.add_answer(deadline, job));
                 return;
             }
@@ -186,6 +225,9 @@ impl Collector {
         id: RequestId,
         result: Result<Answer, JobError>,
     ) {
+        if result.as_ref().is_err_and(|error| self.ask_again(connection, id, error)) {
+            return;
+        }
         let Some(request) = self.take_request(connection, id) else { return };
         let Some(app) = self.registry.app_of(connection) else { return };
         if let Some(entry) = self.registry.get_mut(app) {

@@ -1,4 +1,6 @@
 use super::{ConnectionId, RequestId};
+use crate::envelope::v2::{Binding, KeyId, Offer};
+use crate::hello::{Hello, HelloError};
 use crate::report::Report;
 use crate::rsocket::connection::{
     CloseReason, Config, Connection, Event, RequestError, StreamError, StreamFailure, Violation,
@@ -6,10 +8,12 @@ use crate::rsocket::connection::{
 use crate::rsocket::frame::{ErrorCode, Setup, StreamId};
 use crate::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Instant;
 
-/// One application's connection as the proxy sees it: pushes the proxy's public key as soon as the application is set up,
+/// One application's connection as the proxy sees it: sends the proxy's public key once the application is admitted,
 /// asks for metrics, takes pushes.
 ///
 /// Owns the [`Connection`] and is driven like one. Between it and the [`Collector`](super::Collector), the embedder carries
@@ -17,10 +21,14 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Session {
     connection_id: ConnectionId,
+    /// The proxy's public key, once it was sent.
     key: Bytes,
+    /// Whether the application is offered version 2 of the envelope.
+    offers_v2: bool,
+    bindings: Bindings,
     connection: Connection,
-    /// Requests under way, by stream.
-    requests: BTreeMap<StreamId, RequestId>,
+    /// Requests under way, by stream, and what their answers are bound to.
+    requests: BTreeMap<StreamId, (RequestId, Option<Binding>)>,
     events: VecDeque<SessionEvent>,
     /// Streams whose pushes are stored and that have not heard so, because the peer does not read. Each is open, so there are no
     /// more than [`Config::max_open_streams`].
@@ -35,6 +43,13 @@ pub enum SessionCommand {
     AcknowledgePush {
         /// The application's stream.
         stream_id: StreamId,
+    },
+    /// Send the proxy's public key: the application is admitted, or the key is another one now.
+    Key {
+        /// The key as SPKI DER, or `plaintext` (see [`envelope`](crate::envelope)).
+        key: Bytes,
+        /// Whether to offer version 2 of the envelope. Once it was offered, nothing else is opened on this connection.
+        offers_v2: bool,
     },
     /// Nobody waits for the answer to a request any more.
     Cancel {
@@ -61,6 +76,8 @@ pub enum SessionCommand {
     Scrape {
         /// The request's id.
         request: RequestId,
+        /// The content key of the connection that is known.
+        known: Option<KeyId>,
     },
 }
 
@@ -74,15 +91,19 @@ pub enum SessionEvent {
         request: RequestId,
         /// The sealed metrics, or nothing.
         payload: Option<Payload>,
+        /// What they are bound to, where version 2 of the envelope was offered.
+        binding: Option<Binding>,
     },
     /// The connection is over. The last event.
     Closed {
         /// Why.
         reason: CloseReason,
     },
-    /// The application is set up, and its key is on the way.
+    /// The application is set up, and waits for [`SessionCommand::Key`].
     Connected {
         /// What it said of itself.
+        hello: Result<Hello, HelloError>,
+        /// The same, as it came.
         setup: Setup,
     },
     /// A scrape failed.
@@ -105,6 +126,8 @@ pub enum SessionEvent {
         stream_id: Option<StreamId>,
         /// The sealed metrics.
         payload: Payload,
+        /// What they are bound to, where version 2 of the envelope was offered.
+        binding: Option<Binding>,
     },
     /// The application broke a rule on one stream, and heard so; its connection goes on.
     StreamViolation {
@@ -125,15 +148,22 @@ impl SessionEvent {
 }
 
 impl Session {
-    /// A session for an application whose transport was just accepted. `key` is the proxy's public key as SPKI DER,
-    /// or `plaintext` (see [`envelope`](crate::envelope)).
-    pub fn new(connection_id: ConnectionId, mut config: Config, key: Bytes, now: Instant) -> Self {
+    /// A session for an application whose transport was just accepted. `seed` must be secret and fresh: what answers and pushes are bound
+    /// to comes from it.
+    pub fn new(
+        connection_id: ConnectionId,
+        mut config: Config,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
         config.serve_streams = false;
         config.resume = None;
         config.serve_leases = false;
         Self {
             connection_id,
-            key,
+            key: Bytes::new(),
+            offers_v2: false,
+            bindings: Bindings { seed, scrapes: 0 },
             connection: Connection::server(config, now),
             requests: BTreeMap::new(),
             events: VecDeque::new(),
@@ -157,6 +187,7 @@ impl Session {
             SessionCommand::RejectPush { stream_id, message } => {
                 let _ = self.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, &message);
             }
+            SessionCommand::Key { key, offers_v2 } => self.send_key(key, offers_v2),
             SessionCommand::Cancel { request } => {
                 if let Some(stream_id) = self.stream_of(request) {
                     self.requests.remove(&stream_id);
@@ -168,19 +199,39 @@ impl Session {
             SessionCommand::Report(report) => {
                 let _ = self.connection.metadata_push(report.encode());
             }
-            SessionCommand::Scrape { request } => {
-                match self.connection.request_response(Payload::from_data(self.key.clone())) {
-                    Ok(stream_id) => {
-                        self.requests.insert(stream_id, request);
-                    }
-                    Err(error) => {
-                        let error = error.to_string();
-                        self.events.push_back(SessionEvent::NotAsked { request, error });
-                    }
-                }
-            }
+            SessionCommand::Scrape { request, known } => self.ask(request, known),
         }
         self.translate();
+    }
+
+    /// Tells the application the key, and whether it may seal in version 2.
+    fn send_key(&mut self, key: Bytes, offers_v2: bool) {
+        self.key = key;
+        self.offers_v2 |= offers_v2;
+        let offer = self.pushes_binding().map(|binding| Offer { binding, known: None }.encode());
+        // The first request of a fresh connection, or one in a long while: a connection that takes nothing more needs no key.
+        let payload = Payload { metadata: offer, data: self.key.clone() };
+        let _ = self.connection.fire_and_forget(payload);
+    }
+
+    fn ask(&mut self, request: RequestId, known: Option<KeyId>) {
+        let binding = self.offers_v2.then(|| self.bindings.of_next_scrape());
+        let metadata = binding.map(|binding| Offer { binding, known }.encode());
+        let payload = Payload { metadata, data: self.key.clone() };
+        match self.connection.request_response(payload) {
+            Ok(stream_id) => {
+                self.requests.insert(stream_id, (request, binding));
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.events.push_back(SessionEvent::NotAsked { request, error });
+            }
+        }
+    }
+
+    /// What pushes are bound to.
+    fn pushes_binding(&self) -> Option<Binding> {
+        self.offers_v2.then(|| self.bindings.of_pushes())
     }
 
     /// Takes one message of a transport that keeps messages apart ([`Connection::handle_frame`]).
@@ -211,7 +262,8 @@ impl Session {
     }
 
     fn stream_of(&self, request: RequestId) -> Option<StreamId> {
-        self.requests.iter().find(|(_, asked)| **asked == request).map(|(stream_id, _)| *stream_id)
+        let mut requests = self.requests.iter();
+        requests.find(|(_, (asked, _))| *asked == request).map(|(stream_id, _)| *stream_id)
     }
 
     /// Turns the connection's events into this session's.
@@ -226,23 +278,24 @@ impl Session {
     fn on_event(&mut self, event: Event) -> Option<SessionEvent> {
         Some(match event {
             Event::SetupReceived { setup } => {
-                // The first request of a fresh connection: it is neither closed nor full.
-                let _ = self.connection.fire_and_forget(Payload::from_data(self.key.clone()));
-                SessionEvent::Connected { setup: *setup }
+                let hello = Hello::of_setup(&setup);
+                SessionEvent::Connected { hello, setup: *setup }
             }
             Event::Response { stream_id, payload } => {
-                let request = self.requests.remove(&stream_id)?;
-                SessionEvent::Answered { request, payload }
+                let (request, binding) = self.requests.remove(&stream_id)?;
+                SessionEvent::Answered { request, payload, binding }
             }
             Event::RequestFailed { stream_id, error } => {
-                let request = self.requests.remove(&stream_id)?;
+                let (request, _) = self.requests.remove(&stream_id)?;
                 SessionEvent::Failed { request, error }
             }
             Event::FireAndForget { payload, .. } => {
-                SessionEvent::Pushed { stream_id: None, payload }
+                let binding = self.pushes_binding();
+                SessionEvent::Pushed { stream_id: None, payload, binding }
             }
             Event::RequestResponse { stream_id, payload } => {
-                SessionEvent::Pushed { stream_id: Some(stream_id), payload }
+                let binding = self.pushes_binding();
+                SessionEvent::Pushed { stream_id: Some(stream_id), payload, binding }
             }
             Event::StreamViolation { violation, .. } => SessionEvent::StreamViolation { violation },
             Event::Closed { reason } => SessionEvent::Closed { reason },
@@ -262,6 +315,37 @@ impl Session {
             | Event::SendingCanceled { .. }
             | Event::Suspended => return None,
         })
+    }
+}
+
+/// Where bindings come from: hashes over a secret seed, so that none can be foreseen and none comes twice.
+struct Bindings {
+    seed: [u8; 32],
+    scrapes: u64,
+}
+
+impl Bindings {
+    fn of_pushes(&self) -> Binding {
+        self.derive(b"pushes", 0)
+    }
+
+    fn of_next_scrape(&mut self) -> Binding {
+        self.scrapes += 1;
+        self.derive(b"scrape", self.scrapes)
+    }
+
+    fn derive(&self, purpose: &[u8; 6], number: u64) -> Binding {
+        let hash = Sha256::new().chain_update(self.seed).chain_update(purpose);
+        let hash: [u8; 32] = hash.chain_update(number.to_be_bytes()).finalize().into();
+        let mut binding = [0; 16];
+        binding.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        Binding::new(binding)
+    }
+}
+
+impl fmt::Debug for Bindings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bindings").field("scrapes", &self.scrapes).finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@ mod shares;
 mod storing;
 
 use super::*;
-use crate::envelope::{self, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError};
+use crate::envelope::{self, Fingerprint, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError};
 use crate::exposition::{Inject, Policy};
 use crate::hello::Hello;
 use crate::report::{Report, ReportKind};
@@ -65,7 +65,7 @@ impl World {
     fn connect_with(&mut self, setup: Setup) -> ConnectionId {
         let id = self.collector.accept(self.now, peer()).unwrap();
         let config = connection::Config::default();
-        let session = Session::new(id, config.clone(), Bytes::from_static(b"the key"), self.now);
+        let session = Session::new(id, config.clone(), [4; 32], self.now);
         let app = Connection::client(config, setup, self.now).unwrap();
         let peer = Other {
             session,
@@ -239,6 +239,15 @@ impl KeyUnwrap for NoKeys {
         Err(UnwrapError { len: wrapped.len(), expected: 0 })
     }
 
+    fn unwrap_content_key(
+        &self,
+        _: &Fingerprint,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        self.unwrap_key(wrapped, seed)
+    }
+
     fn public_key(&self) -> Bytes {
         Bytes::new()
     }
@@ -291,7 +300,7 @@ fn summary(apps: usize, served: usize, pushes: usize) -> Summary {
 
 #[test]
 fn the_key_is_pushed_at_once_on_stream_2() {
-    let mut world = World::new(Config::default());
+    let mut world = World::new(Config { key: "the key".into(), ..Config::default() });
     let id = world.connect();
     assert_eq!(world.peer(id).key.as_deref(), Some(&b"the key"[..]));
     assert_eq!(world.collector.connected(), 1);

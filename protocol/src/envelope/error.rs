@@ -1,3 +1,6 @@
+use super::SecretKey;
+use crate::fields::FieldError;
+
 /// Bytes that are not a key to seal under or to open with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +58,13 @@ pub struct UnwrapError {
     pub expected: usize,
 }
 
+impl UnwrapError {
+    /// What was unwrapped is a key of another size than ours are.
+    pub(super) fn size(wrapped: &[u8], secret: &SecretKey) -> Self {
+        Self { len: wrapped.len(), expected: secret.expose().len() }
+    }
+}
+
 /// Why sealed metrics cannot be opened: which step failed, and by what.
 ///
 /// For the log of who opens. Who sealed must not learn which step it was: that would help to probe the private key.
@@ -82,6 +92,32 @@ pub enum OpenError {
         /// Bytes of the data.
         len: usize,
     },
+    /// The application seals in version 2, and the metadata has no seal of it.
+    #[error("no seal of version 2")]
+    NotSealed,
+    /// The seal cannot be read.
+    #[error("the seal: {0}")]
+    Seal(#[from] FieldError),
+    /// A push where an answer was expected, or the other way round.
+    #[error("sealed for another purpose")]
+    Purpose,
+    /// The content key is not known, and is not attached.
+    #[error("the content key is not known, and is not attached")]
+    UnknownKey,
+    /// The tag does not hold.
+    #[error(
+        "the tag does not hold: changed on the way, or sealed for another request or connection"
+    )]
+    Tag,
+    /// A push ends before its idempotency key does.
+    #[error("no idempotency key")]
+    NoIdempotencyKey,
+    /// The same message came before on this connection.
+    #[error("the message {counter} came before, or is too old to tell")]
+    Replayed {
+        /// Its counter.
+        counter: u64,
+    },
     /// The text would be, or is, longer than allowed.
     #[error("a text of {len} bytes is over the limit of {limit}")]
     TooLong {
@@ -98,4 +134,45 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl OpenError {
+    /// All values of [`reason`](Self::reason).
+    pub const REASONS: [&str; 8] = [
+        "expand",
+        "key",
+        "malformed",
+        "plaintext",
+        "replayed",
+        "tampered",
+        "too_large",
+        "unknown_key",
+    ];
+
+    /// Returns the reason as the value of a label, one of [`REASONS`](Self::REASONS).
+    ///
+    /// | reason | meaning |
+    /// |---|---|
+    /// | `expand` | the Snappy block is broken |
+    /// | `key` | the wrapped key cannot be unwrapped: wrapped for another proxy, or damaged |
+    /// | `malformed` | there is no wrapped key or seal, or one that cannot be read |
+    /// | `plaintext` | metrics in plaintext, which are not accepted |
+    /// | `replayed` | the message came before on this connection (version 2) |
+    /// | `tampered` | changed on the way, or sealed for another request, connection or purpose. Version 1 finds this only by chance |
+    /// | `too_large` | the text is over the limit |
+    /// | `unknown_key` | the content key is neither known nor attached (version 2) |
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Expand { .. } => "expand",
+            Self::KeySize { .. } | Self::Unwrap(_) => "key",
+            Self::NoIdempotencyKey | Self::NoMetadata | Self::NotSealed | Self::Seal(_) => {
+                "malformed"
+            }
+            Self::PlaintextRefused => "plaintext",
+            Self::Replayed { .. } => "replayed",
+            Self::Decrypt { .. } | Self::Purpose | Self::Tag => "tampered",
+            Self::TooLong { .. } => "too_large",
+            Self::UnknownKey => "unknown_key",
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The metrics envelope, version 1: one application's text sealed for one proxy, and opened again.
+//! The metrics envelope: one application's text sealed for one proxy, and opened again. This is version 1; version 2 is in [`v2`].
 //!
 //! Version 1 is that of micrometer-metrics' prometheus-rsocket-proxy, byte for byte: a sealed payload made here is read by
 //! the Java proxy, and one made by a Java client is opened here. Nothing here does IO, reads a clock or draws randomness;
@@ -71,16 +71,19 @@
 
 mod aes;
 mod error;
+mod fingerprint;
 mod open;
 mod rsa;
 mod seal;
 mod snappy;
+pub mod v2;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::aes::{AesKeySize, SecretKey, decrypt, encrypt};
 pub use error::{KeyError, OpenError, SealError, UnwrapError};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use open::{KeyUnwrap, OpenLimits, Opened, open};
 pub(crate) use open::{Unsealed, unseal};
 pub use rsa::{PeerKey, RsaKeyPair};

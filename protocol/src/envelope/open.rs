@@ -1,11 +1,20 @@
-use super::{OpenError, PLAINTEXT, SecretKey, UnwrapError, aes, snappy};
+use super::{Fingerprint, OpenError, PLAINTEXT, SecretKey, UnwrapError, aes, snappy};
 use crate::Payload;
 use bytes::Bytes;
 
 /// The private half of the proxy's key: the seam behind which another RSA implementation, or a hardware module, can be put.
 pub trait KeyUnwrap: Send + Sync {
-    /// Unwraps an AES key (RSA-OAEP as the [module](super) says). `seed` is fresh randomness, for blinding.
+    /// Unwraps an AES key of version 1 (RSA-OAEP as the [module](super) says). `seed` is fresh randomness, for blinding.
     fn unwrap_key(&self, wrapped: &[u8], seed: [u8; 32]) -> Result<SecretKey, UnwrapError>;
+
+    /// Unwraps a content key of [version 2](super::v2) that was wrapped for the key with this fingerprint (RSA-OAEP with SHA-256 as both hashes).
+    /// `seed` is fresh randomness, for blinding. Fails as well if that key is not here.
+    fn unwrap_content_key(
+        &self,
+        under: &Fingerprint,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError>;
 
     /// The public half, as it is sent to applications: DER of a SubjectPublicKeyInfo.
     fn public_key(&self) -> Bytes;

@@ -1,4 +1,4 @@
-use super::{KeyError, KeyUnwrap, PLAINTEXT, SealError, SecretKey, UnwrapError};
+use super::{Fingerprint, KeyError, KeyUnwrap, PLAINTEXT, SealError, SecretKey, UnwrapError};
 use ::rsa::pkcs1;
 use ::rsa::pkcs8::{DecodePrivateKey, EncodePublicKey, SubjectPublicKeyInfoRef};
 use ::rsa::traits::PublicKeyParts;
@@ -19,7 +19,7 @@ pub struct PeerKey(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Plaintext,
-    Rsa(RsaPublicKey),
+    Rsa { public: RsaPublicKey, fingerprint: Fingerprint },
 }
 
 impl PeerKey {
@@ -43,9 +43,17 @@ impl PeerKey {
         let exponent = BigUint::from_bytes_be(numbers.public_exponent.as_bytes());
         // The crate's own reading of DER stops at 4,096 bits.
         check_size(modulus.bits())?;
-        let key = RsaPublicKey::new_with_max_size(modulus, exponent, MAX_BITS)
+        let public = RsaPublicKey::new_with_max_size(modulus, exponent, MAX_BITS)
             .map_err(|error| malformed(error.to_string()))?;
-        Ok(Self(Kind::Rsa(key)))
+        Ok(Self(Kind::Rsa { public, fingerprint: Fingerprint::of(key) }))
+    }
+
+    /// What the key is known by. There is none in plaintext mode.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.0 {
+            Kind::Plaintext => None,
+            Kind::Rsa { fingerprint, .. } => Some(*fingerprint),
+        }
     }
 
     /// Whether metrics are not to be encrypted.
@@ -53,16 +61,35 @@ impl PeerKey {
         self.0 == Kind::Plaintext
     }
 
-    /// Wraps an AES key, or in plaintext mode gives the text that stands for one. `seed` must be secret and fresh.
+    /// Wraps a content key of [version 2](super::v2). In plaintext mode there is none. `seed` must be secret and fresh.
+    pub(super) fn wrap_content_key(
+        &self,
+        key: &SecretKey,
+        seed: [u8; 32],
+    ) -> Result<Bytes, SealError> {
+        match &self.0 {
+            Kind::Plaintext => Err(SealError::Wrap("there is no key in plaintext mode".to_owned())),
+            Kind::Rsa { public, .. } => wrap(public, Oaep::new::<Sha256>(), key, seed),
+        }
+    }
+
+    /// Wraps an AES key of version 1, or in plaintext mode gives the text that stands for one. `seed` must be secret and fresh.
     pub fn wrap(&self, key: &SecretKey, seed: [u8; 32]) -> Result<Bytes, SealError> {
         match &self.0 {
             Kind::Plaintext => Ok(Bytes::from_static(PLAINTEXT)),
-            Kind::Rsa(public) => public
-                .encrypt(&mut ChaCha20Rng::from_seed(seed), padding(), key.expose())
-                .map(Bytes::from)
-                .map_err(|error| SealError::Wrap(error.to_string())),
+            Kind::Rsa { public, .. } => wrap(public, padding(), key, seed),
         }
     }
+}
+
+fn wrap(
+    public: &RsaPublicKey,
+    padding: Oaep,
+    key: &SecretKey,
+    seed: [u8; 32],
+) -> Result<Bytes, SealError> {
+    let wrapped = public.encrypt(&mut ChaCha20Rng::from_seed(seed), padding, key.expose());
+    wrapped.map(Bytes::from).map_err(|error| SealError::Wrap(error.to_string()))
 }
 
 /// An RSA key pair of the `rsa` crate.
@@ -77,6 +104,7 @@ impl PeerKey {
 pub struct RsaKeyPair {
     private: RsaPrivateKey,
     public: Bytes,
+    fingerprint: Fingerprint,
 }
 
 impl RsaKeyPair {
@@ -107,17 +135,43 @@ impl RsaKeyPair {
             .to_public_key()
             .to_public_key_der()
             .map_err(|error| KeyError::Generate(error.to_string()))?;
-        Ok(Self { private, public: public.into_vec().into() })
+        let fingerprint = Fingerprint::of(public.as_bytes());
+        Ok(Self { private, public: public.into_vec().into(), fingerprint })
+    }
+
+    fn decrypt(
+        &self,
+        padding: Oaep,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        let failed = self.failed(wrapped);
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let key =
+            self.private.decrypt_blinded(&mut random, padding, wrapped).map_err(|_| failed)?;
+        SecretKey::new(key).map_err(|_| failed)
+    }
+
+    fn failed(&self, wrapped: &[u8]) -> UnwrapError {
+        UnwrapError { len: wrapped.len(), expected: self.private.size() }
     }
 }
 
 impl KeyUnwrap for RsaKeyPair {
     fn unwrap_key(&self, wrapped: &[u8], seed: [u8; 32]) -> Result<SecretKey, UnwrapError> {
-        let failed = UnwrapError { len: wrapped.len(), expected: self.private.size() };
-        let mut random = ChaCha20Rng::from_seed(seed);
-        let key =
-            self.private.decrypt_blinded(&mut random, padding(), wrapped).map_err(|_| failed)?;
-        SecretKey::new(key).map_err(|_| failed)
+        self.decrypt(padding(), wrapped, seed)
+    }
+
+    fn unwrap_content_key(
+        &self,
+        under: &Fingerprint,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        if *under != self.fingerprint {
+            return Err(self.failed(wrapped));
+        }
+        self.decrypt(Oaep::new::<Sha256>(), wrapped, seed)
     }
 
     fn public_key(&self) -> Bytes {

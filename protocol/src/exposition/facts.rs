@@ -81,13 +81,26 @@ pub struct Reduced {
     pub first: ExpositionError,
 }
 
-/// Reads a text once.
+/// Reads a text once, in the format that it seems to have.
+///
+/// # Errors
+///
+/// Those of [`read_as`].
+pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionError> {
+    read_as(source_format(source.text), source, policy)
+}
+
+/// Reads a text once. One that is said to be OpenMetrics and cannot be read as such is read as 0.0.4.
 ///
 /// # Errors
 ///
 /// The first fault, if [`Policy::on_bad_line`] is [`OnBadLine::DropApplication`]; in any case, the first limit of the whole text that is
 /// exceeded. Reserved names are no fault: their families are left out.
-pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionError> {
+pub fn read_as(
+    format: SourceFormat,
+    source: &Source<'_>,
+    policy: &Policy,
+) -> Result<Facts, ExpositionError> {
     let text = source.text;
     let fail = |fault| ExpositionError::at(text, fault);
     if text.len() > policy.limits.max_text_len {
@@ -95,21 +108,21 @@ pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionErr
         return Err(fail(Fault { position: 0, kind }));
     }
     let is_utf8 = std::str::from_utf8(text).is_ok();
-    let read_as = |dialect| match Scan::run(source, policy, dialect, is_utf8)? {
+    let scan = |dialect| match Scan::run(source, policy, dialect, is_utf8)? {
         Scan { reserved: Some(first), .. } => {
             Reduction::run(source, policy, dialect, is_utf8, first)
         }
         scan => Ok(scan.finish()),
     };
-    let open_metrics = if ends_in_eof(text) {
-        match read_as(Dialect::OpenMetrics) {
+    let open_metrics = if format == SourceFormat::OpenMetrics {
+        match scan(Dialect::OpenMetrics) {
             Ok(facts) => return Ok(facts),
             Err(fault) => Some(fault),
         }
     } else {
         None
     };
-    let fault = match read_as(Dialect::Text) {
+    let fault = match scan(Dialect::Text) {
         Ok(facts) => return Ok(facts),
         Err(fault) => fault,
     };
@@ -121,6 +134,14 @@ pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionErr
     }
     let dialect = if open_metrics.is_some() { Dialect::OpenMetrics } else { Dialect::Text };
     Reduction::run(source, policy, dialect, is_utf8, fault).map_err(fail)
+}
+
+/// The format that a text seems to have: OpenMetrics must end in `# EOF`, which is only a comment in 0.0.4.
+pub fn source_format(text: &[u8]) -> SourceFormat {
+    match ends_in_eof(text) {
+        true => SourceFormat::OpenMetrics,
+        false => SourceFormat::Text004,
+    }
 }
 
 /// Whether `# EOF` is the last line.

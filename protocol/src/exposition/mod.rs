@@ -39,7 +39,7 @@ mod time;
 mod write;
 
 pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
-pub use self::facts::{Facts, Reduced, SourceFormat, read};
+pub use self::facts::{Facts, Reduced, SourceFormat, read, read_as, source_format};
 pub use self::render::render;
 pub use self::reserved::{NotAName, ReservedNames};
 

@@ -1,4 +1,5 @@
 use super::{Hello, HelloError};
+use crate::fields::FieldError;
 use crate::labels::Labels;
 use crate::rsocket::Payload;
 use crate::rsocket::frame::Setup;
@@ -28,7 +29,7 @@ fn a_hello_is_read_as_it_was_written() {
     let mut hello = Hello::new(labels, "orders/1.4.2");
     assert_eq!(Hello::of_setup(&setup(hello.encode())), Ok(hello.clone()));
     hello.openmetrics = true;
-    hello.envelope = 2;
+    hello.seals_v2 = true;
     assert_eq!(Hello::of_setup(&setup(hello.encode())), Ok(hello));
 }
 
@@ -57,13 +58,13 @@ fn unknown_fields_are_skipped() {
 #[test]
 fn what_makes_no_sense_fails() {
     let of = |content: &[u8]| Hello::of_setup(&setup(entry(content))).unwrap_err();
-    assert_eq!(of(&[1, 0]), HelloError::Truncated { at: 0 });
-    assert_eq!(of(&[5, 0, 0, 4, 0, 2, b'p']), HelloError::Truncated { at: 3 });
-    assert_eq!(of(&[5, 0, 1, 1]), HelloError::Field { id: 5, at: 0 });
-    assert_eq!(of(&[4, 0, 1, 0xff]), HelloError::Field { id: 4, at: 0 });
-    assert_eq!(of(&[3, 0, 2, 9, b'a']), HelloError::Field { id: 3, at: 0 });
+    assert_eq!(of(&[1, 0]), FieldError::Truncated { at: 0 }.into());
+    assert_eq!(of(&[5, 0, 0, 4, 0, 2, b'p']), FieldError::Truncated { at: 3 }.into());
+    assert_eq!(of(&[5, 0, 1, 1]), FieldError::Field { id: 5, at: 0 }.into());
+    assert_eq!(of(&[4, 0, 1, 0xff]), FieldError::Field { id: 4, at: 0 }.into());
+    assert_eq!(of(&[3, 0, 2, 9, b'a']), FieldError::Field { id: 3, at: 0 }.into());
     assert!(matches!(of(&[3, 0, 3, 1, b'-', b'x']), HelloError::Labels(_)));
-    assert_eq!(of(&vec![0; 8193]), HelloError::TooLong { len: 8193 });
+    assert_eq!(of(&vec![0; 8193]), FieldError::TooLong { len: 8193 }.into());
 }
 
 #[test]

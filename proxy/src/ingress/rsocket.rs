@@ -8,7 +8,6 @@ use crate::observe::throttle::Throttle;
 use crate::service::hub::Hub;
 use crate::service::session;
 use crate::shutdown::Shutdown;
-use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
 use http::HeaderMap;
@@ -43,8 +42,6 @@ pub(crate) struct RsocketServer<R> {
     /// Places of connections that have to go, until they are told so.
     pub(crate) leaving: Arc<Slots>,
     pub(crate) telemetry: Arc<Telemetry>,
-    /// The proxy's public key, for every application.
-    pub(crate) key: Bytes,
     pub(crate) connection: connection::Config,
     /// How long the upgrade to WebSocket may take.
     pub(crate) handshake_timeout: Duration,
@@ -212,6 +209,11 @@ impl<R: Runtime> RsocketServer<R> {
     {
         let now = self.runtime.now();
         let address = peer.address.clone();
+        let mut seed = [0; 32];
+        if let Err(error) = self.runtime.fill_random(&mut seed) {
+            tracing::error!(%error, "the system gives no randomness");
+            return;
+        }
         let (id, inbox) = match self.hub.accept(now, peer) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -222,7 +224,7 @@ impl<R: Runtime> RsocketServer<R> {
         };
         tracing::debug!(connection = %id, peer = address, listener = self.name, "accepted");
         // Boxed, as futures have room for what they are given beside what they make of it.
-        let session = Box::new(Session::new(id, self.connection.clone(), self.key.clone(), now));
+        let session = Box::new(Session::new(id, self.connection.clone(), seed, now));
         let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
         let on_set_up = || place.keep();
         let inbox_of_session = Arc::clone(&inbox);

@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 /// Commands on their way to one connection's task, in order.
 ///
-/// No command is ever lost, and a task that does not run makes no queue grow. There are at most one request, one cancellation, one report, the
-/// latest, and one command to close. Answers to pushes are as many as the connection's pushes that are being opened, and one
+/// No command is ever lost, and a task that does not run makes no queue grow. There are at most one key, one request, one cancellation, one report,
+/// the latest of each, and one command to close. Answers to pushes are as many as the connection's pushes that are being opened, and one
 /// that was refused at once: the task takes commands out after each event that it hands in.
 ///
 /// Putting a command in and waking the task are two steps, so that the first can be done under the hub's lock and the second
@@ -51,6 +51,7 @@ impl State {
         match &command {
             SessionCommand::Cancel { request } if self.take_back(*request) => return,
             SessionCommand::Close { .. } if self.has(is_close) => return,
+            SessionCommand::Key { .. } => self.commands.retain(|command| !is_key(command)),
             SessionCommand::Report(_) => self.commands.retain(|command| !is_report(command)),
             _ => {}
         }
@@ -60,7 +61,8 @@ impl State {
     /// Removes a request that the task has not seen yet; says whether it was there.
     fn take_back(&mut self, request: RequestId) -> bool {
         let count = self.commands.len();
-        self.commands.retain(|command| *command != SessionCommand::Scrape { request });
+        let is_it = |command: &SessionCommand| matches!(command, SessionCommand::Scrape { request: asked, .. } if *asked == request);
+        self.commands.retain(|command| !is_it(command));
         self.commands.len() < count
     }
 
@@ -73,6 +75,10 @@ fn is_close(command: &SessionCommand) -> bool {
     matches!(command, SessionCommand::Close { .. })
 }
 
+fn is_key(command: &SessionCommand) -> bool {
+    matches!(command, SessionCommand::Key { .. })
+}
+
 fn is_report(command: &SessionCommand) -> bool {
     matches!(command, SessionCommand::Report(_))
 }
@@ -83,6 +89,7 @@ mod tests {
     use prometheus_rsocket_protocol::collector::{
         Collector, Config, Peer, Scraper, SessionEvent, Targets, Transport,
     };
+    use prometheus_rsocket_protocol::hello::Hello;
     use prometheus_rsocket_protocol::report::{Report, ReportKind};
     use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
     use std::iter;
@@ -108,7 +115,8 @@ mod tests {
         let now = Instant::now();
         let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
         let connection = collector.accept(now, peer).unwrap();
-        let event = SessionEvent::Connected { setup: Setup::default() };
+        let event =
+            SessionEvent::Connected { hello: Ok(Hello::default()), setup: Setup::default() };
         collector.handle_session(now, connection, event);
         let mut scrape = |ends: bool| {
             let deadline = now + Duration::from_secs(9);

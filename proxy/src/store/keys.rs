@@ -4,7 +4,7 @@ use crate::ingress::bind::StartError;
 use crate::store::openssl_key::OpenSslKeyPair;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::envelope::{
-    KeyError, KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,
+    Fingerprint, KeyError, KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,
 };
 use prometheus_rsocket_runtime::Runtime;
 
@@ -87,6 +87,15 @@ struct NoKey;
 impl KeyUnwrap for NoKey {
     fn unwrap_key(&self, wrapped: &[u8], _: [u8; 32]) -> Result<SecretKey, UnwrapError> {
         Err(UnwrapError { len: wrapped.len(), expected: PLAINTEXT.len() })
+    }
+
+    fn unwrap_content_key(
+        &self,
+        _: &Fingerprint,
+        wrapped: &[u8],
+        seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        self.unwrap_key(wrapped, seed)
     }
 
     fn public_key(&self) -> Bytes {

@@ -1,10 +1,12 @@
 use bytes::Bytes;
 use openssl::error::ErrorStack;
-use openssl::md::Md;
+use openssl::md::{Md, MdRef};
 use openssl::pkey::{Id, PKey, Private};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::Padding;
-use prometheus_rsocket_protocol::envelope::{KeyError, KeyUnwrap, SecretKey, UnwrapError};
+use prometheus_rsocket_protocol::envelope::{
+    Fingerprint, KeyError, KeyUnwrap, SecretKey, UnwrapError,
+};
 use std::fmt;
 
 /// An RSA key pair of OpenSSL, which unwraps for a third of the CPU that is taken by
@@ -15,6 +17,7 @@ use std::fmt;
 pub struct OpenSslKeyPair {
     private: PKey<Private>,
     public: Bytes,
+    fingerprint: Fingerprint,
 }
 
 impl OpenSslKeyPair {
@@ -54,32 +57,54 @@ impl OpenSslKeyPair {
 
     fn new(private: PKey<Private>) -> Result<Self, KeyError> {
         let public = private.public_key_to_der().map_err(generate_error)?;
-        Ok(Self { private, public: public.into() })
+        let fingerprint = Fingerprint::of(&public);
+        Ok(Self { private, public: public.into(), fingerprint })
     }
 
     /// Unwraps. OpenSSL keeps errors in a queue for each thread; an [`ErrorStack`] is what was in it, and leaves it empty.
-    fn decrypt(&self, wrapped: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+    fn decrypt(&self, mask: &MdRef, wrapped: &[u8]) -> Result<Vec<u8>, ErrorStack> {
         let mut context = PkeyCtx::new(&self.private)?;
         context.decrypt_init()?;
         context.set_rsa_padding(Padding::PKCS1_OAEP)?;
         context.set_rsa_oaep_md(Md::sha256())?;
-        context.set_rsa_mgf1_md(Md::sha1())?;
+        context.set_rsa_mgf1_md(mask)?;
         let mut key = vec![0; self.private.size()];
         let len = context.decrypt(wrapped, Some(&mut key))?;
         key.truncate(len);
         Ok(key)
     }
-}
 
-impl KeyUnwrap for OpenSslKeyPair {
-    fn unwrap_key(&self, wrapped: &[u8], _seed: [u8; 32]) -> Result<SecretKey, UnwrapError> {
-        let failed = UnwrapError { len: wrapped.len(), expected: self.private.size() };
+    /// Unwraps a key whose mask was generated with this hash.
+    fn unwrap(&self, mask: &MdRef, wrapped: &[u8]) -> Result<SecretKey, UnwrapError> {
+        let failed = self.failed(wrapped);
         // OpenSSL would take a shorter one for one that begins with zeros.
         if failed.len != failed.expected {
             return Err(failed);
         }
-        let key = self.decrypt(wrapped).map_err(|_| failed)?;
+        let key = self.decrypt(mask, wrapped).map_err(|_| failed)?;
         SecretKey::new(key).map_err(|_| failed)
+    }
+
+    fn failed(&self, wrapped: &[u8]) -> UnwrapError {
+        UnwrapError { len: wrapped.len(), expected: self.private.size() }
+    }
+}
+
+impl KeyUnwrap for OpenSslKeyPair {
+    fn unwrap_key(&self, wrapped: &[u8], _seed: [u8; 32]) -> Result<SecretKey, UnwrapError> {
+        self.unwrap(Md::sha1(), wrapped)
+    }
+
+    fn unwrap_content_key(
+        &self,
+        under: &Fingerprint,
+        wrapped: &[u8],
+        _seed: [u8; 32],
+    ) -> Result<SecretKey, UnwrapError> {
+        match *under == self.fingerprint {
+            true => self.unwrap(Md::sha256(), wrapped),
+            false => Err(self.failed(wrapped)),
+        }
     }
 
     fn public_key(&self) -> Bytes {

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 fn job(purpose: Purpose) -> Job {
-    Job { purpose, payload: Payload::from_data("12345"), labels: Labels::default() }
+    let payload = Payload::from_data("12345");
+    Job { purpose, payload, expected: None, labels: Labels::default() }
 }
 
 fn answer(number: u64) -> Job {

@@ -5,7 +5,11 @@ use crate::rsocket::frame::{Body, Frame};
 fn session(framing: Framing) -> (Session, Instant) {
     let World { now, mut collector, .. } = World::new(super::Config::default());
     let config = Config { framing, ..Config::default() };
-    (Session::new(collector.accept(now, peer()).unwrap(), config, "the key".into(), now), now)
+    (Session::new(collector.accept(now, peer()).unwrap(), config, [4; 32], now), now)
+}
+
+fn key() -> SessionCommand {
+    SessionCommand::Key { key: "the key".into(), offers_v2: false }
 }
 
 fn message(body: Body) -> Bytes {
@@ -24,6 +28,8 @@ fn a_session_runs_over_messages_as_well() {
     let (mut session, now) = session(Framing::Messages);
     session.handle_frame(now, message(Body::Setup(Box::<Setup>::default())));
     assert!(matches!(session.poll_event(), Some(SessionEvent::Connected { .. })));
+    assert_eq!(says(&mut session, now), None, "it is not admitted yet");
+    session.handle_command(now, key());
     let key = Payload::from_data("the key");
     let body = Body::RequestFnf { follows: false, payload: key };
     assert_eq!(says(&mut session, now), Some(Frame::new(StreamId::new(2), body)));
@@ -46,11 +52,12 @@ fn a_session_is_closed_by_command_and_then_cannot_be_asked() {
     let (mut session, now) = session(Framing::Messages);
     session.handle_frame(now, message(Body::Setup(Box::<Setup>::default())));
     session.poll_event();
+    session.handle_command(now, key());
     says(&mut session, now);
     let (code, message) = (ErrorCode::CONNECTION_ERROR, "enough".to_owned());
     session.handle_command(now, SessionCommand::Close { code, message });
     let request = RequestId(0);
-    session.handle_command(now, SessionCommand::Scrape { request });
+    session.handle_command(now, SessionCommand::Scrape { request, known: None });
     let Some(SessionEvent::NotAsked { request: asked, error }) = session.poll_event() else {
         panic!("it was asked")
     };
@@ -81,8 +88,9 @@ fn an_acknowledgement_waits_for_a_peer_that_does_not_read() {
     let World { now, mut collector, .. } = World::new(super::Config::default());
     let config = Config { framing: Framing::Messages, max_queued_frames: 1, ..Config::default() };
     let connection = collector.accept(now, peer()).unwrap();
-    let mut session = Session::new(connection, config, "the key".into(), now);
+    let mut session = Session::new(connection, config, [4; 32], now);
     session.handle_frame(now, message(Body::Setup(Box::<Setup>::default())));
+    session.handle_command(now, key());
     says(&mut session, now);
     let streams = [1, 3, 5].map(StreamId::new);
     for stream_id in streams {

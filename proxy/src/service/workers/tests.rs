@@ -7,6 +7,7 @@ use prometheus_rsocket_protocol::collector::{
     AppId, Collector, Config, ConnectionId, Peer, Progress, ScrapeId, Scraper, SessionCommand,
     SessionEvent, Targets, Transport,
 };
+use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ impl World {
             hub.handle_session(
                 start,
                 connection,
-                SessionEvent::Connected { setup: Setup::default() },
+                SessionEvent::Connected { hello: Ok(Hello::default()), setup: Setup::default() },
             );
             (connection, inbox)
         };
@@ -52,7 +53,7 @@ impl World {
         let targets = Targets::Some(vec![apps[number]]);
         let scraper = Scraper::named("a", "x");
         let started = self.hub.start_scrape(self.start, self.at(until), targets, &scraper);
-        let Poll::Ready(SessionCommand::Scrape { request }) =
+        let Poll::Ready(SessionCommand::Scrape { request, .. }) =
             inbox.poll_next(&Context::from_waker(Waker::noop()))
         else {
             panic!("it is asked");
@@ -61,7 +62,7 @@ impl World {
         self.hub.handle_session(
             self.start,
             *connection,
-            SessionEvent::Answered { request, payload },
+            SessionEvent::Answered { request, payload, binding: None },
         );
         started.unwrap().0
     }

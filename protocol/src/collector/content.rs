@@ -1,0 +1,42 @@
+//! The content keys of version 2 of the envelope that connections have made known.
+
+use crate::envelope::v2::{KeyId, KnownKey, Window};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Those of one connection: the two latest, since messages under the one before may still be on their way.
+#[derive(Debug, Default)]
+pub(super) struct ContentKeys(VecDeque<(Arc<KnownKey>, Window)>);
+
+impl ContentKeys {
+    pub(super) fn all(&self) -> Vec<Arc<KnownKey>> {
+        self.0.iter().map(|(key, _)| Arc::clone(key)).collect()
+    }
+
+    /// The key that an offer names.
+    pub(super) fn latest(&self) -> Option<KeyId> {
+        self.0.back().map(|(key, _)| key.id())
+    }
+
+    /// A key was unwrapped, unless another job has done the same already.
+    pub(super) fn add(&mut self, key: Arc<KnownKey>) {
+        if self.window(key.id()).is_some() {
+            return;
+        }
+        if self.0.len() == MAX_KEYS {
+            self.0.pop_front();
+        }
+        self.0.push_back((key, Window::default()));
+    }
+
+    /// Notes the counter of a push; says whether it is new.
+    pub(super) fn accept(&mut self, key: KeyId, counter: u64) -> bool {
+        self.window(key).is_some_and(|window| window.accept(counter))
+    }
+
+    fn window(&mut self, id: KeyId) -> Option<&mut Window> {
+        self.0.iter_mut().find(|(key, _)| key.id() == id).map(|(_, window)| window)
+    }
+}
+
+const MAX_KEYS: usize = 2;
