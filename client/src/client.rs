@@ -66,7 +66,8 @@ impl Config {
         if agent.setup.payload.metadata.is_none() {
             let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
             agent.setup.metadata_mime = Bytes::from_static(composite.as_bytes());
-            let hello = Hello::new(self.labels.clone(), &*self.program);
+            let mut hello = Hello::new(self.labels.clone(), &*self.program);
+            hello.seals_v2 = true;
             agent.setup.payload.metadata = Some(hello.encode());
         }
         agent

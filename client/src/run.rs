@@ -239,7 +239,7 @@ where
         // What is finished can begin something new, which wants to be polled as well.
         loop {
             while let Some(event) = agent.poll_event() {
-                self.on_event(now, event);
+                self.on_event(now, event, agent);
             }
             if !self.poll_works(cx, now, agent) && !self.poll_probe(cx, now, agent) {
                 break;
@@ -275,7 +275,7 @@ where
         }
     }
 
-    fn on_event(&mut self, now: Instant, event: Event) {
+    fn on_event(&mut self, now: Instant, event: Event, agent: &mut Agent) {
         match event {
             Event::Ready => {
                 if let Some(suppressed) = self.lines.pass(now, Cause::Connected) {
@@ -308,7 +308,20 @@ where
                     tracing::warn!(%error, suppressed, "the proxy's key is refused");
                 }
             }
+            Event::OfferRefused { error } => {
+                if let Some(suppressed) = self.lines.pass(now, Cause::KeyRefused) {
+                    let error = Line(error);
+                    tracing::warn!(%error, suppressed, "the proxy's offer of version 2 of the envelope cannot be read");
+                }
+            }
+            // That the connection ended has a line of its own, with the same reason.
+            Event::ProxyRefused { reason } => tracing::debug!(%reason, "the proxy is refused"),
             Event::MetricsWanted { ticket } => self.fetch(ticket),
+            Event::SealWanted { ticket } => {
+                if let Some(job) = agent.seal_again(now, ticket) {
+                    self.seal(job);
+                }
+            }
             Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
             Event::ProbeWanted { proxy } => {
                 let opening = open(self.runtime.clone(), proxy, &self.config);

@@ -72,6 +72,15 @@ pub(crate) struct Args {
     /// The runtime to run on
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
     pub(crate) runtime: RuntimeKind,
+    /// The version of the metrics envelope that a proxy must offer: 2 keeps the metrics from proxies that know 1 alone, and from whoever claims to
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_MIN_ENVELOPE",
+        value_name = "VERSION",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=2)
+    )]
+    pub(crate) min_envelope: u8,
     /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
     pub(crate) log: String,
@@ -298,6 +307,7 @@ impl Args {
             concat!("prometheus-rsocket-client/", env!("CARGO_PKG_VERSION")).to_owned();
         config.agent.connection.close_timeout = CLOSE_TIMEOUT;
         config.agent.backoff = BackoffConfig::new(self.backoff_min, self.backoff_max);
+        config.agent.min_envelope = self.min_envelope;
         config.agent.push_timeout = self.push_timeout;
         config.agent.return_after = self.proxy_return_after;
         config.agent.push = match self.push {

@@ -16,6 +16,8 @@ pub const SEALED: &str = include_str!("../vectors/sealed.tsv");
 pub const OPENSSL: &str = include_str!("../vectors/openssl.tsv");
 /// A private key of 2,048 bits, as PKCS#8 DER.
 pub const RSA2048: &[u8] = include_bytes!("../vectors/rsa2048.pkcs8.der");
+/// The public half of [`RSA2048`], by `openssl pkey -pubout`.
+pub const RSA2048_PUBLIC: &[u8] = include_bytes!("../vectors/rsa2048.spki.der");
 /// A private key of 3,072 bits, as PKCS#8 DER.
 pub const RSA3072: &[u8] = include_bytes!("../vectors/rsa3072.pkcs8.der");
 /// A private key of 4,096 bits, as PKCS#8 DER.

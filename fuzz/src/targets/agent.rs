@@ -7,9 +7,11 @@ use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
     Action, Agent, BackoffConfig, Config, Event, PushId, PushMode, SealJob, Sealed, Ticket,
 };
+use prometheus_rsocket_protocol::envelope::v2::{Binding, Offer};
 use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use prometheus_rsocket_protocol::rsocket::framing::encode_prefixed;
 use prometheus_rsocket_protocol::{Payload, envelope};
+use prometheus_rsocket_testkit::vectors;
 use prometheus_rsocket_testkit::world::epoch;
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -183,9 +185,14 @@ impl<'a> Run<'a> {
     fn hear(&mut self) {
         let data = match self.input.below(4) {
             0 => self.input.owned(),
+            1 => Bytes::from_static(vectors::RSA2048_PUBLIC),
             _ => Bytes::from_static(envelope::PLAINTEXT),
         };
-        let payload = Payload::from_data(data);
+        let mut payload = Payload::from_data(data);
+        if self.input.below(2) == 0 {
+            let binding = Binding::new([self.input.byte(); 16]);
+            payload.metadata = Some(Offer { binding, known: None }.encode());
+        }
         let id = self.input.below(8) as u32;
         let frame = match self.input.below(6) {
             0 => Frame::new(StreamId::new(2 * id), Body::RequestFnf { follows: false, payload }),
@@ -220,6 +227,9 @@ impl<'a> Run<'a> {
                     assert!(self.tickets.last().is_none_or(|last| last < ticket), "wanted twice");
                     self.tickets.push(*ticket);
                     self.wanted.insert(*ticket);
+                }
+                Event::SealWanted { ticket } => {
+                    self.jobs.extend(self.agent.seal_again(self.now, *ticket));
                 }
                 Event::Canceled { ticket } => _ = self.wanted.remove(ticket),
                 _ => {}

@@ -16,6 +16,8 @@ pub struct Config {
     pub backoff: BackoffConfig,
     /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
     pub aes: AesKeySize,
+    /// The version of the envelope that a proxy has to offer; 1 by default. The connection to one that does not is ended.
+    pub min_envelope: u8,
     /// How metrics are pushed: RSocket has no third way.
     pub push: PushMode,
     /// How long a push may take, from when it is asked for to the proxy's word that it is stored; 10 s by default. If there is no
@@ -37,6 +39,7 @@ impl Default for Config {
             setup: Setup::default(),
             backoff: BackoffConfig::default(),
             aes: AesKeySize::default(),
+            min_envelope: 1,
             push: PushMode::default(),
             push_timeout: Duration::from_secs(10),
             proxies: NonZeroUsize::MIN,

@@ -1,4 +1,5 @@
 use crate::envelope::{KeyError, SealError};
+use crate::fields::FieldError;
 use crate::report::Report;
 use crate::rsocket::connection::CloseReason;
 use std::fmt;
@@ -36,6 +37,21 @@ pub enum Event {
         /// What is wrong with it.
         error: KeyError,
     },
+    /// The proxy's offer of version 2 of the envelope cannot be read. What came with it is not answered.
+    OfferRefused {
+        /// What is wrong with it.
+        error: FieldError,
+    },
+    /// The proxy is not to have the metrics; the connection is being ended.
+    ProxyRefused {
+        /// Why.
+        reason: ProxyRefusal,
+    },
+    /// A push that was sent already has to be sealed anew for this connection: call [`Agent::seal_again`](super::Agent::seal_again).
+    SealWanted {
+        /// For whom.
+        ticket: Ticket,
+    },
     /// There is a key: the application can be scraped, and can push. Once for each connection.
     Ready,
     /// Metrics are wanted: call [`Agent::answer`](super::Agent::answer) with them.
@@ -65,6 +81,15 @@ pub enum Event {
     },
     /// It is all over. The last event.
     Stopped,
+}
+
+/// Why a proxy is not to have the metrics. The text is what it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyRefusal {
+    /// It does not offer the version of the envelope that is required.
+    #[error("this client requires version 2 of the metrics envelope, and was not offered it")]
+    Envelope,
 }
 
 /// Why there is no connection.

@@ -17,6 +17,7 @@
 mod backoff;
 mod config;
 mod event;
+mod key;
 mod machine;
 mod proxies;
 mod push;
@@ -26,11 +27,12 @@ mod seal;
 mod tests;
 
 pub use config::{BackoffConfig, Config, PushMode};
-pub use event::{DisconnectReason, Event, PushFailure, PushId, Ticket};
+pub use event::{DisconnectReason, Event, ProxyRefusal, PushFailure, PushId, Ticket};
 pub use seal::{SealJob, Sealed};
 
 use crate::Payload;
 use crate::envelope::PeerKey;
+use crate::envelope::v2::Binding;
 use crate::report::Report;
 use crate::rsocket::connection::{self, CloseReason, Connection, StreamError, StreamFailure};
 use crate::rsocket::frame::{ErrorCode, StreamId};
@@ -38,6 +40,7 @@ use backoff::Backoff;
 use bytes::Bytes;
 use proxies::Proxies;
 use push::Pushes;
+use seal::{Sealing, Seals, Version};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,6 +96,7 @@ enum State {
         connection: Box<Connection>,
         since: Instant,
         has_key: bool,
+        seals: Seals,
     },
     Stopped,
 }
@@ -112,8 +116,8 @@ impl PartialEq for Key {
 
 #[derive(Clone, Debug)]
 enum Target {
-    /// To be sealed under the key that the request brought.
-    Scrape { stream_id: StreamId, key: Arc<PeerKey> },
+    /// To be sealed under the key that the request brought, and bound to it where it offers that.
+    Scrape { stream_id: StreamId, key: Arc<PeerKey>, binding: Option<Binding> },
     /// To be sealed under the latest key.
     Push,
 }
@@ -164,7 +168,8 @@ impl Agent {
         match Connection::client(config, setup, now) {
             Ok(connection) => {
                 let connection = Box::new(connection);
-                self.state = State::Connected { connection, since: now, has_key: false };
+                let seals = Seals::default();
+                self.state = State::Connected { connection, since: now, has_key: false, seals };
             }
             // A SETUP that cannot be sent: no connection will ever do.
             Err(error) => {
@@ -197,17 +202,10 @@ impl Agent {
         metrics: Result<Bytes, String>,
     ) -> Option<SealJob> {
         let target = self.wanted.get(&ticket)?.clone();
-        let key = match &target {
-            Target::Scrape { key, .. } => Some(Arc::clone(key)),
-            Target::Push => self.key.as_ref().map(|key| {
-                self.pushes.seal_under(key);
-                Arc::clone(&key.parsed)
-            }),
-        };
-        match (metrics, key) {
-            (Ok(text), Some(key)) => Some(SealJob { ticket, key, aes: self.config.aes, text }),
-            (metrics, _) => {
-                let error = metrics.err().unwrap_or_else(|| "there is no key".to_owned());
+        let job = metrics.and_then(|text| self.job(now, ticket, &target, text));
+        match job {
+            Ok(job) => Some(job),
+            Err(error) => {
                 self.wanted.remove(&ticket);
                 match target {
                     Target::Scrape { stream_id, .. } => self.reject(stream_id, &error),
@@ -219,9 +217,51 @@ impl Agent {
         }
     }
 
+    /// Gives the job that [`Event::SealWanted`] asks for, unless nobody waits for it any more.
+    pub fn seal_again(&mut self, now: Instant, ticket: Ticket) -> Option<SealJob> {
+        let target = self.wanted.get(&ticket)?.clone();
+        let text = self.pushes.text()?;
+        self.job(now, ticket, &target, text).ok()
+    }
+
+    /// Returns the job to seal metrics as the connection demands.
+    fn job(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        target: &Target,
+        text: Bytes,
+    ) -> Result<SealJob, String> {
+        let State::Connected { seals, .. } = &mut self.state else {
+            return Err("there is no connection".to_owned());
+        };
+        let (key, binding, push) = match target {
+            Target::Scrape { key, binding, .. } => (Arc::clone(key), *binding, None),
+            Target::Push => {
+                let key = self.key.as_ref().ok_or("there is no key")?;
+                let kept = seals.pushes.map(|_| text.clone());
+                let idempotency = self.pushes.seal_under(key, kept);
+                (Arc::clone(&key.parsed), seals.pushes, Some(idempotency))
+            }
+        };
+        let version = match binding {
+            None => Version::V1 { aes: self.config.aes },
+            Some(binding) => Version::V2(Sealing { content: seals.take(now, &key), binding, push }),
+        };
+        Ok(SealJob { ticket, key, version, text })
+    }
+
     /// Takes sealed metrics, and sends them.
     pub fn handle_sealed(&mut self, now: Instant, sealed: Sealed) {
-        match (self.wanted.remove(&sealed.ticket), sealed.result) {
+        let target = self.wanted.remove(&sealed.ticket);
+        // What nobody waits for any more was made for a connection that may be gone.
+        if target.is_some() {
+            self.pushes.on_sealed(sealed.idempotency);
+            if let (State::Connected { seals, .. }, Some(key)) = (&mut self.state, sealed.content) {
+                seals.on_made(now, key);
+            }
+        }
+        match (target, sealed.result) {
             (None, _) => {}
             (Some(Target::Scrape { stream_id, .. }), Ok(payload)) => {
                 self.respond(stream_id, payload);
@@ -271,10 +311,10 @@ impl Agent {
         while let Some(event) = self.connection().and_then(Connection::poll_event) {
             match event {
                 connection::Event::FireAndForget { payload, .. } => {
-                    self.on_key(now, &payload.data);
+                    self.on_key(now, &payload, true);
                 }
                 connection::Event::RequestResponse { stream_id, payload } => {
-                    self.on_scrape(now, stream_id, &payload.data);
+                    self.on_scrape(now, stream_id, &payload);
                 }
                 connection::Event::Canceled { stream_id } => self.on_canceled(stream_id),
                 connection::Event::Response { stream_id, .. } => {
@@ -297,41 +337,14 @@ impl Agent {
         }
     }
 
-    /// Takes a key; the one before stays where this is none.
-    fn on_key(&mut self, now: Instant, bytes: &Bytes) -> Option<Arc<PeerKey>> {
-        let key = match &self.key {
-            // Each scrape brings the same one.
-            Some(key) if key.bytes == *bytes => Arc::clone(&key.parsed),
-            _ => match PeerKey::parse(bytes) {
-                Ok(parsed) => {
-                    let parsed = Arc::new(parsed);
-                    // Copied: a slice would keep the buffer alive that it came in.
-                    let bytes = Bytes::copy_from_slice(bytes);
-                    self.key = Some(Key { bytes, parsed: Arc::clone(&parsed) });
-                    parsed
-                }
-                Err(error) => {
-                    self.events.push_back(Event::KeyRefused { error });
-                    return None;
-                }
-            },
-        };
-        let State::Connected { has_key, .. } = &mut self.state else { return None };
-        if !std::mem::replace(has_key, true) {
-            self.events.push_back(Event::Ready);
-            self.plan_return(now);
-            self.go_on_with_push(now);
-        }
-        Some(key)
-    }
-
-    fn on_scrape(&mut self, now: Instant, stream_id: StreamId, key: &Bytes) {
-        let Some(key) = self.on_key(now, key) else {
+    fn on_scrape(&mut self, now: Instant, stream_id: StreamId, payload: &Payload) {
+        let Some((key, binding)) = self.on_key(now, payload, false) else {
             self.reject(stream_id, "the request carries no key that can be used");
             return;
         };
         if self.wanted.len() < self.config.max_scrapes {
-            self.want(Target::Scrape { stream_id, key });
+            let ticket = self.want(Target::Scrape { stream_id, key, binding });
+            self.events.push_back(Event::MetricsWanted { ticket });
         } else if let Some(connection) = self.connection() {
             let message = "too many scrapes at once";
             // Only the open streams of this very connection are asked for.
@@ -350,11 +363,11 @@ impl Agent {
         }
     }
 
-    fn want(&mut self, target: Target) {
+    fn want(&mut self, target: Target) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.wanted.insert(ticket, target);
-        self.events.push_back(Event::MetricsWanted { ticket });
+        ticket
     }
 
     fn respond(&mut self, stream_id: StreamId, payload: Payload) {

@@ -2,8 +2,10 @@
 
 use super::{Agent, Event, Key, PushFailure, PushId, PushMode, State, Target};
 use crate::Payload;
+use crate::envelope::v2::IdempotencyKey;
 use crate::rsocket::connection::RequestError;
 use crate::rsocket::frame::StreamId;
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// The push that is under way, and the one that follows.
@@ -26,8 +28,13 @@ struct Push {
     was_sent: bool,
     /// What its metrics are sealed under.
     key: Option<Key>,
-    /// Its metrics, once they are sealed. They are kept until the push is over.
+    /// Its metrics, once they are sealed in version 1. They are kept until the push is over.
     payload: Option<Payload>,
+    /// Its metrics, once they are to be sealed in version 2, where each connection needs a seal of its own. They are kept until the push is
+    /// over.
+    text: Option<Bytes>,
+    /// What tells it from other pushes in version 2.
+    idempotency: Option<IdempotencyKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,21 +55,38 @@ impl Pushes {
 
     /// The sealed metrics that are kept.
     pub(super) fn held_bytes(&self) -> usize {
-        let payload = self.current.as_ref().and_then(|push| push.payload.as_ref());
-        payload.map_or(0, |payload| {
-            payload.data.len() + payload.metadata.as_ref().map_or(0, |metadata| metadata.len())
-        })
+        let held = |push: &Push| {
+            let payload = push.payload.as_ref().map_or(0, |payload| {
+                payload.data.len() + payload.metadata.as_ref().map_or(0, Bytes::len)
+            });
+            payload + push.text.as_ref().map_or(0, Bytes::len)
+        };
+        self.current.as_ref().map_or(0, held)
     }
 
     pub(super) fn is_any(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Notes what the metrics of the current push are about to be sealed under.
-    pub(super) fn seal_under(&mut self, key: &Key) {
+    /// Notes what the metrics of the current push are about to be sealed under, and the text, if it is to be kept. Returns the idempotency key, if the
+    /// push has one already.
+    pub(super) fn seal_under(&mut self, key: &Key, text: Option<Bytes>) -> Option<IdempotencyKey> {
+        let push = self.current.as_mut()?;
+        push.key = Some(key.clone());
+        push.text = text;
+        push.idempotency
+    }
+
+    /// The metrics of the current push were sealed.
+    pub(super) fn on_sealed(&mut self, idempotency: Option<IdempotencyKey>) {
         if let Some(push) = &mut self.current {
-            push.key = Some(key.clone());
+            push.idempotency = idempotency.or(push.idempotency);
         }
+    }
+
+    /// The metrics of the current push, if they are kept.
+    pub(super) fn text(&self) -> Option<Bytes> {
+        self.current.as_ref()?.text.clone()
     }
 
     /// There is no connection any more.
@@ -84,7 +108,8 @@ impl Agent {
     /// Where there is no connection, one is sought at once. Where one ends before the push is over, the push is sent again on the next, as
     /// far as there is time. If the key is still the same, the very same bytes are sent: a proxy that had stored them already, and whose
     /// acknowledgement was lost, can tell so. Nothing else seals to the same bytes, for each sealing draws a key of its own, except the
-    /// same text where the proxy has no key. If the key is another one, the metrics are asked for anew.
+    /// same text where the proxy has no key. If the key is another one, the metrics are asked for anew. In version 2 of the envelope the same metrics
+    /// are sealed again for each connection ([`Event::SealWanted`]), with the idempotency key of the push.
     ///
     /// `None` where the agent is closed, or its last push is under way.
     pub fn push(&mut self, now: Instant) -> Option<PushId> {
@@ -117,8 +142,17 @@ impl Agent {
         }
         let id = PushId(self.pushes.next_id);
         self.pushes.next_id += 1;
-        let (stage, was_sent, key, payload) = (Stage::Key, false, None, None);
-        let push = Push { id, is_last, deadline, stage, was_sent, key, payload };
+        let push = Push {
+            id,
+            is_last,
+            deadline,
+            stage: Stage::Key,
+            was_sent: false,
+            key: None,
+            payload: None,
+            text: None,
+            idempotency: None,
+        };
         self.pushes.next = Some(push);
         if self.pushes.current.is_none() {
             self.begin_next_push(now);
@@ -150,22 +184,28 @@ impl Agent {
         if self.proxies.is_leaving() {
             return;
         }
+        let State::Connected { seals, .. } = &self.state else { return };
         match &push.payload {
-            Some(payload) if push.key == self.key => {
+            Some(payload) if push.key == self.key && seals.pushes.is_none() => {
                 let payload = payload.clone();
                 self.send_push(now, payload);
             }
             _ => {
                 push.stage = Stage::Metrics;
                 push.payload = None;
-                self.want(Target::Push);
+                let is_kept = push.text.is_some();
+                let ticket = self.want(Target::Push);
+                self.events.push_back(match is_kept {
+                    true => Event::SealWanted { ticket },
+                    false => Event::MetricsWanted { ticket },
+                });
             }
         }
     }
 
     pub(super) fn send_push(&mut self, now: Instant, payload: Payload) {
         let mode = self.config.push;
-        if let Some(push) = &mut self.pushes.current {
+        if let Some(push) = self.pushes.current.as_mut().filter(|push| push.text.is_none()) {
             push.payload = Some(payload.clone());
         }
         // Where the connection went while the metrics were being sealed, the next one gets the push.

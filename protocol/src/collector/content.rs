@@ -18,9 +18,12 @@ impl ContentKeys {
         self.0.back().map(|(key, _)| key.id())
     }
 
-    /// A key was unwrapped, unless another job has done the same already.
+    /// Something was sealed under a key: it is the latest now.
     pub(super) fn add(&mut self, key: Arc<KnownKey>) {
-        if self.window(key.id()).is_some() {
+        if let Some(at) = self.0.iter().position(|(known, _)| known.id() == key.id()) {
+            if let Some(known) = self.0.remove(at) {
+                self.0.push_back(known);
+            }
             return;
         }
         if self.0.len() == MAX_KEYS {

@@ -8,6 +8,8 @@ mod memory;
 mod metadata;
 mod ops;
 mod runs;
+mod sealed;
+mod sealed_by_hand;
 mod talk;
 mod unwrapping;
 mod vectors;

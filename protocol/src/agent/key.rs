@@ -1,0 +1,80 @@
+//! The proxy's key, and whether the proxy that sends it is to have the metrics.
+
+use super::{Agent, Event, Key, ProxyRefusal, State};
+use crate::Payload;
+use crate::envelope::PeerKey;
+use crate::envelope::v2::{Binding, Offer};
+use crate::rsocket::frame::ErrorCode;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Agent {
+    /// Takes a key, and the offer that comes with it; the key before stays where this is none. Returns both.
+    pub(super) fn on_key(
+        &mut self,
+        now: Instant,
+        payload: &Payload,
+        is_for_pushes: bool,
+    ) -> Option<(Arc<PeerKey>, Option<Binding>)> {
+        let bytes = &payload.data;
+        let key = match &self.key {
+            // Each scrape brings the same one.
+            Some(key) if key.bytes == *bytes => Arc::clone(&key.parsed),
+            _ => match PeerKey::parse(bytes) {
+                Ok(parsed) => {
+                    let parsed = Arc::new(parsed);
+                    // Copied: a slice would keep the buffer alive that it came in.
+                    let bytes = Bytes::copy_from_slice(bytes);
+                    self.key = Some(Key { bytes, parsed: Arc::clone(&parsed) });
+                    parsed
+                }
+                Err(error) => {
+                    self.events.push_back(Event::KeyRefused { error });
+                    return None;
+                }
+            },
+        };
+        let offer = self.offer(now, &key, payload)?;
+        let State::Connected { has_key, seals, .. } = &mut self.state else { return None };
+        let binding = offer.map(|offer| offer.binding);
+        if is_for_pushes {
+            seals.pushes = binding;
+        } else if let Some(offer) = offer {
+            seals.on_offer(offer.known);
+        }
+        if !std::mem::replace(has_key, true) {
+            self.events.push_back(Event::Ready);
+            self.plan_return(now);
+            self.go_on_with_push(now);
+        }
+        Some((key, binding))
+    }
+
+    /// Reads the offer that came with a key. `None` if the proxy is not to be told anything: its connection is being ended, or its offer
+    /// cannot be read.
+    fn offer(&mut self, now: Instant, key: &PeerKey, payload: &Payload) -> Option<Option<Offer>> {
+        let metadata = payload.metadata.clone().filter(|_| !key.is_plaintext());
+        let offer = match metadata.map(Offer::decode).transpose() {
+            Ok(offer) => offer.flatten(),
+            Err(error) => {
+                self.events.push_back(Event::OfferRefused { error });
+                return None;
+            }
+        };
+        if offer.is_none() && self.config.min_envelope >= 2 {
+            self.refuse_proxy(now, ProxyRefusal::Envelope);
+            return None;
+        }
+        Some(offer)
+    }
+
+    /// Ends the connection to a proxy that is not to have the metrics.
+    fn refuse_proxy(&mut self, now: Instant, reason: ProxyRefusal) {
+        let message = reason.to_string();
+        if let Some(connection) = self.connection() {
+            connection.close(now, ErrorCode::CONNECTION_ERROR, &message);
+        }
+        self.events.push_back(Event::ProxyRefused { reason });
+    }
+}
