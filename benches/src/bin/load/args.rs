@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The number of series of each application
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub(crate) series: usize,
+    /// The version of the metrics envelope that the applications say they understand
+    #[arg(long, value_name = "VERSION", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) envelope: u8,
     /// The applications that never answer: a count, or a share such as 5%
     #[arg(long, value_name = "SHARE", default_value = "0")]
     pub(crate) hung: Share,

@@ -5,6 +5,9 @@ use crate::args::Args;
 use bytes::Bytes;
 use prometheus_rsocket_benches::metrics;
 use prometheus_rsocket_protocol::Payload;
+use prometheus_rsocket_protocol::envelope::v2::{
+    self, Binding, ContentKey, IdempotencyKey, Message, Offer, Purpose,
+};
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
 use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 use prometheus_rsocket_runtime::Runtime;
@@ -25,8 +28,8 @@ const MAX_COMMANDS: usize = 16;
 /// What an application is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Answers a request that was left waiting.
-    Answer(StreamId),
+    /// Answers a request that was left waiting, in version 2 where it came with an offer.
+    Answer(StreamId, Option<Offer>),
     /// Pushes its metrics, and stays.
     Push,
     /// Closes the connection, and comes back.
@@ -57,13 +60,54 @@ pub(crate) struct App {
 struct State {
     /// The key of the live connection.
     key: Option<Bytes>,
-    /// The text sealed for a key.
+    /// The text sealed for a key, in version 1.
     answer: Option<(Bytes, Payload)>,
+    /// What pushes of the live connection are bound to, in version 2.
+    pushes: Option<Binding>,
+    /// What the live connection seals under in version 2, and how often it has.
+    content: Option<(Arc<ContentKey>, u64)>,
+    /// The text, where it is sealed for each request anew.
+    text: Option<Arc<str>>,
     commands: VecDeque<Command>,
     waker: Option<Waker>,
 }
 
 impl App {
+    /// The metrics, sealed in version 2 for one request, or as a push.
+    pub(crate) fn seal(&self, offer: &Offer, purpose: Purpose) -> Result<Payload, Failure> {
+        let (content, counter, text) = self.content()?;
+        let attach_key = offer.known != Some(content.id());
+        let (text, binding) = (text.as_bytes(), offer.binding);
+        Ok(v2::seal(&content, &Message { text, purpose, binding, counter, attach_key })?)
+    }
+
+    /// What the next message in version 2 is sealed under, its counter, and the text. The key is made once for each connection.
+    fn content(&self) -> Result<(Arc<ContentKey>, u64, Arc<str>), Failure> {
+        let mut state = self.state();
+        let key = state.key.clone().ok_or("asked before the key was there")?;
+        if state.content.is_none() {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed)?;
+            let content = ContentKey::generate(&PeerKey::parse(&key)?, seed)?;
+            state.content = Some((Arc::new(content), 0));
+        }
+        let make_text = || metrics(&format!("orders-{}", self.number), self.series).into();
+        let text = Arc::clone(state.text.get_or_insert_with(make_text));
+        let (content, next) = state.content.as_mut().ok_or("no content key")?;
+        let counter = *next;
+        *next += 1;
+        Ok((Arc::clone(content), counter, text))
+    }
+
+    /// The metrics as a push.
+    pub(crate) fn push(&self) -> Result<Payload, Failure> {
+        let binding = self.state().pushes;
+        let Some(binding) = binding else { return self.answer() };
+        let mut key = [0; 16];
+        getrandom::fill(&mut key)?;
+        self.seal(&Offer { binding, known: None }, Purpose::Push(IdempotencyKey::new(key)))
+    }
+
     /// The metrics, sealed for the key of the connection. That is done once for each key.
     pub(crate) fn answer(&self) -> Result<Payload, Failure> {
         let key = self.state().key.clone().ok_or("asked before the key was there")?;
@@ -110,6 +154,7 @@ impl App {
 pub(crate) struct Fleet {
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) reconnect_after: Duration,
+    pub(crate) seals_v2: bool,
     keyed: AtomicUsize,
     refused: AtomicU64,
     ended: AtomicU64,
@@ -132,6 +177,7 @@ impl Fleet {
         Self {
             apps: apps.collect(),
             reconnect_after: args.reconnect_after,
+            seals_v2: args.envelope == 2,
             keyed: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             ended: AtomicU64::new(0),
@@ -147,8 +193,11 @@ impl Fleet {
     }
 
     /// The proxy has sent an application its key.
-    pub(crate) fn on_key(&self, app: &App, key: &[u8]) {
-        let old = app.state().key.replace(Bytes::copy_from_slice(key));
+    pub(crate) fn on_key(&self, app: &App, key: &[u8], pushes: Option<Binding>) {
+        let mut state = app.state();
+        let old = state.key.replace(Bytes::copy_from_slice(key));
+        state.pushes = pushes;
+        drop(state);
         if old.is_none() {
             self.keyed.fetch_add(1, Ordering::Relaxed);
         }
@@ -158,6 +207,7 @@ impl Fleet {
     pub(crate) fn on_gone(&self, app: &App) {
         let mut state = app.state();
         state.commands.clear();
+        (state.pushes, state.content) = (None, None);
         if state.key.take().is_some() {
             self.keyed.fetch_sub(1, Ordering::Relaxed);
         }
@@ -211,7 +261,10 @@ impl Fleet {
         for app in &self.apps[range] {
             // A hung one answers nothing, and one that is away has no key.
             if app.habit != Habit::Hung && app.state().key.is_some() {
-                app.answer()?;
+                match self.seals_v2 {
+                    true => drop(app.content()?),
+                    false => drop(app.answer()?),
+                }
             }
         }
         Ok(())
