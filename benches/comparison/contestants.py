@@ -7,8 +7,9 @@ from ports import free_port
 from process import Process, log_path, until
 
 RUNTIMES = ["tokio", "smol"]
-# Who unwraps the keys of applications, or nobody: the proxy then asks them to send plain text.
-BACKENDS = ["openssl", "rust", "plaintext"]
+# Who unwraps the keys of applications in version 1 of the envelope; version 2, where that is done once for each connection; or nobody: the
+# proxy then asks them to send plain text.
+BACKENDS = ["openssl", "rust", "v2", "plaintext"]
 JAVA = "java"
 
 
@@ -21,8 +22,13 @@ class Ours:
     def name(self):
         return f"{self.runtime}-{self.backend}"
 
+    @property
+    def load(self):
+        """How the load generator is told to seal."""
+        return {"envelope": 2} if self.backend == "v2" else {}
+
     def command(self, programs, ports):
-        how = ["--envelope", "plaintext"] if self.backend == "plaintext" else ["--rsa-backend", self.backend]
+        how = {"plaintext": ["--envelope", "plaintext"], "v2": []}.get(self.backend, ["--rsa-backend", self.backend])
         return [
             *(programs.proxy, "--runtime", self.runtime, "--log", "warn", *how),
             *("--listen-tcp", f"127.0.0.1:{ports['tcp']}", "--listen-websocket", "off"),
@@ -33,6 +39,7 @@ class Ours:
 @dataclass(frozen=True)
 class Java:
     name: str = JAVA
+    load = {}
 
     def command(self, programs, ports):
         # The machine's JVM as it is: its heap may grow to a quarter of the memory.

@@ -122,7 +122,7 @@ def scrape(context, contestant, proxy):
     settings = context.settings
     is_java = contestant.name == JAVA
     warm_up = settings.java_warm_up if is_java else settings.warm_up
-    report = context.load(proxy, settings.apps, settings.series, warm_up=warm_up, scrapes=settings.scrapes)
+    report = context.load(proxy, settings.apps, settings.series, warm_up=warm_up, scrapes=settings.scrapes, **contestant.load)
     connected, scrapes = report["connected"], whole(report["scrapes"], is_java)
     add = lambda measure, value: context.results.add(measure, contestant.name, value)
     add("storm", connected["seconds"])
@@ -152,7 +152,7 @@ def lost(connected):
 
 def many(context, contestant, proxy):
     settings = context.settings
-    report = context.load(proxy, settings.many_apps, settings.many_series, settle=settings.settle, warm_up=1, scrapes=2)
+    report = context.load(proxy, settings.many_apps, settings.many_series, settle=settings.settle, warm_up=1, scrapes=2, **contestant.load)
     connected, scrapes = report["connected"], whole(report["scrapes"])
     add = lambda measure, value: context.results.add(measure, contestant.name, value)
     add("many_storm", connected["seconds"])
@@ -168,7 +168,7 @@ def many(context, contestant, proxy):
 
 def growth(context, contestant, proxy):
     settings = context.settings
-    report = context.load(proxy, settings.apps * settings.growth, settings.series, warm_up=1, scrapes=2)
+    report = context.load(proxy, settings.apps * settings.growth, settings.series, warm_up=1, scrapes=2, **contestant.load)
     cpu = whole(report["scrapes"])["cpu_seconds"]
     context.results.add("grown_cpu", contestant.name, cpu)
     return f"scrape of {settings.apps * settings.growth}: {cpu:.2f} CPU-s"

@@ -12,12 +12,12 @@ STYLE = """\
     text { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; font-size: 13px; fill: #1f2328 }
     .title { font-size: 16px; font-weight: 600 }
     .quiet { fill: #59636e; font-size: 12px }
-    .java { fill: #b6bec7 } .openssl { fill: #0b6bcb } .rust { fill: #b7410e } .plaintext { fill: #2e8540 }
+    .java { fill: #b6bec7 } .openssl { fill: #0b6bcb } .rust { fill: #b7410e } .v2 { fill: #8250df } .plaintext { fill: #2e8540 }
     .axis { stroke: #d1d9e0 }
     @media (prefers-color-scheme: dark) {
       text { fill: #f0f6fc }
       .quiet { fill: #9198a1 }
-      .java { fill: #656c76 } .openssl { fill: #4493f8 } .rust { fill: #f0883e } .plaintext { fill: #3fb950 }
+      .java { fill: #656c76 } .openssl { fill: #4493f8 } .rust { fill: #f0883e } .v2 { fill: #a371f7 } .plaintext { fill: #3fb950 }
       .axis { stroke: #3d444d }
     }"""
 

@@ -22,7 +22,7 @@ def all_of(bound):
     return dict.fromkeys(BACKENDS, bound)
 
 
-SCRAPE_GOALS = {"openssl": 1 / 5, "rust": 1 / 2.5, "plaintext": 1 / 12}
+SCRAPE_GOALS = {"openssl": 1 / 5, "rust": 1 / 2.5, "v2": 1 / 12, "plaintext": 1 / 12}
 # The titles are filled in with the settings.
 MEASURES = {
     "cpu": Measure("CPU of a scrape, {apps:,} × {series:,}", "CPU-s", ratio=SCRAPE_GOALS),
@@ -35,7 +35,7 @@ MEASURES = {
     "storm_lost": Measure("connections refused or cut meanwhile", "", value=all_of(0)),
     "many_storm": Measure("{many_apps:,} connect at once: until all have a key", "s", value=all_of(5)),
     "many_lost": Measure("connections refused or cut meanwhile", "", value=all_of(0)),
-    "many_latency": Measure("latency of a scrape, {many_apps:,} × {many_series:,}", "s", value={"openssl": 4, "rust": 10}),
+    "many_latency": Measure("latency of a scrape, {many_apps:,} × {many_series:,}", "s", value={"openssl": 4, "rust": 10, "v2": 4}),
     "many_cpu": Measure("CPU of the same", "CPU-s"),
     "idle": Measure("memory of an idle connection, of {many_apps:,}", "KiB", value=all_of(8)),
     "growth": Measure("CPU of a scrape, {growth} times the applications", "×", value=all_of(4.2)),

@@ -3,7 +3,7 @@
 from contestants import BACKENDS, JAVA, RUNTIMES
 from results import MEASURES
 
-HEADERS = {"openssl": "OpenSSL", "rust": "pure Rust", "plaintext": "plaintext"}
+HEADERS = {"openssl": "OpenSSL", "rust": "pure Rust", "v2": "version 2", "plaintext": "plaintext"}
 # How far the two runtimes may be apart, and below which amounts the difference is none: the kernel counts processor time in hundredths.
 APART = 1.25
 NEGLIGIBLE = {"s": 0.1, "CPU-s": 0.05, "MB": 1, "KiB": 0.5, "×": 0.1, "": 0}

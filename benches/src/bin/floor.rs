@@ -8,6 +8,9 @@
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
 use prometheus_rsocket_benches::metrics;
+use prometheus_rsocket_protocol::envelope::v2::{
+    self, Binding, ContentKey, Expected, Message, Purpose,
+};
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, PLAINTEXT, PeerKey, RsaKeyPair,
 };
@@ -53,6 +56,8 @@ enum Envelope {
     #[cfg(feature = "openssl")]
     Openssl,
     Plaintext,
+    /// Version 2, its key known already
+    V2,
 }
 
 /// Seconds of one loop over all applications.
@@ -86,19 +91,51 @@ fn main() -> Result<(), Failure> {
     if !(1..=9).contains(&args.gzip_level) {
         return Err(format!("--gzip-level {}: it must be from 1 to 9", args.gzip_level).into());
     }
-    let keys = keys(args.envelope)?;
-    let public = keys.as_ref().map_or(Bytes::from_static(PLAINTEXT), |keys| keys.public_key());
-    let peer = PeerKey::parse(&public)?;
-    let answers = (0..args.apps)
-        .map(|number| answer(&peer, number, args.series))
-        .collect::<Result<Vec<_>, _>>()?;
-    let report = measure(&args, keys.as_deref(), &answers)?;
+    let (opener, answers) = match args.envelope {
+        Envelope::V2 => sealed_v2(&args)?,
+        envelope => sealed(envelope, &args)?,
+    };
+    let report = measure(&args, &opener, &answers)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         println!("{report:#?}");
     }
     Ok(())
+}
+
+/// What answers are opened with.
+enum Opener {
+    Keys(Box<dyn KeyUnwrap>),
+    Known(Box<dyn KeyUnwrap>, Expected),
+    Plaintext,
+}
+
+/// All answers in version 1, and what opens them.
+fn sealed(envelope: Envelope, args: &Args) -> Result<(Opener, Vec<Payload>), Failure> {
+    let keys = keys(envelope)?;
+    let public = keys.as_ref().map_or(Bytes::from_static(PLAINTEXT), |keys| keys.public_key());
+    let peer = PeerKey::parse(&public)?;
+    let answers = (0..args.apps).map(|number| answer(&peer, number, args.series));
+    let answers = answers.collect::<Result<_, _>>()?;
+    Ok((keys.map_or(Opener::Plaintext, Opener::Keys), answers))
+}
+
+/// All answers in version 2, under one key that is known.
+fn sealed_v2(args: &Args) -> Result<(Opener, Vec<Payload>), Failure> {
+    let keys: Box<dyn KeyUnwrap> = Box::new(RsaKeyPair::generate(2048, [1; 32])?);
+    let content = ContentKey::generate(&PeerKey::parse(&keys.public_key())?, [2; 32])?;
+    let (binding, purpose) = (Binding::new([3; 16]), Purpose::Scrape);
+    let mut expected = Expected { binding, is_push: false, known: Vec::new() };
+    let seal = |counter: usize, attach_key| {
+        let text = metrics(&format!("orders-{counter}"), args.series);
+        let (text, counter) = (text.as_bytes(), counter as u64);
+        v2::seal(&content, &Message { text, purpose, binding, counter, attach_key })
+    };
+    let first = v2::open(&*keys, seal(0, true)?, &expected, [4; 32])?;
+    expected.known.push(first.key);
+    let answers = (0..args.apps).map(|number| seal(number, false)).collect::<Result<_, _>>()?;
+    Ok((Opener::Known(keys, expected), answers))
 }
 
 /// A key of 2048 bits, as the proxy makes one.
@@ -109,7 +146,7 @@ fn keys(envelope: Envelope) -> Result<Option<Box<dyn KeyUnwrap>>, Failure> {
         Envelope::Openssl => {
             Some(Box::new(prometheus_rsocket_proxy::OpenSslKeyPair::generate(2048)?))
         }
-        Envelope::Plaintext => None,
+        Envelope::Plaintext | Envelope::V2 => None,
     })
 }
 
@@ -120,11 +157,7 @@ fn answer(peer: &PeerKey, number: usize, series: usize) -> Result<Payload, Failu
     Ok(envelope::seal(peer, text.as_bytes(), AesKeySize::Aes128, seed)?)
 }
 
-fn measure(
-    args: &Args,
-    keys: Option<&dyn KeyUnwrap>,
-    answers: &[Payload],
-) -> Result<Report, Failure> {
+fn measure(args: &Args, opener: &Opener, answers: &[Payload]) -> Result<Report, Failure> {
     let mut cpu_seconds = f64::INFINITY;
     let (mut wire_bytes, mut text_bytes) = (0, 0);
     for _ in 0..args.rounds {
@@ -133,7 +166,7 @@ fn measure(
         (wire_bytes, text_bytes) = (0, 0);
         let before = thread_seconds();
         for answer in arrived {
-            let (wire, text) = scrape(args.gzip_level, keys, answer, &mut |_, _| {})?;
+            let (wire, text) = scrape(args.gzip_level, opener, answer, &mut |_, _| {})?;
             wire_bytes += wire;
             text_bytes += text;
         }
@@ -141,7 +174,7 @@ fn measure(
     }
     let mut parts = Parts::default();
     for answer in arrive(answers) {
-        scrape(args.gzip_level, keys, answer, &mut |part, took| *part(&mut parts) += took)?;
+        scrape(args.gzip_level, opener, answer, &mut |part, took| *part(&mut parts) += took)?;
     }
     let Args { envelope, apps, series, .. } = *args;
     Ok(Report { envelope, apps, series, cpu_seconds, wire_bytes, text_bytes, parts })
@@ -161,26 +194,39 @@ type Part = fn(&mut Parts) -> &mut f64;
 /// One answer, from the payload to its part of the gzip member: the bytes of that, and those of the text.
 fn scrape(
     level: u32,
-    keys: Option<&dyn KeyUnwrap>,
+    opener: &Opener,
     answer: Payload,
     took: &mut dyn FnMut(Part, f64),
 ) -> Result<(usize, usize), Failure> {
-    let text = if let Some(keys) = keys {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed)?;
-        let started = thread_seconds();
-        let wrapped = answer.metadata.ok_or("an answer without its key")?;
-        let key = keys.unwrap_key(&wrapped, seed)?;
-        took(|parts| &mut parts.unwrap, thread_seconds() - started);
-        let started = thread_seconds();
-        let block = envelope::decrypt(&key, answer.data)?;
-        took(|parts| &mut parts.decrypt, thread_seconds() - started);
-        let started = thread_seconds();
-        let text = envelope::expand(&block, MAX_TEXT_LEN)?;
-        took(|parts| &mut parts.expand, thread_seconds() - started);
-        text
-    } else {
-        answer.data
+    let block = match opener {
+        Opener::Keys(keys) => {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed)?;
+            let started = thread_seconds();
+            let wrapped = answer.metadata.ok_or("an answer without its key")?;
+            let key = keys.unwrap_key(&wrapped, seed)?;
+            took(|parts| &mut parts.unwrap, thread_seconds() - started);
+            let started = thread_seconds();
+            let block = envelope::decrypt(&key, answer.data)?;
+            took(|parts| &mut parts.decrypt, thread_seconds() - started);
+            Ok(block)
+        }
+        Opener::Known(keys, expected) => {
+            let started = thread_seconds();
+            let opened = v2::open(&**keys, answer, expected, [5; 32])?;
+            took(|parts| &mut parts.decrypt, thread_seconds() - started);
+            Ok(opened.block)
+        }
+        Opener::Plaintext => Err(answer.data),
+    };
+    let text = match block {
+        Ok(block) => {
+            let started = thread_seconds();
+            let text = envelope::expand(&block, MAX_TEXT_LEN)?;
+            took(|parts| &mut parts.expand, thread_seconds() - started);
+            text
+        }
+        Err(text) => text,
     };
     let started = thread_seconds();
     let nobody = Labels::default();
