@@ -58,7 +58,7 @@ impl World {
             let text = text.as_bytes();
             let answer = envelope::seal(&peer, text, AesKeySize::Aes128, [2; 32]).unwrap();
             let address = format!("198.51.100.1:{number}");
-            let from = Peer { address, transport: Transport::Tcp, tls_subject: None };
+            let from = Peer { address, transport: Transport::Tcp, tls: None };
             let id = world.collector.accept(now, from).unwrap();
             let config = connection::Config::default();
             let session = Session::new(id, config.clone(), [4; 32], now);

@@ -303,7 +303,7 @@ fn hello() -> Vec<Vec<u8>> {
 fn record() -> Vec<Vec<u8>> {
     let labels = Labels::new([("instance", "a1"), ("zone", "é")]).expect("good labels");
     let block = prometheus_rsocket_protocol::envelope::compress(b"up 1\n");
-    let said = PushRecord { labels, is_said: true, digest: [7; 32], block };
+    let said = PushRecord { labels, is_said: true, is_proven: false, digest: [7; 32], block };
     let nobody = PushRecord { labels: Labels::default(), is_said: false, ..said.clone() };
     let wholes = [said, nobody].map(|record| record.encode(1_700_000_300_123).to_vec());
     let contents = wholes.clone().map(|whole| whole[8..whole.len() - 32].to_vec());

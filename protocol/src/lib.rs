@@ -135,6 +135,8 @@ pub mod planted;
 #[cfg(feature = "metrics")]
 pub mod report;
 pub mod rsocket;
+#[cfg(feature = "metrics")]
+pub mod token;
 
 #[cfg(feature = "metrics")]
 pub use labels::Labels;

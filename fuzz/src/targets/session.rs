@@ -4,8 +4,8 @@ use crate::forge;
 use crate::input::Input;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::collector::{
-    AppId, Collector, Config, ConnectionId, Job, JobDone, Notice, Peer, Progress, ScrapeId,
-    Scraper, Session, StoreCommand, StoreId, Targets, Tools, Transport,
+    AppId, Collector, Config, ConnectionId, Grant, GrantId, Job, JobDone, Notice, Peer, Progress,
+    ScrapeId, Scraper, Session, StoreCommand, StoreId, Targets, Tools, Transport, TurnedAway,
 };
 use prometheus_rsocket_protocol::envelope::{
     self, Fingerprint, KeyUnwrap, OpenLimits, Scratch, SecretKey, UnwrapError,
@@ -85,6 +85,8 @@ impl Run {
             config.max_pending_bytes = 40 + input.below(200);
             config.max_push_bytes = 20 + input.below(100);
             config.stores_pushes = true;
+            config.admission = input.flag();
+            config.max_admissions = 3;
         }
         config.push_ttl = Duration::from_secs(30);
         let mut connection = connection::Config::default();
@@ -123,14 +125,42 @@ impl Run {
             9 => self.take(input.below(3)),
             10 => self.end_scrape(input.below(3), input.flag()),
             11 => self.advance(Duration::from_secs(input.below(15) as u64)),
+            12 if self.config.admission => self.admit(input.below(4)),
+            13 if self.config.admission => self.grant(input.below(4)),
             _ => self.hear(input),
         }
+    }
+
+    /// Answers the next application that waits to be admitted.
+    fn admit(&mut self, how: usize) {
+        let Some(request) = self.collector.poll_admission() else { return };
+        assert!(self.config.admission && self.collector.waiting_admissions() <= 3);
+        let admitted = match how {
+            0 => Ok(None),
+            1 => Ok(Some(GrantId(1))),
+            2 => Ok(Some(GrantId(2))),
+            _ => Err(TurnedAway::Credentials),
+        };
+        self.collector.handle_admission(request.connection, admitted);
+    }
+
+    /// Some of two grants, of which one gives what others say of themselves.
+    fn grant(&mut self, which: usize) {
+        let grant = |id: u128, instance: &str| Grant {
+            id: GrantId(id),
+            entry: instance.into(),
+            labels: Labels::new([("instance", instance)]).expect("good labels"),
+            may_set: None,
+        };
+        let all = [grant(1, "a"), grant(2, "z")].into_iter().enumerate();
+        let some = all.filter(|(nth, _)| which & (1 << nth) != 0).map(|(_, grant)| grant);
+        self.collector.set_grants(some.collect());
     }
 
     fn connect(&mut self, is_hostile: bool, instance: Option<&str>) {
         let has_room = self.collector.connections() < self.config.max_connections;
         let address = "192.0.2.1:4711".to_owned();
-        let peer = Peer { address, transport: Transport::Tcp, tls_subject: None };
+        let peer = Peer { address, transport: Transport::Tcp, tls: None };
         let accepted = self.collector.accept(self.now, peer);
         assert_eq!(accepted.is_ok(), has_room);
         let Ok(id) = accepted else { return };
@@ -254,8 +284,9 @@ impl Run {
                     // What was served can be read by itself, and so beside any other.
                     let text = envelope::expand(&answer.block, 1 << 20).expect("it was opened");
                     assert_eq!(text.len(), answer.text_len);
-                    let identity = &answer.injected;
-                    let source = Source { text: &text, identity, inject: INJECT, seed: SEED };
+                    let (identity, inject) =
+                        (&answer.injected.labels, answer.injected.inject(INJECT));
+                    let source = Source { text: &text, identity, inject, seed: SEED };
                     let facts = exposition::read(&source, &Policy::default());
                     assert_eq!(facts.expect("it was read").samples, answer.facts.samples);
                 }
@@ -355,6 +386,8 @@ impl Run {
         assert!(collector.held_pushes() <= self.config.max_pushes);
         assert!(collector.scrapes() <= self.config.max_scrapes);
         assert!(collector.requests() <= collector.connections());
+        assert!(collector.waiting_admissions() + collector.connected() <= collector.connections());
+        assert!(collector.waiting_admissions() <= self.config.max_admissions);
         let bound = self.config.max_connections + self.config.max_gone + self.config.max_pushes;
         assert!(collector.entries() <= bound);
         while self.collector.poll_news().is_some() {}
@@ -388,6 +421,7 @@ impl Run {
         assert_eq!((collector.connected(), collector.held_pushes()), (0, 0));
         assert_eq!(collector.poll_timeout(), None);
         assert!(!collector.has_jobs());
+        assert_eq!((collector.waiting_admissions(), collector.has_admissions()), (0, false));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What applications do with their connections: come, go, and are told what became of their metrics.
 
+use super::admitting::Grant;
 use super::identity::IdentitySource;
 use super::registry::Merged;
 use super::{
@@ -10,6 +11,8 @@ use crate::envelope::PLAINTEXT;
 use crate::hello::{Hello, HelloError};
 use crate::rsocket::connection::CloseReason;
 use crate::rsocket::frame::ErrorCode;
+use crate::token::{Token, TokenError};
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Collector {
@@ -17,6 +20,7 @@ impl Collector {
         &mut self,
         connection: ConnectionId,
         hello: Result<Hello, HelloError>,
+        token: Result<Option<Token>, TokenError>,
     ) {
         let (hello, error) = match hello {
             Ok(hello) => (hello, None),
@@ -25,8 +29,22 @@ impl Collector {
         if self.config.min_envelope >= 2 && !hello.seals_v2 {
             return self.turn_away(connection, TurnedAway::Envelope);
         }
+        match self.config.admission {
+            true => self.ask_for_admission(connection, hello, error, token),
+            false => self.set_up(connection, hello, error, None),
+        }
+    }
+
+    /// An application is admitted.
+    pub(super) fn set_up(
+        &mut self,
+        connection: ConnectionId,
+        hello: Hello,
+        error: Option<HelloError>,
+        grant: Option<Arc<Grant>>,
+    ) {
         let offers_v2 = hello.seals_v2 && self.config.key != PLAINTEXT;
-        let Some(merged) = self.registry.set_up(connection, hello) else { return };
+        let Some(merged) = self.registry.set_up(connection, hello, grant) else { return };
         let key = self.config.key.clone();
         self.commands.push_back((connection, SessionCommand::Key { key, offers_v2 }));
         self.on_merged(merged);
@@ -40,7 +58,7 @@ impl Collector {
     }
 
     /// Ends a connection that is not admitted.
-    fn turn_away(&mut self, connection: ConnectionId, reason: TurnedAway) {
+    pub(super) fn turn_away(&mut self, connection: ConnectionId, reason: TurnedAway) {
         let code = ErrorCode::REJECTED_SETUP;
         let command = SessionCommand::Close { code, message: reason.to_string() };
         self.commands.push_back((connection, command));
@@ -57,6 +75,7 @@ impl Collector {
         let Some(id) = self.registry.app_of(connection) else { return };
         self.leaving.remove(&connection);
         self.content_keys.remove(&connection);
+        self.admissions.remove(connection);
         // Scrapes that its session never heard of; it has answered for the others. Pushes stand in, so this comes first.
         if let Some(request) = self.remove_request(connection) {
             let failure = ScrapeFailure::Closed;
@@ -76,7 +95,7 @@ impl Collector {
     /// A text brought an application's identity. Returns what is left of its entry.
     pub(super) fn learn_identity(&mut self, id: AppId, labels: &Labels) -> Option<AppRef> {
         let is_known = self.registry.get(id).is_none_or(|app| !app.labels.is_empty());
-        if is_known || labels.is_empty() {
+        if is_known || labels.is_empty() || self.admissions.grants_are_claimed_by(labels, None) {
             return None;
         }
         let merged = self.registry.identify(id, labels.clone(), IdentitySource::Text);

@@ -10,6 +10,11 @@ pub struct Config {
     pub key: Bytes,
     /// Applications that cannot seal in this version of the envelope are turned away. Default: 1.
     pub min_envelope: u8,
+    /// Whether an application is served only once [`Collector::handle_admission`](super::Collector::handle_admission) admits it.
+    /// Default: no.
+    pub admission: bool,
+    /// Applications that wait for that at once; more are turned away. Each holds its hello and its token, at most 12 KiB. Default: 1,024.
+    pub max_admissions: usize,
     /// Connections at once, set up or not. Default: 10,000.
     pub max_connections: usize,
     /// Entries of applications that are gone. Beyond it the one that went first is forgotten early, except where a push is
@@ -60,6 +65,8 @@ impl Default for Config {
         Self {
             key: Bytes::from_static(PLAINTEXT),
             min_envelope: 1,
+            admission: false,
+            max_admissions: 1024,
             max_connections: 10_000,
             max_gone: 10_000,
             grace: Duration::from_secs(300),

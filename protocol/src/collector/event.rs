@@ -23,7 +23,7 @@ pub struct AppRef {
 impl AppRef {
     /// Stands for an application that is not known.
     pub(super) fn unknown(id: AppId) -> Self {
-        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         Self { id, path: "".into(), labels: Labels::default(), peer: Arc::new(peer) }
     }
 }

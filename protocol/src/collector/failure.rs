@@ -3,6 +3,7 @@ use crate::envelope::OpenError;
 use crate::exposition::ExpositionErrorKind;
 use crate::rsocket::connection::StreamFailure;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Bytes that are kept of what an application says in an ERROR frame.
 const MAX_ERROR_DATA: usize = 1024;
@@ -134,6 +135,9 @@ pub enum PushError {
     /// It cannot be opened or read.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// Its application is not admitted, or not yet.
+    #[error("the application is not admitted yet")]
+    NotAdmitted,
     /// Its application has its share already.
     #[error(transparent)]
     OverShare(#[from] PushShare),
@@ -197,13 +201,45 @@ pub struct TooManyScrapes {
     pub limit: usize,
 }
 
-/// Why an application is not admitted. The text is what it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why an application is not admitted. The text is what it is told: nothing that helps a stranger.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TurnedAway {
+    /// Its token is wrong.
+    #[error("not admitted")]
+    Credentials,
     /// It cannot seal in the version of the envelope that is required.
     #[error("this proxy requires version 2 of the metrics envelope")]
     Envelope,
+    /// It shows no credentials that are known, and some are required.
+    #[error("not admitted")]
+    Identity,
+    /// Too many others wait for their credentials to be checked.
+    #[error("too many applications wait to be admitted; try again later")]
+    Overloaded,
+    /// Its address has shown wrong credentials too often lately.
+    #[error("not admitted")]
+    Throttled,
+    /// Its credentials are right, but not for this transport.
+    #[error("not admitted")]
+    Transport {
+        /// Whose credentials they are.
+        entry: Arc<str>,
+    },
+}
+
+impl TurnedAway {
+    /// Returns the reason as the value of a label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Envelope => "envelope",
+            Self::Identity => "identity",
+            Self::Overloaded => "overloaded",
+            Self::Throttled => "throttled",
+            Self::Transport { .. } => "transport",
+        }
+    }
 }
 
 /// Why no connection can be accepted.

@@ -9,6 +9,8 @@ use std::fmt::Write;
 pub enum IdentitySource {
     /// Nothing else is known: the number of its connection. Such an application is a new one each time that it connects.
     Connection,
+    /// Its credentials, which the embedder has checked: a token, or a certificate of a client.
+    Credentials,
     /// The [hello](crate::hello) in its SETUP.
     Hello,
     /// Labels with one constant value in its text, learnt at a scrape.
@@ -20,9 +22,15 @@ impl IdentitySource {
     pub fn name(self) -> &'static str {
         match self {
             Self::Connection => "connection",
+            Self::Credentials => "credentials",
             Self::Hello => "hello",
             Self::Text => "text",
         }
+    }
+
+    /// Whether nobody else can have said it.
+    pub(super) fn is_proven(self) -> bool {
+        self == Self::Credentials
     }
 }
 

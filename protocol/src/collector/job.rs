@@ -1,10 +1,10 @@
 use super::push::{Digest, PushId};
 use super::request::RequestId;
-use super::{Answer, ConnectionId};
+use super::{Answer, ConnectionId, Injected};
+use crate::Payload;
 use crate::envelope::v2::{self, Expected, KnownKey};
 use crate::envelope::{self, KeyUnwrap, OpenError, OpenLimits, Scratch, Unsealed};
 use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source, SourceFormat};
-use crate::{Labels, Payload};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub struct Job {
     pub(super) payload: Payload,
     /// What it was sealed for, where that was version 2 of the envelope.
     pub(super) expected: Option<Expected>,
-    /// What the application said of itself, for its text to be read with.
-    pub(super) labels: Labels,
+    /// What its text is read with.
+    pub(super) labels: Injected,
 }
 
 /// What a job's result is for.
@@ -200,13 +200,14 @@ struct Opened {
 fn read(
     form: Unsealed,
     format: Option<SourceFormat>,
-    labels: Labels,
+    injected: Injected,
     tools: &Tools<'_>,
     scratch: &mut Scratch,
 ) -> Result<Answer, JobError> {
     let read = |text: &[u8]| {
         let format = format.unwrap_or_else(|| exposition::source_format(text));
-        let source = Source { text, identity: &labels, inject: tools.inject, seed: tools.seed };
+        let inject = injected.inject(tools.inject);
+        let source = Source { text, identity: &injected.labels, inject, seed: tools.seed };
         exposition::read_as(format, &source, tools.policy).map(|facts| (text.len(), facts))
     };
     let (block, (text_len, facts)) = match form {
@@ -219,5 +220,5 @@ fn read(
             (block, found)
         }
     };
-    Ok(Answer { block, text_len, facts: Arc::new(facts), injected: labels, is_push: false })
+    Ok(Answer { block, text_len, facts: Arc::new(facts), injected, is_push: false })
 }

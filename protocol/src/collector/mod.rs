@@ -22,6 +22,14 @@
 //!   connection broke comes back, often over another transport, before the proxy has found out.
 //! * A connection that ends without SETUP leaves nothing.
 //!
+//! # Admission
+//!
+//! With [`Config::admission`], an application that has sent SETUP is *connecting* still: it gets no key, is not scraped, and its pushes are
+//! refused. [`Collector::poll_admission`] hands out what it shows, for the embedder to check, and [`Collector::handle_admission`] takes what
+//! came of it: a [`Grant`], no grant, or why it is turned away. The labels of a grant are the application's identity, and those that it
+//! says itself can neither replace them nor make up the identity of another grant; they are added to all its series in place of what its
+//! text says.
+//!
 //! # Scrapes
 //!
 //! [`Collector::start_scrape`] asks one, some or all applications. [`Collector::poll_scrape`] then hands out exactly one
@@ -69,6 +77,7 @@
 //! or the clock jumped. What applications answered meanwhile has not been read yet. Such a scrape goes on for one more second,
 //! once.
 
+mod admitting;
 mod app_events;
 mod config;
 mod content;
@@ -95,14 +104,15 @@ mod storing;
 #[cfg(test)]
 mod tests;
 
+pub use admitting::{AdmissionRequest, Grant, GrantId};
 pub use config::{Config, PushKeep};
 pub use event::{AppRef, Notice, PushEviction, is_ordinary};
 pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes, TurnedAway};
 pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
-pub use outcome::{Answer, Outcome, Progress, Summary, Targets};
+pub use outcome::{Answer, Injected, Outcome, Progress, Summary, Targets};
 pub use record::{PushRecord, RecordError, RestoredPush};
-pub use registry::{App, AppState, LastScrape, Peer, Transport};
+pub use registry::{App, AppState, LastScrape, Peer, PeerTls, Transport};
 pub use request::RequestId;
 pub use scrape::ScrapeId;
 pub use scrapers::Scraper;
@@ -111,6 +121,7 @@ pub use storing::{StoreCommand, StoreId};
 
 use crate::envelope::v2::KnownKey;
 use crate::rsocket::frame::ErrorCode;
+use admitting::Admissions;
 use content::ContentKeys;
 use job::Purpose;
 use jobs::Jobs;
@@ -158,6 +169,7 @@ impl fmt::Display for AppId {
 pub struct Collector {
     config: Config,
     registry: Registry,
+    admissions: Admissions,
     scrapes: Scrapes,
     /// The request under way on each connection.
     requests: BTreeMap<ConnectionId, Request>,
@@ -181,6 +193,7 @@ impl Collector {
         Self {
             config,
             registry: Registry::default(),
+            admissions: Admissions::default(),
             scrapes: Scrapes::default(),
             requests: BTreeMap::new(),
             scrapers: Scrapers::default(),
@@ -238,7 +251,9 @@ impl Collector {
                 self.on_answered(now, connection, request, (payload, binding));
             }
             SessionEvent::Closed { reason } => self.on_gone(now, connection, Some(reason)),
-            SessionEvent::Connected { hello, .. } => self.on_connected(connection, hello),
+            SessionEvent::Connected { hello, token, .. } => {
+                self.on_connected(connection, hello, token);
+            }
             SessionEvent::Failed { request, error } => {
                 self.on_request_failed(now, connection, request, error.into());
             }

@@ -2,7 +2,7 @@
 
 use super::{AppId, AppRef, ScrapeFailure};
 use crate::Labels;
-use crate::exposition::Facts;
+use crate::exposition::{Facts, Inject};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,22 @@ pub enum Targets {
     Some(Vec<AppId>),
 }
 
+/// Labels of an application that are added to its series.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Injected {
+    /// What the application said of itself in SETUP, and what its credentials give it.
+    pub labels: Labels,
+    /// Whether its credentials give it some of them: then they replace what its text says.
+    pub is_proven: bool,
+}
+
+impl Injected {
+    /// Returns how they are added, where it is configured how those are that are only said.
+    pub fn inject(&self, configured: Inject) -> Inject {
+        if self.is_proven { Inject::Always } else { configured }
+    }
+}
+
 /// One application's metrics, opened and read. Clones share them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -26,8 +42,8 @@ pub struct Answer {
     pub text_len: usize,
     /// What was found in the text.
     pub facts: Arc<Facts>,
-    /// The labels that the text was read with, to be rendered with the same: what the application said of itself in SETUP.
-    pub injected: Labels,
+    /// The labels that the text was read with, to be rendered with the same.
+    pub injected: Injected,
     /// Whether this is a push that stands in for an answer.
     pub is_push: bool,
 }

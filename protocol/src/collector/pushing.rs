@@ -34,7 +34,7 @@ impl Collector {
             self.reject_push(opening, error);
             return;
         }
-        let labels = self.registry.get(app).map(|app| app.hello.labels.clone());
+        let labels = self.registry.get(app).map(App::injected);
         let push = PushId(self.number());
         let purpose = Purpose::Push { push };
         let known = self.content_keys.get(&connection).map(ContentKeys::all).unwrap_or_default();
@@ -245,6 +245,9 @@ impl Collector {
         if is_planted(Fault::PushesFirst) {
             return self.make_room(now, 1, bytes, &[]);
         }
+        if !self.registry.get(app).is_some_and(App::is_up) {
+            return Err(PushError::NotAdmitted);
+        }
         let (opening, _) = self.pushes.opening_share(app);
         let limit = self.config.max_app_opening;
         if opening >= limit {
@@ -300,7 +303,8 @@ impl Collector {
                 PushError::Job(_) => {
                     "the push is not stored: it cannot be opened or read".to_owned()
                 }
-                PushError::OverShare(_)
+                PushError::NotAdmitted
+                | PushError::OverShare(_)
                 | PushError::Store { .. }
                 | PushError::TooLarge { .. }
                 | PushError::TooMany { .. } => format!("the push is not stored: {error}"),

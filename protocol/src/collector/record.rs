@@ -14,7 +14,7 @@
 
 use super::identity::IdentitySource;
 use super::job::{Sealed, Tools};
-use super::{Answer, JobError};
+use super::{Answer, Injected, JobError};
 use crate::Labels;
 use crate::envelope;
 use crate::exposition::{self, Source};
@@ -33,6 +33,8 @@ pub struct PushRecord {
     pub labels: Labels,
     /// Whether it said the labels itself, so that its text was read with them.
     pub is_said: bool,
+    /// Whether its credentials gave it some of them.
+    pub is_proven: bool,
     /// SHA-256 of the sealed payload.
     pub digest: [u8; 32],
     /// The text, as a Snappy block.
@@ -81,7 +83,7 @@ impl PushRecord {
         out.put_u8(VERSION);
         out.put_u64(expires_at);
         out.put_slice(&self.digest);
-        out.put_u8(u8::from(self.is_said));
+        out.put_u8(u8::from(self.is_said) | (u8::from(self.is_proven) << 1));
         // Labels have bounds of their own, far below what these lengths can say.
         out.put_u8(self.labels.len() as u8);
         for (name, value) in self.labels.iter() {
@@ -129,12 +131,14 @@ impl PushRecord {
     /// If the text is not within the limits that hold now.
     pub fn read(self, tools: &Tools<'_>) -> Result<RestoredPush, JobError> {
         let text = envelope::expand(&self.block, tools.open.max_text_len)?;
-        let (injected, source) = match self.is_said {
-            true => (self.labels.clone(), IdentitySource::Hello),
-            false => (Labels::default(), IdentitySource::Text),
+        let (labels, source) = match (self.is_said, self.is_proven) {
+            (true, true) => (self.labels.clone(), IdentitySource::Credentials),
+            (true, false) => (self.labels.clone(), IdentitySource::Hello),
+            (false, _) => (Labels::default(), IdentitySource::Text),
         };
-        let identity = &injected;
-        let source_text = Source { text: &text, identity, inject: tools.inject, seed: tools.seed };
+        let injected = Injected { labels, is_proven: source.is_proven() };
+        let (identity, inject) = (&injected.labels, injected.inject(tools.inject));
+        let source_text = Source { text: &text, identity, inject, seed: tools.seed };
         let facts = exposition::read(&source_text, tools.policy)?;
         let sealed = Sealed::new(self.digest, true, &facts);
         let (block, text_len) = (self.block, text.len());
@@ -147,13 +151,14 @@ impl PushRecord {
 fn fields(content: &[u8]) -> IResult<&[u8], Option<(u64, PushRecord)>> {
     let head = (tag(MAGIC), be_u8, be_u64, take(DIGEST_LEN), be_u8);
     let block = length_data(be_u32);
-    let (rest, ((_, _, expires_at, digest, is_said), labels, block)) =
+    let (rest, ((_, _, expires_at, digest, flags), labels, block)) =
         (head, length_count(be_u8, label), block).parse(content)?;
     let record = || {
         let labels: Option<Vec<_>> = labels.into_iter().collect();
         let (labels, digest) = (Labels::new(labels?).ok()?, digest.try_into().ok()?);
-        let (is_said, block) = (is_said != 0, Bytes::copy_from_slice(block));
-        Some((expires_at, PushRecord { labels, is_said, digest, block }))
+        let (is_said, is_proven) = (flags != 0, flags & 2 != 0);
+        let block = Bytes::copy_from_slice(block);
+        Some((expires_at, PushRecord { labels, is_said, is_proven, digest, block }))
     };
     Ok((rest, record()))
 }
@@ -179,6 +184,7 @@ mod tests {
         PushRecord {
             labels: Labels::new([("application", "nightly \"job\""), ("instance", "a1")]).unwrap(),
             is_said: true,
+            is_proven: true,
             digest: [7; 32],
             block: Bytes::from_static(b"\x06\x14up 1\n\n"),
         }

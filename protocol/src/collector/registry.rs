@@ -1,7 +1,7 @@
 use super::identity::{self, IdentitySource};
 use super::pace::Pace;
 use super::reports::Reports;
-use super::{AppId, AppRef, ConnectionId, ScrapeFailure};
+use super::{AppId, AppRef, ConnectionId, Grant, Injected, ScrapeFailure};
 use crate::Labels;
 use crate::hello::Hello;
 use crate::rsocket::connection::CloseReason;
@@ -16,8 +16,24 @@ pub struct Peer {
     pub address: String,
     /// How RSocket's frames travel.
     pub transport: Transport,
+    /// What is known from TLS, where it is used.
+    pub tls: Option<PeerTls>,
+}
+
+/// Who the other end of a connection is by TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerTls {
+    /// The subject of the certificate that it showed, as text (RFC 4514).
+    pub subject: Option<String>,
+    /// The subject alternative names of that certificate: `dns:`, `uri:` or `email:`, and the name.
+    pub names: Vec<String>,
+}
+
+impl Peer {
     /// The subject of the certificate that it showed.
-    pub tls_subject: Option<String>,
+    pub fn tls_subject(&self) -> Option<&str> {
+        self.tls.as_ref()?.subject.as_deref()
+    }
 }
 
 /// What carries an application's connection.
@@ -53,6 +69,8 @@ pub struct App {
     pub labels: Labels,
     /// Where the identity comes from.
     pub source: IdentitySource,
+    /// What its credentials give it, if it was admitted by some.
+    pub grant: Option<Arc<Grant>>,
     /// What it said of itself in SETUP.
     pub hello: Hello,
     /// The other end of its connection, or of its last one.
@@ -130,6 +148,11 @@ impl App {
         self.is_up() && self.last_scrape.as_ref().is_some_and(|last| last.error.is_none())
     }
 
+    /// What its texts are read with.
+    pub(super) fn injected(&self) -> Injected {
+        Injected { labels: self.hello.labels.clone(), is_proven: self.source.is_proven() }
+    }
+
     fn gone_at(&self) -> Option<Instant> {
         match self.state {
             AppState::Gone { at, .. } => Some(at),
@@ -178,11 +201,14 @@ impl Registry {
         labels: Labels,
         source: IdentitySource,
     ) -> AppId {
-        let mut same = self.identities.get(&labels).into_iter().flatten();
+        let same = self.identities.get(&labels).into_iter().flatten();
+        let mut same = same.filter(|id| {
+            self.apps.get(id).is_some_and(|app| app.source.is_proven() == source.is_proven())
+        });
         if let Some(app) = same.next() {
             return *app;
         }
-        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         let (_, id) = self.add(now, peer);
         self.identify(id, labels, source).kept
     }
@@ -197,6 +223,7 @@ impl Registry {
             path: Arc::clone(&path),
             labels: Labels::default(),
             source: IdentitySource::Connection,
+            grant: None,
             hello: Hello::default(),
             peer: Arc::new(peer),
             connection: None,
@@ -218,14 +245,25 @@ impl Registry {
     }
 
     /// SETUP has come. Returns `None` if the connection is unknown or was set up before.
-    pub(super) fn set_up(&mut self, connection: ConnectionId, hello: Hello) -> Option<Merged> {
+    pub(super) fn set_up(
+        &mut self,
+        connection: ConnectionId,
+        hello: Hello,
+        grant: Option<Arc<Grant>>,
+    ) -> Option<Merged> {
         let id = self.app_of(connection)?;
         let app = self.apps.get_mut(&id).filter(|app| app.state == AppState::Connecting)?;
         app.state = AppState::Up;
         let labels = hello.labels.clone();
         app.hello = hello;
+        let gives_identity = grant.as_ref().is_some_and(|grant| !grant.labels.is_empty());
+        app.grant = grant;
         self.connected += 1;
-        Some(self.identify(id, labels, IdentitySource::Hello))
+        let source = match gives_identity {
+            true => IdentitySource::Credentials,
+            false => IdentitySource::Hello,
+        };
+        Some(self.identify(id, labels, source))
     }
 
     /// Gives a live application that has no identity one, and a gone entry of that identity if there is one.
@@ -238,7 +276,10 @@ impl Registry {
             return unchanged;
         }
         let mut same = self.identities.get(&labels).into_iter().flatten();
-        let is_gone = |id: &&AppId| self.apps.get(id).is_some_and(App::is_gone);
+        let is_gone = |id: &&AppId| {
+            let old = self.apps.get(id);
+            old.is_some_and(|old| old.is_gone() && old.source.is_proven() == source.is_proven())
+        };
         if let Some(old) = same.find(is_gone).copied() {
             self.absorb(id, old);
             return Merged { kept: old, absorbed: Some(id) };
@@ -280,8 +321,12 @@ impl Registry {
         }
         self.connected -= 1;
         let (labels, path_len) = (app.labels.clone(), app.path.len());
+        let is_proven = app.source.is_proven();
         let same = self.identities.get(&labels).into_iter().flatten();
-        let live = same.filter_map(|other| self.apps.get(other).filter(|app| app.is_up()));
+        let live = same.filter_map(|other| {
+            let other = self.apps.get(other);
+            other.filter(|other| other.is_up() && other.source.is_proven() == is_proven)
+        });
         // The path of whoever had the identity first has no number at its end, and so is the shortest.
         let sibling = live.map(|app| (app.path.len(), app.id)).min();
         let had_it_first = sibling.is_some_and(|(other_len, _)| path_len < other_len);
@@ -384,6 +429,7 @@ impl Registry {
         }
         let Some(kept) = self.apps.get_mut(&old) else { return };
         kept.hello = app.hello;
+        kept.grant = app.grant;
         kept.peer = app.peer;
         kept.connection = app.connection;
         kept.since = app.since;

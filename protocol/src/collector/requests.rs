@@ -7,7 +7,7 @@ use super::registry::LastScrape;
 use super::request::{Request, RequestId};
 use super::scrape::{Open, Origin, ScrapeId, Settled};
 use super::{
-    Answer, AppId, AppRef, AppState, Collector, ConnectionId, JobError, Notice, ScrapeFailure,
+    Answer, App, AppId, AppRef, AppState, Collector, ConnectionId, JobError, Notice, ScrapeFailure,
     SessionCommand,
 };
 use crate::Payload;
@@ -175,7 +175,7 @@ impl Collector {
             self.answer_bytes() + payload.encoded_len() > self.config.max_pending_bytes
         });
         let app = self.registry.app_of(connection).and_then(|app| self.registry.get(app));
-        let labels = app.map(|app| app.hello.labels.clone()).unwrap_or_default();
+        let labels = app.map(App::injected).unwrap_or_default();
         let Some(request) = self.requests.get_mut(&connection) else { return };
         if request.id != id || request.answered.is_some() {
             return;

@@ -6,6 +6,7 @@ use crate::rsocket::connection::{
     CloseReason, Config, Connection, Event, RequestError, StreamError, StreamFailure, Violation,
 };
 use crate::rsocket::frame::{ErrorCode, Setup, StreamId};
+use crate::token::{Token, TokenError};
 use crate::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
@@ -103,6 +104,8 @@ pub enum SessionEvent {
     Connected {
         /// What it said of itself.
         hello: Result<Hello, HelloError>,
+        /// The token that it showed.
+        token: Result<Option<Token>, TokenError>,
         /// The same, as it came.
         setup: Setup,
     },
@@ -279,7 +282,8 @@ impl Session {
         Some(match event {
             Event::SetupReceived { setup } => {
                 let hello = Hello::of_setup(&setup);
-                SessionEvent::Connected { hello, setup: *setup }
+                let token = Token::of_setup(&setup);
+                SessionEvent::Connected { hello, token, setup: *setup }
             }
             Event::Response { stream_id, payload } => {
                 let (request, binding) = self.requests.remove(&stream_id)?;

@@ -63,9 +63,10 @@ impl Collector {
     pub(super) fn store_push(&mut self, push: PushId, opening: &Opening, read: Read) {
         let app = self.registry.get(opening.app);
         let labels = app.map(|app| app.labels.clone()).unwrap_or_default();
-        let is_said = !read.answer.injected.is_empty();
+        let is_said = !read.answer.injected.labels.is_empty();
+        let is_proven = app.is_some_and(|app| app.source.is_proven());
         let (digest, block) = (read.sealed.digest, read.answer.block.clone());
-        let record = PushRecord { labels, is_said, digest, block };
+        let record = PushRecord { labels, is_said, is_proven, digest, block };
         let (id, expires) = (StoreId(push), read.expires);
         self.storing.waiting.push_back(StoreCommand::Keep { id, record, expires });
         self.storing.reads.insert(push, read);

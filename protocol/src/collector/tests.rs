@@ -1,3 +1,4 @@
+mod admitting;
 mod delivery;
 mod identity;
 mod jumps;
@@ -263,7 +264,7 @@ fn work_one(job: Job) -> JobDone {
 }
 
 fn peer() -> Peer {
-    Peer { address: "[::1]:4711".to_owned(), transport: Transport::Tcp, tls_subject: None }
+    Peer { address: "[::1]:4711".to_owned(), transport: Transport::Tcp, tls: None }
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {

@@ -100,11 +100,8 @@ impl World {
         }
         assert_eq!(self.agent.poll_action(self.now), Action::Connect { proxy: 0 });
         self.agent.handle_connected(self.now);
-        let peer = Peer {
-            address: "192.0.2.1:4711".to_owned(),
-            transport: Transport::Tcp,
-            tls_subject: None,
-        };
+        let peer =
+            Peer { address: "192.0.2.1:4711".to_owned(), transport: Transport::Tcp, tls: None };
         let id = self.collector.accept(self.now, peer).unwrap();
         let seed = [self.seed; 32];
         let session = Session::new(id, connection::Config::default(), seed, self.now);

@@ -39,11 +39,8 @@ impl Raw {
         #[expect(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
         let now = Instant::now();
         let mut collector = Collector::new(collector_config());
-        let peer = Peer {
-            address: "192.0.2.1:4711".to_owned(),
-            transport: Transport::Tcp,
-            tls_subject: None,
-        };
+        let peer =
+            Peer { address: "192.0.2.1:4711".to_owned(), transport: Transport::Tcp, tls: None };
         let id = collector.accept(now, peer).unwrap();
         let session = Session::new(id, connection::Config::default(), [1; 32], now);
         let app = Connection::client(connection::Config::default(), agent_config(true).setup, now);

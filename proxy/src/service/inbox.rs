@@ -113,7 +113,7 @@ mod tests {
     fn scrapes_that_come_and_go_leave_no_more_than_one_request_behind() {
         let (mut collector, inbox) = (Collector::new(Config::default()), Inbox::default());
         let now = Instant::now();
-        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         let connection = collector.accept(now, peer).unwrap();
         let event =
             SessionEvent::Connected { hello: Ok(Hello::default()), setup: Setup::default() };

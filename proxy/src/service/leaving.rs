@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn ages_are_spread_evenly_over_a_fifth() {
         let mut collector = Collector::new(Config::default());
-        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+        let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         let age = Duration::from_secs(1000);
         let mut ages: Vec<Duration> = (0..100)
             .map(|_| jittered(age, collector.accept(Instant::now(), peer.clone()).unwrap()))

@@ -116,7 +116,8 @@ impl Renderer {
 
     fn source<'a>(&self, answer: &'a Answer, text: &'a [u8]) -> Source<'a> {
         let Toolbox { inject, seed, .. } = *self.toolbox;
-        Source { text, identity: &answer.injected, inject, seed }
+        let injected = &answer.injected;
+        Source { text, identity: &injected.labels, inject: injected.inject(inject), seed }
     }
 }
 

@@ -58,8 +58,7 @@ mod tests {
     fn connections<const COUNT: usize>() -> [ConnectionId; COUNT] {
         let mut collector = Collector::new(Config::default());
         std::array::from_fn(|_| {
-            let peer =
-                Peer { address: String::new(), transport: Transport::Tcp, tls_subject: None };
+            let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
             collector.accept(Instant::now(), peer).unwrap()
         })
     }

@@ -2,14 +2,15 @@ use super::super::job::Job;
 use super::super::push::PushId;
 use super::super::request::RequestId;
 use super::*;
+use crate::Payload;
 use crate::collector::ConnectionId;
-use crate::{Labels, Payload};
+use crate::collector::Injected;
 use proptest::prelude::*;
 use std::time::Duration;
 
 fn job(purpose: Purpose) -> Job {
     let payload = Payload::from_data("12345");
-    Job { purpose, payload, expected: None, labels: Labels::default() }
+    Job { purpose, payload, expected: None, labels: Injected::default() }
 }
 
 fn answer(number: u64) -> Job {

@@ -106,7 +106,8 @@ fn what_is_stored_and_not_held_is_forgotten() {
 fn a_restored_push_is_served_and_known_if_it_comes_again() {
     let mut world = storing();
     let (_, _, named) = world.push_as("a", "last 9\n");
-    let unnamed = PushRecord { labels: Labels::default(), is_said: false, ..named.clone() };
+    let unnamed =
+        PushRecord { labels: Labels::default(), is_said: false, is_proven: false, ..named.clone() };
     let mut world = storing();
     let id = world.restore(named).unwrap();
     let other = world.restore(PushRecord { digest: [1; 32], ..unnamed }).unwrap();

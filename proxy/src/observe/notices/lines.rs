@@ -52,7 +52,7 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
     let log = &Log { probes, now };
     match notice {
         Notice::Connected { app, came_back, is_duplicate } => {
-            let tls_subject = app.peer.tls_subject.as_ref().map(|subject| display(Line(subject)));
+            let tls_subject = app.peer.tls_subject().map(|subject| display(Line(subject)));
             throttled!(log, Connected, info, app, tls_subject, came_back, "application connected");
             warn_of_duplicate(log, app, *is_duplicate);
         }

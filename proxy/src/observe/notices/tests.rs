@@ -63,7 +63,7 @@ fn probes() -> ProbeLog {
 fn app() -> AppRef {
     let mut collector = Collector::new(Config::default());
     let address = "10.0.0.1:5000".to_owned();
-    let peer = Peer { address, transport: Transport::Tcp, tls_subject: None };
+    let peer = Peer { address, transport: Transport::Tcp, tls: None };
     collector.accept(Instant::now(), peer).unwrap();
     let mut app = AppRef::from(collector.apps().next().unwrap());
     app.path = "shop-1".into();
@@ -314,8 +314,7 @@ fn the_census_tells_states_and_duplicates() {
     let telemetry = Telemetry::new("tokio", "rust", None);
     let mut collector = Collector::new(Config::default());
     for _ in 0..3 {
-        let peer =
-            Peer { address: String::new(), transport: Transport::WebSocket, tls_subject: None };
+        let peer = Peer { address: String::new(), transport: Transport::WebSocket, tls: None };
         collector.accept(Instant::now(), peer).unwrap();
     }
     let mut census = Census::default();

@@ -25,11 +25,7 @@ impl World {
         let hub = Hub::new(Collector::new(Config::default()), telemetry, &Shares::of(192 << 20));
         let start = Instant::now();
         let connect = |_| {
-            let peer = Peer {
-                address: "[::1]:1".to_owned(),
-                transport: Transport::Tcp,
-                tls_subject: None,
-            };
+            let peer = Peer { address: "[::1]:1".to_owned(), transport: Transport::Tcp, tls: None };
             let (connection, inbox) = hub.accept(start, peer).unwrap();
             hub.handle_session(
                 start,

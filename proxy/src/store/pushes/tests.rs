@@ -15,6 +15,7 @@ fn push(number: u64) -> (PushName, PushRecord) {
     let record = PushRecord {
         labels: Labels::new([("instance", number.to_string())]).unwrap(),
         is_said: true,
+        is_proven: false,
         digest: [number as u8; 32],
         block: Bytes::from_static(&[0]),
     };

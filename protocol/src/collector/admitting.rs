@@ -1,0 +1,171 @@
+//! Who may be served, and as whom.
+
+use super::registry::App;
+use super::{Collector, ConnectionId, Peer, SessionCommand, TurnedAway, goodbye};
+use crate::Labels;
+use crate::hello::{Hello, HelloError};
+use crate::token::{Token, TokenError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What one piece of credentials gives to whoever shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Stands for the credentials and all that they give.
+    pub id: GrantId,
+    /// Whose they are, for people.
+    pub entry: Arc<str>,
+    /// The identity that they give. Nobody else can have it.
+    pub labels: Labels,
+    /// The names of labels that the application may add in its hello; `None`: any.
+    pub may_set: Option<BTreeSet<Box<str>>>,
+}
+
+/// Stands for a grant: another if anything of it is another, as a hash over all of it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantId(pub u128);
+
+/// An application that waits to be admitted, and what it shows.
+#[derive(Debug)]
+pub struct AdmissionRequest {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// Its token; an error stands for a wrong one.
+    pub token: Result<Option<Token>, TokenError>,
+    /// The other end, with its certificate.
+    pub peer: Arc<Peer>,
+}
+
+/// Those that wait, and what may be granted.
+#[derive(Debug, Default)]
+pub(super) struct Admissions {
+    waiting: BTreeMap<ConnectionId, (Hello, Option<HelloError>)>,
+    requests: VecDeque<AdmissionRequest>,
+    grants: BTreeMap<GrantId, Arc<Grant>>,
+    /// Identities that are granted, by their first label.
+    owned: BTreeMap<(Box<str>, Box<str>), BTreeSet<Labels>>,
+}
+
+impl Admissions {
+    pub(super) fn remove(&mut self, connection: ConnectionId) {
+        if self.waiting.remove(&connection).is_some() {
+            self.requests.retain(|request| request.connection != connection);
+        }
+    }
+
+    /// Whether labels make up an identity that is granted, and that is not part of one's own.
+    pub(super) fn grants_are_claimed_by(&self, labels: &Labels, own: Option<&Labels>) -> bool {
+        let firsts = labels.iter().filter_map(|(name, value)| {
+            self.owned.get(&(Box::<str>::from(name), Box::<str>::from(value)))
+        });
+        firsts
+            .flatten()
+            .any(|owned| is_within(owned, labels) && !own.is_some_and(|own| is_within(owned, own)))
+    }
+
+    fn replace(&mut self, grants: Vec<Grant>) {
+        self.owned.clear();
+        for grant in &grants {
+            let Some((name, value)) = grant.labels.iter().next() else { continue };
+            self.owned.entry((name.into(), value.into())).or_default().insert(grant.labels.clone());
+        }
+        let by_id = grants.into_iter().map(|grant| (grant.id, Arc::new(grant)));
+        self.grants = by_id.collect();
+    }
+
+    /// The labels of an application that says some of itself.
+    fn identity(&self, said: &Labels, grant: Option<&Grant>) -> Labels {
+        let Some(grant) = grant else {
+            let is_claim = self.grants_are_claimed_by(said, None);
+            return if is_claim { Labels::default() } else { said.clone() };
+        };
+        let may_set = |name: &str| match &grant.may_set {
+            _ if grant.labels.get(name).is_some() => false,
+            Some(names) => names.contains(name),
+            None => true,
+        };
+        let added = said.iter().filter(|(name, _)| may_set(name));
+        // Too many together are as good as none said.
+        match Labels::new(grant.labels.iter().chain(added)) {
+            Ok(all) if !self.grants_are_claimed_by(&all, Some(&grant.labels)) => all,
+            _ => grant.labels.clone(),
+        }
+    }
+}
+
+fn is_within(some: &Labels, all: &Labels) -> bool {
+    some.iter().all(|(name, value)| all.get(name) == Some(value))
+}
+
+impl Collector {
+    pub(super) fn ask_for_admission(
+        &mut self,
+        connection: ConnectionId,
+        hello: Hello,
+        error: Option<HelloError>,
+        token: Result<Option<Token>, TokenError>,
+    ) {
+        let app = self.registry.app_of(connection).and_then(|app| self.registry.get(app));
+        let Some(app) = app.filter(|app| !app.is_up()) else { return };
+        let peer = Arc::clone(&app.peer);
+        if self.admissions.waiting.len() >= self.config.max_admissions {
+            return self.turn_away(connection, TurnedAway::Overloaded);
+        }
+        if self.admissions.waiting.insert(connection, (hello, error)).is_none() {
+            self.admissions.requests.push_back(AdmissionRequest { connection, token, peer });
+        }
+    }
+
+    /// Returns the next application whose credentials are to be checked; [`handle_admission`](Self::handle_admission) is to follow. At most
+    /// [`Config::max_admissions`](super::Config::max_admissions) wait at once.
+    pub fn poll_admission(&mut self) -> Option<AdmissionRequest> {
+        self.admissions.requests.pop_front()
+    }
+
+    /// Whether [`poll_admission`](Self::poll_admission) has something.
+    pub fn has_admissions(&self) -> bool {
+        !self.admissions.requests.is_empty()
+    }
+
+    /// Applications that wait to be admitted.
+    pub fn waiting_admissions(&self) -> usize {
+        self.admissions.waiting.len()
+    }
+
+    /// Takes what came of an application's credentials: what they give, that it shows none and is welcome all the same, or why it is turned
+    /// away. A grant that [`set_grants`](Self::set_grants) has withdrawn meanwhile counts as wrong credentials. Does nothing for a connection
+    /// that is gone.
+    pub fn handle_admission(
+        &mut self,
+        connection: ConnectionId,
+        admitted: Result<Option<GrantId>, TurnedAway>,
+    ) {
+        let Some((mut hello, error)) = self.admissions.waiting.remove(&connection) else { return };
+        let grant = match admitted {
+            Ok(None) => None,
+            Ok(Some(id)) => match self.admissions.grants.get(&id) {
+                Some(grant) => Some(Arc::clone(grant)),
+                None => return self.turn_away(connection, TurnedAway::Credentials),
+            },
+            Err(reason) => return self.turn_away(connection, reason),
+        };
+        hello.labels = self.admissions.identity(&hello.labels, grant.as_deref());
+        self.set_up(connection, hello, error, grant);
+    }
+
+    /// Says what may be granted from now on, in place of what might be before. Applications with a grant that is not among it any more are ended.
+    pub fn set_grants(&mut self, grants: Vec<Grant>) {
+        self.admissions.replace(grants);
+        let is_withdrawn = |app: &&App| {
+            app.grant.as_ref().is_some_and(|grant| !self.admissions.grants.contains_key(&grant.id))
+        };
+        let withdrawn = self.registry.iter().filter(is_withdrawn);
+        let ends =
+            withdrawn.filter_map(|app| Some((app.connection?, goodbye(WITHDRAWN.to_owned()))));
+        let ends: Vec<(ConnectionId, SessionCommand)> = ends.collect();
+        self.commands.extend(ends);
+    }
+}
+
+/// What an application is told whose credentials are not valid any more.
+const WITHDRAWN: &str = "not admitted any more";
