@@ -24,6 +24,7 @@
 //! What happens inside is told by ARCHITECTURE.md: the sans-IO [`collector`](prometheus_rsocket_protocol::collector) behind the
 //! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
 
+mod auth;
 pub mod config;
 mod demo;
 pub mod descriptors;
@@ -36,6 +37,7 @@ mod service;
 pub mod shutdown;
 mod store;
 
+pub use auth::AuthFileError;
 pub use ingress::StartError;
 pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};

@@ -1,3 +1,5 @@
+use crate::auth::applications::Applications;
+use crate::auth::live::LiveFile;
 use crate::config::Config;
 use crate::demo::{self, Demo};
 use crate::http::{self, Router, TargetAddress};
@@ -10,6 +12,7 @@ use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
 use crate::service::admission::Admission;
+use crate::service::admitting::Admitting;
 use crate::service::backend::Service;
 use crate::service::hub::Hub;
 use crate::service::leaving;
@@ -35,6 +38,7 @@ pub struct Proxy<R: Runtime> {
     config: Config,
     service: Arc<Service<R>>,
     storing: Option<Storing<R>>,
+    admitting: Option<Arc<Admitting<R>>>,
     tcp: Option<Bound<R>>,
     websocket: Option<Bound<R>>,
     http: Option<Bound<R>>,
@@ -95,7 +99,8 @@ impl<R: Runtime> Proxy<R> {
             Some(disk) => Some(Storing::restore(runtime, hub, toolbox, &config, disk).await?),
             None => None,
         };
-        Ok(Self { config, service, storing, tcp, websocket, http })
+        let admitting = admitting(runtime, hub, &config).await?;
+        Ok(Self { config, service, storing, admitting, tcp, websocket, http })
     }
 
     /// Where applications connect over TCP, with the real port.
@@ -127,7 +132,7 @@ impl<R: Runtime> Proxy<R> {
     /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
     /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { config, service, storing, tcp, websocket, http } = self;
+        let Self { config, service, storing, admitting, tcp, websocket, http } = self;
         let runtime = service.runtime.clone();
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
@@ -140,6 +145,11 @@ impl<R: Runtime> Proxy<R> {
         }
         for bound in [&tcp, &websocket, &http].into_iter().flatten() {
             watch_tls(&runtime, &config, bound, &ended);
+        }
+        if let Some(admitting) = admitting {
+            let every = config.tls_reload_interval;
+            spawn_until(&runtime, &ended, Arc::clone(&admitting).watch(every));
+            spawn_until(&runtime, &ended, async move { admitting.run().await });
         }
         let memory = Arc::clone(service.hub.memory());
         spawn_until(&runtime, &ended, memory.run(runtime.clone()));
@@ -211,6 +221,20 @@ async fn service<R: Runtime>(
         demo: config.demo,
         running: false.into(),
     })
+}
+
+/// Reads the credentials of applications, if there are some.
+async fn admitting<R: Runtime>(
+    runtime: &R,
+    hub: &Arc<Hub>,
+    config: &Config,
+) -> Result<Option<Arc<Admitting<R>>>, StartError> {
+    let Some(path) = config.auth_file.clone() else { return Ok(None) };
+    let load = move || LiveFile::load(path, Applications::parse);
+    let loaded = runtime.unblock(load).await?;
+    let file = loaded.map_err(|error| StartError::Auth { option: "auth-file", error })?;
+    let (runtime, hub) = (runtime.clone(), Arc::clone(hub));
+    Ok(Some(Arc::new(Admitting::new(runtime, hub, Arc::new(file), config.require_identity))))
 }
 
 /// Accepts applications until the signal.

@@ -18,13 +18,15 @@ pub struct AppRef {
     pub labels: Labels,
     /// The other end of its connection.
     pub peer: Arc<Peer>,
+    /// Whose credentials it has shown, if any.
+    pub entry: Option<Arc<str>>,
 }
 
 impl AppRef {
     /// Stands for an application that is not known.
     pub(super) fn unknown(id: AppId) -> Self {
         let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
-        Self { id, path: "".into(), labels: Labels::default(), peer: Arc::new(peer) }
+        Self { id, path: "".into(), labels: Labels::default(), peer: Arc::new(peer), entry: None }
     }
 }
 
@@ -35,6 +37,7 @@ impl From<&App> for AppRef {
             path: Arc::clone(&app.path),
             labels: app.labels.clone(),
             peer: Arc::clone(&app.peer),
+            entry: app.grant.as_ref().map(|grant| Arc::clone(&grant.entry)),
         }
     }
 }

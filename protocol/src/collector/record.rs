@@ -156,7 +156,7 @@ fn fields(content: &[u8]) -> IResult<&[u8], Option<(u64, PushRecord)>> {
     let record = || {
         let labels: Option<Vec<_>> = labels.into_iter().collect();
         let (labels, digest) = (Labels::new(labels?).ok()?, digest.try_into().ok()?);
-        let (is_said, is_proven) = (flags != 0, flags & 2 != 0);
+        let (is_said, is_proven) = (flags & 1 != 0, flags & 2 != 0);
         let block = Bytes::copy_from_slice(block);
         Some((expires_at, PushRecord { labels, is_said, is_proven, digest, block }))
     };

@@ -1,3 +1,4 @@
+use super::auth::AuthArgs;
 use super::balancers::BalancerArgs;
 use super::log::{self, LogFormat};
 use super::tls::TlsArgs;
@@ -41,6 +42,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     pub(super) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(super) auth: AuthArgs,
 
     #[command(flatten)]
     pub(super) balancers: BalancerArgs,

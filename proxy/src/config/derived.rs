@@ -29,6 +29,9 @@ impl Config {
         collector.push_keep = self.push_keep;
         collector.stores_pushes = self.push_dir.is_some();
         collector.push_ttl = self.push_ttl;
+        collector.min_envelope = self.min_envelope;
+        // Without a file there is nothing to check, and a token would be of no use.
+        collector.admission = self.auth_file.is_some();
         collector
     }
 

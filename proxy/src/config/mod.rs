@@ -1,6 +1,7 @@
 //! Configuration: the command line, the environment, and the names that the original is configured by.
 
 mod args;
+mod auth;
 mod balancers;
 mod derived;
 mod log;
@@ -116,6 +117,12 @@ pub struct Config {
     pub rsa_backend: RsaBackend,
     /// How applications are told to send their metrics.
     pub envelope: Envelope,
+    /// The file with the credentials of applications.
+    pub auth_file: Option<PathBuf>,
+    /// Whether applications without credentials are turned away.
+    pub require_identity: bool,
+    /// The oldest version of the envelope that applications may use.
+    pub min_envelope: u8,
     /// How many pushes are held; with 0, none.
     pub max_held_pushes: usize,
     /// How many bytes all held pushes may be together, compressed.
@@ -216,6 +223,7 @@ impl Config {
         env.set(&mut c.rsa_backend, args.rsa_backend, "rsa-backend", value::rsa_backend)?;
         env.set(&mut c.envelope, args.envelope, "envelope", value::envelope)?;
 
+        args.auth.resolve(&mut c, env)?;
         env.set(&mut c.max_memory, args.max_memory, "max-memory", value::bytes)?;
         c.max_held_push_bytes = Shares::of(c.max_memory).pushes;
         env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
@@ -257,6 +265,7 @@ impl Config {
             let all_off = "--listen-tcp, --listen-websocket and --listen-http are all off";
             return Err(ConfigError::Conflict(all_off.to_owned()));
         }
+        auth::check(self)?;
         self.check_demo()
     }
 
@@ -322,6 +331,9 @@ impl Default for Config {
             key_bits: 2048,
             rsa_backend: RsaBackend::Auto,
             envelope: Envelope::Encrypted,
+            auth_file: None,
+            require_identity: false,
+            min_envelope: 1,
             max_held_pushes: 1000,
             max_held_push_bytes: 24 << 20,
             max_push_rate: 10,

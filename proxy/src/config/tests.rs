@@ -1,3 +1,4 @@
+mod auth;
 mod derived;
 mod listeners;
 mod log;
@@ -115,6 +116,8 @@ fn every_setting_reaches_its_field() {
         ("key-bits", "3072"),
         ("rsa-backend", "openssl"),
         ("envelope", "plaintext"),
+        ("require-identity", "false"),
+        ("min-envelope", "1"),
         ("max-held-pushes", "0"),
         ("max-held-push-bytes", "16MiB"),
         ("max-push-rate", "25"),
@@ -171,6 +174,9 @@ fn every_setting_reaches_its_field() {
         key_bits: 3072,
         rsa_backend: RsaBackend::OpenSsl,
         envelope: Envelope::Plaintext,
+        auth_file: None,
+        require_identity: false,
+        min_envelope: 1,
         max_held_pushes: 0,
         max_held_push_bytes: 16 << 20,
         max_push_rate: 25,
@@ -203,7 +209,7 @@ fn every_option_is_in_the_help_under_a_default_or_without() {
     let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
     let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
     known.extend(tls::options().into_iter().map(|(_, option, _)| option));
-    known.extend(["advertise-http", "push-dir"].map(str::to_owned));
+    known.extend(["advertise-http", "auth-file", "push-dir"].map(str::to_owned));
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(names, known);
@@ -274,7 +280,7 @@ fn a_directory_for_pushes_is_taken_as_it_is() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 48;
+const FIELDS: usize = 50;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

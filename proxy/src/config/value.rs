@@ -204,6 +204,14 @@ pub(super) fn file(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("it names no file".to_owned()) } else { Ok(text.into()) }
 }
 
+pub(super) fn envelope_version(text: &str) -> Result<u8, String> {
+    match text {
+        "1" => Ok(1),
+        "2" => Ok(2),
+        _ => Err("it is 1 or 2".to_owned()),
+    }
+}
+
 /// A path of a URL without its query, or [`ANY_PATH`].
 pub(super) fn websocket_path(text: &str) -> Result<String, String> {
     let is_path = text.starts_with('/')

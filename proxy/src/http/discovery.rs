@@ -15,6 +15,8 @@ pub struct Listed {
     pub labels: Labels,
     /// How its frames travel: `tcp` or `websocket`.
     pub transport: &'static str,
+    /// Where its identity comes from: `connection`, `credentials`, `hello` or `text`.
+    pub source: &'static str,
     /// Whether it is connected; false during its grace time.
     pub is_up: bool,
 }
@@ -42,6 +44,7 @@ fn group<'a>(app: &'a Listed, address: &'a str, scheme: &'a str) -> TargetGroup<
         ("__scheme__", scheme.into()),
         ("__meta_prometheus_rsocket_app", Cow::Borrowed(&*app.path)),
         ("__meta_prometheus_rsocket_state", if app.is_up { "up" } else { "gone" }.into()),
+        ("__meta_prometheus_rsocket_identity", app.source.into()),
         ("__meta_prometheus_rsocket_transport", app.transport.into()),
     ];
     // Later ones win: `instance` is the identity's, if it has one.

@@ -1,3 +1,4 @@
+use crate::auth::AuthFileError;
 use crate::config::ListenAddr;
 use prometheus_rsocket_protocol::envelope::KeyError;
 use prometheus_rsocket_runtime::tls::{ServerTls, ServerTlsFiles, TlsError};
@@ -18,6 +19,13 @@ pub enum StartError {
         address: String,
         /// Why.
         error: io::Error,
+    },
+    /// A file with credentials cannot be used.
+    Auth {
+        /// The option that names it.
+        option: &'static str,
+        /// What is wrong with it.
+        error: AuthFileError,
     },
     /// The configuration asks for OpenSSL, and this program is built without it.
     NoOpenSsl,
@@ -44,7 +52,10 @@ pub enum StartError {
 impl StartError {
     /// Whether it is the configuration that is at fault, rather than the system.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::NoOpenSsl | Self::PushDir { .. } | Self::Tls { .. })
+        matches!(
+            self,
+            Self::Auth { .. } | Self::NoOpenSsl | Self::PushDir { .. } | Self::Tls { .. }
+        )
     }
 }
 
@@ -54,6 +65,7 @@ impl fmt::Display for StartError {
             Self::Listen { listener, address, error } => {
                 write!(f, "cannot listen on {address} (--listen-{listener}): {error}")
             }
+            Self::Auth { option, error } => write!(f, "--{option}: {error}"),
             Self::NoOpenSsl => f.write_str(
                 "--rsa-backend openssl: this program is built without the Cargo feature `openssl` or `openssl-vendored`",
             ),

@@ -12,7 +12,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
 use http::HeaderMap;
 use prometheus_rsocket_protocol::collector::{
-    Peer, Session, SessionCommand, SessionEvent, Transport,
+    Peer, PeerTls, Session, SessionCommand, SessionEvent, Transport,
 };
 use prometheus_rsocket_protocol::rsocket::connection::{self, CloseReason, Connection};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -111,8 +111,10 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         peer: SocketAddr,
         mut place: Place,
     ) {
-        let tls_subject = stream.peer_subject();
-        let of_peer = |address, transport| Peer { address, transport, tls_subject };
+        let tls = stream
+            .is_tls()
+            .then(|| PeerTls { subject: stream.peer_subject(), names: stream.peer_names() });
+        let of_peer = |address, transport| Peer { address, transport, tls };
         let address = peer.to_string();
         let Some(config) = &self.upgrade else {
             return self.run_session(stream, of_peer(address, Transport::Tcp), &place).await;

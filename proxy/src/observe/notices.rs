@@ -12,7 +12,7 @@ use crate::observe::telemetry::{
     PushDropCause, PushKind, PushOutcome, ScrapeOutcome, SignalType, Telemetry,
 };
 use prometheus_rsocket_protocol::collector::{
-    JobError, Notice, PushError, PushEviction, ScrapeFailure,
+    JobError, Notice, PushError, PushEviction, ScrapeFailure, TurnedAway,
 };
 use prometheus_rsocket_protocol::envelope::OpenError;
 use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
@@ -53,6 +53,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
             on_push(telemetry, *acknowledged, PushOutcome::Rejected);
             telemetry.application_failed(match error {
                 PushError::Job(error) => cause_of_job(error),
+                PushError::NotAdmitted => ApplicationErrorCause::NotAdmitted,
                 PushError::OverShare(_) => ApplicationErrorCause::OverShare,
                 PushError::Store { .. } => ApplicationErrorCause::NotStored,
                 _ => ApplicationErrorCause::Overloaded,
@@ -63,6 +64,14 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
         // A push that stands in for an application that had gone is no scrape of it.
         Notice::Scraped { is_push: true, .. } => {}
         Notice::Scraped { result, took, .. } => on_scraped(telemetry, now, result, *took),
+        Notice::TurnedAway { reason, .. } => telemetry.connection_failed(match reason {
+            TurnedAway::Credentials => ConnectionErrorCause::Credentials,
+            TurnedAway::Envelope => ConnectionErrorCause::Envelope,
+            TurnedAway::Identity => ConnectionErrorCause::Identity,
+            TurnedAway::Throttled => ConnectionErrorCause::Throttled,
+            TurnedAway::Transport { .. } => ConnectionErrorCause::CredentialsTransport,
+            _ => ConnectionErrorCause::AdmissionOverloaded,
+        }),
         Notice::Violation { .. } => {
             telemetry.connection_failed(ConnectionErrorCause::ProtocolViolation);
         }

@@ -76,7 +76,7 @@ fn make_room(
 }
 
 /// Whom an address stands for: a host has as many IPv6 addresses of its network as it likes.
-fn network(address: &str) -> Option<IpAddr> {
+pub(crate) fn network(address: &str) -> Option<IpAddr> {
     let ip = match address.parse::<SocketAddr>() {
         Ok(address) => address.ip(),
         Err(_) => address.parse().ok()?,

@@ -170,6 +170,7 @@ impl<R: Runtime> Backend for Service<R> {
             path: Arc::clone(&app.path),
             labels: app.labels.clone(),
             transport: app.peer.transport.name(),
+            source: app.source.name(),
             is_up: app.is_up(),
         })
     }

@@ -9,9 +9,9 @@ use crate::service::turns::Turns;
 use crate::service::workers::NoJob;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
-    Answer, App, AppId, Collector, ConnectionId, Job, JobDone, Notice, Peer, Progress, PushError,
-    RestoredPush, ScrapeId, Scraper, SessionCommand, SessionEvent, StoreCommand, StoreId, Targets,
-    TooManyApps, TooManyScrapes,
+    AdmissionRequest, Answer, App, AppId, Collector, ConnectionId, Grant, GrantId, Job, JobDone,
+    Notice, Peer, Progress, PushError, RestoredPush, ScrapeId, Scraper, SessionCommand,
+    SessionEvent, StoreCommand, StoreId, Targets, TooManyApps, TooManyScrapes, TurnedAway,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(crate) struct Hub {
     jobs: Event,
     /// There is something to do on the disk.
     stores: Event,
+    /// There are applications to admit.
+    admissions: Event,
     /// The next timeout may have changed.
     timer: Event,
     /// A connection has ended.
@@ -63,6 +65,7 @@ struct Effects {
     news: Vec<Arc<Event>>,
     has_jobs: bool,
     has_stores: bool,
+    has_admissions: bool,
     timer_changed: bool,
 }
 
@@ -85,6 +88,7 @@ impl Hub {
             counting: Mutex::new(()),
             jobs: Event::new(),
             stores: Event::new(),
+            admissions: Event::new(),
             timer: Event::new(),
             gone: Event::new(),
             probes: ProbeLog::new(&telemetry),
@@ -264,6 +268,27 @@ impl Hub {
         if commands.is_empty() { Err(listener) } else { Ok(commands) }
     }
 
+    /// Takes an application that waits to be admitted, or what says that there is one.
+    pub(crate) fn next_admission(&self) -> Result<AdmissionRequest, EventListener> {
+        let listener = self.admissions.listen();
+        self.lock().collector.poll_admission().ok_or(listener)
+    }
+
+    /// Admits an application, or turns it away.
+    pub(crate) fn handle_admission(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+        admitted: Result<Option<GrantId>, TurnedAway>,
+    ) {
+        self.with(now, |state| state.collector.handle_admission(connection, admitted));
+    }
+
+    /// Says what may be granted from now on.
+    pub(crate) fn set_grants(&self, now: Instant, grants: Vec<Grant>) {
+        self.with(now, |state| state.collector.set_grants(grants));
+    }
+
     /// Takes what became of pushes that were to be stored.
     pub(crate) fn handle_stored(&self, now: Instant, results: Vec<(StoreId, Result<(), String>)>) {
         self.with(now, |state| {
@@ -435,6 +460,9 @@ impl Hub {
         if effects.has_stores {
             self.stores.notify(1);
         }
+        if effects.has_admissions {
+            self.admissions.notify(1);
+        }
         self.wake(effects.tasks, &effects.news, effects.has_jobs, effects.timer_changed);
         effects.notices.iter().for_each(|notice| notices::log(&self.probes, now, notice));
         result
@@ -488,6 +516,7 @@ impl State {
         effects.notices = std::iter::from_fn(|| self.collector.poll_notice()).collect();
         effects.has_jobs = self.collector.has_jobs();
         effects.has_stores = self.collector.has_store();
+        effects.has_admissions = self.collector.has_admissions();
         effects
     }
 }

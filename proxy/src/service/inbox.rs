@@ -115,8 +115,11 @@ mod tests {
         let now = Instant::now();
         let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         let connection = collector.accept(now, peer).unwrap();
-        let event =
-            SessionEvent::Connected { hello: Ok(Hello::default()), setup: Setup::default() };
+        let event = SessionEvent::Connected {
+            hello: Ok(Hello::default()),
+            token: Ok(None),
+            setup: Setup::default(),
+        };
         collector.handle_session(now, connection, event);
         let mut scrape = |ends: bool| {
             let deadline = now + Duration::from_secs(9);

@@ -1,6 +1,7 @@
 //! What happens: the collector behind the hub's lock, the workers that do its jobs, and scrapes on their way to a scraper.
 
 pub(crate) mod admission;
+pub(crate) mod admitting;
 pub(crate) mod app_metrics;
 pub(crate) mod backend;
 pub(crate) mod collisions;

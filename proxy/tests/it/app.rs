@@ -1,9 +1,10 @@
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
 use prometheus_rsocket_protocol::hello::Hello;
-use prometheus_rsocket_protocol::rsocket::connection::{Config, Connection, Event};
-use prometheus_rsocket_protocol::rsocket::frame::{Setup, StreamId};
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Connection, Event};
+use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
 use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
+use prometheus_rsocket_protocol::token::Token;
 use prometheus_rsocket_protocol::{Labels, Machine, Payload};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -26,25 +27,48 @@ impl App {
 
     /// Connects as an application that says its identity, and reads reports.
     pub(crate) fn connect_as(proxy: SocketAddr, labels: &[(&str, &str)]) -> Self {
-        let labels = Labels::new(labels.iter().copied()).unwrap();
-        let mime = MimeId::COMPOSITE_METADATA.name().unwrap();
-        let setup = Setup {
-            metadata_mime: Bytes::from_static(mime.as_bytes()),
-            payload: Payload::new(Hello::new(labels, "test/1").encode(), Bytes::new()),
-            ..Setup::default()
-        };
-        Self::connect_with(proxy, setup)
+        Self::connect_with(proxy, Self::setup(labels, None))
     }
 
     pub(crate) fn connect_with(proxy: SocketAddr, setup: Setup) -> Self {
         Self::connect_on(TcpStream::connect(proxy).unwrap(), setup)
     }
 
-    /// Sets up a connection that is open.
-    pub(crate) fn connect_on(stream: TcpStream, setup: Setup) -> Self {
+    /// The SETUP of an application that says labels and shows a token.
+    pub(crate) fn setup(labels: &[(&str, &str)], token: Option<&str>) -> Setup {
+        let hello = Hello::new(Labels::new(labels.iter().copied()).unwrap(), "test/1").encode();
+        let metadata = match token {
+            Some(token) => Token::new(token).unwrap().append_to(&hello),
+            None => hello,
+        };
+        let mime = MimeId::COMPOSITE_METADATA.name().unwrap();
+        Setup {
+            metadata_mime: Bytes::from_static(mime.as_bytes()),
+            payload: Payload::new(metadata, Bytes::new()),
+            ..Setup::default()
+        }
+    }
+
+    /// Connects an application that is turned away, and returns what it is told.
+    pub(crate) fn refused(proxy: SocketAddr, setup: Setup) -> (ErrorCode, String) {
+        match Self::begin(TcpStream::connect(proxy).unwrap(), setup).next() {
+            Event::Closed { reason: CloseReason::PeerError { code, message } } => (code, message),
+            other => panic!("it was not turned away, but {other:?}"),
+        }
+    }
+
+    /// Sends SETUP, and waits for nothing.
+    pub(crate) fn begin(stream: TcpStream, setup: Setup) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let connection = Connection::client(Config::default(), setup, Instant::now()).unwrap();
         let mut app = Self { stream, connection, input: BytesMut::new(), key: Bytes::new() };
+        app.flush();
+        app
+    }
+
+    /// Sets up a connection that is open.
+    pub(crate) fn connect_on(stream: TcpStream, setup: Setup) -> Self {
+        let mut app = Self::begin(stream, setup);
         match app.next() {
             Event::FireAndForget { payload, .. } => app.key = payload.data,
             other => panic!("the key comes first, not {other:?}"),

@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 mod announced;
 mod app;
+#[cfg(unix)]
+mod credentials;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod logs;
@@ -20,6 +22,8 @@ mod smol {
     use prometheus_rsocket_smol::Smol as Leaf;
     const OPTION: &str = "--runtime=smol";
 
+    #[cfg(unix)]
+    mod admission;
     mod bad_input;
     mod balancers;
     mod crowds;
@@ -43,6 +47,8 @@ mod tokio {
     use prometheus_rsocket_tokio::Tokio as Leaf;
     const OPTION: &str = "--runtime=tokio";
 
+    #[cfg(unix)]
+    mod admission;
     mod bad_input;
     mod balancers;
     mod crowds;

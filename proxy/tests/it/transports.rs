@@ -14,7 +14,7 @@ use std::time::Duration;
 const SECONDS_20: Duration = Duration::from_secs(20);
 
 /// A certificate or key for tests.
-fn pem(name: &str) -> String {
+pub(super) fn pem(name: &str) -> String {
     format!("{}/../runtime/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

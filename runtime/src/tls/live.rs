@@ -65,12 +65,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `on` is called with what is news: that something changed and is in use now; an error, which leaves things as they
 /// are, once and not with every attempt; or `Ok(false)` where such an error went away because the files are again what
 /// they were.
-pub async fn watch<R: Runtime>(
+pub async fn watch<R, E>(
     runtime: R,
-    reload: impl Fn() -> Result<bool, TlsError> + Clone + Send + 'static,
+    reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,
     every: Duration,
-    mut on: impl FnMut(Result<bool, TlsError>),
-) {
+    mut on: impl FnMut(Result<bool, E>),
+) where
+    R: Runtime,
+    E: ToString + Send + 'static,
+{
     let every = every.max(Duration::from_millis(1));
     let mut told = None;
     loop {
@@ -81,7 +84,7 @@ pub async fn watch<R: Runtime>(
         let outcome = match runtime.unblock(reload.clone()).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::error!(%error, "certificates were not looked at");
+                tracing::error!(%error, "files were not looked at");
                 continue;
             }
         };

@@ -6,7 +6,8 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use x509_cert::{Certificate, der::Decode};
+use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
+use x509_cert::{Certificate, TbsCertificate, der::Decode};
 
 /// A stream with TLS on it, or without.
 pub enum MaybeTls<S> {
@@ -24,12 +25,35 @@ impl<S> MaybeTls<S> {
 
     /// Returns the subject of the certificate that the peer showed, as text (RFC 4514); `None` if it showed none.
     pub fn peer_subject(&self) -> Option<String> {
+        Some(self.peer_certificate()?.subject.to_string())
+    }
+
+    /// Returns the subject alternative names of the certificate that the peer showed: `dns:`, `uri:` or `email:`, and the name, as it is in
+    /// the certificate. Of more than 64 the first.
+    pub fn peer_names(&self) -> Vec<String> {
+        self.peer_certificate().map(|certificate| names(&certificate)).unwrap_or_default()
+    }
+
+    fn peer_certificate(&self) -> Option<TbsCertificate> {
         let Self::Tls(stream) = self else { return None };
         let (_, session) = stream.0.get_ref();
         let certificate = Certificate::from_der(session.peer_certificates()?.first()?).ok()?;
-        Some(certificate.tbs_certificate.subject.to_string())
+        Some(certificate.tbs_certificate)
     }
 }
+
+pub(super) fn names(certificate: &TbsCertificate) -> Vec<String> {
+    let Ok(Some((_, SubjectAltName(names)))) = certificate.get() else { return Vec::new() };
+    let known = names.iter().filter_map(|name| match name {
+        GeneralName::DnsName(name) => Some(format!("dns:{name}")),
+        GeneralName::Rfc822Name(name) => Some(format!("email:{name}")),
+        GeneralName::UniformResourceIdentifier(name) => Some(format!("uri:{name}")),
+        _ => None,
+    });
+    known.take(MAX_NAMES).collect()
+}
+
+const MAX_NAMES: usize = 64;
 
 /// A stream with TLS on it.
 ///

@@ -7,7 +7,7 @@ use prometheus_rsocket_protocol::Labels;
 
 fn listed(path: &str, labels: &[(&str, &str)], is_up: bool) -> Listed {
     let labels = Labels::new(labels.iter().copied()).unwrap();
-    Listed { path: path.into(), labels, transport: "tcp", is_up }
+    Listed { path: path.into(), labels, transport: "tcp", source: "hello", is_up }
 }
 
 fn get(setup: &Setup, path: &str, headers: HeaderMap) -> Response<AnswerBody> {
@@ -43,6 +43,7 @@ fn each_application_is_a_target_with_its_identity() {
                     "instance": "a\"1",
                     "__metrics_path__": "/metrics/app/orders-a1",
                     "__scheme__": "https",
+                    "__meta_prometheus_rsocket_identity": "hello",
                     "__meta_prometheus_rsocket_app": "orders-a1",
                     "__meta_prometheus_rsocket_state": "up",
                     "__meta_prometheus_rsocket_transport": "tcp",
@@ -54,6 +55,7 @@ fn each_application_is_a_target_with_its_identity() {
                     "instance": "c7",
                     "__metrics_path__": "/metrics/app/c7",
                     "__scheme__": "https",
+                    "__meta_prometheus_rsocket_identity": "hello",
                     "__meta_prometheus_rsocket_app": "c7",
                     "__meta_prometheus_rsocket_state": "gone",
                     "__meta_prometheus_rsocket_transport": "tcp",

@@ -2,7 +2,7 @@
 
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{ListenerName, LogCause, ProbeKind};
-use prometheus_rsocket_protocol::collector::{AppRef, Notice, ScrapeFailure};
+use prometheus_rsocket_protocol::collector::{AppRef, Notice, ScrapeFailure, TurnedAway};
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_protocol::rsocket::connection::CloseReason;
 use prometheus_rsocket_runtime::Line;
@@ -53,7 +53,17 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
     match notice {
         Notice::Connected { app, came_back, is_duplicate } => {
             let tls_subject = app.peer.tls_subject().map(|subject| display(Line(subject)));
-            throttled!(log, Connected, info, app, tls_subject, came_back, "application connected");
+            let entry = app.entry.as_ref().map(|entry| display(Line(entry)));
+            throttled!(
+                log,
+                Connected,
+                info,
+                app,
+                entry,
+                tls_subject,
+                came_back,
+                "application connected"
+            );
             warn_of_duplicate(log, app, *is_duplicate);
         }
         Notice::Gone { app, reason, was_connected: true } => log_gone(log, app, reason.as_ref()),
@@ -103,6 +113,14 @@ pub(crate) fn log(probes: &ProbeLog, now: Instant, notice: &Notice) {
             line!(trace, app, %error, ?took, "not scraped");
         }
         Notice::ScrapeFailing { app, failure } => log_failing(log, app, failure),
+        Notice::TurnedAway { app, reason } => {
+            let entry = match reason {
+                TurnedAway::Transport { entry } => Some(display(Line(entry))),
+                _ => None,
+            };
+            let reason = reason.reason();
+            throttled!(log, TurnedAway, warn, app, reason, entry, "application turned away");
+        }
         Notice::Violation { app, violation } => {
             let violation = Line(violation);
             throttled!(log, Violation, warn, app, %violation, "application broke the protocol");

@@ -4,7 +4,7 @@ use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::RegistryState;
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::collector::{
-    AppRef, Collector, Config, Peer, PushEviction, PushShare, Transport,
+    AppRef, Collector, Config, Peer, PeerTls, PushEviction, PushShare, Transport,
 };
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_protocol::rsocket::connection::StreamFailure;
@@ -180,7 +180,10 @@ fn what_a_peer_sent_stays_in_its_line_and_has_a_bound() {
     let failure = ScrapeFailure::Refused(refused);
     let mut odd = app();
     odd.labels = Labels::new([("job", &*format!("{forged}{}", "x".repeat(200)))]).unwrap();
-    let subject = Peer { tls_subject: Some(message.clone()), ..(*odd.peer).clone() };
+    let subject = Peer {
+        tls: Some(PeerTls { subject: Some(message.clone()), names: Vec::new() }),
+        ..(*odd.peer).clone()
+    };
     odd.peer = Arc::new(subject);
     let report = Report::new(ReportKind::Reduced, &*message);
     let notices = [

@@ -134,6 +134,18 @@ label! {
         TooManyConnections = "too_many_connections",
         /// Others needed the memory that the connection held.
         Memory = "memory",
+        /// The application's token is wrong.
+        Credentials = "credentials",
+        /// The application's credentials are not for its transport.
+        CredentialsTransport = "credentials_transport",
+        /// The application cannot use the version of the envelope that is required.
+        Envelope = "envelope",
+        /// The application shows no credentials, and some are required.
+        Identity = "identity",
+        /// Too many others wait to be admitted.
+        AdmissionOverloaded = "admission_overloaded",
+        /// Its address has shown wrong credentials too often.
+        Throttled = "throttled",
     }
 }
 
@@ -206,6 +218,8 @@ label! {
         Overloaded = "overloaded",
         /// It pushed more than its share.
         OverShare = "over_share",
+        /// A push of an application that is not admitted.
+        NotAdmitted = "not_admitted",
         /// Its push could not be written to disk.
         NotStored = "not_stored",
     }
@@ -378,6 +392,8 @@ label! {
         ScrapeGivenUp = "scrape_given_up",
         /// Scrapes of an application have begun to fail.
         ScrapeFailing = "scrape_failing",
+        /// An application is not admitted.
+        TurnedAway = "turned_away",
         /// An application broke the protocol on one stream.
         Violation = "violation",
     }
@@ -388,6 +404,7 @@ impl LogCause {
     /// checks cause all the time.
     pub(crate) fn burst(self) -> u32 {
         match self {
+            Self::TurnedAway => 1,
             Self::Probe => 2,
             Self::Violation => 3,
             _ => 10,

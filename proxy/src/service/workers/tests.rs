@@ -30,7 +30,11 @@ impl World {
             hub.handle_session(
                 start,
                 connection,
-                SessionEvent::Connected { hello: Ok(Hello::default()), setup: Setup::default() },
+                SessionEvent::Connected {
+                    hello: Ok(Hello::default()),
+                    token: Ok(None),
+                    setup: Setup::default(),
+                },
             );
             (connection, inbox)
         };

@@ -26,6 +26,10 @@ pub(super) const SERIES: &[(&str, &str)] = &[
         "a worker that panics; the collector's tests have it",
     ),
     (
+        "prometheus_proxy_connection_error_total{cause=\"admission_overloaded\"}",
+        "takes a thousand applications with tokens of slow hashes; the collector's tests have it",
+    ),
+    (
         "prometheus_proxy_connection_error_total{cause=\"memory\"}",
         "takes much memory and time; memory.rs has it",
     ),
@@ -57,7 +61,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("nothing can be written to --push-dir", "takes a disk that cannot be written to"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
-    ("certificates were not looked at", "a fault of the program"),
+    ("files were not looked at", "a fault of the program"),
     ("the system gives no randomness", "the system does not run dry"),
     ("{warning}", "it is all placeholder; program.rs has misspelt variables"),
 ];

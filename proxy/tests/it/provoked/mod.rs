@@ -1,6 +1,7 @@
 //! Each counter and each log line of INFO and above is provoked once, or has a reason why a test cannot do it: what nothing provokes
 //! may never have worked.
 
+mod admission;
 pub(crate) mod child;
 mod excused;
 mod http;
@@ -15,7 +16,7 @@ use std::thread;
 #[test]
 fn every_counter_and_log_line_is_provoked() {
     let scenarios: Vec<fn() -> Seen> =
-        [http::SCENARIOS, pushes::SCENARIOS, rsocket::SCENARIOS].concat();
+        [admission::SCENARIOS, http::SCENARIOS, pushes::SCENARIOS, rsocket::SCENARIOS].concat();
     // Most of the time they wait.
     let running: Vec<_> = scenarios.into_iter().map(thread::spawn).collect();
     let mut seen = Seen::default();

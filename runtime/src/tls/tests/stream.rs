@@ -2,10 +2,14 @@ use super::{meet_raw, pair, raw_config, server};
 use crate::{
     DriveEnd, DriverConfig, Runtime, drive,
     testing::{Duplex, Task, Virtual, duplex, run},
-    tls::{MaybeTls, stream::BUFFER_MAX},
+    tls::{
+        MaybeTls,
+        stream::{BUFFER_MAX, names},
+    },
 };
 use futures_io::AsyncWrite;
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWriteExt, future::zip};
+use futures_rustls::pki_types::{CertificateDer, pem::PemObject};
 use futures_rustls::rustls::version;
 use prometheus_rsocket_protocol::{
     Connection, Payload,
@@ -19,6 +23,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Instant,
 };
+use x509_cert::{Certificate, der::Decode};
 
 type Stream = MaybeTls<Duplex>;
 
@@ -432,4 +437,17 @@ impl AsyncWrite for Vectored {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_close(cx)
     }
+}
+
+#[test]
+fn the_names_of_a_certificate_are_told_apart() {
+    let file = format!("{}/tests/pem/named.pem", env!("CARGO_MANIFEST_DIR"));
+    let der = CertificateDer::from_pem_file(file).unwrap();
+    let certificate = Certificate::from_der(&der).unwrap().tbs_certificate;
+    // Addresses are no names.
+    assert_eq!(
+        names(&certificate),
+        ["dns:orders.example", "uri:spiffe://example/orders", "email:ops@orders.example"]
+    );
+    assert_eq!(certificate.subject.to_string(), "CN=test named,O=Example");
 }

@@ -1,0 +1,11 @@
+//! Who may connect, and as whom: credentials of applications and of scrapers, from files.
+
+pub(crate) mod applications;
+pub(crate) mod failures;
+pub(crate) mod live;
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+pub use live::AuthFileError;

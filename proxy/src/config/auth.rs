@@ -1,0 +1,57 @@
+use super::source::{ConfigError, Environment};
+use super::{Config, value};
+use clap::Args;
+use std::path::PathBuf;
+
+/// The options of who may connect.
+#[derive(Debug, Args)]
+pub(super) struct AuthArgs {
+    /// TOML file with applications, the tokens and certificates by which they are known, and the labels that these give; read again
+    /// when it changes (--tls-reload-interval). Others must not be able to read it
+    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "Admission")]
+    auth_file: Option<PathBuf>,
+
+    /// Turns applications away that show no credentials of --auth-file [default: false]
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        value_parser = value::switch,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Admission"
+    )]
+    require_identity: Option<bool>,
+
+    /// The oldest version of the metrics envelope that applications may use, 1 or 2 [default: 1]
+    #[arg(long, value_name = "VERSION", value_parser = value::envelope_version, help_heading = "Admission")]
+    min_envelope: Option<u8>,
+}
+
+impl AuthArgs {
+    #[rustfmt::skip] // One setting, one line.
+    pub(super) fn resolve(self, c: &mut Config, env: &Environment) -> Result<(), ConfigError> {
+        c.auth_file = self.auth_file;
+        env.complete(&mut c.auth_file, "auth-file", value::file)?;
+        env.set(&mut c.require_identity, self.require_identity, "require-identity", value::switch)?;
+        env.set(&mut c.min_envelope, self.min_envelope, "min-envelope", value::envelope_version)?;
+        Ok(())
+    }
+}
+
+/// What of these settings does not fit together.
+pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
+    let conflict = |what: &str| Err(ConfigError::Conflict(what.to_owned()));
+    if c.require_identity && c.auth_file.is_none() {
+        return conflict("--require-identity needs --auth-file");
+    }
+    if c.require_identity && c.demo > 0 {
+        return conflict(
+            "--demo does not go with --require-identity: the examples show no credentials",
+        );
+    }
+    if c.min_envelope >= 2 && c.envelope == super::Envelope::Plaintext {
+        return conflict("--min-envelope 2 does not go with --envelope plaintext");
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Admits applications by their credentials.
+
+use crate::auth::applications::{Applications, Found};
+use crate::auth::failures::Failures;
+use crate::auth::live::{AuthFileError, LiveFile};
+use crate::service::hub::Hub;
+use async_channel::{Receiver, Sender};
+use futures_lite::future::{or, yield_now};
+use prometheus_rsocket_protocol::collector::{
+    AdmissionRequest, ConnectionId, GrantId, Peer, TurnedAway,
+};
+use prometheus_rsocket_protocol::token::Token;
+use prometheus_rsocket_runtime::{Runtime, tls};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Checks the credentials of applications against a file: tokens with fast hashes and certificates at once, tokens with slow hashes one
+/// after the other, away from the event loop.
+pub(crate) struct Admitting<R> {
+    runtime: R,
+    hub: Arc<Hub>,
+    file: Arc<LiveFile<Applications>>,
+    /// Whether who shows nothing is turned away.
+    requires_identity: bool,
+    failures: Failures,
+    slow: (Sender<Slow>, Receiver<Slow>),
+}
+
+/// An application whose token is to be looked for among slow hashes.
+struct Slow {
+    connection: ConnectionId,
+    token: Token,
+    peer: Arc<Peer>,
+}
+
+type Admitted = Result<Option<GrantId>, TurnedAway>;
+
+impl<R: Runtime> Admitting<R> {
+    pub(crate) fn new(
+        runtime: R,
+        hub: Arc<Hub>,
+        file: Arc<LiveFile<Applications>>,
+        requires_identity: bool,
+    ) -> Self {
+        let slow = async_channel::bounded(MAX_SLOW);
+        let admitting =
+            Self { runtime, hub, file, requires_identity, failures: Failures::default(), slow };
+        admitting.grant();
+        admitting
+    }
+
+    /// Has the collector know what may be granted, as of now.
+    fn grant(&self) {
+        self.hub.set_grants(self.runtime.now(), self.file.current().grants());
+    }
+
+    /// Reads the file again now and then. Never returns.
+    pub(crate) async fn watch(self: Arc<Self>, every: Duration) {
+        let file = Arc::clone(&self.file);
+        let on_reload = |reloaded| match reloaded {
+            Ok(true) => {
+                self.grant();
+                tracing::info!("--auth-file has changed and is in use");
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let error: AuthFileError = error;
+                tracing::error!(%error, "a changed --auth-file cannot be used; what it said before counts");
+            }
+        };
+        tls::watch(self.runtime.clone(), move || file.reload(), every, on_reload).await;
+    }
+
+    /// Never returns.
+    pub(crate) async fn run(&self) {
+        or(self.look(), self.look_slowly()).await;
+    }
+
+    async fn look(&self) {
+        loop {
+            match self.hub.next_admission() {
+                Ok(request) => {
+                    if let Some((connection, admitted)) = self.check(request) {
+                        self.hub.handle_admission(self.runtime.now(), connection, admitted);
+                    }
+                    // Each look takes a while where there are many tokens.
+                    yield_now().await;
+                }
+                Err(listener) => listener.await,
+            }
+        }
+    }
+
+    /// What comes of an application's credentials, if that is known at once.
+    fn check(&self, request: AdmissionRequest) -> Option<(ConnectionId, Admitted)> {
+        let AdmissionRequest { connection, token, peer, .. } = request;
+        let applications = self.file.current();
+        let token = match token {
+            Ok(Some(token)) => token,
+            Err(_) => return Some((connection, self.fail(&peer))),
+            Ok(None) => {
+                let found = applications.by_certificate(&peer);
+                let stranger = match self.requires_identity {
+                    true => Err(TurnedAway::Identity),
+                    false => Ok(None),
+                };
+                return Some((connection, found.map_or(stranger, admitted)));
+            }
+        };
+        if self.failures.are_too_many(self.runtime.now(), &peer.address) {
+            return Some((connection, Err(TurnedAway::Throttled)));
+        }
+        if let Some(found) = applications.by_token(&token, &peer) {
+            return Some((connection, admitted(found)));
+        }
+        if !applications.has_slow() {
+            return Some((connection, self.fail(&peer)));
+        }
+        let slow = Slow { connection, token, peer };
+        self.slow.0.try_send(slow).err().map(|_| (connection, Err(TurnedAway::Overloaded)))
+    }
+
+    async fn look_slowly(&self) {
+        while let Ok(Slow { connection, token, peer }) = self.slow.1.recv().await {
+            let file = Arc::clone(&self.file);
+            let of_peer = Arc::clone(&peer);
+            let admitted = if self.failures.are_too_many(self.runtime.now(), &peer.address) {
+                // Others of its address have failed since it came.
+                Err(TurnedAway::Throttled)
+            } else {
+                let look = move || file.current().by_slow_token(&token, &of_peer);
+                match self.runtime.unblock(look).await {
+                    Ok(Some(found)) => admitted(found),
+                    Ok(None) => self.fail(&peer),
+                    Err(lost) => {
+                        tracing::error!(error = %lost, "a worker was lost");
+                        Err(TurnedAway::Overloaded)
+                    }
+                }
+            };
+            self.hub.handle_admission(self.runtime.now(), connection, admitted);
+        }
+    }
+
+    fn fail(&self, peer: &Peer) -> Admitted {
+        self.failures.add(self.runtime.now(), &peer.address);
+        Err(TurnedAway::Credentials)
+    }
+}
+
+fn admitted(found: Found) -> Admitted {
+    match found {
+        Found::Grant(id) => Ok(Some(id)),
+        Found::OtherTransport(entry) => Err(TurnedAway::Transport { entry }),
+    }
+}
+
+/// Applications that wait for a slow hash: as many as the collector has wait at all.
+const MAX_SLOW: usize = 1024;
