@@ -1,8 +1,9 @@
 use crate::auth::applications::Applications;
-use crate::auth::live::LiveFile;
+use crate::auth::live::{AuthFileError, LiveFile};
+use crate::auth::scrapers::{ScraperGate, Scrapers};
 use crate::config::Config;
 use crate::demo::{self, Demo};
-use crate::http::{self, Router, TargetAddress};
+use crate::http::{self, Limits, Listening, Pages, Router, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
 use crate::ingress::places::Places;
@@ -23,7 +24,7 @@ use crate::service::workers::{self, Toolbox};
 use crate::shutdown::{self, Shutdown};
 use crate::store::disk::SharedDisk;
 use crate::store::keys;
-use futures_lite::future::or;
+use futures_lite::future::{or, zip};
 use prometheus_rsocket_protocol::collector::Collector;
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
@@ -32,6 +33,7 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A proxy whose listeners are open; [`run`](Self::run) serves them.
 pub struct Proxy<R: Runtime> {
@@ -42,6 +44,8 @@ pub struct Proxy<R: Runtime> {
     tcp: Option<Bound<R>>,
     websocket: Option<Bound<R>>,
     http: Option<Bound<R>>,
+    admin: Option<Bound<R>>,
+    gate: Option<Arc<ScraperGate>>,
 }
 
 /// A look at a proxy, also while it runs and after it has stopped.
@@ -67,6 +71,10 @@ impl fmt::Debug for Watch {
 pub(crate) const TCP: &str = "tcp";
 pub(crate) const WEBSOCKET: &str = "websocket";
 pub(crate) const HTTP: &str = "http";
+pub(crate) const ADMIN: &str = "admin";
+
+/// Connections on it at once, beside the spare ones.
+pub(crate) const ADMIN_CONNECTIONS: usize = 16;
 
 impl<R: Runtime> Proxy<R> {
     /// Opens the listeners, reads the pushes that an earlier proxy has left, and makes the key pair that all connections use.
@@ -91,7 +99,9 @@ impl<R: Runtime> Proxy<R> {
         let (listen, tls) = (&c.listen_websocket, c.websocket_tls.as_ref());
         let websocket = Bound::open(&runtime, WEBSOCKET, listen, tls).await?;
         let http = Bound::open(&runtime, HTTP, &c.listen_http, c.http_tls.as_ref()).await?;
-        let bounds = [&tcp, &websocket, &http].into_iter().flatten();
+        let admin = Bound::open(&runtime, ADMIN, &c.listen_admin, c.http_tls.as_ref()).await?;
+        let gate = scraper_gate(&runtime, c).await?;
+        let bounds = [&tcp, &websocket, &http, &admin].into_iter().flatten();
         let listeners = bounds.map(|bound| (bound.name, bound.address)).collect();
         let service = Arc::new(service(runtime, &config, listeners).await?);
         let Service { runtime, hub, toolbox, .. } = &*service;
@@ -100,7 +110,7 @@ impl<R: Runtime> Proxy<R> {
             None => None,
         };
         let admitting = admitting(runtime, hub, &config).await?;
-        Ok(Self { config, service, storing, admitting, tcp, websocket, http })
+        Ok(Self { config, service, storing, admitting, tcp, websocket, http, admin, gate })
     }
 
     /// Where applications connect over TCP, with the real port.
@@ -118,6 +128,11 @@ impl<R: Runtime> Proxy<R> {
         self.http.as_ref().map(|bound| bound.address)
     }
 
+    /// Where status pages are served if not there, with the real port.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|bound| bound.address)
+    }
+
     /// Each listener's name and real address.
     pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
         &self.service.listeners
@@ -132,7 +147,7 @@ impl<R: Runtime> Proxy<R> {
     /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
     /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { config, service, storing, admitting, tcp, websocket, http } = self;
+        let Self { config, service, storing, admitting, tcp, websocket, http, admin, gate } = self;
         let runtime = service.runtime.clone();
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
@@ -143,13 +158,21 @@ impl<R: Runtime> Proxy<R> {
         if let Some(storing) = storing {
             spawn_until(&runtime, &ended, storing.run());
         }
-        for bound in [&tcp, &websocket, &http].into_iter().flatten() {
+        for bound in [&tcp, &websocket, &http, &admin].into_iter().flatten() {
             watch_tls(&runtime, &config, bound, &ended);
         }
         if let Some(admitting) = admitting {
             let every = config.tls_reload_interval;
             spawn_until(&runtime, &ended, Arc::clone(&admitting).watch(every));
             spawn_until(&runtime, &ended, async move { admitting.run().await });
+        }
+        if let Some(gate) = &gate {
+            let watching = watch_scrapers(
+                runtime.clone(),
+                Arc::clone(gate.file()),
+                config.tls_reload_interval,
+            );
+            spawn_until(&runtime, &ended, watching);
         }
         let memory = Arc::clone(service.hub.memory());
         spawn_until(&runtime, &ended, memory.run(runtime.clone()));
@@ -160,11 +183,13 @@ impl<R: Runtime> Proxy<R> {
         let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
         let (stop, stopping) = shutdown::channel();
         accept_applications(&service, &config, tcp, websocket, &stopping);
+        let pages = if admin.is_some() { Pages::Metrics } else { Pages::All };
+        let serve = async |bound, pages| match bound {
+            Some(bound) => serve_http(&service, &config, bound, (pages, &gate), &stopping).await,
+            None => stopping.wait().await,
+        };
         let serving = async {
-            match http {
-                Some(bound) => serve_http(&service, &config, bound, &stopping).await,
-                None => stopping.wait().await,
-            }
+            zip(serve(http, pages), serve(admin, Pages::Admin)).await;
         };
         let draining = async {
             shutdown.wait().await;
@@ -237,6 +262,31 @@ async fn admitting<R: Runtime>(
     Ok(Some(Arc::new(Admitting::new(runtime, hub, Arc::new(file), config.require_identity))))
 }
 
+/// Reads who may scrape, if that is not anybody.
+async fn scraper_gate<R: Runtime>(
+    runtime: &R,
+    config: &Config,
+) -> Result<Option<Arc<ScraperGate>>, StartError> {
+    let Some(path) = config.http_auth_file.clone() else { return Ok(None) };
+    let loaded = runtime.unblock(move || LiveFile::load(path, Scrapers::parse)).await?;
+    let file = loaded.map_err(|error| StartError::Auth { option: "http-auth-file", error })?;
+    let mut key = [0; 32];
+    runtime.fill_random(&mut key).map_err(|error| StartError::System(error.to_string()))?;
+    Ok(Some(Arc::new(ScraperGate::new(Arc::new(file), key))))
+}
+
+/// Reads who may scrape again now and then.
+async fn watch_scrapers<R: Runtime>(runtime: R, file: Arc<LiveFile<Scrapers>>, every: Duration) {
+    let on_reload = |reloaded: Result<bool, AuthFileError>| match reloaded {
+        Ok(true) => tracing::info!("--http-auth-file has changed and is in use"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(
+            %error, "a changed --http-auth-file cannot be used; what it said before counts"
+        ),
+    };
+    tls::watch(runtime, move || file.reload(), every, on_reload).await;
+}
+
 /// Accepts applications until the signal.
 fn accept_applications<R: Runtime>(
     service: &Service<R>,
@@ -284,15 +334,23 @@ async fn serve_http<R: Runtime>(
     service: &Arc<Service<R>>,
     config: &Config,
     bound: Bound<R>,
+    (pages, gate): (Pages, &Option<Arc<ScraperGate>>),
     shutdown: &Shutdown,
 ) {
-    let Bound { listener, tls, .. } = bound;
+    let Bound { name, listener, tls, .. } = bound;
     let advertised = config.advertise_http.clone();
     let targets = TargetAddress { advertised, is_https: tls.is_some() };
     let (backend, telemetry) = (Arc::clone(service), Arc::clone(&service.telemetry));
-    let router = Arc::new(Router::new(backend, telemetry, config.scrape_timeouts(), targets));
-    let (runtime, limits) = (service.runtime.clone(), config.http_limits());
-    http::serve(runtime, listener, tls, router, limits, shutdown.clone()).await;
+    let router = Router::new(backend, telemetry, config.scrape_timeouts(), targets);
+    let router = Arc::new(router.with_pages(pages));
+    let limits = match (pages, config.http_limits()) {
+        // For people.
+        (Pages::Admin, limits) => Limits { max_connections: ADMIN_CONNECTIONS, ..limits },
+        (_, limits) => limits,
+    };
+    let runtime = service.runtime.clone();
+    let listening = Listening { name, listener, tls, gate: gate.clone() };
+    http::serve(runtime, listening, router, limits, shutdown.clone()).await;
 }
 
 /// Tells the collector when its deadlines are due.

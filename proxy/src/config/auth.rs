@@ -1,5 +1,6 @@
+use super::Config;
 use super::source::{ConfigError, Environment};
-use super::{Config, value};
+use super::value::{self, ListenAddr};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -10,6 +11,11 @@ pub(super) struct AuthArgs {
     /// when it changes (--tls-reload-interval). Others must not be able to read it
     #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "Admission")]
     auth_file: Option<PathBuf>,
+
+    /// YAML file with those who may scrape and look at pages, in the form of Prometheus' web configuration: basic_auth_users with bcrypt
+    /// hashes; beside them, bearer_tokens_sha256. /-/healthy, /-/ready and /actuator/health stay open. Read again when it changes
+    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "Admission")]
+    http_auth_file: Option<PathBuf>,
 
     /// Turns applications away that show no credentials of --auth-file [default: false]
     #[arg(
@@ -23,6 +29,11 @@ pub(super) struct AuthArgs {
     )]
     require_identity: Option<bool>,
 
+    /// Where the status page / is served instead of on --listen-http, with its TLS and --http-auth-file; /metrics/proxy and the health
+    /// endpoints are on both [default: off]
+    #[arg(long, value_name = "ADDR", value_parser = value::listen_addr, help_heading = "Listeners")]
+    listen_admin: Option<ListenAddr>,
+
     /// The oldest version of the metrics envelope that applications may use, 1 or 2 [default: 1]
     #[arg(long, value_name = "VERSION", value_parser = value::envelope_version, help_heading = "Admission")]
     min_envelope: Option<u8>,
@@ -33,6 +44,9 @@ impl AuthArgs {
     pub(super) fn resolve(self, c: &mut Config, env: &Environment) -> Result<(), ConfigError> {
         c.auth_file = self.auth_file;
         env.complete(&mut c.auth_file, "auth-file", value::file)?;
+        c.http_auth_file = self.http_auth_file;
+        env.complete(&mut c.http_auth_file, "http-auth-file", value::file)?;
+        env.set(&mut c.listen_admin, self.listen_admin, "listen-admin", value::listen_addr)?;
         env.set(&mut c.require_identity, self.require_identity, "require-identity", value::switch)?;
         env.set(&mut c.min_envelope, self.min_envelope, "min-envelope", value::envelope_version)?;
         Ok(())

@@ -3,6 +3,7 @@
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
 use crate::ingress::forwarded::Balancers;
+use crate::proxy::ADMIN_CONNECTIONS;
 use crate::service::leaving::DrainTimes;
 use crate::service::memory::Shares;
 use prometheus_rsocket_protocol::collector;
@@ -110,7 +111,8 @@ impl Config {
 
     /// How many HTTP connections there are at most.
     pub(crate) fn http_descriptors(&self) -> usize {
-        self.max_http_connections.saturating_add(self.spare_connections())
+        let admin = if self.listen_admin.is_on() { 2 * ADMIN_CONNECTIONS } else { 0 };
+        self.max_http_connections.saturating_add(self.spare_connections()).saturating_add(admin)
     }
 
     pub(crate) fn http_limits(&self) -> Limits {

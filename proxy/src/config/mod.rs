@@ -119,6 +119,10 @@ pub struct Config {
     pub envelope: Envelope,
     /// The file with the credentials of applications.
     pub auth_file: Option<PathBuf>,
+    /// The file with the credentials of scrapers.
+    pub http_auth_file: Option<PathBuf>,
+    /// Where the status page is served, if not where Prometheus scrapes.
+    pub listen_admin: ListenAddr,
     /// Whether applications without credentials are turned away.
     pub require_identity: bool,
     /// The oldest version of the envelope that applications may use.
@@ -332,6 +336,8 @@ impl Default for Config {
             rsa_backend: RsaBackend::Auto,
             envelope: Envelope::Encrypted,
             auth_file: None,
+            http_auth_file: None,
+            listen_admin: ListenAddr::Off,
             require_identity: false,
             min_envelope: 1,
             max_held_pushes: 1000,

@@ -116,6 +116,7 @@ fn every_setting_reaches_its_field() {
         ("key-bits", "3072"),
         ("rsa-backend", "openssl"),
         ("envelope", "plaintext"),
+        ("listen-admin", "127.0.0.1:4"),
         ("require-identity", "false"),
         ("min-envelope", "1"),
         ("max-held-pushes", "0"),
@@ -175,6 +176,8 @@ fn every_setting_reaches_its_field() {
         rsa_backend: RsaBackend::OpenSsl,
         envelope: Envelope::Plaintext,
         auth_file: None,
+        http_auth_file: None,
+        listen_admin: on("127.0.0.1", 4),
         require_identity: false,
         min_envelope: 1,
         max_held_pushes: 0,
@@ -209,7 +212,7 @@ fn every_option_is_in_the_help_under_a_default_or_without() {
     let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
     let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
     known.extend(tls::options().into_iter().map(|(_, option, _)| option));
-    known.extend(["advertise-http", "auth-file", "push-dir"].map(str::to_owned));
+    known.extend(["advertise-http", "auth-file", "http-auth-file", "push-dir"].map(str::to_owned));
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(names, known);
@@ -280,7 +283,7 @@ fn a_directory_for_pushes_is_taken_as_it_is() {
 }
 
 /// Those with a default.
-const FIELDS: usize = 50;
+const FIELDS: usize = 51;
 
 #[test]
 fn example_applications_need_a_listener_without_tls() {

@@ -22,9 +22,9 @@ pub use body::{AnswerBody, BodyAborted, BodySender, Delivery, ScrapeBody, Scrape
 pub use discovery::Listed;
 pub use format::Negotiated;
 pub use negotiate::ScrapeTimeouts;
-pub use router::{Client, Router, TargetAddress};
+pub use router::{Client, Pages, Router, TargetAddress};
 pub use server::Limits;
-pub(crate) use server::serve;
+pub(crate) use server::{Listening, serve};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ use super::{
     negotiate::prefers_gzip,
     page,
 };
+use crate::auth::failures::PERIOD;
+use crate::auth::scrapers::Refused;
 use crate::{
     gzip::{self, Member, deflate_part},
     observe::telemetry::{HttpCode, HttpPath, Label, Telemetry},
@@ -25,6 +27,30 @@ pub struct Router<B> {
     telemetry: Arc<Telemetry>,
     timeouts: ScrapeTimeouts,
     targets: TargetAddress,
+    pages: Pages,
+}
+
+/// What is served on a listener beside what is served on all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Metrics and pages.
+    All,
+    /// Metrics and service discovery.
+    Metrics,
+    /// Pages for people.
+    Admin,
+}
+
+impl Pages {
+    fn have(self, path: HttpPath) -> bool {
+        match path {
+            HttpPath::Index => self != Self::Metrics,
+            HttpPath::MetricsConnected | HttpPath::MetricsApp | HttpPath::ServiceDiscovery => {
+                self != Self::Admin
+            }
+            _ => true,
+        }
+    }
 }
 
 /// Under which address the targets of service discovery are reached.
@@ -44,7 +70,12 @@ impl<B: Backend> Router<B> {
         timeouts: ScrapeTimeouts,
         targets: TargetAddress,
     ) -> Self {
-        Self { backend, telemetry, timeouts, targets }
+        Self { backend, telemetry, timeouts, targets, pages: Pages::All }
+    }
+
+    /// The same with a part of the pages.
+    pub fn with_pages(self, pages: Pages) -> Self {
+        Self { pages, ..self }
     }
 
     /// Answers the request with this head, which `peer` sent and which was received at `now`. A request's body is not read.
@@ -85,6 +116,34 @@ impl<B: Backend> Router<B> {
         response
     }
 
+    /// Whether the path of a request is for those alone who show credentials, where some are required: all but those that load balancers ask.
+    pub(super) fn is_protected(head: &Parts) -> bool {
+        !matches!(
+            route(head.uri.path()),
+            HttpPath::Healthy
+                | HttpPath::Ready
+                | HttpPath::ActuatorHealth
+                | HttpPath::ActuatorLiveness
+                | HttpPath::ActuatorReadiness
+        )
+    }
+
+    /// Refuses a request for want of credentials.
+    pub(super) fn refuse(&self, head: &Parts, refused: Refused) -> Response<AnswerBody> {
+        let answer = match refused {
+            Refused::Unauthorized => {
+                Answer::text(HttpCode::Unauthorized, "credentials are needed\n")
+                    .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
+            }
+            Refused::Throttled => {
+                Answer::text(HttpCode::TooManyRequests, "too many wrong credentials\n")
+                    .with(header::RETRY_AFTER, HeaderValue::from(PERIOD.as_secs()))
+            }
+        };
+        self.telemetry.http_answered(route(head.uri.path()), answer.code);
+        answer.into_response()
+    }
+
     pub(super) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
@@ -94,6 +153,9 @@ impl<B: Backend> Router<B> {
             let text = "only GET and HEAD are answered here\n";
             return Answer::text(HttpCode::MethodNotAllowed, text)
                 .with(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        if !self.pages.have(path) {
+            return Answer::text(HttpCode::NotFound, "this is served on another port\n");
         }
         match path {
             HttpPath::Index => Answer::html(page::render(&self.backend.status())),
@@ -249,8 +311,10 @@ impl Answer {
         *response.status_mut() = match self.code {
             HttpCode::Ok => StatusCode::OK,
             HttpCode::BadRequest => StatusCode::BAD_REQUEST,
+            HttpCode::Unauthorized => StatusCode::UNAUTHORIZED,
             HttpCode::NotFound => StatusCode::NOT_FOUND,
             HttpCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            HttpCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             HttpCode::BadGateway => StatusCode::BAD_GATEWAY,
             HttpCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             HttpCode::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -341,6 +405,8 @@ const MAX_SCRAPER_BYTES: usize = 128;
 
 /// How much of a User-Agent tells scrapers apart.
 const MAX_AGENT_BYTES: usize = 256;
+
+const CHALLENGE: &str = "Basic realm=\"prometheus-rsocket-proxy\", charset=\"UTF-8\"";
 
 const BUSY: &str = "all HTTP connections are busy (--max-http-connections)";
 

@@ -3,12 +3,12 @@ use super::{
     guard::{Answering, Guarded, Phase},
     places::{Place, Places},
 };
+use crate::auth::scrapers::{Refused, ScraperGate};
 use crate::ingress::acceptor::{Acceptor, Serve, TurnedAway};
 use crate::ingress::forwarded::Begun;
 use crate::ingress::reserve::Reserve;
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{HttpClosed, Label, ListenerName, LogCause, ProbeKind};
-use crate::proxy::HTTP;
 use crate::shutdown::{self, Shutdown};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -69,16 +69,25 @@ impl Default for Limits {
     }
 }
 
+/// A listener for HTTP.
+pub(crate) struct Listening<R: Runtime> {
+    pub(crate) name: &'static str,
+    pub(crate) listener: R::Listener,
+    pub(crate) tls: Option<ServerTls>,
+    /// Who may scrape and look at pages, if that is not anybody.
+    pub(crate) gate: Option<Arc<ScraperGate>>,
+}
+
 /// Serves HTTP until the shutdown signal; then no more connections are accepted, and idle ones are closed. Returns when the answers
 /// under way have been sent, or have taken too long.
 pub(crate) async fn serve<R: Runtime, B: Backend>(
     runtime: R,
-    listener: R::Listener,
-    tls: Option<ServerTls>,
+    listening: Listening<R>,
     router: Arc<Router<B>>,
     limits: Limits,
     shutdown: Shutdown,
 ) {
+    let Listening { name, listener, tls, gate } = listening;
     let (abort, aborted) = shutdown::channel();
     let places = Places::new(limits.max_connections, limits.spare_connections);
     let probes = ProbeLog::new(router.telemetry());
@@ -86,6 +95,7 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
         runtime: runtime.clone(),
         places: Arc::clone(&places),
         router,
+        gate,
         limits,
         shutdown: shutdown.clone(),
         aborted,
@@ -93,7 +103,7 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
     };
     let acceptor = Acceptor {
         runtime: runtime.clone(),
-        name: HTTP,
+        name,
         tls,
         handshake_timeout: limits.handshake_timeout,
         shutdown,
@@ -118,6 +128,8 @@ struct HttpServer<R, B> {
     runtime: R,
     places: Arc<Places>,
     router: Arc<Router<B>>,
+    /// Who may scrape, if that is not anybody.
+    gate: Option<Arc<ScraperGate>>,
     limits: Limits,
     /// Idle connections end when it is triggered, others after their answer.
     shutdown: Shutdown,
@@ -206,13 +218,32 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
     ) -> Result<Response<Tracked>, Infallible> {
         let (head, _) = request.into_parts();
         let client = Client { address: peer.ip(), connection: answering.connection() };
-        let response = if answering.is_ordinary {
+        let response = if let Err(refused) = self.admit(&head, peer).await {
+            self.router.refuse(&head, refused)
+        } else if answering.is_ordinary {
             self.router.answer(&head, client, received).await
         } else {
             self.router.answer_briefly(&head, client, received).await
         };
         log_access(&head, response.status(), peer, self.runtime.now() - received);
         Ok(response.map(|body| Tracked { body, answering }))
+    }
+
+    /// Looks at the credentials of a request, where some are required.
+    async fn admit(&self, head: &http::request::Parts, peer: SocketAddr) -> Result<(), Refused> {
+        let gate = self.gate.as_ref().filter(|_| Router::<B>::is_protected(head));
+        let Some(gate) = gate else { return Ok(()) };
+        let checked = gate.check(&self.runtime, &head.headers, peer.ip()).await;
+        let Err(refused) = checked else { return Ok(()) };
+        // Whoever shows nothing, such as a browser at first, has not failed.
+        if head.headers.contains_key(http::header::AUTHORIZATION) {
+            let (now, telemetry) = (self.runtime.now(), self.router.telemetry());
+            let address = peer.to_string();
+            if let Some(suppressed) = telemetry.may_log(now, LogCause::HttpUnauthorized, &address) {
+                warn!(%peer, ?refused, suppressed, "HTTP request refused: its credentials are wrong");
+            }
+        }
+        Err(refused)
     }
 
     /// Counts and logs how a connection ended. Nobody is blamed for what the shutdown cuts off.

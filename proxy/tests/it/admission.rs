@@ -170,3 +170,74 @@ fn a_file_that_others_may_read_is_no_beginning() {
         "{error:?}"
     );
 }
+
+/// Of the password `secret`.
+const BCRYPT: &str = "$2b$04$/uaF/uaF/uaF/uaF/uaF/uyUa5B4sNev9rTvA6TvEBWYO4koffwMy";
+
+fn scrapers() -> AuthFile {
+    let hash = ORDERS;
+    let text = format!("basic_auth_users:\n  prom: {BCRYPT}\nbearer_tokens_sha256:\n  x: {hash}\n");
+    AuthFile::new("scrapers", &text)
+}
+
+/// `Authorization` of the user `prom`.
+const RIGHT: &str = "Authorization: Basic cHJvbTpzZWNyZXQ=\r\n";
+const WRONG: &str = "Authorization: Basic cHJvbTp3cm9uZw==\r\n";
+
+#[test]
+fn scrapers_show_credentials_and_probes_do_not() {
+    let file = scrapers();
+    let world = World::start(&[&file.option("http-auth-file")]);
+    for path in ["/metrics/connected", "/metrics/proxy", "/sd", "/", "/metrics/app/x", "/none"] {
+        let answer = get(world.http, path, "");
+        assert_eq!(answer.status(), "401 Unauthorized");
+        assert!(answer.head.to_lowercase().contains("www-authenticate: basic realm="));
+    }
+    for path in ["/-/healthy", "/-/ready", "/actuator/health"] {
+        assert_eq!(get(world.http, path, "").status(), "200 OK");
+    }
+    let bearer = "Authorization: Bearer orders-token\r\n";
+    for right in [RIGHT, RIGHT, bearer] {
+        assert_eq!(get(world.http, "/metrics/connected", right).status(), "200 OK");
+    }
+    for _ in 0..10 {
+        assert_eq!(get(world.http, "/sd", WRONG).status(), "401 Unauthorized");
+    }
+    assert_eq!(get(world.http, "/sd", WRONG).status(), "429 Too Many Requests");
+    // What is known to be right is, from any address.
+    assert_eq!(get(world.http, "/sd", RIGHT).status(), "200 OK");
+    assert_eq!(get(world.http, "/-/healthy", WRONG).status(), "200 OK");
+    world.stopped();
+}
+
+#[test]
+fn a_changed_password_counts_from_then_on() {
+    let file = scrapers();
+    let world = World::start(&[&file.option("http-auth-file"), "--tls-reload-interval=50ms"]);
+    assert_eq!(get(world.http, "/sd", RIGHT).status(), "200 OK");
+    file.write(&format!("bearer_tokens_sha256:\n  x: {ORDERS}\n"));
+    let is_refused = || get(world.http, "/sd", RIGHT).status() != "200 OK";
+    assert!((0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        is_refused()
+    }));
+    world.stopped();
+}
+
+#[test]
+fn status_pages_have_a_port_of_their_own() {
+    let world = World::start(&["--listen-admin=127.0.0.1:0"]);
+    let admin = world.admin.unwrap();
+    let status = |address, path| get(address, path, "").status().to_owned();
+    for (path, on_http, on_admin) in [
+        ("/", "404 Not Found", "200 OK"),
+        ("/metrics/connected", "200 OK", "404 Not Found"),
+        ("/sd", "200 OK", "404 Not Found"),
+        ("/metrics/proxy", "200 OK", "200 OK"),
+        ("/-/healthy", "200 OK", "200 OK"),
+    ] {
+        assert_eq!(status(world.http, path), on_http, "{path}");
+        assert_eq!(status(admin, path), on_admin, "{path}");
+    }
+    world.stopped();
+}

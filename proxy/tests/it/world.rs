@@ -13,6 +13,7 @@ pub(crate) struct World {
     pub(crate) tcp: SocketAddr,
     pub(crate) websocket: SocketAddr,
     pub(crate) http: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
     watch: Watch,
     trigger: ShutdownTrigger,
     thread: JoinHandle<()>,
@@ -39,13 +40,14 @@ impl World {
                 let proxy = Proxy::bind(runtime, config).await.unwrap();
                 let addresses =
                     [proxy.tcp_address(), proxy.websocket_address(), proxy.http_address()];
-                started.send((addresses.map(Option::unwrap), proxy.watch())).unwrap();
+                let addresses = (addresses.map(Option::unwrap), proxy.admin_address());
+                started.send((addresses, proxy.watch())).unwrap();
                 proxy.run(shutdown).await;
             })
             .unwrap();
         });
-        let ([tcp, websocket, http], watch) = addresses.recv().unwrap();
-        Self { tcp, websocket, http, watch, trigger, thread }
+        let (([tcp, websocket, http], admin), watch) = addresses.recv().unwrap();
+        Self { tcp, websocket, http, admin, watch, trigger, thread }
     }
 
     /// Begins a scrape; the answer comes when it is asked for.

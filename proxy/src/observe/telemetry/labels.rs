@@ -314,10 +314,14 @@ label! {
         Ok = "200",
         /// 400
         BadRequest = "400",
+        /// 401
+        Unauthorized = "401",
         /// 404
         NotFound = "404",
         /// 405
         MethodNotAllowed = "405",
+        /// 429
+        TooManyRequests = "429",
         /// 502
         BadGateway = "502",
         /// 503
@@ -378,6 +382,8 @@ label! {
         NotSetUp = "not_set_up",
         /// Somebody connected who is neither an application nor a scraper.
         Probe = "probe",
+        /// Somebody may not scrape.
+        HttpUnauthorized = "http_unauthorized",
         /// A push has expired.
         PushExpired = "push_expired",
         /// A push is held.
@@ -404,7 +410,7 @@ impl LogCause {
     /// checks cause all the time.
     pub(crate) fn burst(self) -> u32 {
         match self {
-            Self::TurnedAway => 1,
+            Self::HttpUnauthorized | Self::TurnedAway => 1,
             Self::Probe => 2,
             Self::Violation => 3,
             _ => 10,

@@ -7,7 +7,7 @@ use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use std::net::TcpStream;
 
 pub(super) const SCENARIOS: &[fn() -> Seen] =
-    &[turned_away, old_envelope, pushed_too_early, reloads];
+    &[turned_away, old_envelope, pushed_too_early, reloads, scrapers];
 
 fn turned_away() -> Seen {
     let orders = entry("orders", &format!("token_sha256 = \"{ORDERS}\""), "transports = \"wss\"");
@@ -66,4 +66,22 @@ fn reloads() -> Seen {
     proxy.wait_line("--auth-file has changed and is in use");
     proxy.wait_line("application gone");
     proxy.seen()
+}
+
+fn scrapers() -> Seen {
+    let of = |name: &str| format!("bearer_tokens_sha256:\n  {name}: {ORDERS}\n");
+    let file = AuthFile::new("scrapers-reload", &of("a"));
+    let proxy = Proxy::start(&["--tls-reload-interval=50ms", &file.option("http-auth-file")]);
+    proxy.get("/sd", "Authorization: Bearer a-wrong-token\r\n");
+    proxy.wait_line("HTTP request refused: its credentials are wrong");
+    file.write("basic_auth_users: 3\n");
+    proxy.wait_line("a changed --http-auth-file cannot be used");
+    file.write(&of("b"));
+    proxy.wait_line("--http-auth-file has changed and is in use");
+    let seen = {
+        let own = proxy.get("/metrics/proxy", "Authorization: Bearer orders-token\r\n");
+        proxy.seen_in(&own)
+    };
+    assert!(!seen.has_logged("a-wrong-token") && !seen.has_logged(ORDERS));
+    seen
 }
