@@ -9,6 +9,7 @@ use prometheus_rsocket_protocol::agent::{self, PushFailure};
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::report::Report;
 use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
+use prometheus_rsocket_protocol::token::Token;
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_runtime::tls::ClientTls;
 use std::error::Error;
@@ -40,6 +41,11 @@ pub struct Config {
     pub labels: Labels,
     /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
     pub program: String,
+    /// The token that says to the proxy who this application is. It is shown to no proxy that is reached neither by TLS nor on this machine
+    /// (`localhost`, or an address of loopback): connecting to such a one fails.
+    pub token: Option<Token>,
+    /// Shows it there as well: whoever listens on the network then has it.
+    pub token_in_clear: bool,
     /// Pauses between connections, pushes, keys, limits. How many proxies there are is taken from [`proxies`](Self::proxies). If its SETUP has metadata of its own, that is sent, and
     /// [`labels`](Self::labels) and [`program`](Self::program) are not.
     pub agent: agent::Config,
@@ -55,6 +61,8 @@ impl Config {
             metrics_timeout: Duration::from_secs(10),
             labels: default_labels(),
             program: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            token: None,
+            token_in_clear: false,
             agent: agent::Config::default(),
         }
     }
@@ -62,6 +70,9 @@ impl Config {
     /// What the agent is made of: its own configuration, with the hello in SETUP.
     pub(crate) fn agent(&self) -> agent::Config {
         let mut agent = self.agent.clone();
+        if self.token.is_some() {
+            agent.token.clone_from(&self.token);
+        }
         agent.proxies = NonZeroUsize::new(self.proxies.iter().count()).unwrap_or(NonZeroUsize::MIN);
         if agent.setup.payload.metadata.is_none() {
             let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
@@ -71,6 +82,14 @@ impl Config {
             agent.setup.payload.metadata = Some(hello.encode());
         }
         agent
+    }
+}
+
+impl Config {
+    /// Whether there is a token that must not be shown to this proxy.
+    pub fn withholds_token(&self, proxy: &ProxyUrl) -> bool {
+        let is_safe = self.token_in_clear || proxy.scheme().is_tls() || proxy.is_local();
+        (self.token.is_some() || self.agent.token.is_some()) && !is_safe
     }
 }
 

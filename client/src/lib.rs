@@ -160,6 +160,7 @@ pub use prometheus_rsocket_protocol::agent::{self, BackoffConfig, PushFailure, P
 pub use prometheus_rsocket_protocol::envelope::AesKeySize;
 pub use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 pub use prometheus_rsocket_protocol::report::{Report, ReportKind};
+pub use prometheus_rsocket_protocol::token::{Token, TokenError};
 pub use prometheus_rsocket_runtime::Runtime;
 pub use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, TlsError};
 #[cfg(feature = "smol")]

@@ -153,7 +153,12 @@ fn open<R: Runtime>(
 ) -> impl Future<Output = io::Result<Transport<R::Stream>>> + Send + use<R> {
     let (time, tls) = (config.connect_timeout, config.tls.clone());
     let proxy = config.proxies.at(proxy).clone();
+    let withholds_token = config.withholds_token(&proxy);
     async move {
+        if withholds_token {
+            let text = format!("{proxy}: {TOKEN_IN_CLEAR}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let opening = transport::open(runtime.clone(), proxy.clone(), tls);
         within(&runtime, time, opening).await.unwrap_or_else(|Elapsed| {
             let text = format!("{proxy} was not reached within {time:?}");
@@ -161,6 +166,9 @@ fn open<R: Runtime>(
         })
     }
 }
+
+const TOKEN_IN_CLEAR: &str =
+    "the token is not shown to a proxy that is reached neither by TLS nor on this machine";
 
 /// Waits for a time, or until a command has given the agent something else to do.
 async fn wait<R, M, F>(runtime: &R, until: Instant, agent: &mut Agent, duties: &mut Duties<R, M>)

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Where a proxy listens: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or `wss://HOST:PORT/PATH`.
@@ -73,6 +74,14 @@ impl ProxyUrl {
     /// Path and query that a WebSocket is asked for, `/` at least.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether the proxy is on this machine for certain: `localhost`, or an address of loopback.
+    pub fn is_local(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        address.map_or(self.host.eq_ignore_ascii_case("localhost"), |it| {
+            it.to_canonical().is_loopback()
+        })
     }
 
     /// Host and port as an HTTP request names them: without the port if it is the usual one of `ws` or `wss` (RFC 6455, section 4.1).

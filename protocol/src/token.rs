@@ -59,6 +59,18 @@ impl Token {
         }
     }
 
+    /// Adds the token to a SETUP, unless that has metadata that is not composite.
+    pub fn add_to(&self, setup: &mut Setup) {
+        let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
+        let metadata = setup.payload.metadata.clone();
+        if metadata.is_none() {
+            setup.metadata_mime = Bytes::from_static(composite.as_bytes());
+        }
+        if setup.metadata_mime == composite.as_bytes() {
+            setup.payload.metadata = Some(self.append_to(&metadata.unwrap_or_default()));
+        }
+    }
+
     /// Appends the token to the composite metadata of a SETUP, which travels in clear.
     pub fn append_to(&self, metadata: &Bytes) -> Bytes {
         let mut out = BytesMut::from(&**metadata);
@@ -122,6 +134,18 @@ mod tests {
         let setup = setup(token.append_to(&hello.encode()));
         assert_eq!(Token::of_setup(&setup), Ok(Some(token)));
         assert_eq!(Hello::of_setup(&setup), Ok(hello));
+    }
+
+    #[test]
+    fn a_setup_without_composite_metadata_gets_some_or_stays_as_it_is() {
+        let token = Token::new("s3cret").unwrap();
+        let mut bare = Setup::default();
+        token.add_to(&mut bare);
+        assert_eq!(Token::of_setup(&bare), Ok(Some(token.clone())));
+        let payload = Payload::new(&b"x"[..], Bytes::new());
+        let mut other = Setup { payload, ..Setup::default() };
+        token.add_to(&mut other);
+        assert_eq!(other.payload.metadata.as_deref(), Some(&b"x"[..]));
     }
 
     #[test]

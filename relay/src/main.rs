@@ -37,7 +37,15 @@ fn main() -> ExitCode {
             return ExitCode::from(exit_code);
         }
     };
+    let token = match args.load_token(std::env::var_os(cli::TOKEN_VARIABLE)) {
+        Ok(token) => token,
+        Err(error) => {
+            logging::tell_error(&error);
+            return ExitCode::from(2);
+        }
+    };
     let mut configs = args.configs();
+    configs.iter_mut().for_each(|config| config.token.clone_from(&token));
     let loaded = args.load_tls().and_then(|tls| {
         configs.iter_mut().for_each(|config| config.tls.clone_from(&tls));
         args.load_endpoint()

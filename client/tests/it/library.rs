@@ -1,7 +1,7 @@
 use super::Leaf;
 use prometheus_rsocket_client::{
     BackoffConfig, Client, Config, ConnectError, Labels, PushFailure, PushMode, Report, ReportKind,
-    Status, run_job,
+    Status, Token, run_job,
 };
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
@@ -321,4 +321,19 @@ fn a_job_pushes_whatever_way_it_ends() {
             Err(panic) => assert_eq!(panic.downcast_ref(), Some(&"the job fails")),
         }
     }
+}
+
+#[test]
+fn a_token_is_not_shown_in_clear() {
+    // Of documentation; nothing is sent there.
+    let mut config = Config::new("tcp://192.0.2.1:1".parse().unwrap());
+    config.token = Some(Token::new("t0ken").unwrap());
+    let running = client(config, |client, _| async move {
+        let connected = client.connect(Duration::from_millis(300)).await;
+        (connected, client.status())
+    });
+    let (connected, status) = running.join().unwrap();
+    assert_eq!(connected, Err(ConnectError::TimedOut));
+    let Status::Waiting { reason, .. } = status else { panic!("{status:?}") };
+    assert!(reason.contains("the token is not shown"), "{reason}");
 }

@@ -1,6 +1,7 @@
 use crate::envelope::AesKeySize;
 use crate::rsocket::connection;
 use crate::rsocket::frame::Setup;
+use crate::token::Token;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ pub struct Config {
     pub connection: connection::Config,
     /// The first frame of each connection; that of rsocket-java by default.
     pub setup: Setup,
+    /// The token that SETUP shows beside its own metadata, which has to be composite, or none. It travels as clear as the transport is.
+    pub token: Option<Token>,
     /// When to connect again.
     pub backoff: BackoffConfig,
     /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
@@ -37,6 +40,7 @@ impl Default for Config {
         Self {
             connection: connection::Config::default(),
             setup: Setup::default(),
+            token: None,
             backoff: BackoffConfig::default(),
             aes: AesKeySize::default(),
             min_envelope: 1,

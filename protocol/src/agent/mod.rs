@@ -163,8 +163,11 @@ impl Agent {
         if !matches!(self.state, State::Connecting) {
             return;
         }
-        let (mut config, setup) = (self.config.connection.clone(), self.config.setup.clone());
+        let (mut config, mut setup) = (self.config.connection.clone(), self.config.setup.clone());
         config.serve_streams = false;
+        if let Some(token) = &self.config.token {
+            token.add_to(&mut setup);
+        }
         match Connection::client(config, setup, now) {
             Ok(connection) => {
                 let connection = Box::new(connection);

@@ -22,7 +22,7 @@ pub(crate) fn misspelt<'a>(
     variables: impl IntoIterator<Item = &'a str>,
 ) -> Vec<(&'a str, String)> {
     let known = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
-    let known: BTreeSet<&str> = known.collect();
+    let known: BTreeSet<&str> = known.chain([super::TOKEN_VARIABLE]).collect();
     let unknown = variables.into_iter().filter(|name| {
         name.starts_with(PREFIX) && !known.contains(name) && !is_of_kubernetes(name)
     });
@@ -71,6 +71,7 @@ mod tests {
             [
                 "PROMETHEUS_RSOCKET_CLIENT_PROXI",
                 "PROMETHEUS_RSOCKET_CLIENT_PROXY",
+                "PROMETHEUS_RSOCKET_CLIENT_TOKEN",
                 "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMOUT",
                 "PROMETHEUS_RSOCKET_CLIENT_SERVICE_HOST",
                 "PROMETHEUS_RSOCKET_CLIENT_SERVICE_PORT_TCP",

@@ -152,3 +152,33 @@ fn several_proxies_stand_in_for_each_other_or_are_all_connected_to() {
         assert!(Args::try_parse_from(bad).is_err(), "{bad:?}");
     }
 }
+
+#[test]
+fn a_token_comes_from_a_file_or_the_environment_and_goes_over_tls_alone() {
+    let dir = std::env::temp_dir().join(format!("relay-token-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("token");
+    std::fs::write(&file, "of-file\n").unwrap();
+    let option = format!("--token-file={}", file.display());
+    let load = |args: &[&str], variable: Option<&str>| {
+        let args = Args::try_parse_from([&["client", "--scrape=http://l/metrics"], args].concat());
+        let loaded = args.unwrap().load_token(variable.map(Into::into));
+        loaded
+            .map(|token| token.map(|token| token.expose().to_owned()))
+            .map_err(|it| it.to_string())
+    };
+    let (tls, local, clear) = ("--proxy=tls://p", "--proxy=tcp://127.0.0.1", "--proxy=ws://p/");
+    assert_eq!(load(&[clear], None), Ok(None));
+    assert_eq!(load(&[clear], Some("")), Ok(None));
+    for proxy in [tls, local, "--proxy=ws://localhost/", "--proxy=tcp://[::1]:1"] {
+        assert_eq!(load(&[proxy], Some("of-env")), Ok(Some("of-env".to_owned())));
+        assert_eq!(load(&[proxy, &option], Some("of-env")), Ok(Some("of-file".to_owned())));
+    }
+    assert!(load(&[tls, clear, &option], None).unwrap_err().contains("ws://p:80/, which"));
+    assert!(load(&[clear, "--token-in-clear"], Some("t")).is_ok());
+    let error = load(&[tls], Some("se cret")).unwrap_err();
+    assert!(error.starts_with(TOKEN_VARIABLE) && !error.contains("se cret"), "{error}");
+    std::fs::remove_dir_all(dir).unwrap();
+    let error = load(&[tls, &option], None).unwrap_err();
+    assert!(error.starts_with("--token-file "), "{error}");
+}

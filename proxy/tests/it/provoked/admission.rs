@@ -72,7 +72,9 @@ fn scrapers() -> Seen {
     let of = |name: &str| format!("bearer_tokens_sha256:\n  {name}: {ORDERS}\n");
     let file = AuthFile::new("scrapers-reload", &of("a"));
     let proxy = Proxy::start(&["--tls-reload-interval=50ms", &file.option("http-auth-file")]);
-    proxy.get("/sd", "Authorization: Bearer a-wrong-token\r\n");
+    for _ in 0..2 {
+        proxy.get("/sd", "Authorization: Bearer a-wrong-token\r\n");
+    }
     proxy.wait_line("HTTP request refused: its credentials are wrong");
     file.write("basic_auth_users: 3\n");
     proxy.wait_line("a changed --http-auth-file cannot be used");
