@@ -1,3 +1,4 @@
+use super::Pins;
 use crate::envelope::AesKeySize;
 use crate::rsocket::connection;
 use crate::rsocket::frame::Setup;
@@ -21,6 +22,8 @@ pub struct Config {
     pub aes: AesKeySize,
     /// The version of the envelope that a proxy has to offer; 1 by default. The connection to one that does not is ended.
     pub min_envelope: u8,
+    /// Which keys a proxy may have; any by default. The connection to one that has another is ended, and counts as one that failed.
+    pub pins: Pins,
     /// How metrics are pushed: RSocket has no third way.
     pub push: PushMode,
     /// How long a push may take, from when it is asked for to the proxy's word that it is stored; 10 s by default. If there is no
@@ -44,6 +47,7 @@ impl Default for Config {
             backoff: BackoffConfig::default(),
             aes: AesKeySize::default(),
             min_envelope: 1,
+            pins: Pins::Any,
             push: PushMode::default(),
             push_timeout: Duration::from_secs(10),
             proxies: NonZeroUsize::MIN,

@@ -1,4 +1,5 @@
-use crate::envelope::{KeyError, SealError};
+use super::KeyNotPinned;
+use crate::envelope::{Fingerprint, KeyError, SealError};
 use crate::fields::FieldError;
 use crate::report::Report;
 use crate::rsocket::connection::CloseReason;
@@ -31,6 +32,13 @@ pub enum Event {
         reason: DisconnectReason,
         /// The pause. It is zero where another proxy is tried at once.
         retry_in: Duration,
+    },
+    /// A proxy's first key came, and is the one that it is to have from now on ([`Pins::FirstUse`](super::Pins::FirstUse)): store it.
+    KeyPinned {
+        /// The proxy.
+        proxy: usize,
+        /// The key's fingerprint.
+        fingerprint: Fingerprint,
     },
     /// The proxy sent something that is no key. The one before it, if any, stays in use.
     KeyRefused {
@@ -84,12 +92,15 @@ pub enum Event {
 }
 
 /// Why a proxy is not to have the metrics. The text is what it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyRefusal {
     /// It does not offer the version of the envelope that is required.
     #[error("this client requires version 2 of the metrics envelope, and was not offered it")]
     Envelope,
+    /// Its key is not one that is pinned.
+    #[error(transparent)]
+    Key(#[from] KeyNotPinned),
 }
 
 /// Why there is no connection.

@@ -18,24 +18,30 @@ impl Agent {
         is_for_pushes: bool,
     ) -> Option<(Arc<PeerKey>, Option<Binding>)> {
         let bytes = &payload.data;
-        let key = match &self.key {
-            // Each scrape brings the same one.
-            Some(key) if key.bytes == *bytes => Arc::clone(&key.parsed),
-            _ => match PeerKey::parse(bytes) {
-                Ok(parsed) => {
-                    let parsed = Arc::new(parsed);
-                    // Copied: a slice would keep the buffer alive that it came in.
-                    let bytes = Bytes::copy_from_slice(bytes);
-                    self.key = Some(Key { bytes, parsed: Arc::clone(&parsed) });
-                    parsed
-                }
-                Err(error) => {
-                    self.events.push_back(Event::KeyRefused { error });
-                    return None;
-                }
-            },
+        // Each scrape brings the same one.
+        let known = self.key.as_ref().filter(|key| key.bytes == *bytes);
+        let is_new = known.is_none();
+        let key = match known
+            .map_or_else(|| PeerKey::parse(bytes).map(Arc::new), |key| Ok(Arc::clone(&key.parsed)))
+        {
+            Ok(key) => key,
+            Err(error) => {
+                self.events.push_back(Event::KeyRefused { error });
+                return None;
+            }
         };
+        // Also one that is known: another proxy may have had it.
+        if let Err(error) = self.check_pin(&key) {
+            self.refuse_proxy(now, error.into());
+            return None;
+        }
         let offer = self.offer(now, &key, payload)?;
+        if is_new {
+            // Copied: a slice would keep the buffer alive that it came in.
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.key = Some(Key { bytes, parsed: Arc::clone(&key) });
+        }
+        self.pin_key(&key);
         let State::Connected { has_key, seals, .. } = &mut self.state else { return None };
         let binding = offer.map(|offer| offer.binding);
         if is_for_pushes {
@@ -72,6 +78,10 @@ impl Agent {
     /// Ends the connection to a proxy that is not to have the metrics.
     fn refuse_proxy(&mut self, now: Instant, reason: ProxyRefusal) {
         let message = reason.to_string();
+        // However long the connection has lasted, it did not end well.
+        if let State::Connected { has_key, .. } = &mut self.state {
+            *has_key = false;
+        }
         if let Some(connection) = self.connection() {
             connection.close(now, ErrorCode::CONNECTION_ERROR, &message);
         }

@@ -19,6 +19,7 @@ mod config;
 mod event;
 mod key;
 mod machine;
+mod pins;
 mod proxies;
 mod push;
 mod seal;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use config::{BackoffConfig, Config, PushMode};
 pub use event::{DisconnectReason, Event, ProxyRefusal, PushFailure, PushId, Ticket};
+pub use pins::{KeyNotPinned, Pins};
 pub use seal::{SealJob, Sealed};
 
 use crate::Payload;

@@ -1,5 +1,6 @@
 mod contract;
 mod failures;
+mod pins;
 mod proxies;
 mod push;
 mod scrapes;

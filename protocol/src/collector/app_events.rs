@@ -76,6 +76,7 @@ impl Collector {
         self.leaving.remove(&connection);
         self.content_keys.remove(&connection);
         self.admissions.remove(connection);
+        self.rekeying.on_gone(connection);
         // Scrapes that its session never heard of; it has answered for the others. Pushes stand in, so this comes first.
         if let Some(request) = self.remove_request(connection) {
             let failure = ScrapeFailure::Closed;

@@ -92,6 +92,7 @@ mod push;
 mod pushing;
 mod record;
 mod registry;
+mod rekey;
 mod reports;
 mod request;
 mod requests;
@@ -127,6 +128,7 @@ use job::Purpose;
 use jobs::Jobs;
 use push::Pushes;
 use registry::Registry;
+use rekey::Rekeying;
 use request::Request;
 use room::Yielding;
 use scrape::{Delivery, Scrapes};
@@ -179,6 +181,7 @@ pub struct Collector {
     yielding: Yielding,
     jobs: Jobs,
     content_keys: BTreeMap<ConnectionId, ContentKeys>,
+    rekeying: Rekeying,
     /// Connections that end once they have answered, and what they are told.
     leaving: BTreeMap<ConnectionId, String>,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
@@ -202,6 +205,7 @@ impl Collector {
             yielding: Yielding::default(),
             jobs: Jobs::default(),
             content_keys: BTreeMap::new(),
+            rekeying: Rekeying::default(),
             leaving: BTreeMap::new(),
             commands: VecDeque::new(),
             notices: VecDeque::new(),

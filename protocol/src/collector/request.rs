@@ -14,6 +14,8 @@ pub(super) struct Request {
     pub(super) deadline: Instant,
     /// The place of the answer among the jobs; `None` until it is there. A worker may have it already.
     pub(super) answered: Option<Turn>,
+    /// Which of the proxy's keys it carries.
+    pub(super) key: u64,
     /// Whether the answer is in version 2 of the envelope.
     pub(super) is_bound: bool,
     /// Whether the application is asked for the second time, because its content key was not known.

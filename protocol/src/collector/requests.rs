@@ -109,9 +109,10 @@ impl Collector {
         is_repeated: bool,
     ) {
         let id = RequestId(self.number());
+        let key = self.key_of_request(connection);
         let known = self.content_keys.get(&connection).and_then(ContentKeys::latest);
         let request =
-            Request { id, deadline, answered: None, is_bound: false, is_repeated, waiters };
+            Request { id, deadline, answered: None, key, is_bound: false, is_repeated, waiters };
         self.requests.insert(connection, request);
         self.commands.push_back((connection, SessionCommand::Scrape { request: id, known }));
     }
@@ -180,6 +181,7 @@ impl Collector {
         if request.id != id || request.answered.is_some() {
             return;
         }
+        self.rekeying.on_answered(connection, request.key);
         let failure = match payload {
             None => ScrapeFailure::Empty,
             Some(_) if is_full => ScrapeFailure::Overloaded,

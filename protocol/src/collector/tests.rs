@@ -5,6 +5,7 @@ mod jumps;
 mod leaving;
 mod pushes;
 mod random;
+mod rekey;
 mod reports;
 mod requests;
 mod session;

@@ -1,0 +1,90 @@
+//! Which proxies' keys metrics may be sealed under.
+
+use super::{Agent, Event};
+use crate::envelope::{Fingerprint, PeerKey};
+use std::fmt;
+
+/// Which proxies' keys metrics may be sealed under. A proxy in plaintext mode has no key, and so satisfies no pin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Pins {
+    /// All that come.
+    #[default]
+    Any,
+    /// These, whichever proxy has them.
+    These(Vec<Fingerprint>),
+    /// For each proxy, in the order of the list, the one that it had when it was first met; `None` until then. The first key that comes is taken,
+    /// and [`Event::KeyPinned`] tells of it: whoever answers first at the proxy's address is trusted. A proxy beyond the end has `None`.
+    FirstUse(Vec<Option<Fingerprint>>),
+}
+
+impl Pins {
+    /// Whether a proxy may have this key; if not, what it should have been.
+    fn check(&self, proxy: usize, came: Option<Fingerprint>) -> Result<(), KeyNotPinned> {
+        let expected: &[Fingerprint] = match self {
+            Self::Any => return Ok(()),
+            Self::These(pins) => pins,
+            Self::FirstUse(pins) => pins.get(proxy).map_or(&[], Option::as_slice),
+        };
+        let is_first = matches!(self, Self::FirstUse(_)) && expected.is_empty();
+        let is_pinned = came.is_some_and(|came| is_first || expected.contains(&came));
+        if is_pinned { Ok(()) } else { Err(KeyNotPinned { came, expected: expected.to_vec() }) }
+    }
+
+    /// Pins the key of a proxy that has none yet, and says which that is.
+    fn pin(&mut self, proxy: usize, came: Option<Fingerprint>) -> Option<Fingerprint> {
+        let Self::FirstUse(pins) = self else { return None };
+        if pins.len() <= proxy {
+            pins.resize(proxy + 1, None);
+        }
+        let pin = pins.get_mut(proxy).filter(|pin| pin.is_none())?;
+        *pin = came;
+        came
+    }
+}
+
+/// A proxy has a key that it should not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct KeyNotPinned {
+    /// The fingerprint of its key; `None` in plaintext mode.
+    pub came: Option<Fingerprint>,
+    /// Those that it may have; none if any key would have done.
+    pub expected: Vec<Fingerprint>,
+}
+
+impl fmt::Display for KeyNotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.came {
+            Some(came) => write!(f, "the proxy's key has the SHA-256 {came}")?,
+            None => f.write_str("the proxy has no key (plaintext)")?,
+        }
+        f.write_str("; expected was ")?;
+        if self.expected.is_empty() {
+            return f.write_str("a key");
+        }
+        for (nth, pin) in self.expected.iter().take(MAX_SHOWN).enumerate() {
+            write!(f, "{}{pin}", if nth > 0 { " or " } else { "" })?;
+        }
+        match self.expected.len().saturating_sub(MAX_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " or one of {more} more"),
+        }
+    }
+}
+
+/// Pins that a message names.
+const MAX_SHOWN: usize = 4;
+
+impl Agent {
+    /// Whether the current proxy may have this key.
+    pub(super) fn check_pin(&self, key: &PeerKey) -> Result<(), KeyNotPinned> {
+        self.config.pins.check(self.proxies.current(), key.fingerprint())
+    }
+
+    /// Pins a key that is accepted, if it is the first of its proxy and keys are pinned on first use.
+    pub(super) fn pin_key(&mut self, key: &PeerKey) {
+        let proxy = self.proxies.current();
+        if let Some(fingerprint) = self.config.pins.pin(proxy, key.fingerprint()) {
+            self.events.push_back(Event::KeyPinned { proxy, fingerprint });
+        }
+    }
+}
