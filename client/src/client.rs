@@ -1,3 +1,4 @@
+use crate::pins::PinFile;
 use crate::proxies::Proxies;
 use crate::run::{self, Running};
 use crate::shared::Shared;
@@ -36,6 +37,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long the closure may take to give the metrics; 10 s by default.
     pub metrics_timeout: Duration,
+    /// Where the keys of proxies are kept from when they were first met; with `None`, nowhere. A proxy that has another key later is not connected to.
+    /// Takes the place of [`agent::Config::pins`], with which keys that are known beforehand are pinned.
+    pub pin_file: Option<PinFile>,
     /// What tells this application from others; `instance=<the machine's name>` by default. The proxy adds them to the metrics where those
     /// lack them. The original Java proxy does not look at them.
     pub labels: Labels,
@@ -59,6 +63,7 @@ impl Config {
             tls: None,
             connect_timeout: Duration::from_secs(10),
             metrics_timeout: Duration::from_secs(10),
+            pin_file: None,
             labels: default_labels(),
             program: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             token: None,
@@ -74,6 +79,9 @@ impl Config {
             agent.token.clone_from(&self.token);
         }
         agent.proxies = NonZeroUsize::new(self.proxies.iter().count()).unwrap_or(NonZeroUsize::MIN);
+        if let Some(file) = &self.pin_file {
+            agent.pins = agent::Pins::FirstUse(file.of(&self.proxies));
+        }
         if agent.setup.payload.metadata.is_none() {
             let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
             agent.setup.metadata_mime = Bytes::from_static(composite.as_bytes());

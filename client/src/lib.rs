@@ -148,6 +148,7 @@
 mod client;
 mod job;
 mod lines;
+mod pins;
 mod proxies;
 mod run;
 mod shared;
@@ -156,8 +157,9 @@ mod url;
 
 pub use client::{Client, Closed, Config, ConnectError, MetricsError, Status, from_fn, hostname};
 pub use job::run_job;
-pub use prometheus_rsocket_protocol::agent::{self, BackoffConfig, PushFailure, PushMode};
-pub use prometheus_rsocket_protocol::envelope::AesKeySize;
+pub use pins::{PinFile, PinFileError};
+pub use prometheus_rsocket_protocol::agent::{self, BackoffConfig, Pins, PushFailure, PushMode};
+pub use prometheus_rsocket_protocol::envelope::{AesKeySize, Fingerprint, FingerprintError};
 pub use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 pub use prometheus_rsocket_protocol::report::{Report, ReportKind};
 pub use prometheus_rsocket_protocol::token::{Token, TokenError};

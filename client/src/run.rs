@@ -11,6 +11,7 @@ use prometheus_rsocket_protocol::Machine;
 use prometheus_rsocket_protocol::agent::{
     Action, Agent, DisconnectReason, Event, PushFailure, PushId, SealJob, Sealed, Ticket,
 };
+use prometheus_rsocket_protocol::envelope::Fingerprint;
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_runtime::{
     DriverConfig, Elapsed, Line, Owner, Runtime, Timer, drive, timeout,
@@ -283,6 +284,19 @@ where
         }
     }
 
+    /// Keeps a proxy's key for the next start. That it cannot be kept does not end what goes well.
+    fn store_pin(&self, proxy: String, pin: Fingerprint) {
+        let Some(file) = self.config.pin_file.clone() else { return };
+        let stored = self.runtime.unblock(move || file.add(proxy, pin));
+        self.runtime.spawn(async move {
+            match stored.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the proxy's key is pinned until the end of this process alone"),
+                Err(error) => tracing::error!(%error, "the proxy's key is not stored"),
+            }
+        });
+    }
+
     fn on_event(&mut self, now: Instant, event: Event, agent: &mut Agent) {
         match event {
             Event::Ready => {
@@ -321,6 +335,11 @@ where
                     let error = Line(error);
                     tracing::warn!(%error, suppressed, "the proxy's offer of version 2 of the envelope cannot be read");
                 }
+            }
+            Event::KeyPinned { proxy, fingerprint } => {
+                let proxy = self.config.proxies.at(proxy).to_string();
+                tracing::info!(proxy, sha256 = %fingerprint, "this key of the proxy is pinned");
+                self.store_pin(proxy, fingerprint);
             }
             // That the connection ended has a line of its own, with the same reason.
             Event::ProxyRefused { reason } => tracing::debug!(%reason, "the proxy is refused"),

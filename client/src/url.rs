@@ -79,9 +79,10 @@ impl ProxyUrl {
     /// Whether the proxy is on this machine for certain: `localhost`, or an address of loopback.
     pub fn is_local(&self) -> bool {
         let address = self.host.parse::<IpAddr>();
-        address.map_or(self.host.eq_ignore_ascii_case("localhost"), |it| {
-            it.to_canonical().is_loopback()
-        })
+        match address {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        }
     }
 
     /// Host and port as an HTTP request names them: without the port if it is the usual one of `ws` or `wss` (RFC 6455, section 4.1).

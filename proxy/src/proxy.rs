@@ -18,6 +18,7 @@ use crate::service::backend::Service;
 use crate::service::hub::Hub;
 use crate::service::leaving;
 use crate::service::memory::{BodyMemory, Shares, TextMemory};
+use crate::service::rotation::Rotation;
 use crate::service::storing::{self, Storing};
 use crate::service::tables::Tables;
 use crate::service::workers::{self, Toolbox};
@@ -26,6 +27,7 @@ use crate::store::disk::SharedDisk;
 use crate::store::keys;
 use futures_lite::future::{or, zip};
 use prometheus_rsocket_protocol::collector::Collector;
+use prometheus_rsocket_protocol::envelope::KeyUnwrap;
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, tls};
@@ -180,6 +182,10 @@ impl<R: Runtime> Proxy<R> {
             let hub = Arc::clone(&service.hub);
             spawn_until(&runtime, &ended, leaving::age(runtime.clone(), hub, age));
         }
+        let (keys, telemetry) = (&service.toolbox.keys, &service.telemetry);
+        if let Some(rotation) = Rotation::new(&runtime, &service.hub, keys, telemetry, &config) {
+            spawn_until(&runtime, &ended, rotation.run());
+        }
         let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
         let (stop, stopping) = shutdown::channel();
         accept_applications(&service, &config, tcp, websocket, &stopping);
@@ -214,11 +220,12 @@ async fn service<R: Runtime>(
     config: &Config,
     listeners: Vec<(&'static str, SocketAddr)>,
 ) -> Result<Service<R>, StartError> {
-    let (keys, rsa_backend) = keys::make(&runtime, config).await?;
+    let keys = keys::make(&runtime, config).await?;
     let mut seed = [0; 8];
     runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
     let telemetry =
-        Arc::new(Telemetry::new(config.runtime.name(), rsa_backend, runtime.time_of_day()));
+        Arc::new(Telemetry::new(config.runtime.name(), keys.backend_name(), runtime.time_of_day()));
+    telemetry.keys(&keys);
     let mut collector = config.collector();
     collector.key = keys.public_key();
     let collector = Collector::new(collector);

@@ -9,8 +9,8 @@ pub(crate) use env::{misspelt, without_empty_variables};
 use crate::fetch::{Credentials, Endpoint, ScrapeFormat, ScrapeUrl};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
 use prometheus_rsocket_client::{
-    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, LabelError, Labels, ProxyUrl,
-    PushMode, TlsError, Token,
+    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, Fingerprint, LabelError, Labels,
+    PinFile, PinFileError, Pins, ProxyUrl, PushMode, TlsError, Token,
 };
 use prometheus_rsocket_runtime::read_file;
 use std::ffi::OsString;
@@ -90,6 +90,26 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u8).range(1..=2)
     )]
     pub(crate) min_envelope: u8,
+    /// The SHA-256 of a key that a proxy may have, as the proxy logs it: 64 hexadecimal digits. May be repeated, or be several with commas between,
+    /// such as the next key before it is used. A proxy with another key does not get the metrics
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_PROXY_KEY_SHA256",
+        value_name = "HEX",
+        value_delimiter = ',',
+        conflicts_with = "proxy_key_file",
+        help_heading = PROXIES
+    )]
+    pub(crate) proxy_key_sha256: Vec<Fingerprint>,
+    /// A file that keeps the key that each proxy had when it was first met; a proxy that has another one later does not get the metrics. Whoever
+    /// answers first is trusted, so --proxy-key-sha256 is safer
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_PROXY_KEY_FILE",
+        value_name = "FILE",
+        help_heading = PROXIES
+    )]
+    pub(crate) proxy_key_file: Option<PathBuf>,
     /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
     pub(crate) log: String,
@@ -233,6 +253,10 @@ impl Args {
             let message = format!("--proxy {proxy} is given twice");
             return Err(Self::command().error(ErrorKind::ValueValidation, message));
         }
+        if self.proxy_key_sha256.len() > MAX_PINS {
+            let message = format!("--proxy-key-sha256 is given more than {MAX_PINS} times");
+            return Err(Self::command().error(ErrorKind::TooManyValues, message));
+        }
         let Some(option) = self.tls_without_use() else {
             return Ok(());
         };
@@ -275,6 +299,11 @@ impl Args {
             )));
         }
         Ok(Some(token))
+    }
+
+    /// Reads the file of proxies' keys, if there is one.
+    pub(crate) fn load_pins(&self) -> Result<Option<PinFile>, PinFileError> {
+        self.proxy_key_file.as_ref().map(PinFile::open).transpose()
     }
 
     /// What to fetch. Reads the file of CAs, if there is one.
@@ -365,6 +394,9 @@ impl Args {
         config.agent.backoff = BackoffConfig::new(self.backoff_min, self.backoff_max);
         config.agent.min_envelope = self.min_envelope;
         config.token_in_clear = self.token_in_clear;
+        if !self.proxy_key_sha256.is_empty() {
+            config.agent.pins = Pins::These(self.proxy_key_sha256.clone());
+        }
         config.agent.push_timeout = self.push_timeout;
         config.agent.return_after = self.proxy_return_after;
         config.agent.push = match self.push {
@@ -379,6 +411,9 @@ impl Args {
         config
     }
 }
+
+/// Keys that can be named.
+const MAX_PINS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RuntimeKind {

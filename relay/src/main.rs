@@ -50,6 +50,13 @@ fn main() -> ExitCode {
         configs.iter_mut().for_each(|config| config.tls.clone_from(&tls));
         args.load_endpoint()
     });
+    match args.load_pins() {
+        Ok(pins) => configs.iter_mut().for_each(|config| config.pin_file.clone_from(&pins)),
+        Err(error) => {
+            logging::tell_error(&error);
+            return ExitCode::from(2);
+        }
+    }
     let endpoint = match loaded {
         Ok(endpoint) => endpoint,
         Err(error) => {

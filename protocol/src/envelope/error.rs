@@ -25,6 +25,9 @@ pub enum KeyError {
         /// Its size.
         bits: usize,
     },
+    /// Not a private key in PEM that is used here.
+    #[error("it is no RSA key in PEM: {0}")]
+    Pem(String),
     /// A key pair could not be made.
     #[error("cannot make a key pair: {0}")]
     Generate(String),

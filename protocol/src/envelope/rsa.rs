@@ -56,6 +56,14 @@ impl PeerKey {
         }
     }
 
+    /// The size of its modulus in bits. There is none in plaintext mode.
+    pub fn bits(&self) -> Option<usize> {
+        match &self.0 {
+            Kind::Plaintext => None,
+            Kind::Rsa { public, .. } => Some(public.n().bits()),
+        }
+    }
+
     /// Whether metrics are not to be encrypted.
     pub fn is_plaintext(&self) -> bool {
         self.0 == Kind::Plaintext

@@ -204,6 +204,32 @@ pub(super) struct Args {
     #[arg(long, value_name = "HOW", value_parser = value::envelope, help_heading = "Applications")]
     pub(super) envelope: Option<Envelope>,
 
+    /// Which version of the envelope applications must know to be served: 1 or 2. With 2, Java clients are turned away [default: 1]
+    #[arg(long, value_name = "VERSION", value_parser = value::envelope_version, help_heading = "Applications")]
+    pub(super) min_envelope: Option<u8>,
+
+    /// Allows --envelope plaintext where applications connect without TLS and not on loopback: whoever is on the way reads, and changes,
+    /// their metrics [default: false]
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        value_parser = value::switch,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Applications"
+    )]
+    pub(super) insecure_plaintext: Option<bool>,
+
+    /// A file with the proxy's private key: PKCS#8 in PEM, that nobody but its owner may read. It is made where it is missing, and read again
+    /// when it changes. Without it, each start makes a key that is kept in memory alone
+    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "Applications")]
+    pub(super) key_file: Option<PathBuf>,
+
+    /// After how long the key is replaced by a new one, at least 10s [default: unlimited]
+    #[arg(long, value_name = "TIME", value_parser = value::key_rotation, help_heading = "Applications")]
+    pub(super) key_rotation: Option<LimitedTime>,
+
     /// How many applications' last metrics are held for the next scrapes [default: 1000]
     #[arg(long, value_name = "COUNT", value_parser = value::count, help_heading = "Pushes")]
     pub(super) max_held_pushes: Option<usize>,

@@ -33,10 +33,6 @@ pub(super) struct AuthArgs {
     /// endpoints are on both [default: off]
     #[arg(long, value_name = "ADDR", value_parser = value::listen_addr, help_heading = "Listeners")]
     listen_admin: Option<ListenAddr>,
-
-    /// The oldest version of the metrics envelope that applications may use, 1 or 2 [default: 1]
-    #[arg(long, value_name = "VERSION", value_parser = value::envelope_version, help_heading = "Admission")]
-    min_envelope: Option<u8>,
 }
 
 impl AuthArgs {
@@ -48,7 +44,6 @@ impl AuthArgs {
         env.complete(&mut c.http_auth_file, "http-auth-file", value::file)?;
         env.set(&mut c.listen_admin, self.listen_admin, "listen-admin", value::listen_addr)?;
         env.set(&mut c.require_identity, self.require_identity, "require-identity", value::switch)?;
-        env.set(&mut c.min_envelope, self.min_envelope, "min-envelope", value::envelope_version)?;
         Ok(())
     }
 }
@@ -63,9 +58,6 @@ pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
         return conflict(
             "--demo does not go with --require-identity: the examples show no credentials",
         );
-    }
-    if c.min_envelope >= 2 && c.envelope == super::Envelope::Plaintext {
-        return conflict("--min-envelope 2 does not go with --envelope plaintext");
     }
     Ok(())
 }

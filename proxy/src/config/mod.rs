@@ -125,8 +125,14 @@ pub struct Config {
     pub listen_admin: ListenAddr,
     /// Whether applications without credentials are turned away.
     pub require_identity: bool,
-    /// The oldest version of the envelope that applications may use.
+    /// The version of the envelope that applications must know: 1 or 2.
     pub min_envelope: u8,
+    /// Whether plaintext is allowed also where others than this machine connect without TLS.
+    pub insecure_plaintext: bool,
+    /// Where the proxy's key is kept; with `None`, in memory alone.
+    pub key_file: Option<PathBuf>,
+    /// After how long the key is replaced by a new one, if ever.
+    pub key_rotation: Option<Duration>,
     /// How many pushes are held; with 0, none.
     pub max_held_pushes: usize,
     /// How many bytes all held pushes may be together, compressed.
@@ -228,6 +234,13 @@ impl Config {
         env.set(&mut c.envelope, args.envelope, "envelope", value::envelope)?;
 
         args.auth.resolve(&mut c, env)?;
+
+        env.set(&mut c.min_envelope, args.min_envelope, "min-envelope", value::envelope_version)?;
+        env.set(&mut c.insecure_plaintext, args.insecure_plaintext, "insecure-plaintext", value::switch)?;
+        c.key_file = args.key_file;
+        env.complete(&mut c.key_file, "key-file", value::file)?;
+        env.set(&mut c.key_rotation, args.key_rotation, "key-rotation", value::key_rotation)?;
+
         env.set(&mut c.max_memory, args.max_memory, "max-memory", value::bytes)?;
         c.max_held_push_bytes = Shares::of(c.max_memory).pushes;
         env.set(&mut c.max_held_pushes, args.max_held_pushes, "max-held-pushes", value::count)?;
@@ -270,7 +283,40 @@ impl Config {
             return Err(ConfigError::Conflict(all_off.to_owned()));
         }
         auth::check(self)?;
+        self.check_plaintext()?;
         self.check_demo()
+    }
+
+    /// Metrics that nothing protects travel only where nobody else can be.
+    fn check_plaintext(&self) -> Result<(), ConfigError> {
+        if self.envelope != Envelope::Plaintext {
+            return Ok(());
+        }
+        let conflicts = [
+            ("--min-envelope 2", self.min_envelope >= 2),
+            ("--key-file", self.key_file.is_some()),
+            ("--key-rotation", self.key_rotation.is_some()),
+        ];
+        if let Some((option, _)) = conflicts.into_iter().find(|(_, is_given)| *is_given) {
+            let conflict =
+                format!("--envelope plaintext seals nothing, which contradicts {option}");
+            return Err(ConfigError::Conflict(conflict));
+        }
+        let listeners = [
+            ("--listen-tcp", &self.listen_tcp, &self.tcp_tls),
+            ("--listen-websocket", &self.listen_websocket, &self.websocket_tls),
+        ];
+        let is_open = |(_, listen, tls): &(&str, &ListenAddr, &Option<ServerTlsFiles>)| {
+            listen.is_on() && tls.is_none() && !listen.is_loopback()
+        };
+        match listeners.into_iter().find(is_open) {
+            Some((option, listen, _)) if !self.insecure_plaintext => {
+                Err(ConfigError::Conflict(format!(
+                    "--envelope plaintext needs TLS or a loopback address for {option} {listen}; --insecure-plaintext does without"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The example applications trust nobody, so they need a listener without TLS.
@@ -340,6 +386,9 @@ impl Default for Config {
             listen_admin: ListenAddr::Off,
             require_identity: false,
             min_envelope: 1,
+            insecure_plaintext: false,
+            key_file: None,
+            key_rotation: None,
             max_held_pushes: 1000,
             max_held_push_bytes: 24 << 20,
             max_push_rate: 10,

@@ -115,10 +115,12 @@ fn every_setting_reaches_its_field() {
         ("setup-timeout", "14s"),
         ("key-bits", "3072"),
         ("rsa-backend", "openssl"),
-        ("envelope", "plaintext"),
+        ("envelope", "encrypted"),
         ("listen-admin", "127.0.0.1:4"),
         ("require-identity", "false"),
-        ("min-envelope", "1"),
+        ("min-envelope", "2"),
+        ("key-rotation", "90m"),
+        ("insecure-plaintext", "true"),
         ("max-held-pushes", "0"),
         ("max-held-push-bytes", "16MiB"),
         ("max-push-rate", "25"),
@@ -174,12 +176,15 @@ fn every_setting_reaches_its_field() {
         setup_timeout: Duration::from_secs(14),
         key_bits: 3072,
         rsa_backend: RsaBackend::OpenSsl,
-        envelope: Envelope::Plaintext,
+        envelope: Envelope::Encrypted,
         auth_file: None,
         http_auth_file: None,
         listen_admin: on("127.0.0.1", 4),
         require_identity: false,
-        min_envelope: 1,
+        min_envelope: 2,
+        insecure_plaintext: true,
+        key_file: None,
+        key_rotation: Some(Duration::from_secs(90 * 60)),
         max_held_pushes: 0,
         max_held_push_bytes: 16 << 20,
         max_push_rate: 25,
@@ -212,7 +217,10 @@ fn every_option_is_in_the_help_under_a_default_or_without() {
     let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
     let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
     known.extend(tls::options().into_iter().map(|(_, option, _)| option));
-    known.extend(["advertise-http", "auth-file", "http-auth-file", "push-dir"].map(str::to_owned));
+    known.extend(
+        ["advertise-http", "auth-file", "http-auth-file", "key-file", "push-dir"]
+            .map(str::to_owned),
+    );
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(names, known);
@@ -291,4 +299,40 @@ fn example_applications_need_a_listener_without_tls() {
     assert_eq!(accepted(&tls, &[]).demo, 1);
     let none = [&tls[..], &["--listen-websocket=off"]].concat();
     refused(&none, &[], &["--demo 1", "--listen-tcp", "--listen-websocket"]);
+}
+
+#[test]
+fn plaintext_needs_tls_or_loopback_where_nobody_insists() {
+    fn plaintext<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["--envelope=plaintext"], more].concat()
+    }
+    let refused = |more: &[&str], what: &str| {
+        let error = Config::from_args(
+            [&["proxy"], &*plaintext(more)].concat(),
+            std::iter::empty::<(OsString, OsString)>(),
+        );
+        let error = error.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(what), "{error}");
+    };
+    let tls = ["--tcp-tls-cert=c", "--tcp-tls-key=k"];
+    refused(&[], "--listen-tcp 0.0.0.0:7001");
+    refused(&tls, "--listen-websocket 0.0.0.0:8081");
+    refused(
+        &["--listen-tcp=127.0.0.1:1", "--listen-websocket=[::]:2"],
+        "--listen-websocket [::]:2",
+    );
+    for allowed in [
+        &["--insecure-plaintext"][..],
+        &["--listen-tcp=127.0.0.9:1", "--listen-websocket=[::1]:2"],
+        &["--listen-tcp=localhost:1", "--listen-websocket=off"],
+        &[tls[0], tls[1], "--listen-websocket=off"],
+    ] {
+        assert_eq!(accepted(&plaintext(allowed), &[]).envelope, Envelope::Plaintext);
+    }
+    for conflict in ["--min-envelope=2", "--key-file=k", "--key-rotation=1h"] {
+        let option = conflict.split('=').next().unwrap();
+        refused(&["--insecure-plaintext", conflict], option);
+    }
+    refused(&["--key-rotation=9s"], "at least 10s");
 }

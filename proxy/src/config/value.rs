@@ -31,6 +31,13 @@ impl ListenAddr {
         Self::On { host: ANY_HOST.to_owned(), port }
     }
 
+    /// Whether only this machine can connect: a loopback address, or `localhost`.
+    pub(super) fn is_loopback(&self) -> bool {
+        let Self::On { host, .. } = self else { return false };
+        let address = host.parse::<std::net::IpAddr>();
+        address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+    }
+
     /// Whether to listen at all.
     pub fn is_on(&self) -> bool {
         matches!(self, Self::On { .. })
@@ -179,6 +186,17 @@ pub(super) enum ClientAuthKind {
 pub(super) fn envelope(text: &str) -> Result<Envelope, String> {
     text.parse()
 }
+
+pub(super) fn key_rotation(text: &str) -> Result<LimitedTime, String> {
+    let least = |text: &str| match duration(text)? {
+        time if time < KEY_ROTATION_MIN => Err("it is at least 10s".to_owned()),
+        time => Ok(time),
+    };
+    limit(text, least)
+}
+
+/// Making a key takes some seconds of CPU on slow machines.
+const KEY_ROTATION_MIN: Duration = Duration::from_secs(10);
 
 pub(super) fn rsa_backend(text: &str) -> Result<RsaBackend, String> {
     text.parse()

@@ -1,5 +1,6 @@
 use crate::auth::AuthFileError;
 use crate::config::ListenAddr;
+use crate::store::key_file::KeyFileError;
 use prometheus_rsocket_protocol::envelope::KeyError;
 use prometheus_rsocket_runtime::tls::{ServerTls, ServerTlsFiles, TlsError};
 use prometheus_rsocket_runtime::{JobLost, Listener, Runtime};
@@ -31,6 +32,8 @@ pub enum StartError {
     NoOpenSsl,
     /// There is no key pair.
     Key(KeyError),
+    /// The key's file cannot be used.
+    KeyFile(KeyFileError),
     /// The system gives no randomness, or the runtime ended.
     System(String),
     /// The directory for pushes cannot be used.
@@ -54,7 +57,11 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Auth { .. } | Self::NoOpenSsl | Self::PushDir { .. } | Self::Tls { .. }
+            Self::Auth { .. }
+                | Self::KeyFile(_)
+                | Self::NoOpenSsl
+                | Self::PushDir { .. }
+                | Self::Tls { .. }
         )
     }
 }
@@ -70,6 +77,7 @@ impl fmt::Display for StartError {
                 "--rsa-backend openssl: this program is built without the Cargo feature `openssl` or `openssl-vendored`",
             ),
             Self::Key(error) => write!(f, "cannot make the proxy's key: {error}"),
+            Self::KeyFile(error) => write!(f, "--key-file: {error}"),
             Self::PushDir { path, error } => {
                 write!(f, "cannot use {} (--push-dir): {error}", path.display())
             }
@@ -80,6 +88,12 @@ impl fmt::Display for StartError {
 }
 
 impl error::Error for StartError {}
+
+impl From<KeyFileError> for StartError {
+    fn from(error: KeyFileError) -> Self {
+        Self::KeyFile(error)
+    }
+}
 
 impl From<JobLost> for StartError {
     fn from(lost: JobLost) -> Self {

@@ -1,3 +1,5 @@
+mod keys;
+
 use crate::observe::census::Census;
 use crate::observe::notices;
 use crate::observe::probes::ProbeLog;

@@ -12,6 +12,7 @@ mod joined;
 pub(crate) mod leaving;
 pub(crate) mod memory;
 pub(crate) mod render;
+pub(crate) mod rotation;
 pub(crate) mod scrape;
 pub(crate) mod session;
 pub(crate) mod storing;

@@ -1,8 +1,9 @@
 use crate::service::hub::Hub;
 use crate::service::memory::{TextMemory, Texts};
+use crate::store::ring::KeyRing;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Job, JobDone, JobTicket, Tools};
-use prometheus_rsocket_protocol::envelope::{KeyUnwrap, OpenLimits, Scratch};
+use prometheus_rsocket_protocol::envelope::{OpenLimits, Scratch};
 use prometheus_rsocket_protocol::exposition::{Inject, Policy};
 use prometheus_rsocket_runtime::Runtime;
 use std::mem;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 
 /// What the workers open metrics with; the same for all.
 pub(crate) struct Toolbox {
-    /// The proxy's key pair.
-    pub(crate) keys: Box<dyn KeyUnwrap>,
+    /// The proxy's keys.
+    pub(crate) keys: Arc<KeyRing>,
     /// Limits of opening.
     pub(crate) open: OpenLimits,
     /// What is accepted of a text.
@@ -146,7 +147,7 @@ impl Toolbox {
 
     pub(crate) fn tools(&self) -> Tools<'_> {
         Tools {
-            keys: self.keys.as_ref(),
+            keys: &*self.keys,
             open: &self.open,
             policy: &self.policy,
             inject: self.inject,

@@ -1,16 +1,19 @@
 use crate::config::{Config, Envelope, RsaBackend};
 use crate::ingress::bind::StartError;
+use crate::store::key_file::{self, KeyFileError};
 #[cfg(feature = "openssl")]
 use crate::store::openssl_key::OpenSslKeyPair;
-use bytes::Bytes;
+use crate::store::ring::{Key, KeyRing};
 use prometheus_rsocket_protocol::envelope::{
-    Fingerprint, KeyError, KeyUnwrap, PLAINTEXT, RsaKeyPair, SecretKey, UnwrapError,
+    Fingerprint, KeyError, KeyUnwrap, PeerKey, PrivateKeyFile, RsaKeyPair,
 };
 use prometheus_rsocket_runtime::Runtime;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A way to compute RSA that is built in.
-#[derive(Clone, Copy)]
-enum Backend {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Backend {
     Rust,
     #[cfg(feature = "openssl")]
     OpenSsl,
@@ -47,58 +50,93 @@ impl Backend {
         }
     }
 
-    /// Makes a key pair. `seed` is secret and fresh; OpenSSL draws its own.
-    fn generate(self, bits: usize, seed: [u8; 32]) -> Result<Made, KeyError> {
-        Ok(Made(match self {
-            Self::Rust => Box::new(RsaKeyPair::generate(bits, seed)?),
+    /// Makes a key pair that is kept in memory alone. `seed` is secret and fresh; OpenSSL draws its own.
+    pub(crate) fn generate(self, bits: usize, seed: [u8; 32]) -> Result<Key, KeyError> {
+        key(
+            match self {
+                Self::Rust => Arc::new(RsaKeyPair::generate(bits, seed)?),
+                #[cfg(feature = "openssl")]
+                Self::OpenSsl => Arc::new(OpenSslKeyPair::generate(bits)?),
+            },
+            None,
+        )
+    }
+
+    /// Uses a key pair of a file.
+    pub(crate) fn load(self, file: PrivateKeyFile) -> Result<Key, KeyError> {
+        let der = file.as_der();
+        let pair: Arc<dyn KeyUnwrap> = match self {
+            Self::Rust => Arc::new(RsaKeyPair::from_pkcs8_der(der)?),
             #[cfg(feature = "openssl")]
-            Self::OpenSsl => Box::new(OpenSslKeyPair::generate(bits)?),
-        }))
+            Self::OpenSsl => Arc::new(OpenSslKeyPair::from_pkcs8_der(der)?),
+        };
+        key(pair, Some(file))
+    }
+
+    /// Uses the key of a file that is there.
+    pub(crate) fn load_at(self, path: &Path, file: PrivateKeyFile) -> Result<Key, KeyFileError> {
+        let key = self.load(file).map_err(|error| KeyFileError::new(path, &error))?;
+        if key.bits < MIN_BITS {
+            let reason = format!("it is an RSA key of {} bits; 2048 is the least", key.bits);
+            return Err(KeyFileError::new(path, &reason));
+        }
+        Ok(key)
+    }
+
+    /// Makes a key pair for a file, and writes it.
+    pub(crate) fn generate_at(
+        self,
+        path: &Path,
+        bits: usize,
+        seed: [u8; 32],
+    ) -> Result<Key, KeyFileError> {
+        let file = PrivateKeyFile::generate(bits, seed);
+        let file = file.map_err(|error| KeyFileError::new(path, &error))?;
+        key_file::write(path, &file)?;
+        self.load_at(path, file)
     }
 }
 
-/// A type with a name: with a bare trait object in its result, the compiler cannot tell that the future of a job may be sent to another thread.
-struct Made(Box<dyn KeyUnwrap>);
+fn key(pair: Arc<dyn KeyUnwrap>, file: Option<PrivateKeyFile>) -> Result<Key, KeyError> {
+    let public = pair.public_key();
+    let bits = PeerKey::parse(&public)?.bits().unwrap_or_default();
+    Ok(Key { fingerprint: Fingerprint::of(&public), bits, pair, file: file.map(Arc::new) })
+}
 
-/// Makes the key that all applications are sent. Returns the name of the backend as well: `rust`, `openssl`, or `none` in plaintext mode.
+/// Makes the key that all applications are sent, or reads it from its file, where it is also written if it is missing.
 pub(crate) async fn make<R: Runtime>(
     runtime: &R,
     config: &Config,
-) -> Result<(Box<dyn KeyUnwrap>, &'static str), StartError> {
+) -> Result<Arc<KeyRing>, StartError> {
     let backend = Backend::choose(config.rsa_backend)?;
     if config.envelope == Envelope::Plaintext {
-        return Ok((Box::new(NoKey), "none"));
+        return Ok(Arc::new(KeyRing::without_key()));
     }
-    let (source, bits) = (runtime.clone(), config.key_bits);
+    let (source, bits, path) = (runtime.clone(), config.key_bits, config.key_file.clone());
     let made = runtime.unblock(move || {
         let mut seed = [0; 32];
         source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
-        backend.generate(bits, seed).map_err(StartError::Key)
+        let Some(path) = path else {
+            return Ok((backend.generate(bits, seed).map_err(StartError::Key)?, None, "made"));
+        };
+        let (current, how) = match key_file::read(&path)? {
+            Some(file) => (backend.load_at(&path, file)?, "read"),
+            None => (backend.generate_at(&path, bits, seed)?, "made"),
+        };
+        // What applications sealed shortly before a restart.
+        let old_path = key_file::old_path(&path);
+        let old = key_file::read(&old_path)?.map(|file| backend.load_at(&old_path, file));
+        let old = old.transpose()?.filter(|old| old.fingerprint != current.fingerprint);
+        Ok::<_, StartError>((current, old, how))
     });
-    let Made(keys) = made.await??;
-    let (rsa_backend, library) = (backend.name(), backend.library());
-    tracing::info!(rsa_backend, library, bits, "the key that applications seal with is made");
-    Ok((keys, rsa_backend))
+    let (current, old, how) = made.await??;
+    let (rsa_backend, library, bits) = (backend.name(), backend.library(), current.bits);
+    let sha256 = current.fingerprint;
+    tracing::info!(
+        rsa_backend, library, bits, %sha256, "the key that applications seal with is {how}"
+    );
+    Ok(Arc::new(KeyRing::new(backend, backend.name(), current, old)))
 }
 
-/// What stands for a key in plaintext mode. Nothing is wrapped under it.
-struct NoKey;
-
-impl KeyUnwrap for NoKey {
-    fn unwrap_key(&self, wrapped: &[u8], _: [u8; 32]) -> Result<SecretKey, UnwrapError> {
-        Err(UnwrapError { len: wrapped.len(), expected: PLAINTEXT.len() })
-    }
-
-    fn unwrap_content_key(
-        &self,
-        _: &Fingerprint,
-        wrapped: &[u8],
-        seed: [u8; 32],
-    ) -> Result<SecretKey, UnwrapError> {
-        self.unwrap_key(wrapped, seed)
-    }
-
-    fn public_key(&self) -> Bytes {
-        Bytes::from_static(PLAINTEXT)
-    }
-}
+/// Smaller keys are read from no file.
+const MIN_BITS: usize = 2048;

@@ -182,3 +182,19 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_over_tls_alone() {
     let error = load(&[tls, &option], None).unwrap_err();
     assert!(error.starts_with("--token-file "), "{error}");
 }
+
+#[test]
+fn pins_reach_the_library() {
+    let pins = ["1a".repeat(32), "2B".repeat(32)];
+    let given = parsed(&[&format!("--proxy-key-sha256={},{}", pins[0], pins[1])]);
+    assert!(given.check().is_ok());
+    let expected = pins.map(|pin| pin.parse().unwrap()).to_vec();
+    assert_eq!(given.configs()[0].agent.pins, Pins::These(expected));
+    assert_eq!(parsed(&[]).configs()[0].agent.pins, Pins::Any);
+    let many = vec!["1a".repeat(32); MAX_PINS + 1].join(",");
+    assert!(parsed(&[&format!("--proxy-key-sha256={many}")]).check().is_err());
+    for bad in [&["--proxy-key-sha256=1a"][..], &["--proxy-key-file=f", "--proxy-key-sha256=1a"]] {
+        let error = Args::try_parse_from(NEEDED.iter().chain(bad)).unwrap_err();
+        assert!(error.to_string().contains("--proxy-key-sha256"), "{error}");
+    }
+}

@@ -20,6 +20,4 @@ fn who_is_required_to_show_credentials_needs_some_to_be_known() {
 fn version_2_of_the_envelope_needs_a_key() {
     assert_eq!(accepted(&["--min-envelope=2"], &[]).collector().min_envelope, 2);
     refused(&["--min-envelope=3"], &[], &["--min-envelope", "it is 1 or 2"]);
-    let neither = ["--min-envelope=2", "--envelope=plaintext"];
-    refused(&neither, &[], &["--min-envelope 2", "--envelope plaintext"]);
 }

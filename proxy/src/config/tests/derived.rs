@@ -43,6 +43,7 @@ fn settings_reach_the_parts_that_they_are_for() {
             "--max-frame-bytes=13KiB",
             "--setup-timeout=14s",
             "--envelope=plaintext",
+            "--insecure-plaintext",
             "--scrape-timeout=15s",
             "--scrape-timeout-max=16s",
             "--scrape-timeout-offset=17ms",

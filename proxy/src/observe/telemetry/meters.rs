@@ -246,6 +246,29 @@ impl Http {
     }
 }
 
+/// The proxy's keys.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) info: IntGaugeVec,
+    pub(super) rotations: IntCounter,
+}
+
+impl Keys {
+    pub(super) fn new(make: &Families<'_>) -> Self {
+        let opts = Opts::new(
+            "prometheus_proxy_key_info",
+            "The keys that applications seal with, by the SHA-256 of the public half: at most one current and one old.",
+        );
+        Self {
+            info: make.register(IntGaugeVec::new(opts, &["sha256", "state", "bits", "backend"])),
+            rotations: make.counter(
+                "prometheus_proxy_key_rotations_total",
+                "Times that the key was replaced by another.",
+            ),
+        }
+    }
+}
+
 pub(super) fn build_info(make: &Families<'_>, runtime: &str, rsa_backend: &str) {
     let opts = Opts::new("prometheus_proxy_build_info", "What is running; always 1.")
         .const_label("version", env!("CARGO_PKG_VERSION"))

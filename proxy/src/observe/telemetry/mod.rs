@@ -18,8 +18,9 @@ pub use labels::{
 };
 
 use crate::observe::throttle::PeerThrottle;
+use crate::store::ring::KeyRing;
 use family::Families;
-use meters::{Apps, Http, Pushes, Rsocket, Scrapes};
+use meters::{Apps, Http, Keys, Pushes, Rsocket, Scrapes};
 use prometheus::{IntCounterVec, Registry, TextEncoder};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,6 +34,7 @@ pub struct Telemetry {
     pushes: Pushes,
     rsocket: Rsocket,
     http: Http,
+    keys: Keys,
     suppressed_lines: IntCounterVec,
     lines: PeerThrottle,
 }
@@ -51,6 +53,7 @@ impl Telemetry {
             pushes: Pushes::new(&make),
             rsocket: Rsocket::new(&make),
             http: Http::new(&make),
+            keys: Keys::new(&make),
             suppressed_lines: make.counters::<LogCause>(
                 "prometheus_proxy_log_lines_suppressed_total",
                 "Log lines that were not written because a peer caused too many.",
@@ -58,6 +61,22 @@ impl Telemetry {
             lines: PeerThrottle::default(),
             registry,
         }
+    }
+
+    /// These keys are in use now.
+    pub(crate) fn keys(&self, ring: &KeyRing) {
+        self.keys.info.reset();
+        for (state, key) in [("current", ring.current()), ("old", ring.old())] {
+            let Some(key) = key else { continue };
+            let (sha256, bits) = (key.fingerprint.to_string(), key.bits.to_string());
+            let values = [&sha256, state, &bits, ring.backend_name()];
+            self.keys.info.with_label_values(&values).set(1);
+        }
+    }
+
+    /// The key was replaced by another.
+    pub(crate) fn key_rotated(&self) {
+        self.keys.rotations.inc();
     }
 
     /// So many applications are connected now.

@@ -1,0 +1,123 @@
+//! The proxy's key in a file. All of it blocks.
+
+use prometheus_rsocket_protocol::envelope::PrivateKeyFile;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::{error, fmt};
+
+/// A file that holds no key that can be used, or cannot be written.
+#[derive(Debug)]
+pub struct KeyFileError {
+    path: PathBuf,
+    reason: String,
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot use the key file {}: {}", self.path.display(), self.reason)
+    }
+}
+
+impl error::Error for KeyFileError {}
+
+impl KeyFileError {
+    pub(crate) fn new(path: &Path, reason: &dyn fmt::Display) -> Self {
+        Self { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// Where the key before the current one is kept until nobody needs it.
+pub(crate) fn old_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".old")
+}
+
+/// Reads a key; `None` where there is no such file.
+pub(crate) fn read(path: &Path) -> Result<Option<PrivateKeyFile>, KeyFileError> {
+    match read_bytes(path) {
+        Ok(pem) => match PrivateKeyFile::from_pem(&pem) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(KeyFileError::new(path, &error)),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(KeyFileError::new(path, &error)),
+    }
+}
+
+fn read_bytes(path: &Path) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+    // Before it is opened: that would wait for a writer of a FIFO.
+    check(&fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    check(&file.metadata()?)?;
+    let len = PrivateKeyFile::MAX_LEN;
+    // With all its room from the start: a buffer that grows leaves copies behind.
+    let mut pem = zeroize::Zeroizing::new(Vec::with_capacity(2 * len));
+    file.take(len as u64 + 1).read_to_end(&mut pem)?;
+    Ok(pem)
+}
+
+fn check(metadata: &fs::Metadata) -> io::Result<()> {
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(io::Error::other(format!(
+                "others than its owner may use it (mode {mode:04o}); `chmod 600` changes that"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a key so that either all of it is there or what was before, also after a crash.
+pub(crate) fn write(path: &Path, key: &PrivateKeyFile) -> Result<(), KeyFileError> {
+    let failed = |error: &dyn fmt::Display| KeyFileError::new(path, error);
+    let pem = key.to_pem().map_err(|error| failed(&error))?;
+    write_bytes(path, pem.as_bytes()).map_err(|error| failed(&error))
+}
+
+fn write_bytes(path: &Path, pem: &[u8]) -> io::Result<()> {
+    let unfinished = with_suffix(path, ".unfinished");
+    // Left behind by a crash, if at all.
+    remove_file(&unfinished)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(pem)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    #[cfg(unix)]
+    if let Some(directory) = path.parent() {
+        let here = directory.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { directory })?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes the key before the current one.
+pub(crate) fn remove_old(path: &Path) -> Result<(), KeyFileError> {
+    let old = old_path(path);
+    remove_file(&old).map_err(|error| KeyFileError::new(&old, &error))
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = OsString::from(path);
+    path.push(suffix);
+    path.into()
+}
+
+#[cfg(all(test, unix))]
+mod tests;
