@@ -29,6 +29,8 @@ mod smol {
     mod crowds;
     mod draining;
     mod formats;
+    #[cfg(unix)]
+    mod keys;
     mod memory;
     mod neighbours;
     mod outcomes;
@@ -54,6 +56,8 @@ mod tokio {
     mod crowds;
     mod draining;
     mod formats;
+    #[cfg(unix)]
+    mod keys;
     mod memory;
     mod neighbours;
     mod outcomes;
