@@ -54,13 +54,13 @@ pub struct KeyNotPinned {
 impl fmt::Display for KeyNotPinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.came {
-            Some(came) => write!(f, "the proxy's key has the SHA-256 {came}")?,
+            Some(came) => write!(f, "the proxy's key is {came}")?,
             None => f.write_str("the proxy has no key (plaintext)")?,
         }
-        f.write_str("; expected was ")?;
         if self.expected.is_empty() {
-            return f.write_str("a key");
+            return f.write_str(", but one is required");
         }
+        f.write_str(", not ")?;
         for (nth, pin) in self.expected.iter().take(MAX_SHOWN).enumerate() {
             write!(f, "{}{pin}", if nth > 0 { " or " } else { "" })?;
         }

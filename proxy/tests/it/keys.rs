@@ -104,6 +104,6 @@ fn a_file_that_cannot_be_used_leaves_the_key_as_it_is() {
     replace(&bad, &folder.0.join("key.pem"));
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(App::connect(world.tcp).key, key);
-    world.own("prometheus_proxy_key_rotations_total");
+    assert_eq!(world.own("prometheus_proxy_key_rotations_total"), 0.0);
     world.stopped();
 }
