@@ -34,8 +34,10 @@ impl ListenAddr {
     /// Whether only this machine can connect: a loopback address, or `localhost`.
     pub(super) fn is_loopback(&self) -> bool {
         let Self::On { host, .. } = self else { return false };
-        let address = host.parse::<std::net::IpAddr>();
-        address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+        match host.parse::<std::net::IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => host.eq_ignore_ascii_case("localhost"),
+        }
     }
 
     /// Whether to listen at all.
