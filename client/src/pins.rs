@@ -128,7 +128,7 @@ mod tests {
         let file = PinFile::open(&path).unwrap();
         assert_eq!(file.of(&proxies), [None, None]);
         file.add("ws://b:2/x".to_owned(), b).unwrap();
-        file.clone().add("tcp://a:1".to_owned(), a).unwrap();
+        file.add("tcp://a:1".to_owned(), a).unwrap();
         assert_eq!(PinFile::open(&path).unwrap().of(&proxies), [Some(a), Some(b)]);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("tcp://a:1 {a}\nws://b:2/x {b}\n"));
