@@ -133,7 +133,7 @@ pub(crate) async fn make<R: Runtime>(
     let (rsa_backend, library, bits) = (backend.name(), backend.library(), current.bits);
     let sha256 = current.fingerprint;
     tracing::info!(
-        rsa_backend, library, bits, %sha256, "the key that applications seal with is {how}"
+        rsa_backend, library, bits, %sha256, how, "the key that applications seal with"
     );
     Ok(Arc::new(KeyRing::new(backend, backend.name(), current, old)))
 }
