@@ -35,6 +35,10 @@ HTTPS = """
     scheme: https
     tls_config:
       ca_file: {ca}"""
+BASIC_AUTH = """
+    basic_auth:
+      username: {}
+      password: {}"""
 # What tells this server from another one on the same host.
 PARAMS = """
     params:
@@ -44,11 +48,12 @@ PARAMS = """
 class Prometheus:
     """A server that scrapes a proxy every second, unless told otherwise. `scraper` is its name among several."""
 
-    def __init__(self, bench, proxy, jobs=("applications", "proxy"), interval="1s", scraper=None):
+    def __init__(self, bench, proxy, jobs=("applications", "proxy"), interval="1s", scraper=None, basic_auth=None):
         name = f"prometheus-{scraper}" if scraper else "prometheus"
         configuration = os.path.join(bench.folder, f"{name}.yml")
         with open(configuration, "w", encoding="utf-8") as file:
             tls = HTTPS.format(ca=bench.certificates.authority.ca) if proxy.trust else ""
+            tls += BASIC_AUTH.format(*basic_auth) if basic_auth else ""
             file.write(GLOBAL.format(interval=interval))
             params = PARAMS.format(scraper=scraper) if scraper else ""
             file.writelines(JOBS[job].format(port=proxy.http, tls=tls, params=params) for job in jobs)
