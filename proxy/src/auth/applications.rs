@@ -18,10 +18,12 @@ use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::collector::{Grant, GrantId, Peer, Transport};
 use prometheus_rsocket_protocol::token::Token;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// All that a file says.
 #[derive(Debug, Default)]
@@ -185,65 +187,7 @@ impl Entry {
     fn read(text: Text<'_>, start: usize, table: &DeTable<'_>) -> Result<Self, Fault> {
         let mut entry = Self::default();
         for (key, value) in table {
-            let at = key.span().start;
-            match &**key.get_ref() {
-                "name" => entry.name = name(text, text.text("name", value)?)?,
-                "token_sha256" => {
-                    for (at, hash) in text.texts("token_sha256", value)? {
-                        let what = "token_sha256: it is to be the SHA-256 of a token, 64 hexadecimal digits";
-                        let hash = sha256(hash).ok_or_else(|| text.fault(at, what))?;
-                        entry.sha256.push((at, hash));
-                    }
-                }
-                "token_argon2id" => {
-                    for (at, hash) in text.texts("token_argon2id", value)? {
-                        check_argon2id(hash)
-                            .map_err(|what| text.fault(at, format!("token_argon2id: {what}")))?;
-                        entry.argon2id.push((at, hash.to_owned()));
-                    }
-                }
-                "certificate" => {
-                    for (at, name) in text.texts("certificate", value)? {
-                        check_certificate(name)
-                            .map_err(|what| text.fault(at, format!("certificate: {what}")))?;
-                        entry.certificates.push((at, name.to_owned()));
-                    }
-                }
-                "labels" => {
-                    let pairs = text.table("labels", value)?.iter().map(|(name, value)| {
-                        Ok((&**name.get_ref(), text.text("labels", value)?.1))
-                    });
-                    let pairs: Vec<_> = pairs.collect::<Result<_, Fault>>()?;
-                    let labels = Labels::new(pairs);
-                    entry.labels =
-                        labels.map_err(|error| text.fault(at, format!("labels: {error}")))?;
-                }
-                "may_set" => {
-                    let names = text.texts("may_set", value)?.into_iter().map(|(at, name)| {
-                        Labels::new([(name, "x")])
-                            .map_err(|error| text.fault(at, format!("may_set: {error}")))?;
-                        Ok(name.into())
-                    });
-                    entry.may_set = Some(names.collect::<Result<_, _>>()?);
-                }
-                "transports" => {
-                    let names = text.texts("transports", value)?.into_iter();
-                    let known = names.map(|(at, name)| {
-                        let known = TRANSPORTS.into_iter().find(|known| *known == name);
-                        known.ok_or_else(|| {
-                            let what = format!("transports: {name:?} is none of tcp, tls, ws, wss");
-                            text.fault(at, what)
-                        })
-                    });
-                    entry.transports = Some(known.collect::<Result<_, _>>()?);
-                }
-                other => {
-                    let what = format!(
-                        "{other:?} is not known here; there are name, token_sha256, token_argon2id, certificate, labels, may_set and transports"
-                    );
-                    return Err(text.fault(at, what));
-                }
-            }
+            entry.set(text, key, value)?;
         }
         if entry.name.is_empty() {
             return Err(text.fault(start, "an application without a name"));
@@ -259,6 +203,75 @@ impl Entry {
             return Err(text.fault(start, what));
         }
         Ok(entry)
+    }
+
+    fn set(
+        &mut self,
+        text: Text<'_>,
+        key: &Spanned<Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), Fault> {
+        let at = key.span().start;
+        match &**key.get_ref() {
+            "name" => self.name = name(text, text.text("name", value)?)?,
+            "token_sha256" => {
+                for (at, hash) in text.texts("token_sha256", value)? {
+                    let what =
+                        "token_sha256: it is to be the SHA-256 of a token, 64 hexadecimal digits";
+                    let hash = sha256(hash).ok_or_else(|| text.fault(at, what))?;
+                    self.sha256.push((at, hash));
+                }
+            }
+            "token_argon2id" => {
+                for (at, hash) in text.texts("token_argon2id", value)? {
+                    check_argon2id(hash)
+                        .map_err(|what| text.fault(at, format!("token_argon2id: {what}")))?;
+                    self.argon2id.push((at, hash.to_owned()));
+                }
+            }
+            "certificate" => {
+                for (at, name) in text.texts("certificate", value)? {
+                    check_certificate(name)
+                        .map_err(|what| text.fault(at, format!("certificate: {what}")))?;
+                    self.certificates.push((at, name.to_owned()));
+                }
+            }
+            "labels" => {
+                let pairs = text
+                    .table("labels", value)?
+                    .iter()
+                    .map(|(name, value)| Ok((&**name.get_ref(), text.text("labels", value)?.1)));
+                let pairs: Vec<_> = pairs.collect::<Result<_, Fault>>()?;
+                let labels = Labels::new(pairs);
+                self.labels = labels.map_err(|error| text.fault(at, format!("labels: {error}")))?;
+            }
+            "may_set" => {
+                let names = text.texts("may_set", value)?.into_iter().map(|(at, name)| {
+                    Labels::new([(name, "x")])
+                        .map_err(|error| text.fault(at, format!("may_set: {error}")))?;
+                    Ok(name.into())
+                });
+                self.may_set = Some(names.collect::<Result<_, _>>()?);
+            }
+            "transports" => {
+                let names = text.texts("transports", value)?.into_iter();
+                let known = names.map(|(at, name)| {
+                    let known = TRANSPORTS.into_iter().find(|known| *known == name);
+                    known.ok_or_else(|| {
+                        let what = format!("transports: {name:?} is none of tcp, tls, ws, wss");
+                        text.fault(at, what)
+                    })
+                });
+                self.transports = Some(known.collect::<Result<_, _>>()?);
+            }
+            other => {
+                let what = format!(
+                    "{other:?} is not known here; there are name, token_sha256, token_argon2id, certificate, labels, may_set and transports"
+                );
+                return Err(text.fault(at, what));
+            }
+        }
+        Ok(())
     }
 
     /// Another one if anything of it is another.

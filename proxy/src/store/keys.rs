@@ -113,11 +113,12 @@ pub(crate) async fn make<R: Runtime>(
         return Ok(Arc::new(KeyRing::without_key()));
     }
     let (source, bits, path) = (runtime.clone(), config.key_bits, config.key_file.clone());
-    let made = runtime.unblock(move || {
+    let made = runtime.unblock(move || -> Result<Made, StartError> {
         let mut seed = [0; 32];
         source.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
         let Some(path) = path else {
-            return Ok((backend.generate(bits, seed).map_err(StartError::Key)?, None, "made"));
+            let current = backend.generate(bits, seed).map_err(StartError::Key)?;
+            return Ok(Made { current, old: None, how: "made" });
         };
         let (current, how) = match key_file::read(&path)? {
             Some(file) => (backend.load_at(&path, file)?, "read"),
@@ -127,15 +128,22 @@ pub(crate) async fn make<R: Runtime>(
         let old_path = key_file::old_path(&path);
         let old = key_file::read(&old_path)?.map(|file| backend.load_at(&old_path, file));
         let old = old.transpose()?.filter(|old| old.fingerprint != current.fingerprint);
-        Ok::<_, StartError>((current, old, how))
+        Ok(Made { current, old, how })
     });
-    let (current, old, how) = made.await??;
+    let Made { current, old, how } = made.await??;
     let (rsa_backend, library, bits) = (backend.name(), backend.library(), current.bits);
     let sha256 = current.fingerprint;
     tracing::info!(
         rsa_backend, library, bits, %sha256, how, "the key that applications seal with"
     );
     Ok(Arc::new(KeyRing::new(backend, backend.name(), current, old)))
+}
+
+/// A type with a name: with a tuple, the compiler cannot tell that the future of a job may be sent to another thread.
+struct Made {
+    current: Key,
+    old: Option<Key>,
+    how: &'static str,
 }
 
 /// Smaller keys are read from no file.

@@ -176,7 +176,7 @@ fn our_client_shows_its_token_and_tells_why_it_is_turned_away() {
 #[test]
 fn a_file_that_others_may_read_is_no_beginning() {
     let file = AuthFile::new("public", &token_of("orders", ORDERS));
-    fs::set_permissions(&file.path(), Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
     let config = prometheus_rsocket_proxy::config::Config::from_args(
         [
             "proxy".to_owned(),

@@ -248,8 +248,12 @@ fn a_watch_without_pauses_does_not_spin_and_one_without_end_waits() {
             flag.store(true, Ordering::SeqCst);
             Ok(false)
         };
-        let mut task =
-            Task::new(watch(runtime.clone(), reload, every, |_: Result<bool, TlsError>| ()));
+        let mut task = Task::new(watch(
+            runtime.clone(),
+            reload,
+            every,
+            |_: Result<bool, crate::tls::TlsError>| (),
+        ));
         run(&mut [&mut task]);
         assert!(!called.load(Ordering::SeqCst), "{every:?}");
         runtime.advance(Duration::from_millis(1));
