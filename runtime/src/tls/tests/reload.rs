@@ -1,9 +1,7 @@
 use super::{Dir, Met, client, client_files, meet, server_files};
 use crate::{
     testing::{Task, Virtual, run},
-    tls::{
-        ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles, TlsError, watch,
-    },
+    tls::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles, watch},
 };
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use futures_rustls::pki_types::{CertificateDer, pem::PemObject};
