@@ -121,6 +121,8 @@ mod tests {
             setup: Setup::default(),
         };
         collector.handle_session(now, connection, event);
+        // That of the key.
+        while collector.poll_command().is_some() {}
         let mut scrape = |ends: bool| {
             let deadline = now + Duration::from_secs(9);
             let scrape = collector

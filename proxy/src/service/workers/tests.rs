@@ -36,6 +36,8 @@ impl World {
                     setup: Setup::default(),
                 },
             );
+            let key = inbox.poll_next(&Context::from_waker(Waker::noop()));
+            assert!(matches!(key, Poll::Ready(SessionCommand::Key { .. })));
             (connection, inbox)
         };
         let connections = (0..connections).map(connect).collect();
