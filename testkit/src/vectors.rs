@@ -12,6 +12,8 @@ pub const MIME_TYPES: &str = include_str!("../vectors/mime_types.tsv");
 pub const SCRAPE: &str = include_str!("../vectors/scrape.tsv");
 /// Payloads sealed for the key [`RSA2048`]: metadata, data.
 pub const SEALED: &str = include_str!("../vectors/sealed.tsv");
+/// Version 2 of the envelope, by Python: offers, and what is sealed for the key [`RSA2048`] under a fixed content key.
+pub const ENVELOPE_2: &str = include_str!("../vectors/envelope-2.tsv");
 /// AES keys that OpenSSL wrapped.
 pub const OPENSSL: &str = include_str!("../vectors/openssl.tsv");
 /// A private key of 2,048 bits, as PKCS#8 DER.

@@ -15,6 +15,8 @@
 mod offer;
 mod open;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use offer::Offer;
