@@ -51,7 +51,7 @@ impl Scrapers {
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
         let file: File = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map_or(1, |location| location.line());
-            // Its first line: what follows would show the file.
+            // Its first line: what follows would show the file. It quotes no value.
             let what = error.without_snippet().to_string();
             fault(line, what.lines().next().unwrap_or_default())
         })?;
@@ -290,6 +290,7 @@ mod tests {
             ("tls_server_config:\n  cert_file: a\n".to_owned(), 2, "--http-tls-cert"),
             ("basic_auth_user:\n  a: b\n".to_owned(), 1, "basic_auth_user"),
             ("basic_auth_users: {}\n".to_owned(), 1, "nobody"),
+            (format!("basic_auth_users: {dear}\n"), 1, "expected mapping"),
             ("a: [\n".to_owned(), 1, ""),
         ] {
             let fault = Scrapers::parse(&text).expect_err(&text);
