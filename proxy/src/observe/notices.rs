@@ -181,6 +181,12 @@ fn cause_of_job(error: &JobError) -> ApplicationErrorCause {
             OpenError::PlaintextRefused => ApplicationErrorCause::PlaintextRefused,
             OpenError::TooLong { .. } => ApplicationErrorCause::TooLarge,
             OpenError::KeySize { .. } | OpenError::Unwrap(_) => ApplicationErrorCause::Unwrap,
+            OpenError::NoIdempotencyKey | OpenError::NotSealed | OpenError::Seal(_) => {
+                ApplicationErrorCause::Seal
+            }
+            OpenError::Purpose | OpenError::Tag => ApplicationErrorCause::Tampered,
+            OpenError::Replayed { .. } => ApplicationErrorCause::Replayed,
+            OpenError::UnknownKey => ApplicationErrorCause::UnknownKey,
             _ => ApplicationErrorCause::Decompress,
         },
         _ => ApplicationErrorCause::Overloaded,

@@ -1,4 +1,5 @@
 use bytes::{Bytes, BytesMut};
+use prometheus_rsocket_protocol::envelope::v2::Offer;
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Config, Connection, Event};
@@ -17,6 +18,8 @@ pub(crate) struct App {
     connection: Connection,
     input: BytesMut,
     pub(crate) key: Bytes,
+    /// What came with the key.
+    pub(crate) offer: Option<Offer>,
 }
 
 impl App {
@@ -37,10 +40,20 @@ impl App {
     /// The SETUP of an application that says labels and shows a token.
     pub(crate) fn setup(labels: &[(&str, &str)], token: Option<&str>) -> Setup {
         let hello = Hello::new(Labels::new(labels.iter().copied()).unwrap(), "test/1").encode();
-        let metadata = match token {
+        Self::setup_of(match token {
             Some(token) => Token::new(token).unwrap().append_to(&hello),
             None => hello,
-        };
+        })
+    }
+
+    /// The SETUP of an application that seals in version 2 of the envelope.
+    pub(crate) fn setup_v2() -> Setup {
+        let mut hello = Hello::default();
+        hello.seals_v2 = true;
+        Self::setup_of(hello.encode())
+    }
+
+    fn setup_of(metadata: Bytes) -> Setup {
         let mime = MimeId::COMPOSITE_METADATA.name().unwrap();
         Setup {
             metadata_mime: Bytes::from_static(mime.as_bytes()),
@@ -61,7 +74,8 @@ impl App {
     pub(crate) fn begin(stream: TcpStream, setup: Setup) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let connection = Connection::client(Config::default(), setup, Instant::now()).unwrap();
-        let mut app = Self { stream, connection, input: BytesMut::new(), key: Bytes::new() };
+        let mut app =
+            Self { stream, connection, input: BytesMut::new(), key: Bytes::new(), offer: None };
         app.flush();
         app
     }
@@ -70,7 +84,10 @@ impl App {
     pub(crate) fn connect_on(stream: TcpStream, setup: Setup) -> Self {
         let mut app = Self::begin(stream, setup);
         match app.next() {
-            Event::FireAndForget { payload, .. } => app.key = payload.data,
+            Event::FireAndForget { payload, .. } => {
+                app.key = payload.data;
+                app.offer = payload.metadata.and_then(|metadata| Offer::decode(metadata).unwrap());
+            }
             other => panic!("the key comes first, not {other:?}"),
         }
         app

@@ -198,6 +198,14 @@ label! {
         Unwrap = "unwrap",
         /// The payload could not be decrypted.
         Decrypt = "decrypt",
+        /// It has no seal of version 2 of the envelope that can be read, though that was agreed on.
+        Seal = "seal",
+        /// It was sealed under a content key that is neither known nor attached.
+        UnknownKey = "unknown_key",
+        /// It was changed on the way, or sealed for another request, connection or purpose.
+        Tampered = "tampered",
+        /// It came before on the same connection.
+        Replayed = "replayed",
         /// The payload could not be decompressed.
         Decompress = "decompress",
         /// More text or series than allowed.

@@ -7,6 +7,7 @@ mod excused;
 mod http;
 mod pushes;
 mod rsocket;
+mod sealed;
 mod source;
 
 use child::Seen;
@@ -15,8 +16,14 @@ use std::thread;
 
 #[test]
 fn every_counter_and_log_line_is_provoked() {
-    let scenarios: Vec<fn() -> Seen> =
-        [admission::SCENARIOS, http::SCENARIOS, pushes::SCENARIOS, rsocket::SCENARIOS].concat();
+    let scenarios: Vec<fn() -> Seen> = [
+        admission::SCENARIOS,
+        http::SCENARIOS,
+        pushes::SCENARIOS,
+        rsocket::SCENARIOS,
+        sealed::SCENARIOS,
+    ]
+    .concat();
     // Most of the time they wait.
     let running: Vec<_> = scenarios.into_iter().map(thread::spawn).collect();
     let mut seen = Seen::default();
