@@ -1,0 +1,94 @@
+//! What a collector has, to be looked at.
+
+use super::{App, AppId, Collector};
+use std::time::Instant;
+
+impl Collector {
+    /// All applications, in the order of first connecting: those that are connecting, up, or gone within their grace time.
+    pub fn apps(&self) -> impl Iterator<Item = &App> {
+        self.registry.iter()
+    }
+
+    /// The applications that are part of a scrape of all, in the same order. One that has gone for longer than its grace time is among them
+    /// while a scraper that was seen in the last ten minutes, or everybody, has not had what it pushed.
+    pub fn targets(&self, now: Instant) -> impl Iterator<Item = &App> {
+        let lately = self.scrapers.seen_lately(now);
+        let is_missed = move |app: &App| app.is_pinned && self.pushes.has_missed(app.id, lately);
+        self.registry.iter().filter(move |app| self.is_target(now, app, is_missed(app)))
+    }
+
+    /// Finds an application by its id. One that was merged into another has the other's.
+    pub fn app(&self, id: AppId) -> Option<&App> {
+        self.registry.get(id)
+    }
+
+    /// Finds an application by its path.
+    pub fn app_at(&self, path: &str) -> Option<&App> {
+        self.registry.by_path(path)
+    }
+
+    /// Whether [`poll_job`](Self::poll_job) has work.
+    pub fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Applications that are set up.
+    pub fn connected(&self) -> usize {
+        self.registry.connected()
+    }
+
+    /// Connections, set up or not.
+    pub fn connections(&self) -> usize {
+        self.registry.connections()
+    }
+
+    /// Entries of the registry, those of applications that are gone included.
+    pub fn entries(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Pushes held.
+    pub fn held_pushes(&self) -> usize {
+        self.pushes.held()
+    }
+
+    /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had. Takes a look at each push.
+    pub fn missed_pushes(&self, now: Instant) -> usize {
+        self.pushes.missed(self.scrapers.seen_lately(now))
+    }
+
+    /// Of these, those that were not even sent to such a scraper.
+    pub fn unsent_pushes(&self, now: Instant) -> usize {
+        self.pushes.unsent(self.scrapers.seen_lately(now))
+    }
+
+    /// Pushes being opened or stored.
+    pub fn opening_pushes(&self) -> usize {
+        self.pushes.len() - self.pushes.held()
+    }
+
+    /// Bytes of pushes held or being opened.
+    pub fn push_bytes(&self) -> usize {
+        self.pushes.bytes()
+    }
+
+    /// Scrapes under way.
+    pub fn scrapes(&self) -> usize {
+        self.scrapes.len()
+    }
+
+    /// Requests under way: at most one for each connection.
+    pub fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Bytes of answers that wait to be opened or are being opened. Pushes have a limit of their own, and take none of the answers' room.
+    pub fn unopened_bytes(&self) -> usize {
+        self.jobs.answer_bytes()
+    }
+
+    /// Bytes of answers and pushes that wait to be opened or handed out.
+    pub fn pending_bytes(&self) -> usize {
+        self.jobs.bytes() + self.scrapes.held_bytes()
+    }
+}
