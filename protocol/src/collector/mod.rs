@@ -314,9 +314,10 @@ impl Collector {
         Ok(scrape)
     }
 
-    /// Returns what a scrape has to hand out next. Of a scrape that is finished, [`end_scrape`](Self::end_scrape) is to follow.
+    /// Returns what a scrape has to hand out next: in the order of first connecting, unless an application keeps others waiting for more than
+    /// a quarter of the time while answers take up the room ([`is_pressed`](Self::is_pressed)). Of a scrape that is finished, [`end_scrape`](Self::end_scrape) is to follow.
     pub fn poll_scrape(&mut self, id: ScrapeId) -> Progress {
-        self.scrapes.poll(id)
+        self.scrapes.poll(id, self.is_pressed())
     }
 
     /// Returns the next answer of a scrape in the order of arrival, which may be before its turn, so that work on it can begin. Each

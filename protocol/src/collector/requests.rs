@@ -215,7 +215,7 @@ impl Collector {
     }
 
     /// Bytes of answers that wait to be opened or handed out.
-    fn answer_bytes(&self) -> usize {
+    pub(super) fn answer_bytes(&self) -> usize {
         self.jobs.answer_bytes() + self.scrapes.held_bytes()
     }
 

@@ -49,6 +49,8 @@ struct Scrape {
     early: VecDeque<AppId>,
     /// Whether the deadline was moved because the clock had jumped.
     is_extended: bool,
+    /// Whether an application that does not answer is passed over where answers take up the room: after a quarter of the time.
+    may_pass_over: bool,
     /// Whether the deadline has passed, so that nothing is waited for any more.
     is_over: bool,
     summary: Summary,
@@ -123,6 +125,7 @@ impl Scrapes {
             superseded: Vec::new(),
             early: VecDeque::new(),
             is_extended: false,
+            may_pass_over: false,
             is_over: false,
             summary: Summary::default(),
         };
@@ -241,17 +244,20 @@ impl Scrapes {
         app.id
     }
 
-    pub(super) fn poll(&mut self, id: ScrapeId) -> Progress {
+    /// What a scrape has to hand out next. Where answers take up the room (`is_pressed`), they do not wait for ever for their turn.
+    pub(super) fn poll(&mut self, id: ScrapeId, is_pressed: bool) -> Progress {
         let Some(scrape) = self.table.get_mut(&id) else {
             return Progress::Finished(Summary::default());
         };
-        let Some(first) = scrape.slots.first_entry() else {
+        if scrape.slots.is_empty() {
             return Progress::Finished(scrape.summary);
-        };
-        if first.get().is_open() {
-            return Progress::Pending;
         }
-        let slot = first.remove();
+        let reach = if is_pressed && scrape.may_pass_over { usize::MAX } else { 1 };
+        let settled = scrape.slots.iter().take(reach).find(|(_, slot)| !slot.is_open());
+        let next = settled.map(|(app, _)| *app);
+        let Some(slot) = next.and_then(|app| scrape.slots.remove(&app)) else {
+            return Progress::Pending;
+        };
         let State::Settled(settled) = slot.state else { return Progress::Pending };
         scrape.summary.served += usize::from(settled.result.is_ok());
         let is_gone = matches!(settled.result, Err(ScrapeFailure::Gone));
@@ -338,6 +344,10 @@ impl Scrapes {
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(ScrapeId, AppId, Open)> {
         let mut open = Vec::new();
         for (id, scrape) in &mut self.table {
+            if !scrape.may_pass_over && scrape.patience() <= now {
+                scrape.may_pass_over = true;
+                self.news.insert(*id);
+            }
             if scrape.is_over || scrape.deadline > now {
                 continue;
             }
@@ -366,7 +376,16 @@ impl Scrapes {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let open = self.table.values().filter(|scrape| !scrape.is_over);
-        open.map(|scrape| scrape.deadline).min()
+        open.map(Scrape::next_deadline).min()
+    }
+
+    /// The connections that scrapes wait for next: of each scrape those among the first [`HEADS`] applications.
+    pub(super) fn heads(&self) -> impl Iterator<Item = ConnectionId> {
+        let slots = self.table.values().flat_map(|scrape| scrape.slots.values().take(HEADS));
+        slots.filter_map(|slot| match slot.state {
+            State::Asked(connection) => Some(connection),
+            State::AwaitingPush(..) | State::Settled(_) => None,
+        })
     }
 
     pub(super) fn poll_news(&mut self) -> Option<ScrapeId> {
@@ -407,6 +426,17 @@ impl Scrapes {
     }
 }
 
+impl Scrape {
+    /// Until when answers wait for their turn, even where they take up the room.
+    fn patience(&self) -> Instant {
+        self.started + self.deadline.saturating_duration_since(self.started) / 4
+    }
+
+    fn next_deadline(&self) -> Instant {
+        if self.may_pass_over { self.deadline } else { self.patience() }
+    }
+}
+
 impl Slot {
     fn is_open(&self) -> bool {
         match self.state {
@@ -416,6 +446,8 @@ impl Slot {
     }
 }
 
+/// Applications of a scrape that are let through while answers take up the room.
+const HEADS: usize = 4;
 /// Scrapes that were sent, had pushes, and may have been read or not.
 const MAX_SENT: usize = 1024;
 /// How late a deadline has to be noticed to count as a jump of the clock. A busy event loop is never this late.

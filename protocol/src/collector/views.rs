@@ -1,9 +1,20 @@
 //! What a collector has, to be looked at.
 
-use super::{App, AppId, Collector};
+use super::{App, AppId, Collector, ConnectionId};
 use std::time::Instant;
 
 impl Collector {
+    /// Whether answers that wait to be opened or handed out take half of the room that they have. Whoever carries session events should then hold
+    /// back those of connections that are not [heads](Self::heads), so that applications wait instead of failing as overloaded.
+    pub fn is_pressed(&self) -> bool {
+        self.answer_bytes() >= self.config.max_pending_bytes / 2
+    }
+
+    /// The connections that scrapes wait for next, at most four for each scrape: their answers have to get through even so.
+    pub fn heads(&self) -> impl Iterator<Item = ConnectionId> {
+        self.scrapes.heads()
+    }
+
     /// All applications, in the order of first connecting: those that are connecting, up, or gone within their grace time.
     pub fn apps(&self) -> impl Iterator<Item = &App> {
         self.registry.iter()

@@ -300,10 +300,10 @@ impl Hub {
         });
     }
 
-    /// Whether what a session says may be handed on, or has to wait until some of what came before is opened.
+    /// Whether what a session says may be handed on, or has to wait until some of what came before is opened and handed out.
     pub(crate) fn poll_room(&self, cx: &Context<'_>, connection: ConnectionId) -> Poll<()> {
         let mut state = self.lock();
-        if state.has_room() {
+        if state.has_room() || state.collector.heads().any(|head| head == connection) {
             // What it hands on then is a change, which wakes the next.
             state.waiting.remove(connection);
             return Poll::Ready(());
@@ -496,9 +496,9 @@ impl Hub {
 }
 
 impl State {
-    /// Whether more may wait to be opened.
+    /// Whether more may wait to be opened and handed out.
     fn has_room(&self) -> bool {
-        self.collector.unopened_bytes() < self.max_backlog
+        self.collector.unopened_bytes() < self.max_backlog && !self.collector.is_pressed()
     }
 
     /// Carries the collector's commands to the connections, and gathers who is to be told of what.
@@ -512,6 +512,10 @@ impl State {
         if self.has_room() {
             // One at a time: what it hands on, or that it is gone, is the next change, and thousands at once would find no room again.
             effects.tasks.extend(self.waiting.pop());
+        } else if !self.waiting.is_empty() {
+            // Whom a scraper waits for next is let through all the same.
+            let waiting = &mut self.waiting;
+            effects.tasks.extend(self.collector.heads().filter_map(|head| waiting.take(head)));
         }
         let news = std::iter::from_fn(|| self.collector.poll_news());
         effects.news = news.filter_map(|scrape| self.scrapes.get(&scrape).cloned()).collect();

@@ -27,6 +27,17 @@ impl Turns {
         }
     }
 
+    /// Takes a connection out of its turn, if it waits.
+    pub(crate) fn take(&mut self, connection: ConnectionId) -> Option<Waker> {
+        let place = self.places.remove(&connection)?;
+        self.waiting.remove(&place).map(|(_, waker)| waker)
+    }
+
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes the connection that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
         let (_, (connection, waker)) = self.waiting.pop_first()?;

@@ -9,7 +9,8 @@ use prometheus_rsocket_protocol::collector::{
 };
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::frame::Setup;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// A hub with connections that answer when they are told to, and no worker.
@@ -21,8 +22,15 @@ struct World {
 
 impl World {
     fn new(connections: usize) -> Self {
+        Self::with_room(connections, Config::default().max_pending_bytes)
+    }
+
+    /// With so many bytes for answers.
+    fn with_room(connections: usize, bytes: usize) -> Self {
         let telemetry = Arc::new(Telemetry::new("test", "none", None));
-        let hub = Hub::new(Collector::new(Config::default()), telemetry, &Shares::of(192 << 20));
+        let mut config = Config::default();
+        config.max_pending_bytes = bytes;
+        let hub = Hub::new(Collector::new(config), telemetry, &Shares::of(192 << 20));
         let start = Instant::now();
         let connect = |_| {
             let peer = Peer { address: "[::1]:1".to_owned(), transport: Transport::Tcp, tls: None };
@@ -50,11 +58,17 @@ impl World {
 
     /// Scrapes one application until that second; it answers at once with so many bytes.
     fn scrape(&self, number: usize, until: u64, bytes: usize) -> ScrapeId {
-        let (connection, inbox) = &self.connections[number];
         let apps: Vec<AppId> = self.hub.targets(self.start, |app| app.id);
         let targets = Targets::Some(vec![apps[number]]);
         let scraper = Scraper::named("a", "x");
         let started = self.hub.start_scrape(self.start, self.at(until), targets, &scraper);
+        self.answer(number, bytes);
+        started.unwrap().0
+    }
+
+    /// An application that was asked answers with so many bytes.
+    fn answer(&self, number: usize, bytes: usize) {
+        let (connection, inbox) = &self.connections[number];
         let Poll::Ready(SessionCommand::Scrape { request, .. }) =
             inbox.poll_next(&Context::from_waker(Waker::noop()))
         else {
@@ -66,7 +80,6 @@ impl World {
             *connection,
             SessionEvent::Answered { request, payload, binding: None },
         );
-        started.unwrap().0
     }
 
     /// What a worker with that much memory left would begin, told by its bytes.
@@ -136,4 +149,35 @@ fn an_answer_is_not_opened_after_its_deadline_even_if_the_timer_is_late() {
     };
     assert_eq!(outcome.result.unwrap_err().reason(), "overloaded");
     assert_eq!(world.hub.tables().pending_bytes, 0);
+}
+
+/// Answers wait for a scraper that reads slowly: they take up half of their room. Of the others, those get through that it waits for next.
+#[test]
+fn while_answers_take_up_the_room_those_who_are_next_get_through() {
+    let world = World::with_room(6, 200);
+    let scraper = Scraper::named("a", "x");
+    let scrape = world.hub.start_scrape(world.start, world.at(10), Targets::All, &scraper).unwrap();
+    world.answer(5, 120);
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let may_hand_on = |number: usize| {
+        let (connection, _) = &world.connections[number];
+        world.hub.poll_room(&Context::from_waker(&waker), *connection).is_ready()
+    };
+    assert_eq!([0, 1, 2, 3, 4].map(may_hand_on), [true, true, true, true, false]);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    // The first is gone: the fifth moves up.
+    world.hub.remove(world.start, world.connections[0].0);
+    assert!(matches!(world.hub.poll_scrape(world.start, scrape.0), Progress::Outcome(_)));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(may_hand_on(4));
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }

@@ -1,0 +1,61 @@
+//! Answers take up the room that there is for them.
+
+use super::*;
+
+/// Room in which two answers of these tests are half.
+fn config() -> Config {
+    let mut world = World::new(Config::default());
+    let id = world.connect();
+    world.start();
+    world.answer(id, "a 1\n");
+    world.work();
+    Config { max_pending_bytes: 4 * world.collector.answer_bytes(), ..Config::default() }
+}
+
+fn world() -> (World, Vec<ConnectionId>) {
+    let mut world = World::new(config());
+    let ids = (0..6).map(|_| world.connect()).collect();
+    (world, ids)
+}
+
+fn paths(served: &[Served]) -> Vec<&str> {
+    served.iter().map(|(path, _)| &**path).collect()
+}
+
+#[test]
+fn scrapes_wait_first_for_those_who_are_next() {
+    let (mut world, ids) = world();
+    assert_eq!(world.collector.heads().count(), 0);
+    let scrape = world.start();
+    assert_eq!(world.collector.heads().collect::<Vec<_>>(), ids[..4]);
+    world.answer(ids[0], "a 1\n");
+    world.work();
+    assert!(!world.collector.is_pressed());
+    world.answer(ids[2], "a 1\n");
+    world.work();
+    assert!(world.collector.is_pressed());
+    assert_eq!(world.collector.heads().collect::<Vec<_>>(), [ids[1], ids[3]]);
+    world.take(scrape);
+    assert!(!world.collector.is_pressed());
+    assert_eq!(world.collector.heads().collect::<Vec<_>>(), [ids[1], ids[3], ids[4]]);
+}
+
+#[test]
+fn who_does_not_answer_is_passed_over_once_others_take_up_the_room() {
+    let (mut world, ids) = world();
+    let scrape = world.start();
+    for id in &ids[1..3] {
+        world.answer(*id, "a 1\n");
+    }
+    world.work();
+    world.advance(Duration::from_millis(2_499));
+    assert_eq!(world.take(scrape).0, [], "in the order of connecting, as long as there is time");
+    world.advance(Duration::from_millis(1));
+    assert_eq!(world.collector.poll_news(), Some(scrape), "the scraper hears of it");
+    // One makes room for what the other waits for.
+    assert_eq!(paths(&world.take(scrape).0), ["connection-2"]);
+    world.answer(ids[0], "a 1\n");
+    world.work();
+    let (served, _) = world.take(scrape);
+    assert_eq!(paths(&served), ["connection-1", "connection-3"]);
+}
