@@ -5,7 +5,7 @@
 //! | part | of 16 | what is in it | who yields when it is used up |
 //! |---|---|---|---|
 //! | connections | 3 | frames that are not whole, frames that wait to be sent | whoever needs more waits; then those that have held most for long end |
-//! | answers | 3 | sealed answers that wait to be opened, opened ones that wait for a scraper | connections are read more slowly; then applications fail as `overloaded` |
+//! | answers | 3 | sealed answers that wait to be opened, opened ones that wait for a scraper | from half of it on, connections are read more slowly; then applications fail as `overloaded` |
 //! | pushes | 2 | pushes being opened or held | those of applications that live on, the oldest first; then new ones are refused |
 //! | texts | 4 | texts that are being read or rendered | the work waits for its turn |
 //! | bodies | 4 | what grouped bodies keep, and the tables for collisions | applications are left out as `overloaded` |
