@@ -4,7 +4,7 @@
 //! [`MIME`], in the payload of SETUP. The original Java proxy does not look at that payload, so a hello changes nothing
 //! there. A client that says nothing (Micrometer's) has the default hello.
 //!
-//! The entry's content is a list of [fields](crate::fields), in any order. A field that a reader does not know is skipped, so fields can be
+//! The entry's content is a list of [`fields`], in any order. A field that a reader does not know is skipped, so fields can be
 //! added; a field with a value that makes no sense fails the whole hello.
 //!
 //! | id | field | value | how often |
