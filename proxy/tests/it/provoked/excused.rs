@@ -1,7 +1,6 @@
 //! What the scenarios do not provoke, and why.
 
 pub(super) const SERIES: &[(&str, &str)] = &[
-    ("prometheus_proxy_key_rotations_total", "takes a key file that changes; keys.rs has it"),
     (
         "prometheus_proxy_http_connections_closed_total{reason=\"idle\"}",
         "takes minutes; the tests of http/ have it",
@@ -47,15 +46,6 @@ pub(super) const SERIES: &[(&str, &str)] = &[
 ];
 
 pub(super) const MESSAGES: &[(&str, &str)] = &[
-    (
-        "a key is dropped though not every application has moved from it to the next one",
-        "takes a key file that changes twice within a scrape interval",
-    ),
-    (
-        "applications seal with another key from now on",
-        "takes a key file that changes; keys.rs has it",
-    ),
-    ("the key stays as it is", "takes a key file that changes; keys.rs has it"),
     ("the old key is dropped: every application has moved", "takes half a minute"),
     ("a Snappy block that was read before is broken", "a fault of the program"),
     ("a text that was read before cannot be rendered", "a fault of the program"),

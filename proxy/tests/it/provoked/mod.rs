@@ -5,6 +5,7 @@ mod admission;
 pub(crate) mod child;
 mod excused;
 mod http;
+mod keys;
 mod pushes;
 mod rsocket;
 mod sealed;
@@ -19,6 +20,7 @@ fn every_counter_and_log_line_is_provoked() {
     let scenarios: Vec<fn() -> Seen> = [
         admission::SCENARIOS,
         http::SCENARIOS,
+        keys::SCENARIOS,
         pushes::SCENARIOS,
         rsocket::SCENARIOS,
         sealed::SCENARIOS,
