@@ -108,4 +108,6 @@ pub struct Status {
     pub connected_applications: usize,
     /// How many example applications run inside this process.
     pub demo_applications: usize,
+    /// The SHA-256 of the key that applications are sent, in hexadecimal; `None` in plaintext mode.
+    pub key_sha256: Option<String>,
 }

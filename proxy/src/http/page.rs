@@ -9,6 +9,13 @@ pub(super) fn render(status: &Status) -> String {
         listeners.write_fmt(row).expect("a String takes all");
     }
     let connected = applications(status.connected_applications, "is", "are");
+    let key = match &status.key_sha256 {
+        Some(sha256) => format!(
+            "<p>Applications seal with the key whose SHA-256 is <code>{}</code>.</p>\n",
+            escape(sha256)
+        ),
+        None => "<p>Applications seal nothing.</p>\n".to_owned(),
+    };
     let demo = match status.demo_applications {
         0 => String::new(),
         count => format!(
@@ -28,7 +35,7 @@ pub(super) fn render(status: &Status) -> String {
 <body>
 <h1>Prometheus RSocket Proxy</h1>
 <p>Version {VERSION}. {connected} connected.</p>
-{demo}<h2>What is served here</h2>
+{key}{demo}<h2>What is served here</h2>
 <ul>
 <li><a href=\"/metrics/connected\">/metrics/connected</a>: the metrics of all connected applications</li>
 <li>/metrics/app/&lt;id&gt;: the metrics of one application</li>

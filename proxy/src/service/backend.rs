@@ -196,6 +196,7 @@ impl<R: Runtime> Backend for Service<R> {
             listeners: self.listeners.iter().map(listener).collect(),
             connected_applications: self.hub.connected(),
             demo_applications: self.demo,
+            key_sha256: self.toolbox.keys.current().map(|key| key.fingerprint.to_string()),
         }
     }
 }

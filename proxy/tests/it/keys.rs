@@ -78,6 +78,8 @@ fn a_key_file_that_is_replaced_is_used_at_once_and_what_was_sealed_before_is_ope
     world.wait_own("prometheus_proxy_key_rotations_total", 1.0);
     let keys = states(&world);
     assert!(has(&keys, "current", &new_key) && has(&keys, "old", &old_key), "{keys:?}");
+    let page = get(world.http, "/", "").text();
+    assert!(page.contains(&Fingerprint::of(&new_key).to_string()), "{page}");
     // Under the old key, which may happen until the application has answered with the new one.
     let payload = app.sealed(b"old 1\n");
     app.connection().request_response(payload).unwrap();

@@ -163,6 +163,7 @@ fn the_index_links_to_all_that_is_served() {
         listeners: vec![("tcp", "0.0.0.0:7001".to_owned()), ("http", "<b>&\"".to_owned())],
         connected_applications: 1,
         demo_applications: 3,
+        key_sha256: Some("0123abcd".to_owned()),
     };
     let response = get(&setup, "/?query=ignored");
     assert_header(&response, header::CONTENT_TYPE, "text/html; charset=utf-8");
@@ -177,12 +178,14 @@ fn the_index_links_to_all_that_is_served() {
         "&lt;b&gt;&amp;&quot;",
         "1 application is connected",
         "3 applications run inside this process",
+        "SHA-256 is <code>0123abcd</code>",
     ] {
         assert!(page.contains(part), "no {part:?} in\n{page}");
     }
     *setup.fake.status.lock().unwrap() = Status::default();
     let page = text(get(&setup, "/"));
     assert!(page.contains("No application is connected") && !page.contains("Demo"));
+    assert!(page.contains("seal nothing") && !page.contains("SHA-256"));
 }
 
 #[test]
