@@ -128,6 +128,10 @@ class Tools:
         """The command of the program that is many applications which end."""
         return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "jobs.py")]
 
+    def envelope(self, role="application"):
+        """The command of one role of version 2 of the envelope."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "envelope", f"{role}.py")]
+
     def attacks(self):
         """The command of the program that attacks our proxy."""
         return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "attacks", "run.py")]

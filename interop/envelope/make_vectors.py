@@ -81,7 +81,7 @@ def main():
     wrapped = e.wrap(key.public_key(), SECRET)
     rows = [*good(wrapped), *bad(wrapped, e.wrap(another.public_key(), SECRET))]
     lines = [
-        "# By interop/vectors/make_vectors.py, for rsa2048.pkcs8.der. Binding 22...; content key 00 01 ... 1f with the id 11...;",
+        "# By interop/envelope/make_vectors.py, for rsa2048.pkcs8.der. Binding 22...; content key 00 01 ... 1f with the id 11...;",
         "# idempotency key 44....",
         "# offer\tmetadata\tbinding\tknown",
         "# seal\treason, or ok\tis a push\tkey is known\tmetadata\tdata\ttext",
