@@ -186,17 +186,22 @@ def applications(port, count, text):
         block = packed(body)
         with contextlib.suppress(OSError, EOFError):
             peer = await wire.Connection.open(port, {"app": f"crowd-{number}"})
-            await peer.key()
-            connected.append(number)
-            while True:
-                stream, key = await peer.request()
-                await peer.answer(stream, *envelope(key, block, body))
+            try:
+                await peer.key()
+                connected.append(number)
+                while True:
+                    stream, key = await peer.request()
+                    await peer.answer(stream, *envelope(key, block, body))
+            finally:
+                peer.reset()
 
     async def run(stop):
         tasks = [asyncio.create_task(application(number)) for number in range(count)]
         await stop.wait()
         for task in tasks:
             task.cancel()
+        # Each ends its connection: half an answer in the proxy's buffers is no memory that it keeps.
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
