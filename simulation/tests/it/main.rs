@@ -5,4 +5,5 @@ mod fleets;
 mod jump;
 #[cfg(planted_faults)]
 mod planted;
+mod rotation;
 mod seeds;

@@ -46,7 +46,10 @@ pub(super) const SERIES: &[(&str, &str)] = &[
 ];
 
 pub(super) const MESSAGES: &[(&str, &str)] = &[
-    ("the old key is dropped: every application has moved", "takes half a minute"),
+    (
+        "the old key is dropped: every application has moved",
+        "takes half a minute; simulated in tests/it/rotation.rs of simulation",
+    ),
     ("a Snappy block that was read before is broken", "a fault of the program"),
     ("a text that was read before cannot be rendered", "a fault of the program"),
     ("a thread panicked", "a fault of the program"),
