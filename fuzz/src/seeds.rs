@@ -6,6 +6,7 @@ use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::collector::PushRecord;
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
+use prometheus_rsocket_testkit::vectors as golden;
 use vectors::{frames, metadata, prefixed, scrape, sealed};
 
 /// An input of a target.
@@ -34,6 +35,7 @@ pub fn seeds() -> Vec<Seed> {
         ("render", render()),
         ("resume", resume()),
         ("rsa", rsa()),
+        ("sealed", seals()),
         ("session", session()),
         ("snappy", snappy()),
         ("text", text()),
@@ -297,6 +299,25 @@ fn hello() -> Vec<Vec<u8>> {
     let wholes = [[&[0], &said.encode()[..]].concat(), [&[2], &report[..]].concat()];
     let reports = [vec![3, 1, b'm'], vec![3, 9], vec![3]];
     [&hellos[..], &wholes, &reports].concat()
+}
+
+/// Offers and seals of the golden vectors, and one of each change.
+fn seals() -> Vec<Vec<u8>> {
+    let mut inputs = Vec::new();
+    for row in golden::rows(golden::ENVELOPE_2) {
+        inputs.push(match row[..] {
+            ["offer", metadata, ..] => [&[0], &golden::unhex(metadata)[..]].concat(),
+            ["seal", _, _, _, metadata, ..] => [&[2, 0, 1], &golden::unhex(metadata)[..]].concat(),
+            _ => panic!("{row:?}"),
+        });
+    }
+    for change in 0..6 {
+        for flags in 0..8_u8 {
+            let flags = [flags & 1, flags >> 1 & 1, flags >> 2];
+            inputs.push([&[3], &flags[..], &[5, change, 40, 0, 3], b"a 1\n"].concat());
+        }
+    }
+    inputs
 }
 
 /// Whole ones, and what stands between the version and the checksum of others.

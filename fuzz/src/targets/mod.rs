@@ -14,6 +14,7 @@ mod record;
 mod render;
 mod resume;
 mod rsa;
+mod sealed;
 mod session;
 mod snappy;
 mod text;
@@ -33,6 +34,7 @@ pub use record::record;
 pub use render::render_texts as render;
 pub use resume::resume;
 pub use rsa::rsa;
+pub use sealed::sealed;
 pub use session::session;
 pub use snappy::snappy;
 pub use text::text;
@@ -42,7 +44,7 @@ pub use websocket::websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("agent", agent),
     ("connection", connection),
     ("envelope", envelope),
@@ -57,6 +59,7 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("render", render),
     ("resume", resume),
     ("rsa", rsa),
+    ("sealed", sealed),
     ("session", session),
     ("snappy", snappy),
     ("text", text),
