@@ -16,6 +16,8 @@ from process import Unavailable
 INTEROP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REPOSITORY = os.path.dirname(INTEROP)
 CACHE = os.path.join(INTEROP, ".cache")
+# The last commit without version 2 of the envelope.
+BEFORE_ENVELOPE_2 = "fc54cbeeef3c"
 
 
 class Tools:
@@ -63,6 +65,10 @@ class Tools:
             target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
             self.built = os.path.join(target, "release")
         return self.built
+
+    def one_version_back(self):
+        """The folder of our programs as they were before version 2 of the envelope."""
+        return earlier(BEFORE_ENVELOPE_2)
 
     def our_peer(self):
         return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
@@ -171,6 +177,26 @@ def cargo_program(package, target):
     folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
     example = target.removeprefix("--example=")
     return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
+
+
+def earlier(commit):
+    """Builds our programs as they were at a commit, once, and gives their folder. A clone without that history does not have it."""
+    output = os.path.join(CACHE, f"ours-{commit}")
+    if not os.path.exists(os.path.join(output, "prometheus-rsocket-proxy")):
+        need("cargo")
+        source, target = os.path.join(CACHE, f"source-{commit}"), os.path.join(CACHE, f"target-{commit}")
+        shutil.rmtree(source, ignore_errors=True)
+        os.makedirs(source)
+        archive = os.path.join(source, "archive.tar")
+        run(["git", "archive", "-o", archive, commit], REPOSITORY)
+        run(["tar", "xf", archive], source)
+        run(["cargo", "build", "--release", "--locked", "--bins", "--target-dir", target, "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-relay"], source)
+        os.makedirs(output, exist_ok=True)
+        for name in ("prometheus-rsocket-client", "prometheus-rsocket-proxy"):
+            shutil.copy2(os.path.join(target, "release", name), output)
+        shutil.rmtree(target)
+        shutil.rmtree(source)
+    return output
 
 
 def maven(project, *others):

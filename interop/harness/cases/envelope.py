@@ -1,6 +1,7 @@
 """Version 2 of the envelope: against an implementation that was written from its description, and with somebody on the way."""
 
 import contextlib
+import os
 
 from case import case
 from exposition import ORDERS
@@ -64,3 +65,16 @@ def stripped(bench):
         proxy.await_connection_errors("envelope")
         bench.our_client(proxy, bench.endpoint("direct", 5))
         proxy.expect("direct", 5)
+
+
+@case("envelope-2/one-version-back", ("our_proxy", "our_client", "one_version_back"), java_passes=False, transports=("tcp", "websocket"), usual=False)
+def one_version_back(bench):
+    """Our programs of before and of today: either way round, it is version 1, for scrapes and the last push."""
+    programs = bench.tools.one_version_back()
+    earlier_client, earlier_proxy = (os.path.join(programs, f"prometheus-rsocket-{name}") for name in ("client", "proxy"))
+    for proxy, client in ((bench.proxy(), earlier_client), (bench.proxy(program=earlier_proxy), bench.tools.our_client())):
+        relay = OurClient(bench, proxy, bench.endpoint("mixed", 5), program=client)
+        proxy.expect("mixed", 5)
+        relay.terminate()
+        proxy.await_connections(0)
+        proxy.expect("mixed", 5)

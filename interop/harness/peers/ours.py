@@ -12,9 +12,9 @@ from variant import LISTENERS
 class OurProxy(Proxy):
     knows_labels = True
 
-    def __init__(self, bench, flags=(), server=None, https=None, comes_back=False, wrapper=()):
+    def __init__(self, bench, flags=(), server=None, https=None, comes_back=False, wrapper=(), program=None):
         """`server` is the certificate of the listener that the variant names, `https` that of HTTP; None: without TLS. `comes_back`: its
-        ports are none that a connection may have taken before it is started again. `wrapper` is a command that runs it."""
+        ports are none that a connection may have taken before it is started again. `wrapper` is a command that runs it, `program` another one than ours of today."""
         self.bench = bench
         self.flags = list(flags)
         if server:
@@ -25,7 +25,7 @@ class OurProxy(Proxy):
         if comes_back:
             setattr(self, bench.transport.listener, free_port())
             self.http = free_port()
-        self.wrapper = list(wrapper)
+        self.wrapper, self.program = list(wrapper), program or bench.tools.our_proxy()
         self.process = None
         self.start()
 
@@ -37,7 +37,7 @@ class OurProxy(Proxy):
     def launch(self):
         """Starts it, and does not wait until it listens."""
         served = self.bench.transport.listener
-        command = [*self.wrapper, self.bench.tools.our_proxy(), *self.bench.variant.runtime_flags]
+        command = [*self.wrapper, self.program, *self.bench.variant.runtime_flags]
         for listener in (*LISTENERS, "http"):
             if listener in (served, "http"):
                 # Any port at first, the same one after a restart.
@@ -82,9 +82,9 @@ class OurProxy(Proxy):
 class OurClient:
     """Our relay beside a program with a /metrics endpoint."""
 
-    def __init__(self, bench, proxy, endpoint, flags=(), ca=None):
+    def __init__(self, bench, proxy, endpoint, flags=(), ca=None, program=None):
         transport = bench.transport
-        command = [bench.tools.our_client(), *bench.variant.runtime_flags]
+        command = [program or bench.tools.our_client(), *bench.variant.runtime_flags]
         command += ["--proxy", transport.url(proxy.port(transport)), "--scrape", endpoint.url]
         if transport.tls:
             command += ["--tls-ca", ca or bench.certificates.authority.ca]
