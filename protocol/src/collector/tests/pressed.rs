@@ -59,3 +59,27 @@ fn who_does_not_answer_is_passed_over_once_others_take_up_the_room() {
     let (served, _) = world.take(scrape);
     assert_eq!(paths(&served), ["connection-1", "connection-3"]);
 }
+
+/// One scraper takes nothing, and its answers take up the room. The other gets its own, one after the other.
+#[test]
+fn a_scraper_that_does_not_read_keeps_no_other_from_its_answers() {
+    let (mut world, ids) = world();
+    let slow = world.start();
+    for id in &ids[..2] {
+        world.answer(*id, "a 1\n");
+    }
+    world.work();
+    assert!(world.collector.is_pressed());
+    let fast = world.start();
+    let mut taken = Vec::new();
+    for id in &ids {
+        assert!(world.collector.heads().any(|head| head == *id), "it is let through");
+        world.answer(*id, "a 1\n");
+        world.work();
+        taken.extend(paths(&world.take(fast).0).into_iter().map(str::to_owned));
+        assert!(world.collector.is_pressed(), "the other still takes nothing");
+    }
+    assert_eq!(taken.len(), ids.len());
+    assert!(matches!(world.collector.poll_scrape(fast), Progress::Finished(_)));
+    assert!(matches!(world.collector.poll_scrape(slow), Progress::Outcome(_)));
+}
