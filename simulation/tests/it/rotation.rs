@@ -14,11 +14,10 @@ const EVERY: Duration = Duration::from_secs(600);
 #[test]
 fn no_scrape_lacks_an_application_while_keys_are_replaced_and_old_ones_are_dropped() {
     let sim = Sim::new(1);
-    let (proxy, scraper) = (sim.host("proxy"), sim.host("prometheus"));
+    let (proxy, host) = (sim.host("proxy"), sim.host("prometheus"));
     let stop = start_proxy(&proxy);
     (0..APPS).for_each(|app| start_app(&sim.host(&format!("app-{app}")), app));
     sim.run_for(Duration::from_secs(10));
-    let host = scraper.clone();
     // Three rotations, and the time after which the last old key is dropped.
     let metrics = sim.block_on(async move {
         let end = host.now() + 3 * EVERY + Duration::from_secs(60);
