@@ -190,7 +190,11 @@ def earlier(commit):
         archive = os.path.join(source, "archive.tar")
         run(["git", "archive", "-o", archive, commit], REPOSITORY)
         run(["tar", "xf", archive], source)
-        run(["cargo", "build", "--release", "--locked", "--bins", "--target-dir", target, "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-relay"], source)
+        packages = ["prometheus-rsocket-proxy", "prometheus-rsocket-relay"]
+        command = ["cargo", "build", "--release", "--locked", "--bins", "--target-dir", target]
+        # Beside tokio, which is the default.
+        command += ["--features", ",".join(f"{package}/smol" for package in packages)]
+        run([*command, *(part for package in packages for part in ("-p", package))], source)
         os.makedirs(output, exist_ok=True)
         for name in ("prometheus-rsocket-client", "prometheus-rsocket-proxy"):
             shutil.copy2(os.path.join(target, "release", name), output)
