@@ -378,6 +378,9 @@ impl Collector {
             Purpose::Answer { connection, request } => {
                 self.learn_content_key(connection, done.content.map(|(key, _)| key));
                 self.on_opened(now, connection, request, done.result);
+                if self.is_pressed() {
+                    self.scrapes.on_pressed();
+                }
             }
             Purpose::Push { push } => self.on_push_opened(now, push, done),
         }

@@ -244,6 +244,12 @@ impl Scrapes {
         app.id
     }
 
+    /// Answers take up the room: scrapes that may pass over whom they wait for have something to hand out, perhaps.
+    pub(super) fn on_pressed(&mut self) {
+        let free = self.table.iter().filter(|(_, scrape)| scrape.may_pass_over);
+        self.news.extend(free.map(|(id, _)| *id));
+    }
+
     /// What a scrape has to hand out next. Where answers take up the room (`is_pressed`), they do not wait for ever for their turn.
     pub(super) fn poll(&mut self, id: ScrapeId, is_pressed: bool) -> Progress {
         let Some(scrape) = self.table.get_mut(&id) else {

@@ -264,6 +264,11 @@ impl Session {
         !self.events.is_empty()
     }
 
+    /// Whether what [`poll_event`](Self::poll_event) has next is an answer to a scrape.
+    pub fn next_is_answer(&self) -> bool {
+        matches!(self.events.front(), Some(SessionEvent::Answered { .. }))
+    }
+
     fn stream_of(&self, request: RequestId) -> Option<StreamId> {
         let mut requests = self.requests.iter();
         requests.find(|(_, (asked, _))| *asked == request).map(|(stream_id, _)| *stream_id)

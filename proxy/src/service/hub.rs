@@ -53,8 +53,10 @@ struct State {
     scrapes: BTreeMap<ScrapeId, Arc<Event>>,
     /// Bytes of answers that may wait to be opened before connections are read more slowly.
     max_backlog: usize,
-    /// Connections that have something to hand on once there is room.
+    /// Connections that have something to hand on once less waits to be opened.
     waiting: Turns,
+    /// Connections that have an answer to hand on once there is room for answers.
+    waiting_with_answers: Turns,
     /// Whether nobody is to be sent here any more.
     leaving: bool,
     draining: bool,
@@ -77,7 +79,8 @@ impl Hub {
     pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>, shares: &Shares) -> Self {
         // A part of the answers' share, so that those that are opened find room.
         let max_backlog = shares.answers / 3;
-        let (inboxes, scrapes, waiting, leaving, draining) = Default::default();
+        let (inboxes, scrapes, leaving, draining) = Default::default();
+        let (waiting, waiting_with_answers) = Default::default();
         Self {
             state: Mutex::new(State {
                 collector,
@@ -85,6 +88,7 @@ impl Hub {
                 scrapes,
                 max_backlog,
                 waiting,
+                waiting_with_answers,
                 leaving,
                 draining,
             }),
@@ -132,7 +136,7 @@ impl Hub {
     pub(crate) fn remove(&self, now: Instant, connection: ConnectionId) {
         self.with(now, |state| {
             state.inboxes.remove(&connection);
-            state.waiting.remove(connection);
+            state.stop_waiting(connection);
             state.collector.remove(now, connection);
         });
         self.gone.notify(usize::MAX);
@@ -301,15 +305,29 @@ impl Hub {
         });
     }
 
-    /// Whether what a session says may be handed on, or has to wait until some of what came before is opened and handed out.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>, connection: ConnectionId) -> Poll<()> {
+    /// Whether what a session says may be handed on, or has to wait until some of what came before is opened. An answer waits also until some of
+    /// those before it are handed out, unless a scrape waits for it next.
+    pub(crate) fn poll_room(
+        &self,
+        cx: &Context<'_>,
+        connection: ConnectionId,
+        is_answer: bool,
+    ) -> Poll<()> {
         let mut state = self.lock();
-        if state.has_room() || state.collector.heads().any(|head| head == connection) {
+        let may_hand_on = match is_answer {
+            true => {
+                state.has_room_for_answers()
+                    || state.collector.heads().any(|head| head == connection)
+            }
+            false => state.has_room(),
+        };
+        if may_hand_on {
             // What it hands on then is a change, which wakes the next.
-            state.waiting.remove(connection);
+            state.stop_waiting(connection);
             return Poll::Ready(());
         }
-        state.waiting.wait(connection, cx.waker());
+        let turns = if is_answer { &mut state.waiting_with_answers } else { &mut state.waiting };
+        turns.wait(connection, cx.waker());
         Poll::Pending
     }
 
@@ -424,9 +442,19 @@ impl Hub {
 }
 
 impl State {
-    /// Whether more may wait to be opened and handed out.
+    /// Whether more may wait to be opened.
     fn has_room(&self) -> bool {
-        self.collector.unopened_bytes() < self.max_backlog && !self.collector.is_pressed()
+        self.collector.unopened_bytes() < self.max_backlog
+    }
+
+    /// Whether more answers may wait to be opened, and to be handed out.
+    fn has_room_for_answers(&self) -> bool {
+        self.has_room() && !self.collector.is_pressed()
+    }
+
+    fn stop_waiting(&mut self, connection: ConnectionId) {
+        self.waiting.remove(connection);
+        self.waiting_with_answers.remove(connection);
     }
 
     /// Carries the collector's commands to the connections, and gathers who is to be told of what.
@@ -437,12 +465,15 @@ impl State {
                 effects.tasks.extend(inbox.put(command));
             }
         }
+        // One at a time: what it hands on, or that it is gone, is the next change, and thousands at once would find no room again.
         if self.has_room() {
-            // One at a time: what it hands on, or that it is gone, is the next change, and thousands at once would find no room again.
             effects.tasks.extend(self.waiting.pop());
-        } else if !self.waiting.is_empty() {
+        }
+        if self.has_room_for_answers() {
+            effects.tasks.extend(self.waiting_with_answers.pop());
+        } else if !self.waiting_with_answers.is_empty() {
             // Whom a scraper waits for next is let through all the same.
-            let waiting = &mut self.waiting;
+            let waiting = &mut self.waiting_with_answers;
             effects.tasks.extend(self.collector.heads().filter_map(|head| waiting.take(head)));
         }
         let news = std::iter::from_fn(|| self.collector.poll_news());

@@ -76,7 +76,7 @@ impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
         }
         // What waits in a session makes it read no more. Of one that is closed this may be the last look.
         while session.has_events()
-            && (session.is_closed() || self.hub.poll_room(cx, session.id()).is_ready())
+            && (session.is_closed() || self.poll_turn(cx, now, session))
             && let Some(event) = session.poll_event()
         {
             self.hub.handle_session(now, session.id(), event);
@@ -91,6 +91,13 @@ impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
 }
 
 impl<F> SessionOwner<F> {
+    /// Whether the next event may be handed on. While it may not, that is no fault of the connection's, whatever it holds.
+    fn poll_turn(&mut self, cx: &Context<'_>, now: Instant, session: &Session) -> bool {
+        let turn = self.hub.poll_room(cx, session.id(), session.next_is_answer());
+        self.lease.set_held_back(now, turn.is_pending());
+        turn.is_ready()
+    }
+
     fn take_commands(&self, cx: &Context<'_>, now: Instant, session: &mut Session) {
         while let Poll::Ready(command) = self.inbox.poll_next(cx) {
             session.handle_command(now, command);

@@ -83,3 +83,25 @@ fn a_scraper_that_does_not_read_keeps_no_other_from_its_answers() {
     assert!(matches!(world.collector.poll_scrape(fast), Progress::Finished(_)));
     assert!(matches!(world.collector.poll_scrape(slow), Progress::Outcome(_)));
 }
+
+/// What one scrape waits for with its answers may be whom another one's answers leave no room for.
+#[test]
+fn a_scrape_hears_when_the_answers_of_another_take_up_the_room() {
+    let (mut world, ids) = world();
+    let of = |world: &World, ids: &[ConnectionId]| {
+        Targets::Some(ids.iter().map(|id| world.app(*id).id).collect())
+    };
+    let (first, second) = (of(&world, &ids[..2]), of(&world, &ids[2..]));
+    let waiting = world.start_for(first);
+    world.answer(ids[1], "a 1\n");
+    world.work();
+    world.advance(Duration::from_secs(3));
+    assert_eq!(world.take(waiting).0, [], "there is room");
+    while world.collector.poll_news().is_some() {}
+    world.start_for(second);
+    world.answer(ids[3], "a 1\n");
+    world.work();
+    let news: Vec<ScrapeId> = std::iter::from_fn(|| world.collector.poll_news()).collect();
+    assert!(news.contains(&waiting), "{news:?}");
+    assert_eq!(paths(&world.take(waiting).0), ["connection-2"]);
+}

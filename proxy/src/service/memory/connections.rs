@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// * A connection that needs more than there is waits, unread, until there is; who needs least is first. A quarter is kept for
 ///   those that hold no more than [`SMALL`], as most do at most times.
 /// * If others wait, connections that have held more than [`SLIGHT`] for [`PATIENCE`] are ended, those that hold most first. They
-///   stall in the middle of a frame, or do not read. One that is idle holds nothing, and is never ended.
+///   stall in the middle of a frame, or do not read. One that is idle holds nothing, and is never ended; nor is one that waits for the hub to take
+///   what it has.
 #[derive(Debug)]
 pub(crate) struct ConnectionMemory {
     max: usize,
@@ -38,6 +39,8 @@ struct Holding {
     held: usize,
     /// Since when that is more than [`SLIGHT`].
     since: Option<Instant>,
+    /// Whether it holds what it has because it is not let hand it on.
+    is_held_back: bool,
     /// How much more it waits for.
     missing: Option<usize>,
     waker: Option<Waker>,
@@ -68,7 +71,8 @@ impl ConnectionMemory {
         let id = state.next_id;
         state.next_id += 1;
         drop(state);
-        Lease { memory: Arc::clone(self), id, held: 0, is_waiting: false }
+        let memory = Arc::clone(self);
+        Lease { memory, id, held: 0, is_waiting: false, is_held_back: false }
     }
 
     /// Bytes that are held.
@@ -142,7 +146,7 @@ impl ConnectionMemory {
 impl Holding {
     fn is_stale(&self, now: Instant) -> bool {
         let is_old = |since| now.saturating_duration_since(since) >= PATIENCE;
-        !self.is_evicted && self.since.is_some_and(is_old)
+        !self.is_evicted && !self.is_held_back && self.since.is_some_and(is_old)
     }
 }
 
@@ -182,6 +186,7 @@ pub(crate) struct Lease {
     id: u64,
     held: usize,
     is_waiting: bool,
+    is_held_back: bool,
 }
 
 impl Lease {
@@ -216,6 +221,7 @@ impl Lease {
         } else {
             state.set(self.id, now, held);
             if let Some(holding) = state.holdings.get_mut(&self.id) {
+                holding.is_held_back = self.is_held_back;
                 holding.waker = Some(cx.waker().clone());
             }
         }
@@ -223,6 +229,18 @@ impl Lease {
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         Poll::Ready(memory.chunk(held))
+    }
+
+    /// Says whether the connection holds what it has because it is not let hand it on. Its patience begins when it is let.
+    pub(crate) fn set_held_back(&mut self, now: Instant, is_held_back: bool) {
+        if std::mem::replace(&mut self.is_held_back, is_held_back) == is_held_back {
+            return;
+        }
+        let mut state = self.memory.lock();
+        if let Some(holding) = state.holdings.get_mut(&self.id) {
+            holding.is_held_back = is_held_back;
+            holding.since = holding.since.map(|_| now);
+        }
     }
 
     /// Whether the connection is to end, because others need what it holds.

@@ -162,9 +162,12 @@ fn while_answers_take_up_the_room_those_who_are_next_get_through() {
     let waker = Waker::from(Arc::clone(&count));
     let may_hand_on = |number: usize| {
         let (connection, _) = &world.connections[number];
-        world.hub.poll_room(&Context::from_waker(&waker), *connection).is_ready()
+        world.hub.poll_room(&Context::from_waker(&waker), *connection, true).is_ready()
     };
     assert_eq!([0, 1, 2, 3, 4].map(may_hand_on), [true, true, true, true, false]);
+    // SETUP and pushes wait for no scraper.
+    let cx = &mut Context::from_waker(&waker);
+    assert!(world.hub.poll_room(cx, world.connections[5].0, false).is_ready());
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
     // The first is gone: the fifth moves up.
     world.hub.remove(world.start, world.connections[0].0);
