@@ -2,10 +2,9 @@
 
 use crate::proxies::Proxies;
 use prometheus_rsocket_protocol::envelope::Fingerprint;
+use prometheus_rsocket_runtime::{FileError, read_file, write_private};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,7 +52,7 @@ impl PinFile {
         let lines: String = pins.iter().map(|(proxy, pin)| format!("{proxy} {pin}\n")).collect();
         let path = &self.0.path;
         // Under the lock, so that no earlier state comes later.
-        write(path, &lines).map_err(|error| PinFileError {
+        write_private(path, lines.as_bytes()).map_err(|error| PinFileError {
             path: path.display().to_string(),
             reason: error.to_string(),
         })
@@ -61,21 +60,12 @@ impl PinFile {
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, Fingerprint>, String> {
-    let mut text = String::new();
-    let opened = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::other("it is not a file")),
-    });
-    match opened {
-        Ok(file) => {
-            let read = file.take(MAX_LEN + 1).read_to_string(&mut text);
-            if read.map_err(|error| error.to_string())? as u64 > MAX_LEN {
-                return Err(format!("it is longer than {MAX_LEN} bytes"));
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
+    let bytes = match read_file(path, MAX_LEN) {
+        Ok(bytes) => bytes,
+        Err(FileError::Io(error)) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.to_string()),
-    }
+    };
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
     let mut pins = BTreeMap::new();
     let lines = text.lines().enumerate().map(|(nth, line)| (nth + 1, line.trim()));
     for (nth, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
@@ -90,30 +80,13 @@ fn read(path: &Path) -> Result<BTreeMap<String, Fingerprint>, String> {
     Ok(pins)
 }
 
-/// Writes so that either all is there or what was before.
-fn write(path: &Path, lines: &str) -> io::Result<()> {
-    let mut unfinished = OsString::from(path);
-    unfinished.push(".unfinished");
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
-    file.write_all(lines.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
-}
-
 /// Some hundreds of proxies.
 const MAX_LEN: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn path(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("pins-{name}-{}", std::process::id()))
@@ -157,7 +130,10 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         assert!(
-            PinFile::open(std::env::temp_dir()).unwrap_err().to_string().contains("not a file")
+            PinFile::open(std::env::temp_dir())
+                .unwrap_err()
+                .to_string()
+                .contains("not a regular file")
         );
     }
 }

@@ -30,7 +30,7 @@ use prometheus_rsocket_protocol::collector::Collector;
 use prometheus_rsocket_protocol::envelope::KeyUnwrap;
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
-use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, tls};
+use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, watch};
 use std::fmt;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
@@ -291,7 +291,7 @@ async fn watch_scrapers<R: Runtime>(runtime: R, file: Arc<LiveFile<Scrapers>>, e
             %error, "a changed --http-auth-file cannot be used; what it said before counts"
         ),
     };
-    tls::watch(runtime, move || file.reload(), every, on_reload).await;
+    watch(runtime, move || file.reload(), every, on_reload).await;
 }
 
 /// Accepts applications until the signal.
@@ -383,7 +383,7 @@ fn watch_tls<R: Runtime>(runtime: &R, config: &Config, bound: &Bound<R>, ended: 
         ),
     };
     let every = config.tls_reload_interval;
-    let watching = tls::watch(runtime.clone(), move || tls.reload(), every, on_reload);
+    let watching = watch(runtime.clone(), move || tls.reload(), every, on_reload);
     spawn_until(runtime, ended, watching);
 }
 

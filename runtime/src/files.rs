@@ -1,6 +1,8 @@
+use crate::{Runtime, sleep_until};
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -115,6 +117,73 @@ fn check_kind(metadata: &Metadata) -> Result<(), FileError> {
         }
     }
     Err(FileError::Kind("something else"))
+}
+
+/// Writes a file that its owner alone may read, by blocking calls: either all of it is there afterwards or what was before, also after a crash. What
+/// is unfinished has `.unfinished` at the end of its name.
+///
+/// # Errors
+///
+/// The file cannot be written, synced or put into its place.
+pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut unfinished = OsString::from(path);
+    unfinished.push(".unfinished");
+    // Left behind by a crash, if at all.
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    #[cfg(unix)]
+    if let Some(directory) = path.parent() {
+        let here = directory.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { directory })?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Calls `reload`, such as `ServerTls::reload` of the feature `tls`, with pauses of `every` (at least 1 ms) for
+/// ever, each time where it may block.
+///
+/// `on` is called with what is news: that something changed and is in use now; an error, which leaves things as they
+/// are, once and not with every attempt; or `Ok(false)` where such an error went away because the files are again what
+/// they were.
+pub async fn watch<R, E>(
+    runtime: R,
+    reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,
+    every: Duration,
+    mut on: impl FnMut(Result<bool, E>),
+) where
+    R: Runtime,
+    E: ToString + Send + 'static,
+{
+    let every = every.max(Duration::from_millis(1));
+    let mut told = None;
+    loop {
+        let Some(next) = runtime.now().checked_add(every) else {
+            return std::future::pending().await;
+        };
+        sleep_until(&runtime, next).await;
+        let outcome = match runtime.unblock(reload.clone()).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(%error, "files were not looked at");
+                continue;
+            }
+        };
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        if error != told || matches!(outcome, Ok(true)) {
+            told = error;
+            on(outcome);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use prometheus_rsocket_protocol::collector::{
     AdmissionRequest, ConnectionId, GrantId, Peer, TurnedAway,
 };
 use prometheus_rsocket_protocol::token::Token;
-use prometheus_rsocket_runtime::{Runtime, tls};
+use prometheus_rsocket_runtime::{Runtime, watch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl<R: Runtime> Admitting<R> {
                 tracing::error!(%error, "a changed --auth-file cannot be used; what it said before counts");
             }
         };
-        tls::watch(self.runtime.clone(), move || file.reload(), every, on_reload).await;
+        watch(self.runtime.clone(), move || file.reload(), every, on_reload).await;
     }
 
     /// Never returns.

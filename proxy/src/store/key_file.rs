@@ -1,9 +1,10 @@
 //! The proxy's key in a file. All of it blocks.
 
 use prometheus_rsocket_protocol::envelope::PrivateKeyFile;
+use prometheus_rsocket_runtime::write_private;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
@@ -30,7 +31,9 @@ impl KeyFileError {
 
 /// Where the key before the current one is kept until nobody needs it.
 pub(crate) fn old_path(path: &Path) -> PathBuf {
-    with_suffix(path, ".old")
+    let mut path = OsString::from(path);
+    path.push(".old");
+    path.into()
 }
 
 /// Reads a key; `None` where there is no such file.
@@ -77,46 +80,16 @@ fn check(metadata: &fs::Metadata) -> io::Result<()> {
 pub(crate) fn write(path: &Path, key: &PrivateKeyFile) -> Result<(), KeyFileError> {
     let failed = |error: &dyn fmt::Display| KeyFileError::new(path, error);
     let pem = key.to_pem().map_err(|error| failed(&error))?;
-    write_bytes(path, pem.as_bytes()).map_err(|error| failed(&error))
-}
-
-fn write_bytes(path: &Path, pem: &[u8]) -> io::Result<()> {
-    let unfinished = with_suffix(path, ".unfinished");
-    // Left behind by a crash, if at all.
-    remove_file(&unfinished)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
-    file.write_all(pem)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    #[cfg(unix)]
-    if let Some(directory) = path.parent() {
-        let here = directory.as_os_str().is_empty();
-        File::open(if here { Path::new(".") } else { directory })?.sync_all()?;
-    }
-    Ok(())
+    write_private(path, pem.as_bytes()).map_err(|error| failed(&error))
 }
 
 /// Removes the key before the current one.
 pub(crate) fn remove_old(path: &Path) -> Result<(), KeyFileError> {
     let old = old_path(path);
-    remove_file(&old).map_err(|error| KeyFileError::new(&old, &error))
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+    match fs::remove_file(&old) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(KeyFileError::new(&old, &error)),
         _ => Ok(()),
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = OsString::from(path);
-    path.push(suffix);
-    path.into()
 }
 
 #[cfg(all(test, unix))]

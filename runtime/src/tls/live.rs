@@ -1,9 +1,5 @@
 use super::error::TlsError;
-use crate::{Runtime, sleep_until};
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Files that a configuration is made of.
 pub(super) trait Source {
@@ -57,41 +53,4 @@ impl<S: Source> Live<S> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Calls `reload`, such as [`ServerTls::reload`](super::ServerTls::reload), with pauses of `every` (at least 1 ms) for
-/// ever, each time where it may block.
-///
-/// `on` is called with what is news: that something changed and is in use now; an error, which leaves things as they
-/// are, once and not with every attempt; or `Ok(false)` where such an error went away because the files are again what
-/// they were.
-pub async fn watch<R, E>(
-    runtime: R,
-    reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,
-    every: Duration,
-    mut on: impl FnMut(Result<bool, E>),
-) where
-    R: Runtime,
-    E: ToString + Send + 'static,
-{
-    let every = every.max(Duration::from_millis(1));
-    let mut told = None;
-    loop {
-        let Some(next) = runtime.now().checked_add(every) else {
-            return std::future::pending().await;
-        };
-        sleep_until(&runtime, next).await;
-        let outcome = match runtime.unblock(reload.clone()).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::error!(%error, "files were not looked at");
-                continue;
-            }
-        };
-        let error = outcome.as_ref().err().map(ToString::to_string);
-        if error != told || matches!(outcome, Ok(true)) {
-            told = error;
-            on(outcome);
-        }
-    }
 }

@@ -3,12 +3,13 @@
 //! The provider is handed to each configuration: none is installed as the default of the process, and one that is installed does not matter.
 //!
 //! [`ServerTls`] and [`ClientTls`] are made from PEM files, and can read them again while they are in use: what changed
-//! counts for new connections, while each existing one keeps the configuration that it began with. [`watch`] does that
+//! counts for new connections, while each existing one keeps the configuration that it began with. [`watch`](crate::watch) does that
 //! periodically. Nothing in here is bound to a runtime; files are read by blocking calls, for
 //! [`Runtime::unblock`](crate::Runtime::unblock).
 //!
 //! ```no_run
-//! use prometheus_rsocket_runtime::tls::{ClientAuth, MaybeTls, ServerTls, ServerTlsFiles, watch};
+//! use prometheus_rsocket_runtime::tls::{ClientAuth, MaybeTls, ServerTls, ServerTlsFiles};
+//! use prometheus_rsocket_runtime::watch;
 //! use prometheus_rsocket_runtime::{Listener, Runtime, timeout};
 //! use std::{io, net::SocketAddr, time::Duration};
 //!
@@ -85,6 +86,5 @@ fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
 
 pub use client::{ClientTls, ClientTlsFiles};
 pub use error::TlsError;
-pub use live::watch;
 pub use server::{ClientAuth, ServerTls, ServerTlsFiles};
 pub use stream::{MaybeTls, TlsStream};

@@ -98,7 +98,7 @@ fn a_key_replaces_another_in_one_step_and_the_old_one_can_be_removed_twice() {
     let first = Backend::Rust.generate_at(&path, 2048, [1; 32]).unwrap();
     write(&old_path(&path), first.file.as_ref().unwrap()).unwrap();
     // A crash before has left half a file.
-    fs::write(with_suffix(&path, ".unfinished"), "half").unwrap();
+    fs::write(path.with_extension("pem.unfinished"), "half").unwrap();
     let second = Backend::Rust.generate_at(&path, 2048, [2; 32]).unwrap();
     let load = |path: &Path| Backend::Rust.load_at(path, read(path).unwrap().unwrap()).unwrap();
     assert_eq!(load(&path).fingerprint, second.fingerprint);

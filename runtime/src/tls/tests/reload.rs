@@ -1,7 +1,8 @@
 use super::{Dir, Met, client, client_files, meet, server_files};
 use crate::{
     testing::{Task, Virtual, run},
-    tls::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles, watch},
+    tls::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles},
+    watch,
 };
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use futures_rustls::pki_types::{CertificateDer, pem::PemObject};
