@@ -2,7 +2,6 @@
 """Twenty attackers at once, each another kind, beside five good applications and their scraper: `siege.py --help`."""
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
@@ -12,9 +11,9 @@ import environment
 environment.enter()
 
 from attackers import NAMES  # noqa: E402
-from process import Failure, check  # noqa: E402
+from process import check  # noqa: E402
 from variant import RUNTIMES  # noqa: E402
-from world import PROGRAM, World, mb  # noqa: E402
+from world import PROGRAM, judged, mb, run_on_runtimes  # noqa: E402
 
 
 def main():
@@ -25,17 +24,7 @@ def main():
     parser.add_argument("--healthy-within", type=float, default=1, metavar="SECONDS", help="of /-/healthy [default: 1]")
     parser.add_argument("binary", nargs="?", help="of the proxy [default: as interop/run builds it]")
     options = parser.parse_args()
-    options.binary = options.binary or environment.built()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    failed = 0
-    for runtime in RUNTIMES if options.runtime == "both" else (options.runtime,):
-        with World(options.binary, runtime, True) as world:
-            try:
-                print(f"ok {runtime}/siege: {besiege(world, options)}", flush=True)
-            except (Failure, OSError) as error:
-                failed += 1
-                print(f"FAIL {runtime}/siege: {error}", flush=True)
-    return 1 if failed else 0
+    return run_on_runtimes(options, "siege", besiege)
 
 
 def besiege(world, options):
@@ -54,20 +43,15 @@ def besiege(world, options):
     for process in attackers:
         process.kill()
         process.wait()
-    faults, found = [], []
-    for verdict in (
+    verdicts = (
         lambda: f"{world.judge('scrape', began, end)} scrapes whole",
         lambda: f"{world.judge('healthy', began, end)} probes answered",
         lambda: bounded(world, start, peak),
         lambda: world.shrinks(start),
-    ):
-        try:
-            found.append(verdict())
-        except Failure as failure:
-            faults.append(str(failure))
+        lambda: f"{proxy.log_lines()} lines of log",
+    )
     proxy.alive()
-    check(not faults, "; ".join(faults))
-    return ", ".join([*found, f"{proxy.log_lines()} lines of log"])
+    return judged(verdicts)
 
 
 def bounded(world, start, peak):

@@ -11,7 +11,6 @@ import collections
 import csv
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ environment.enter()
 import curve  # noqa: E402
 from process import Failure, Gone, check, until  # noqa: E402
 from variant import RUNTIMES  # noqa: E402
-from world import MB, World, mb  # noqa: E402
+from world import MB, judged, mb, run_on_runtimes  # noqa: E402
 
 COLUMNS = ("seconds", "rss_bytes", "descriptors", "threads", "log_lines", "cpu_seconds", "connected", "connects", "answers")
 # Entries of applications that have gone, and what they pushed, are kept this long; warming up takes longer.
@@ -45,17 +44,7 @@ def main():
     parser.add_argument("--output", metavar="FOLDER", help="for soak-RUNTIME.csv, and the curve of all of them as soak.svg")
     parser.add_argument("binary", nargs="?", help="of the proxy [default: as interop/run builds it]")
     options = parser.parse_args()
-    options.binary = options.binary or environment.built()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    failed = 0
-    for runtime in RUNTIMES if options.runtime == "both" else (options.runtime,):
-        with World(options.binary, runtime, True) as world:
-            try:
-                print(f"ok {runtime}/soak: {soak(world, options)}", flush=True)
-            except (Failure, OSError) as error:
-                failed += 1
-                print(f"FAIL {runtime}/soak: {error}", flush=True)
-    return 1 if failed else 0
+    return run_on_runtimes(options, "soak", soak)
 
 
 def soak(world, options):
@@ -72,24 +61,23 @@ def soak(world, options):
     crowd.kill()
     if options.output:
         written(rows, options, world.runtime)
-    faults, found = [], [f"{rows[-1]['connects']} connections"]
-    for verdict in (
+    verdicts = (
+        lambda: f"{rows[-1]['connects']} connections",
         lambda: f"{world.judge('scrape', began, end)} scrapes whole",
         lambda: f"{world.judge('healthy', began, end)} probes answered",
         lambda: flat(rows, options.flat),
         lambda: unlost(counts),
         lambda: few_lines(proxy, options.minutes),
         lambda: none_left(world, before),
-    ):
-        try:
-            found.append(verdict())
-        except Failure as failure:
-            faults.append(str(failure))
+        lambda: f"{share_of_a_processor(rows):.0%} of a processor",
+    )
     proxy.alive()
-    cpu = (rows[-1]["cpu_seconds"] - rows[0]["cpu_seconds"]) / max(1, rows[-1]["seconds"] - rows[0]["seconds"])
-    found.append(f"{cpu:.0%} of a processor")
-    check(not faults, "; ".join([*faults, "else " + ", ".join(found)]))
-    return ", ".join(found)
+    return judged(verdicts)
+
+
+def share_of_a_processor(rows):
+    first, last = rows[0], rows[-1]
+    return (last["cpu_seconds"] - first["cpu_seconds"]) / max(1, last["seconds"] - first["seconds"])
 
 
 class Crowd:

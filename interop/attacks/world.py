@@ -15,9 +15,10 @@ import threading
 import time
 
 import web
-from environment import HERE
+from environment import HERE, built
 from ports import free_port
 from process import Failure, Gone, check, until
+from variant import RUNTIMES
 
 MB = 1 << 20
 # What the program itself needs beside `--max-memory`.
@@ -104,6 +105,14 @@ class Proxy:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    @contextlib.contextmanager
+    def working_less_than(self, limit, meanwhile):
+        """Fails unless all threads together have used less than this part of a processor."""
+        spent, began = self.processor_time(), time.monotonic()
+        yield
+        share = (self.processor_time() - spent) / (time.monotonic() - began)
+        check(share < limit, f"{share:.0%} of a processor while {meanwhile}")
+
     def metrics(self):
         """The proxy's own metrics, by name and labels as they are written."""
         _, body = web.get(self.http, "/metrics/proxy")
@@ -121,6 +130,33 @@ class Proxy:
     def kill(self):
         self.popen.kill()
         self.popen.wait()
+
+
+def judged(verdicts):
+    """What verdicts have found, as one text. Fails with all that is wrong, beside what is right."""
+    found, faults = [], []
+    for verdict in verdicts:
+        try:
+            found.append(verdict())
+        except Failure as failure:
+            faults.append(str(failure))
+    check(not faults, "; ".join([*faults, "else " + ", ".join(found)]))
+    return ", ".join(found)
+
+
+def run_on_runtimes(options, title, attack):
+    """Runs an attack on each runtime that was asked for, and reports it. Gives the exit status."""
+    options.binary = options.binary or built()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    failed = 0
+    for runtime in RUNTIMES if options.runtime == "both" else (options.runtime,):
+        with World(options.binary, runtime, True) as world:
+            try:
+                print(f"ok {runtime}/{title}: {attack(world, options)}", flush=True)
+            except (Failure, OSError) as error:
+                failed += 1
+                print(f"FAIL {runtime}/{title}: {error}", flush=True)
+    return 1 if failed else 0
 
 
 class Beside:
