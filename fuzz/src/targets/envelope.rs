@@ -17,7 +17,7 @@ pub fn envelope(data: &[u8]) {
 }
 
 /// Wraps a key as it is: past RSA, to what comes after it.
-struct Bare;
+pub(super) struct Bare;
 
 impl KeyUnwrap for Bare {
     fn unwrap_key(&self, wrapped: &[u8], _: [u8; 32]) -> Result<SecretKey, UnwrapError> {

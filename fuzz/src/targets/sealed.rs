@@ -1,14 +1,13 @@
 //! Version 2 of the envelope: offers, and what was sealed.
 
 use crate::input::Input;
+use crate::targets::envelope::Bare;
 use bytes::{Bytes, BytesMut};
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::v2::{
     self, Binding, ContentKey, Expected, IdempotencyKey, KnownKey, Message, Offer, Purpose,
 };
-use prometheus_rsocket_protocol::envelope::{
-    Fingerprint, KeyUnwrap, PeerKey, RsaKeyPair, SecretKey, UnwrapError, expand,
-};
+use prometheus_rsocket_protocol::envelope::{PeerKey, RsaKeyPair, expand};
 use prometheus_rsocket_protocol::rsocket::metadata::{Entry, MimeType};
 use prometheus_rsocket_testkit::vectors::{RSA2048, RSA2048_PUBLIC};
 use std::sync::{Arc, LazyLock};
@@ -111,26 +110,3 @@ static CONTENT: LazyLock<(ContentKey, Arc<KnownKey>)> = LazyLock::new(|| {
 });
 
 const BINDING: Binding = Binding::new([7; 16]);
-
-/// Takes any 32 bytes for a key that is wrapped under any key: past RSA, to what comes after it.
-struct Bare;
-
-impl KeyUnwrap for Bare {
-    fn unwrap_key(&self, wrapped: &[u8], _: [u8; 32]) -> Result<SecretKey, UnwrapError> {
-        let failed = UnwrapError { len: wrapped.len(), expected: 32 };
-        SecretKey::new(wrapped.to_vec()).map_err(|_| failed)
-    }
-
-    fn unwrap_content_key(
-        &self,
-        _: &Fingerprint,
-        wrapped: &[u8],
-        seed: [u8; 32],
-    ) -> Result<SecretKey, UnwrapError> {
-        self.unwrap_key(wrapped, seed)
-    }
-
-    fn public_key(&self) -> Bytes {
-        Bytes::new()
-    }
-}

@@ -256,7 +256,7 @@ impl Collector {
                 self.on_answered(now, connection, request, (payload, binding));
             }
             SessionEvent::Closed { reason } => self.on_gone(now, connection, Some(reason)),
-            SessionEvent::Connected { hello, token, .. } => {
+            SessionEvent::Connected { hello, token } => {
                 self.on_connected(connection, hello, token);
             }
             SessionEvent::Failed { request, error } => {

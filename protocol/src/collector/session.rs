@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::rsocket::connection::{
     CloseReason, Config, Connection, Event, RequestError, StreamError, StreamFailure, Violation,
 };
-use crate::rsocket::frame::{ErrorCode, Setup, StreamId};
+use crate::rsocket::frame::{ErrorCode, StreamId};
 use crate::token::{Token, TokenError};
 use crate::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
@@ -106,8 +106,6 @@ pub enum SessionEvent {
         hello: Result<Hello, HelloError>,
         /// The token that it showed.
         token: Result<Option<Token>, TokenError>,
-        /// The same, as it came.
-        setup: Setup,
     },
     /// A scrape failed.
     Failed {
@@ -288,7 +286,7 @@ impl Session {
             Event::SetupReceived { setup } => {
                 let hello = Hello::of_setup(&setup);
                 let token = Token::of_setup(&setup);
-                SessionEvent::Connected { hello, token, setup: *setup }
+                SessionEvent::Connected { hello, token }
             }
             Event::Response { stream_id, payload } => {
                 let (request, binding) = self.requests.remove(&stream_id)?;

@@ -1,4 +1,3 @@
-use super::SecretKey;
 use crate::fields::FieldError;
 
 /// Bytes that are not a key to seal under or to open with.
@@ -61,13 +60,6 @@ pub struct UnwrapError {
     pub expected: usize,
 }
 
-impl UnwrapError {
-    /// What was unwrapped is a key of another size than ours are.
-    pub(super) fn size(wrapped: &[u8], secret: &SecretKey) -> Self {
-        Self { len: wrapped.len(), expected: secret.expose().len() }
-    }
-}
-
 /// Why sealed metrics cannot be opened: which step failed, and by what.
 ///
 /// For the log of who opens. Who sealed must not learn which step it was: that would help to probe the private key.
@@ -84,7 +76,7 @@ pub enum OpenError {
     #[error("unwrapping the AES key: {0}")]
     Unwrap(#[from] UnwrapError),
     /// What was unwrapped is no AES key.
-    #[error("an AES key of {len} bytes; 16, 24 and 32 are known")]
+    #[error("an AES key of {len} bytes; 16, 24 and 32 are known, and 32 in version 2")]
     KeySize {
         /// Its length.
         len: usize,

@@ -1,6 +1,7 @@
 //! What both files with credentials have in common: values with the line in which they are.
 
 use super::live::Fault;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -81,9 +82,5 @@ impl<'a> Text<'a> {
 
 /// SHA-256 in hexadecimal digits.
 pub(super) fn sha256(hex: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<u8>> =
-        hex.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
-    let bytes: Vec<u8> =
-        digits?.chunks(2).map(|pair| pair.iter().fold(0, |sum, it| sum << 4 | it)).collect();
-    (hex.len() == 64).then(|| bytes.try_into().ok()).flatten()
+    HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?.try_into().ok()
 }

@@ -91,7 +91,7 @@ mod tests {
     };
     use prometheus_rsocket_protocol::hello::Hello;
     use prometheus_rsocket_protocol::report::{Report, ReportKind};
-    use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, Setup, StreamId};
+    use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, StreamId};
     use std::iter;
     use std::time::{Duration, Instant};
 
@@ -115,11 +115,7 @@ mod tests {
         let now = Instant::now();
         let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         let connection = collector.accept(now, peer).unwrap();
-        let event = SessionEvent::Connected {
-            hello: Ok(Hello::default()),
-            token: Ok(None),
-            setup: Setup::default(),
-        };
+        let event = SessionEvent::Connected { hello: Ok(Hello::default()), token: Ok(None) };
         collector.handle_session(now, connection, event);
         // That of the key.
         while collector.poll_command().is_some() {}

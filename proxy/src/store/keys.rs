@@ -33,7 +33,7 @@ impl Backend {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             #[cfg(feature = "openssl")]
@@ -136,7 +136,7 @@ pub(crate) async fn make<R: Runtime>(
     tracing::info!(
         rsa_backend, library, bits, %sha256, how, "the key that applications seal with"
     );
-    Ok(Arc::new(KeyRing::new(backend, backend.name(), current, old)))
+    Ok(Arc::new(KeyRing::new(backend, current, old)))
 }
 
 /// A type with a name: with a tuple, the compiler cannot tell that the future of a job may be sent to another thread.

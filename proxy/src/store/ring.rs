@@ -28,28 +28,21 @@ struct Keys {
 pub(crate) struct KeyRing {
     /// `None` in plaintext mode.
     keys: Option<(Backend, RwLock<Keys>)>,
-    backend_name: &'static str,
 }
 
 impl KeyRing {
-    pub(crate) fn new(
-        backend: Backend,
-        backend_name: &'static str,
-        current: Key,
-        old: Option<Key>,
-    ) -> Self {
-        let keys = Some((backend, RwLock::new(Keys { current, old })));
-        Self { keys, backend_name }
+    pub(crate) fn new(backend: Backend, current: Key, old: Option<Key>) -> Self {
+        Self { keys: Some((backend, RwLock::new(Keys { current, old }))) }
     }
 
     /// Of plaintext mode.
     pub(crate) fn without_key() -> Self {
-        Self { keys: None, backend_name: "none" }
+        Self { keys: None }
     }
 
     /// `rust`, `openssl`, or `none` in plaintext mode.
     pub(crate) fn backend_name(&self) -> &'static str {
-        self.backend_name
+        self.backend().map_or("none", Backend::name)
     }
 
     pub(crate) fn backend(&self) -> Option<Backend> {
@@ -163,7 +156,7 @@ mod tests {
     fn the_current_key_and_the_one_before_open_and_no_error_tells_which_were_tried() {
         let keys = [key(1), key(2), key(3)];
         let wrapped = keys.each_ref().map(sealed_under);
-        let ring = KeyRing::new(Backend::Rust, "rust", keys[0].clone(), None);
+        let ring = KeyRing::new(Backend::Rust, keys[0].clone(), None);
         let opened = |ring: &KeyRing| {
             wrapped.each_ref().map(|wrapped| ring.unwrap_key(wrapped, [5; 32]).is_ok())
         };

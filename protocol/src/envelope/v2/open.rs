@@ -4,7 +4,7 @@ use super::{
     SEAL_FORMAT, SEAL_KEY_ID, SEAL_MIME, SEAL_PURPOSE, SEAL_VERSION, SEAL_WRAPPED, VERSION, nonce,
 };
 use crate::Payload;
-use crate::envelope::{Fingerprint, KeyUnwrap, OpenError, SecretKey, UnwrapError};
+use crate::envelope::{Fingerprint, KeyUnwrap, OpenError, SecretKey};
 use crate::exposition::SourceFormat;
 use crate::fields::{self, FieldError};
 use aes_gcm::aead::{AeadInPlace, KeyInit};
@@ -18,18 +18,12 @@ use std::sync::Arc;
 pub struct KnownKey {
     id: KeyId,
     secret: SecretKey,
-    under: Fingerprint,
 }
 
 impl KnownKey {
     /// Its number.
     pub fn id(&self) -> KeyId {
         self.id
-    }
-
-    /// The key of ours that it was wrapped under.
-    pub fn under(&self) -> Fingerprint {
-        self.under
     }
 }
 
@@ -89,7 +83,7 @@ pub fn open(
     let secret = key.as_ref().map_or_else(|failed| &failed.substitute, |key| &key.secret);
     let plain = decrypt(secret, header.counter, &associated, data);
     match (key, plain) {
-        (Err(failed), _) => Err(failed.error.into()),
+        (Err(failed), _) => Err(failed.error),
         (Ok(_), None) => Err(OpenError::Tag),
         (Ok(key), Some(mut block)) => {
             let mut purpose = Purpose::Scrape;
@@ -155,10 +149,13 @@ impl Header {
         let (under, wrapped) = self.wrapped.as_ref().ok_or(OpenError::UnknownKey)?;
         let key = match keys.unwrap_content_key(under, wrapped, seed) {
             Ok(secret) if secret.expose().len() == KEY_LEN => {
-                Ok(Arc::new(KnownKey { id: self.key_id, secret, under: *under }))
+                Ok(Arc::new(KnownKey { id: self.key_id, secret }))
             }
-            Ok(secret) => Err(Failed::new(UnwrapError::size(wrapped, &secret), seed)?),
-            Err(error) => Err(Failed::new(error, seed)?),
+            Ok(secret) => {
+                let len = secret.expose().len();
+                Err(Failed::new(OpenError::KeySize { len }, seed)?)
+            }
+            Err(error) => Err(Failed::new(error.into(), seed)?),
         };
         Ok((key, false))
     }
@@ -171,12 +168,12 @@ fn needed<T>(field: Option<T>, id: u8) -> Result<T, FieldError> {
 /// A key that could not be unwrapped. Opening goes on with a substitute until the tag fails: to the application, it takes as long as a
 /// key that can be unwrapped and a tag that does not hold.
 struct Failed {
-    error: UnwrapError,
+    error: OpenError,
     substitute: SecretKey,
 }
 
 impl Failed {
-    fn new(error: UnwrapError, seed: [u8; 32]) -> Result<Self, OpenError> {
+    fn new(error: OpenError, seed: [u8; 32]) -> Result<Self, OpenError> {
         let digest = Sha256::new().chain_update(b"substitute").chain_update(seed).finalize();
         Ok(Self { error, substitute: SecretKey::new(digest.to_vec())? })
     }

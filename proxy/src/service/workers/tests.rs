@@ -8,7 +8,6 @@ use prometheus_rsocket_protocol::collector::{
     SessionEvent, Targets, Transport,
 };
 use prometheus_rsocket_protocol::hello::Hello;
-use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -38,11 +37,7 @@ impl World {
             hub.handle_session(
                 start,
                 connection,
-                SessionEvent::Connected {
-                    hello: Ok(Hello::default()),
-                    token: Ok(None),
-                    setup: Setup::default(),
-                },
+                SessionEvent::Connected { hello: Ok(Hello::default()), token: Ok(None) },
             );
             let key = inbox.poll_next(&Context::from_waker(Waker::noop()));
             assert!(matches!(key, Poll::Ready(SessionCommand::Key { .. })));
