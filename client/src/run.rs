@@ -104,7 +104,7 @@ async fn connect_and_drive<R, M, F>(
     duties.proxy = proxy;
     duties.shared.set(Status::Connecting);
     // Boxed, so that what handshakes need is gone with them.
-    let mut connecting = Box::pin(open(runtime.clone(), proxy, &duties.config));
+    let mut connecting = Box::pin(transport::open(runtime.clone(), proxy, &duties.config));
     let mut timer = runtime.timer();
     // Commands count while connecting, too, and so does the end of the time that a push has: who closes does not want to
     // wait for a connection.
@@ -145,31 +145,6 @@ async fn connect_and_drive<R, M, F>(
         Err(error) => agent.handle_connect_failed(runtime.now(), &error.to_string()),
     }
 }
-
-/// Opens a transport to a proxy, within the time that there is for that.
-fn open<R: Runtime>(
-    runtime: R,
-    proxy: usize,
-    config: &Config,
-) -> impl Future<Output = io::Result<Transport<R::Stream>>> + Send + use<R> {
-    let (time, tls) = (config.connect_timeout, config.tls.clone());
-    let proxy = config.proxies.at(proxy).clone();
-    let withholds_token = config.withholds_token(&proxy);
-    async move {
-        if withholds_token {
-            let text = format!("{proxy}: {TOKEN_IN_CLEAR}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        let opening = transport::open(runtime.clone(), proxy.clone(), tls);
-        within(&runtime, time, opening).await.unwrap_or_else(|Elapsed| {
-            let text = format!("{proxy} was not reached within {time:?}");
-            Err(io::Error::new(io::ErrorKind::TimedOut, text))
-        })
-    }
-}
-
-const TOKEN_IN_CLEAR: &str =
-    "the token is not shown to a proxy that is reached neither by TLS nor on this machine";
 
 /// Waits for a time, or until a command has given the agent something else to do.
 async fn wait<R, M, F>(runtime: &R, until: Instant, agent: &mut Agent, duties: &mut Duties<R, M>)
@@ -351,7 +326,7 @@ where
             }
             Event::Canceled { ticket } => self.works.retain(|(other, _)| *other != ticket),
             Event::ProbeWanted { proxy } => {
-                let opening = open(self.runtime.clone(), proxy, &self.config);
+                let opening = transport::open(self.runtime.clone(), proxy, &self.config);
                 let probing = async move { opening.await.map(drop) };
                 self.probe = Some((proxy, Box::pin(probing)));
             }

@@ -1,9 +1,12 @@
 //! From a URL to a stream of frames.
 
+use crate::client::Config;
+use crate::run::within;
 use crate::url::ProxyUrl;
-use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, MaybeTls};
 use prometheus_rsocket_runtime::websocket::{self, WebSocket, WebSocketConfig};
+use prometheus_rsocket_runtime::{Elapsed, Runtime};
+use std::future::Future;
 use std::io;
 
 /// A connection to the proxy. Whatever it is made of, its bytes are frames with their length before each.
@@ -12,8 +15,33 @@ pub(crate) enum Transport<S> {
     Messages(Box<WebSocket<MaybeTls<S>>>),
 }
 
+/// Opens a transport to a proxy, within the time that there is for that.
+pub(crate) fn open<R: Runtime>(
+    runtime: R,
+    proxy: usize,
+    config: &Config,
+) -> impl Future<Output = io::Result<Transport<R::Stream>>> + Send + use<R> {
+    let (time, tls) = (config.connect_timeout, config.tls.clone());
+    let proxy = config.proxies.at(proxy).clone();
+    let withholds_token = config.withholds_token(&proxy);
+    async move {
+        if withholds_token {
+            let text = format!("{proxy}: {TOKEN_IN_CLEAR}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let opening = connect(runtime.clone(), proxy.clone(), tls);
+        within(&runtime, time, opening).await.unwrap_or_else(|Elapsed| {
+            let text = format!("{proxy} was not reached within {time:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })
+    }
+}
+
+const TOKEN_IN_CLEAR: &str =
+    "the token is not shown to a proxy that is reached neither by TLS nor on this machine";
+
 /// Opens a connection: TCP, then TLS, then WebSocket, as the URL says. There is no time limit.
-pub(crate) async fn open<R: Runtime>(
+async fn connect<R: Runtime>(
     runtime: R,
     proxy: ProxyUrl,
     tls: Option<ClientTls>,

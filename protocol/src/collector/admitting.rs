@@ -1,6 +1,6 @@
 //! Who may be served, and as whom.
 
-use super::registry::App;
+use super::app::App;
 use super::{Collector, ConnectionId, Peer, SessionCommand, TurnedAway, goodbye};
 use crate::Labels;
 use crate::hello::{Hello, HelloError};

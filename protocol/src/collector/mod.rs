@@ -78,6 +78,7 @@
 //! once.
 
 mod admitting;
+mod app;
 mod app_events;
 mod config;
 mod content;
@@ -107,6 +108,7 @@ mod views;
 mod tests;
 
 pub use admitting::{AdmissionRequest, Grant, GrantId};
+pub use app::{App, AppState, LastScrape, Peer, PeerTls, Transport};
 pub use config::{Config, PushKeep};
 pub use event::{AppRef, Notice, PushEviction, is_ordinary};
 pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes, TurnedAway};
@@ -114,7 +116,6 @@ pub use identity::IdentitySource;
 pub use job::{Job, JobDone, JobError, JobTicket, Tools};
 pub use outcome::{Answer, Injected, Outcome, Progress, Summary, Targets};
 pub use record::{PushRecord, RecordError, RestoredPush};
-pub use registry::{App, AppState, LastScrape, Peer, PeerTls, Transport};
 pub use request::RequestId;
 pub use scrape::ScrapeId;
 pub use scrapers::Scraper;

@@ -1,9 +1,9 @@
 //! Requests for metrics, on their way to applications and back: one under way on each connection, for all scrapes that wait.
 
+use super::app::LastScrape;
 use super::content::ContentKeys;
 use super::job::{Job, Purpose};
 use super::push::PushId;
-use super::registry::LastScrape;
 use super::request::{Request, RequestId};
 use super::scrape::{Open, Origin, ScrapeId, Settled};
 use super::{
