@@ -1,7 +1,6 @@
 use crate::client::Client;
 use futures_lite::FutureExt;
 use prometheus_rsocket_protocol::agent::PushFailure;
-use prometheus_rsocket_runtime::Runtime;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
@@ -16,10 +15,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 /// # Panics
 ///
 /// If the job does.
-pub async fn run_job<R: Runtime, J: Future>(
-    client: Client<R>,
-    job: J,
-) -> (J::Output, Result<(), PushFailure>) {
+pub async fn run_job<J: Future>(client: Client, job: J) -> (J::Output, Result<(), PushFailure>) {
     // Nothing of the job is looked at after a panic.
     let output = AssertUnwindSafe(job).catch_unwind().await;
     let pushed = client.push_and_close().await;

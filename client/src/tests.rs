@@ -1,7 +1,7 @@
 //! What goes wrong around a client, on each runtime. That it talks to proxies is tested from outside.
 
 use super::Leaf;
-use crate::{Client, Config, ConnectError, MetricsError, PushFailure, Status, from_fn};
+use crate::{Client, Config, MetricsError, PushFailure, Source, Status, WaitError, from_async};
 use futures_lite::Stream as _;
 use futures_lite::future::poll_once;
 use prometheus_rsocket_protocol::envelope::PLAINTEXT;
@@ -33,14 +33,14 @@ fn nowhere() -> Config {
 #[test]
 fn nobody_waits_for_a_client_whose_future_was_dropped() {
     on_leaf(|runtime| async move {
-        let (client, running) = Client::new(runtime, nowhere(), from_fn(no_metrics));
+        let (client, running) = Client::new(runtime, nowhere(), no_metrics);
         // Said to nobody, as the client does not run yet.
         let mut push = Box::pin(client.push_and_close());
         assert_eq!(poll_once(&mut push).await, None);
         drop(running);
         assert_eq!(push.await, Err(PushFailure::Closed));
         assert_eq!(client.status(), Status::Closed);
-        assert_eq!(client.connect(Duration::MAX).await, Err(ConnectError::Closed));
+        assert_eq!(client.wait_ready(Duration::MAX).await, Err(WaitError::Closed));
         assert_eq!(client.push().await, Err(PushFailure::Closed));
         assert_eq!(client.push_and_close().await, Err(PushFailure::Closed));
         client.close().await;
@@ -54,7 +54,7 @@ fn a_push_does_not_wait_for_a_connection_that_does_not_come() {
         config.connect_timeout = Duration::MAX;
         config.agent.push_timeout = Duration::from_millis(20);
         let runtime = Unreachable(runtime);
-        let (client, running) = Client::new(runtime.clone(), config, from_fn(no_metrics));
+        let (client, running) = Client::new(runtime.clone(), config, no_metrics);
         runtime.spawn(running);
         let reason = "tcp://127.0.0.1:1: the proxy does not answer".to_owned();
         assert_eq!(client.push_and_close().await, Err(PushFailure::NotConnected { reason }));
@@ -66,7 +66,7 @@ fn the_status_says_why_there_is_no_connection() {
     on_leaf(|runtime| async move {
         // A port that was free a moment ago refuses.
         let address = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap().local_addr().unwrap();
-        let client = spawn(&runtime, config(address), from_fn(no_metrics));
+        let client = spawn(&runtime, config(address), no_metrics);
         let (reason, retry_at) = loop {
             match client.status() {
                 Status::Waiting { reason, retry_at } => break (reason, retry_at),
@@ -77,7 +77,8 @@ fn the_status_says_why_there_is_no_connection() {
         let start = format!("cannot connect: {address}: ");
         assert!(reason.starts_with(&start), "{reason}");
         assert!(retry_at > runtime.now());
-        assert_eq!(client.connect(Duration::from_millis(1)).await, Err(ConnectError::TimedOut));
+        let waited = client.wait_ready(Duration::from_millis(1)).await;
+        assert!(matches!(waited, Err(WaitError::TimedOut { .. })), "{waited:?}");
         client.close().await;
         assert_eq!(client.status(), Status::Closed);
     });
@@ -91,9 +92,9 @@ fn no_limit_is_a_limit_too() {
         config.connect_timeout = Duration::MAX;
         config.metrics_timeout = Duration::MAX;
         config.agent.push_timeout = Duration::MAX;
-        let client = spawn(&runtime, config, from_fn(|| Ok::<_, MetricsError>("a 1\n".to_owned())));
+        let client = spawn(&runtime, config, || "a 1\n".to_owned());
         let heard = proxy(runtime, listener, 1);
-        client.connect(Duration::MAX).await.unwrap();
+        client.wait_ready(Duration::MAX).await.unwrap();
         assert_eq!(heard.recv().await.unwrap(), Ok("a 1\n".to_owned()));
         client.close().await;
     });
@@ -105,15 +106,15 @@ fn metrics_that_panic_fail_their_scrape_and_nothing_else() {
         let listener = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let config = config(listener.local_addr().unwrap());
         let mut asked = 0;
-        let metrics = move || {
+        let metrics = from_async(move || {
             asked += 1;
             let number = asked;
             assert!(number != 1, "the first time");
             async move {
                 assert!(number != 2, "the second time");
-                Ok(format!("asked {number}\n"))
+                format!("asked {number}\n")
             }
-        };
+        });
         let client = spawn(&runtime, config, metrics);
         let heard = proxy(runtime, listener, 3);
         for _ in 0..2 {
@@ -132,15 +133,15 @@ fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
         let mut config = config(listener.local_addr().unwrap());
         config.metrics_timeout = Duration::MAX;
         let (started, starts) = async_channel::unbounded();
-        let metrics = move || {
+        let metrics = from_async(move || {
             let started = started.clone();
             let (alive, dropped) = async_channel::bounded::<()>(1);
             async move {
                 let _alive = alive;
                 started.send(dropped).await?;
-                pending().await
+                pending::<Result<String, MetricsError>>().await
             }
-        };
+        });
         let client = spawn(&runtime, config, metrics);
         let (cancel, cancels) = async_channel::bounded::<()>(1);
         runtime.clone().spawn(async move {
@@ -167,11 +168,7 @@ fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
 }
 
 /// A client that runs.
-fn spawn<M, F>(runtime: &Leaf, config: Config, metrics: M) -> Client<Leaf>
-where
-    M: FnMut() -> F + Send + 'static,
-    F: Future<Output = Result<String, MetricsError>> + Send + 'static,
-{
+fn spawn(runtime: &Leaf, config: Config, metrics: impl Source) -> Client {
     let (client, running) = Client::new(runtime.clone(), config, metrics);
     runtime.spawn(running);
     client

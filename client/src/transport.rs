@@ -1,18 +1,27 @@
 //! From a URL to a stream of frames.
 
-use crate::client::Config;
+use crate::config::Config;
 use crate::run::within;
 use crate::url::ProxyUrl;
+#[cfg(feature = "_tls")]
 use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, MaybeTls};
+#[cfg(feature = "websocket")]
 use prometheus_rsocket_runtime::websocket::{self, WebSocket, WebSocketConfig};
 use prometheus_rsocket_runtime::{Elapsed, Runtime};
 use std::future::Future;
 use std::io;
 
+/// A stream, with or without TLS.
+#[cfg(feature = "_tls")]
+type Secured<S> = MaybeTls<S>;
+#[cfg(not(feature = "_tls"))]
+type Secured<S> = S;
+
 /// A connection to the proxy. Whatever it is made of, its bytes are frames with their length before each.
 pub(crate) enum Transport<S> {
-    Bytes(MaybeTls<S>),
-    Messages(Box<WebSocket<MaybeTls<S>>>),
+    Bytes(Secured<S>),
+    #[cfg(feature = "websocket")]
+    Messages(Box<WebSocket<Secured<S>>>),
 }
 
 /// Opens a transport to a proxy, within the time that there is for that.
@@ -21,7 +30,11 @@ pub(crate) fn open<R: Runtime>(
     proxy: usize,
     config: &Config,
 ) -> impl Future<Output = io::Result<Transport<R::Stream>>> + Send + use<R> {
-    let (time, tls) = (config.connect_timeout, config.tls.clone());
+    let time = config.connect_timeout;
+    #[cfg(feature = "_tls")]
+    let tls = config.tls.clone();
+    #[cfg(not(feature = "_tls"))]
+    let tls = ();
     let proxy = config.proxies.at(proxy).clone();
     let withholds_token = config.withholds_token(&proxy);
     async move {
@@ -44,31 +57,59 @@ const TOKEN_IN_CLEAR: &str =
 async fn connect<R: Runtime>(
     runtime: R,
     proxy: ProxyUrl,
-    tls: Option<ClientTls>,
+    tls: Tls,
 ) -> io::Result<Transport<R::Stream>> {
+    proxy.check_is_built_in().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
     let stream = runtime.connect(proxy.host(), proxy.port()).await?;
-    let stream = if proxy.scheme().is_tls() {
-        let tls = fresh(&runtime, tls).await?;
-        tls.connect(proxy.host(), stream).await.map_err(|error| at(&proxy, &error))?
-    } else {
-        MaybeTls::Plain(stream)
-    };
-    if !proxy.scheme().is_websocket() {
-        return Ok(Transport::Bytes(stream));
+    let stream = secured(&runtime, &proxy, tls, stream).await?;
+    #[cfg(feature = "websocket")]
+    if proxy.scheme().is_websocket() {
+        let config = WebSocketConfig::default();
+        let authority = proxy.authority();
+        let stream = websocket::connect(stream, &authority, proxy.path(), &config);
+        let stream = stream.await.map_err(|error| at(&proxy, &error))?;
+        return Ok(Transport::Messages(Box::new(stream)));
     }
-    let config = WebSocketConfig::default();
-    let authority = proxy.authority();
-    let stream = websocket::connect(stream, &authority, proxy.path(), &config);
-    let stream = stream.await.map_err(|error| at(&proxy, &error))?;
-    Ok(Transport::Messages(Box::new(stream)))
+    Ok(Transport::Bytes(stream))
 }
 
+#[cfg(feature = "_tls")]
+type Tls = Option<ClientTls>;
+#[cfg(not(feature = "_tls"))]
+type Tls = ();
+
+#[cfg(not(feature = "_tls"))]
+async fn secured<R: Runtime>(
+    _: &R,
+    _: &ProxyUrl,
+    (): Tls,
+    stream: R::Stream,
+) -> io::Result<Secured<R::Stream>> {
+    Ok(stream)
+}
+
+#[cfg(feature = "_tls")]
+async fn secured<R: Runtime>(
+    runtime: &R,
+    proxy: &ProxyUrl,
+    tls: Tls,
+    stream: R::Stream,
+) -> io::Result<Secured<R::Stream>> {
+    if !proxy.scheme().is_tls() {
+        return Ok(MaybeTls::Plain(stream));
+    }
+    let tls = fresh(runtime, tls).await?;
+    tls.connect(proxy.host(), stream).await.map_err(|error| at(proxy, &error))
+}
+
+#[cfg(any(feature = "_tls", feature = "websocket"))]
 /// An error that names the proxy. Those of connecting name the host's addresses.
 fn at(proxy: &ProxyUrl, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{proxy}: {error}"))
 }
 
 /// What to trust, and who we are, as the files are now.
+#[cfg(feature = "_tls")]
 async fn fresh<R: Runtime>(runtime: &R, tls: Option<ClientTls>) -> io::Result<ClientTls> {
     let loading = runtime.unblock(move || match tls {
         None => ClientTls::load(ClientTlsFiles::default()).map_err(io::Error::other),

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -108,6 +109,36 @@ impl fmt::Display for ProxyUrl {
     }
 }
 
+impl ProxyUrl {
+    /// Whether this build can connect to it.
+    pub(crate) fn check_is_built_in(&self) -> Result<(), UrlError> {
+        let missing = if self.scheme.is_tls() && !cfg!(feature = "_tls") {
+            "this build cannot use TLS: enable the feature `tls` of prometheus-rsocket-client"
+        } else if self.scheme.is_websocket() && !cfg!(feature = "websocket") {
+            "this build cannot use WebSocket: enable the feature `websocket` of prometheus-rsocket-client"
+        } else {
+            return Ok(());
+        };
+        Err(UrlError { url: self.to_string(), reason: missing })
+    }
+}
+
+impl TryFrom<&str> for ProxyUrl {
+    type Error = UrlError;
+
+    fn try_from(url: &str) -> Result<Self, UrlError> {
+        url.parse()
+    }
+}
+
+impl TryFrom<String> for ProxyUrl {
+    type Error = UrlError;
+
+    fn try_from(url: String) -> Result<Self, UrlError> {
+        url.parse()
+    }
+}
+
 impl FromStr for ProxyUrl {
     type Err = UrlError;
 
@@ -147,6 +178,13 @@ impl FromStr for ProxyUrl {
 pub struct UrlError {
     url: String,
     reason: &'static str,
+}
+
+/// A [`ProxyUrl`] is one already.
+impl From<Infallible> for UrlError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 #[cfg(test)]

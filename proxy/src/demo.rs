@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Keeps the applications running; when dropped, they close.
-pub(crate) struct Demo<R>(#[expect(dead_code, reason = "held for its drop")] Vec<Client<R>>);
+pub(crate) struct Demo(#[expect(dead_code, reason = "held for its drop")] Vec<Client>);
 
 /// Starts applications that connect to a proxy of this process.
 pub(crate) fn start<R: Runtime>(
@@ -16,7 +16,7 @@ pub(crate) fn start<R: Runtime>(
     proxy: SocketAddr,
     path: &str,
     count: usize,
-) -> Demo<R> {
+) -> Demo {
     let url = format!("{scheme}://{}{path}", SocketAddr::new(reachable(proxy.ip()), proxy.port()));
     let Ok(url) = url.parse::<ProxyUrl>() else { return Demo(Vec::new()) };
     let start = |number: usize| {
@@ -25,10 +25,7 @@ pub(crate) fn start<R: Runtime>(
             Labels::new([("instance", format!("demo-{number}"))]).expect("a label that is allowed");
         let app = Arc::new(App { number, started: runtime.now() });
         let clock = runtime.clone();
-        let metrics = move || {
-            let text = app.metrics(clock.now());
-            async move { Ok(text) }
-        };
+        let metrics = move || app.metrics(clock.now());
         let (client, running) = Client::new(runtime.clone(), config, metrics);
         runtime.spawn(running);
         client

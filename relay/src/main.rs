@@ -7,7 +7,7 @@ mod relay;
 use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
 use fetch::{Endpoint, Fetcher};
-use prometheus_rsocket_client::{Client, Config};
+use prometheus_rsocket_client::{Client, Config, from_async};
 use prometheus_rsocket_runtime::{Line, Runtime, logging};
 use relay::Relay;
 use std::io;
@@ -133,7 +133,7 @@ async fn run<R: Runtime>(
             let relay = Arc::clone(&fetched);
             async move { relay.metrics().await.map_err(Into::into) }
         };
-        let (client, running) = Client::new(runtime.clone(), config, metrics);
+        let (client, running) = Client::new(runtime.clone(), config, from_async(metrics));
         runtime.spawn(running);
         clients.push((proxy, client));
     }
@@ -145,7 +145,7 @@ async fn run<R: Runtime>(
 }
 
 /// Pushes the last metrics to all proxies at once, and says whether each has them.
-async fn push_all<R: Runtime>(runtime: &R, clients: Vec<(String, Client<R>)>) -> bool {
+async fn push_all<R: Runtime>(runtime: &R, clients: Vec<(String, Client)>) -> bool {
     let (done, pushes) = async_channel::bounded(clients.len().max(1));
     for (proxy, client) in clients {
         let done = done.clone();

@@ -36,14 +36,21 @@ use std::{
 };
 use workers::Workers;
 
-/// A handle to a smol executor. smol's global executor is not used.
+/// A handle to a smol executor.
 ///
 /// IO and timers are async-io's, jobs run on blocking's threads; there is one of each in a process, shared with whoever
 /// else uses smol.
 #[derive(Clone, Debug)]
 pub struct Smol {
+    executor: Running,
+}
+
+#[derive(Clone, Debug)]
+enum Running {
+    /// smol's global one, which has threads of its own.
+    Global,
     /// Weak, since what is spawned owns handles, and the executor owns what is spawned.
-    executor: Weak<Executor<'static>>,
+    Own(Weak<Executor<'static>>),
 }
 
 impl Smol {
@@ -69,7 +76,12 @@ impl Smol {
 
     /// A handle to an executor that the caller runs. Where that is dropped, what is spawned by this handle is dropped too.
     pub fn on(executor: &Arc<Executor<'static>>) -> Self {
-        Self { executor: Arc::downgrade(executor) }
+        Self { executor: Running::Own(Arc::downgrade(executor)) }
+    }
+
+    /// smol's global executor, which `smol::spawn` uses. It has as many threads as `SMOL_THREADS` says, 1 by default.
+    pub fn global() -> Self {
+        Self { executor: Running::Global }
     }
 }
 
@@ -87,9 +99,14 @@ impl Runtime for Smol {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(executor) = self.executor.upgrade() {
-            // A panic is kept for whoever awaits the task, which is nobody.
-            executor.spawn(future).detach();
+        // A panic is kept for whoever awaits the task, which is nobody.
+        match &self.executor {
+            Running::Global => smol::spawn(future).detach(),
+            Running::Own(executor) => {
+                if let Some(executor) = executor.upgrade() {
+                    executor.spawn(future).detach();
+                }
+            }
         }
     }
 

@@ -69,6 +69,11 @@ impl Tokio {
     pub fn current() -> Self {
         Self { handle: Handle::current() }
     }
+
+    /// The runtime that this is called on, if it is called on one.
+    pub fn try_current() -> Option<Self> {
+        Handle::try_current().ok().map(|handle| Self { handle })
+    }
 }
 
 impl Runtime for Tokio {

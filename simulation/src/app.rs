@@ -5,7 +5,7 @@ use crate::scenario::{Scenario, Terms};
 use crate::text::{self, Ending, Shape, TEXT_MAX};
 use crate::world::World;
 use fastrand::Rng;
-use prometheus_rsocket_client::{Client, MetricsError, PushMode, Status};
+use prometheus_rsocket_client::{Client, MetricsError, PushMode, Status, from_async};
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_sim::{LinkConfig, Sim, SimHost};
 use std::future::Future;
@@ -19,7 +19,7 @@ pub(crate) struct App {
     pub(crate) host: SimHost,
     temper: Temper,
     rng: Rng,
-    client: Option<Client<SimHost>>,
+    client: Option<Client>,
     mode: PushMode,
 }
 
@@ -85,7 +85,7 @@ impl App {
         let instance = world.scenario.instance(self.number);
         let config = world.terms.client(self.mode, instance);
         let metrics = self.metrics(world);
-        let (client, running) = Client::new(self.host.clone(), config, metrics);
+        let (client, running) = Client::new(self.host.clone(), config, from_async(metrics));
         self.client = Some(client);
         self.host.spawn(running);
         let now = world.now();

@@ -10,7 +10,7 @@ use crate::scenario::RSOCKET_PORT;
 use crate::text::HEAD;
 use crate::world::World;
 use fastrand::Rng;
-use prometheus_rsocket_client::{Client, Labels, MetricsError, PushMode};
+use prometheus_rsocket_client::{Client, Labels, MetricsError, PushMode, from_async};
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_sim::{LinkConfig, Sim, SimHost};
 use std::future::pending;
@@ -179,12 +179,12 @@ fn live(world: &Arc<World>, host: &SimHost, bad: Bad, kind: usize, now: Duration
             }
         }
     };
-    let (client, running): (Client<SimHost>, _) = Client::new(host.clone(), config, metrics);
+    let (client, running): (Client, _) = Client::new(host.clone(), config, from_async(metrics));
     host.spawn(running);
     let (world, host) = (Arc::clone(world), host.clone());
     host.clone().spawn(async move {
         if bad == Bad::PushAndVanish {
-            let _ = client.connect(Duration::from_secs(2)).await;
+            let _ = client.wait_ready(Duration::from_secs(2)).await;
             // It does not wait until anything has arrived.
             let _ = client.push_and_close().await;
         } else {

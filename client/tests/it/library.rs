@@ -1,7 +1,7 @@
 use super::Leaf;
 use prometheus_rsocket_client::{
-    BackoffConfig, Client, Config, ConnectError, Labels, PushFailure, PushMode, Report, ReportKind,
-    Status, Token, run_job,
+    BackoffConfig, Client, Config, Labels, PushFailure, PushMode, Report, ReportKind, Status,
+    Token, WaitError, from_async, run_job,
 };
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
@@ -17,16 +17,16 @@ pub(super) const LONG: Duration = Duration::from_secs(20);
 /// Runs a client in threads of its own, with metrics that count how often they were asked for, and what is done with it there.
 pub(super) fn client<F: Future<Output = T>, T: Send + 'static>(
     config: Config,
-    act: impl FnOnce(Client<Leaf>, Leaf) -> F + Send + 'static,
+    act: impl FnOnce(Client, Leaf) -> F + Send + 'static,
 ) -> JoinHandle<T> {
     thread::spawn(move || {
         Leaf::block_on(Some(1), |runtime| async move {
             let mut asked = 0;
             let metrics = move || {
                 asked += 1;
-                async move { Ok(format!("asked_total {asked}\n")) }
+                async move { format!("asked_total {asked}\n") }
             };
-            let (client, running) = Client::new(runtime.clone(), config, metrics);
+            let (client, running) = Client::new(runtime.clone(), config, from_async(metrics));
             runtime.spawn(running);
             act(client, runtime).await
         })
@@ -46,7 +46,7 @@ fn scrapes_are_answered_and_the_last_push_waits_for_its_word() {
     let proxy = FakeProxy::new();
     let (go, wait) = mpsc::channel::<()>();
     let running = client(config(&proxy), |client, runtime| async move {
-        client.connect(LONG).await.unwrap();
+        client.wait_ready(LONG).await.unwrap();
         assert!(client.is_ready());
         runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
         client.push_and_close().await
@@ -129,7 +129,7 @@ fn it_says_who_it_is_and_shows_what_the_proxy_reports() {
     config.program = "orders/1.4.2".to_owned();
     let (reported, reports) = mpsc::channel();
     let running = client(config, move |client, runtime| async move {
-        client.connect(LONG).await.unwrap();
+        client.wait_ready(LONG).await.unwrap();
         loop {
             if let Status::Ready { report: Some(report) } = client.status() {
                 reported.send(report).unwrap();
@@ -155,15 +155,16 @@ fn it_says_who_it_is_and_shows_what_the_proxy_reports() {
 fn without_a_key_it_is_not_connected() {
     let proxy = FakeProxy::new();
     let running = client(config(&proxy), |client, _| async move {
-        let connected = client.connect(Duration::from_millis(50)).await;
+        let connected = client.wait_ready(Duration::from_millis(50)).await;
         client.close().await;
-        (connected, client.connect(LONG).await)
+        (connected, client.wait_ready(LONG).await)
     });
     let mut peer = proxy.accept();
     assert!(matches!(peer.next(), Event::Closed { .. }));
     drop(peer);
-    let expected = (Err(ConnectError::TimedOut), Err(ConnectError::Closed));
-    assert_eq!(running.join().unwrap(), expected);
+    let (late, closed) = running.join().unwrap();
+    assert!(matches!(late, Err(WaitError::TimedOut { .. })), "{late:?}");
+    assert_eq!(closed, Err(WaitError::Closed));
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn when_the_last_handle_is_dropped_it_closes() {
     let proxy = FakeProxy::new();
     let (go, wait) = mpsc::channel::<()>();
     let running = client(config(&proxy), |client, runtime| async move {
-        client.connect(LONG).await.unwrap();
+        client.wait_ready(LONG).await.unwrap();
         drop(client);
         // The runtime must live until the client has said goodbye.
         runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
@@ -189,10 +190,10 @@ fn metrics_that_cannot_be_had_are_an_error_to_the_proxy() {
     let config = config(&proxy);
     let running = thread::spawn(move || {
         Leaf::block_on(Some(1), |runtime| async move {
-            let metrics = || async { Err("the registry is on fire".into()) };
+            let metrics = || Err::<String, _>("the registry is on fire");
             let (client, running) = Client::new(runtime.clone(), config, metrics);
             runtime.spawn(running);
-            client.connect(LONG).await.unwrap();
+            client.wait_ready(LONG).await.unwrap();
             client.push_and_close().await
         })
         .unwrap()
@@ -239,7 +240,7 @@ fn pushes_at_once_are_all_served() {
     let (go, wait) = mpsc::channel::<()>();
     let running = client(config(&proxy), |client, runtime| async move {
         let pushes = async_channel::unbounded();
-        let push = |client: Client<Leaf>, number: usize| {
+        let push = |client: Client, number: usize| {
             let pushes = pushes.0.clone();
             runtime.spawn(async move { pushes.send((number, client.push().await)).await.unwrap() });
         };
@@ -329,11 +330,11 @@ fn a_token_is_not_shown_in_clear() {
     let mut config = Config::new("tcp://192.0.2.1:1".parse().unwrap());
     config.token = Some(Token::new("t0ken").unwrap());
     let running = client(config, |client, _| async move {
-        let connected = client.connect(Duration::from_millis(300)).await;
+        let connected = client.wait_ready(Duration::from_millis(300)).await;
         (connected, client.status())
     });
     let (connected, status) = running.join().unwrap();
-    assert_eq!(connected, Err(ConnectError::TimedOut));
+    assert!(matches!(connected, Err(WaitError::TimedOut { .. })), "{connected:?}");
     let Status::Waiting { reason, .. } = status else { panic!("{status:?}") };
     assert!(reason.contains("the token is not shown"), "{reason}");
 }

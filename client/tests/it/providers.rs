@@ -1,7 +1,7 @@
 //! Two providers of cryptography in one program, none of which is the default of the process: what happens to whoever uses rustls beside us.
 
 use futures_rustls::rustls;
-use prometheus_rsocket_client::{Client, ClientTls, ClientTlsFiles, Config, MetricsError, from_fn};
+use prometheus_rsocket_client::{ClientBuilder, ClientTls, ClientTlsFiles, Config};
 use prometheus_rsocket_runtime::tls::{ServerTls, ServerTlsFiles};
 use prometheus_rsocket_runtime::{Listener, Runtime};
 use prometheus_rsocket_tokio::Tokio;
@@ -23,7 +23,7 @@ fn tls_needs_no_default_provider_and_installs_none() {
         let mut files = ClientTlsFiles::default();
         files.ca = Some(pem("ca.pem").into());
         config.tls = Some(ClientTls::load(files).unwrap());
-        let client = Client::spawn(config, from_fn(|| Ok::<_, MetricsError>(String::new())));
+        let client = ClientBuilder::from(config).spawn(String::new).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let accepted = server.accept(stream).await;
         assert!(accepted.is_ok(), "{:?}", accepted.err());

@@ -23,7 +23,7 @@ fn the_next_proxy_takes_over_until_the_first_is_there_again() {
     let ([first, second], config) = proxies();
     let (go, wait) = mpsc::channel::<()>();
     let running = client(config, |client, runtime| async move {
-        client.connect(LONG).await.unwrap();
+        client.wait_ready(LONG).await.unwrap();
         runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
         client.push_and_close().await
     });

@@ -18,6 +18,10 @@ pub struct Config {
     pub token: Option<Token>,
     /// When to connect again.
     pub backoff: BackoffConfig,
+    /// How many attempts to connect may follow one that failed before the agent gives up ([`Event::GaveUp`](super::Event::GaveUp)); without
+    /// limit by default. Where there are several proxies, an attempt is made with each of them. A connection that received a key begins the count
+    /// anew.
+    pub max_retries: Option<u64>,
     /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
     pub aes: AesKeySize,
     /// The version of the envelope that a proxy has to offer; 1 by default. The connection to one that does not is ended.
@@ -45,6 +49,7 @@ impl Default for Config {
             setup: Setup::default(),
             token: None,
             backoff: BackoffConfig::default(),
+            max_retries: None,
             aes: AesKeySize::default(),
             min_envelope: 1,
             pins: Pins::Any,

@@ -33,6 +33,11 @@ pub enum Event {
         /// The pause. It is zero where another proxy is tried at once.
         retry_in: Duration,
     },
+    /// As many attempts to connect have failed as [`Config::max_retries`](super::Config::max_retries) allows. [`Stopped`](Self::Stopped) follows.
+    GaveUp {
+        /// Why the last one failed.
+        reason: DisconnectReason,
+    },
     /// A proxy's first key came, and is the one that it is to have from now on ([`Pins::FirstUse`](super::Pins::FirstUse)): store it.
     KeyPinned {
         /// The proxy.
@@ -136,6 +141,12 @@ pub enum PushFailure {
     #[error("the push took too long: there is no connection: {reason}")]
     NotConnected {
         /// Why there is none.
+        reason: String,
+    },
+    /// As many attempts to connect have failed as there may be.
+    #[error("the client has given up connecting: {reason}")]
+    GaveUp {
+        /// Why the last one failed.
         reason: String,
     },
     /// The time was over: no key came, or no metrics, or no word from the proxy.

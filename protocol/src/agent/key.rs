@@ -50,6 +50,7 @@ impl Agent {
             seals.on_offer(offer.known);
         }
         if !std::mem::replace(has_key, true) {
+            self.failures = 0;
             self.events.push_back(Event::Ready);
             self.plan_return(now);
             self.go_on_with_push(now);

@@ -33,8 +33,8 @@ pub use pins::{KeyNotPinned, Pins};
 pub use seal::{SealJob, Sealed};
 
 use crate::Payload;
-use crate::envelope::PeerKey;
 use crate::envelope::v2::Binding;
+use crate::envelope::{Fingerprint, PeerKey};
 use crate::report::Report;
 use crate::rsocket::connection::{self, CloseReason, Connection, StreamError, StreamFailure};
 use crate::rsocket::frame::{ErrorCode, StreamId};
@@ -55,6 +55,8 @@ use std::time::{Duration, Instant};
 pub struct Agent {
     config: Config,
     backoff: Backoff,
+    /// Attempts to connect that failed since the last key, each with all proxies.
+    failures: u64,
     state: State,
     key: Option<Key>,
     /// Metrics that are wanted, and for what.
@@ -132,6 +134,7 @@ impl Agent {
         Self {
             config,
             backoff,
+            failures: 0,
             state: State::Waiting { until: now, pause: Duration::ZERO },
             key: None,
             wanted: BTreeMap::new(),
@@ -282,7 +285,7 @@ impl Agent {
 
     /// Closes, without a push; [`Event::Stopped`] follows. Pushes that are under way, or wait, are given up.
     pub fn close(&mut self, now: Instant) {
-        self.give_up_pushes(now);
+        self.end_pushes(now, &PushFailure::Closed);
         self.begin_stop(now);
         self.translate(now);
     }
@@ -290,6 +293,16 @@ impl Agent {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether these metrics are wanted for a push; they are for a scrape otherwise.
+    pub fn is_for_push(&self, ticket: Ticket) -> bool {
+        matches!(self.wanted.get(&ticket), Some(Target::Push))
+    }
+
+    /// The SHA-256 of the latest key; `None` without one, or in plaintext mode.
+    pub fn key(&self) -> Option<Fingerprint> {
+        self.key.as_ref().and_then(|key| key.parsed.fingerprint())
     }
 
     /// Whether the application can be scraped, and can push.
@@ -431,6 +444,12 @@ impl Agent {
         let is_returning = self.proxies.go_back();
         let reason = if is_returning { DisconnectReason::Returning } else { reason };
         let is_at_once = is_returning || self.proxies.go_on();
+        if !is_at_once {
+            self.failures = self.failures.saturating_add(1);
+            if self.config.max_retries.is_some_and(|limit| self.failures > limit) {
+                return self.give_up(now, reason);
+            }
+        }
         let retry_in = if is_at_once {
             Duration::ZERO
         } else if self.pushes.is_any() {
@@ -446,5 +465,14 @@ impl Agent {
         }
         self.transport_error = None;
         self.events.push_back(Event::Disconnected { proxy, reason, retry_in });
+    }
+
+    fn give_up(&mut self, now: Instant, reason: DisconnectReason) {
+        self.is_stopping = true;
+        self.state = State::Waiting { until: now, pause: Duration::ZERO };
+        let failure = PushFailure::GaveUp { reason: reason.to_string() };
+        self.events.push_back(Event::GaveUp { reason });
+        self.end_pushes(now, &failure);
+        self.stop();
     }
 }

@@ -267,11 +267,11 @@ impl Agent {
     }
 
     /// Fails all pushes, as the agent is being closed.
-    pub(super) fn give_up_pushes(&mut self, now: Instant) {
+    pub(super) fn end_pushes(&mut self, now: Instant, failure: &PushFailure) {
         let next = self.pushes.next.take();
-        self.on_pushed(now, Err(PushFailure::Closed));
+        self.on_pushed(now, Err(failure.clone()));
         if let Some(Push { id, is_last, .. }) = next {
-            let result = Err(PushFailure::Closed);
+            let result = Err(failure.clone());
             self.events.push_back(Event::Pushed { push: id, is_last, result });
         }
     }

@@ -2,6 +2,7 @@ use super::Ticket;
 use crate::Payload;
 use crate::envelope::v2::{self, Binding, ContentKey, IdempotencyKey, KeyId, Message, Purpose};
 use crate::envelope::{self, AesKeySize, PeerKey, SealError};
+use crate::exposition::{self, SourceFormat};
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -55,7 +56,14 @@ impl SealJob {
     pub fn run(self, seed: [u8; 32]) -> Sealed {
         match self.version {
             Version::V1 { aes } => {
-                let result = envelope::seal(&self.key, &self.text, aes, seed);
+                // The original proxy passes on what it gets, as text of 0.0.4.
+                // What is not the OpenMetrics that it claims to be is for the proxy to judge, as any other text.
+                let converted = match exposition::source_format(&self.text) {
+                    SourceFormat::Text004 => None,
+                    SourceFormat::OpenMetrics => exposition::to_text004(&self.text).ok(),
+                };
+                let text = converted.as_deref().unwrap_or(&self.text);
+                let result = envelope::seal(&self.key, text, aes, seed);
                 Sealed { ticket: self.ticket, result, content: None, idempotency: None }
             }
             Version::V2(sealing) => sealing.run(self.ticket, &self.key, &self.text, seed),

@@ -40,7 +40,7 @@ mod write;
 
 pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
 pub use self::facts::{Facts, Reduced, SourceFormat, read, read_as, source_format};
-pub use self::render::render;
+pub use self::render::{render, to_text004};
 pub use self::reserved::{NotAName, ReservedNames};
 
 use crate::labels::Labels;

@@ -3,7 +3,11 @@ use super::facts::family_of;
 use super::reader::{Entry, Line, MetricKind, Name, Reader};
 use super::series::Series;
 use super::write::{Shape, Writer};
-use super::{Escaping, Facts, Format, Policy, Source, SourceFormat, Target};
+use super::{
+    Escaping, ExpositionError, Facts, Format, Inject, Policy, ReservedNames, Source, SourceFormat,
+    Target, read,
+};
+use crate::labels::Labels;
 use memchr::memchr;
 use std::collections::BTreeMap;
 
@@ -32,6 +36,24 @@ pub fn render(
         return;
     }
     super::group::render_one(source, policy, facts, target, omit, out);
+}
+
+/// A text of OpenMetrics, or of 0.0.4, as the text format 0.0.4, for peers that read nothing else: the original proxy, for one. Types that 0.0.4
+/// does not have become those that Prometheus itself makes of them; exemplars and units are left out. Names in UTF-8 stay.
+///
+/// # Errors
+///
+/// The first line that Prometheus would refuse.
+pub fn to_text004(text: &[u8]) -> Result<Vec<u8>, ExpositionError> {
+    let labels = Labels::default();
+    let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
+    // Whoever serves the text says which names are reserved.
+    let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
+    let facts = read(&source, &policy)?;
+    let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
+    let mut out = Vec::new();
+    render(&source, &policy, &facts, target, &[], &mut out);
+    Ok(out)
 }
 
 struct TextToText<'a, 'p> {

@@ -5,7 +5,7 @@ use super::transports::{pem, tls_on, trusting};
 use super::world::{World, get};
 use crate::app::App;
 use crate::credentials::{AuthFile, BILLING, DEAR, ORDERS, SLOW, entry, token_of};
-use prometheus_rsocket_client::{Client, Config, Token, from_fn};
+use prometheus_rsocket_client::{Client, Config, Token};
 use prometheus_rsocket_protocol::rsocket::connection::Event;
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::Runtime;
@@ -128,13 +128,13 @@ fn a_certificate_gives_an_identity() {
     };
     let (known, stranger) = (connect(Some("client")), connect(None));
     let world = Leaf::block_on(Some(1), |runtime| async move {
-        let metrics = || from_fn(|| Ok::<_, std::fmt::Error>("a 1\n".to_owned()));
-        let (client, running) = Client::new(runtime.clone(), known, metrics());
+        let metrics = || "a 1\n".to_owned();
+        let (client, running) = Client::new(runtime.clone(), known, metrics);
         runtime.spawn(running);
-        client.connect(Duration::from_secs(20)).await.unwrap();
+        client.wait_ready(Duration::from_secs(20)).await.unwrap();
         let (text, world) = runtime.unblock(|| (world.scrape().text(), world)).await.unwrap();
         assert!(text.starts_with("a{application=\"orders\","), "{text}");
-        let (other, running) = Client::new(runtime.clone(), stranger, metrics());
+        let (other, running) = Client::new(runtime.clone(), stranger, metrics);
         runtime.spawn(running);
         other.connect(Duration::from_secs(1)).await.unwrap_err();
         world
@@ -156,13 +156,13 @@ fn our_client_shows_its_token_and_tells_why_it_is_turned_away() {
     };
     let (right, wrong) = (config("orders-token"), config("wrong-token"));
     let world = Leaf::block_on(Some(1), |runtime| async move {
-        let metrics = || from_fn(|| Ok::<_, std::fmt::Error>("a 1\n".to_owned()));
-        let (client, running) = Client::new(runtime.clone(), right, metrics());
+        let metrics = || "a 1\n".to_owned();
+        let (client, running) = Client::new(runtime.clone(), right, metrics);
         runtime.spawn(running);
-        client.connect(Duration::from_secs(20)).await.unwrap();
+        client.wait_ready(Duration::from_secs(20)).await.unwrap();
         let (text, world) = runtime.unblock(|| (world.scrape().text(), world)).await.unwrap();
         assert!(text.starts_with("a{application=\"orders\","), "{text}");
-        let (other, running) = Client::new(runtime.clone(), wrong, metrics());
+        let (other, running) = Client::new(runtime.clone(), wrong, metrics);
         runtime.spawn(running);
         other.connect(Duration::from_secs(1)).await.unwrap_err();
         let status = format!("{:?}", other.status());

@@ -5,7 +5,7 @@ use super::crowds::setup;
 use super::transports::{tls_on, trusting};
 use super::world::{World, exchange};
 use crate::app::App;
-use prometheus_rsocket_client::{Client, Config, from_fn};
+use prometheus_rsocket_client::{Client, Config};
 use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use prometheus_rsocket_runtime::Runtime;
 use std::io::{Read, Write};
@@ -73,10 +73,10 @@ fn is_scraped(world: World, scheme: &str, address: SocketAddr) {
     let mut config = Config::new(url.parse().unwrap());
     config.tls = Some(trusting(None));
     Leaf::block_on(Some(1), |runtime| async move {
-        let metrics = from_fn(|| Ok::<_, std::fmt::Error>("behind 1\n".to_owned()));
+        let metrics = || "behind 1\n".to_owned();
         let (client, running) = Client::new(runtime.clone(), config, metrics);
         runtime.spawn(running);
-        client.connect(Duration::from_secs(20)).await.unwrap();
+        client.wait_ready(Duration::from_secs(20)).await.unwrap();
         let text = runtime.unblock(move || world.scrape().text()).await.unwrap();
         assert_eq!(text, "behind 1\n");
     })

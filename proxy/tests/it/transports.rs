@@ -4,7 +4,7 @@ use super::Leaf;
 use super::world::{World, exchange};
 use crate::app::App;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prometheus_rsocket_client::{Client, ClientTls, ClientTlsFiles, Config, from_fn};
+use prometheus_rsocket_client::{Client, ClientTls, ClientTlsFiles, Config};
 use prometheus_rsocket_runtime::Runtime;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -67,15 +67,15 @@ fn applications_are_scraped_and_push_over_every_transport() {
         let config = config(scheme, address);
         Leaf::block_on(Some(1), |runtime| async move {
             let mut number = 0;
-            let metrics = from_fn(move || {
+            let metrics = move || {
                 number += 1;
                 let filler: String =
                     (0..5000).map(|n| format!("filler{{n=\"{n}\"}} 1\n")).collect();
-                Ok::<_, std::fmt::Error>(format!("asked {number}\n{filler}"))
-            });
+                format!("asked {number}\n{filler}")
+            };
             let (client, running) = Client::new(runtime.clone(), config, metrics);
             runtime.spawn(running);
-            client.connect(SECONDS_20).await.unwrap();
+            client.wait_ready(SECONDS_20).await.unwrap();
             let (scraped, world) =
                 runtime.unblock(|| (world.scrape().text(), world)).await.unwrap();
             assert_eq!(scraped.lines().next(), Some("asked 1"), "{scheme}");
@@ -100,10 +100,10 @@ fn only_who_shows_a_certificate_is_let_in_where_one_is_required() {
         config.tls = Some(trusting(identity));
         let patience = if is_let_in { SECONDS_20 } else { Duration::from_millis(300) };
         let connected = Leaf::block_on(Some(1), |runtime| async move {
-            let metrics = from_fn(|| Ok::<_, std::fmt::Error>(String::new()));
+            let metrics = String::new;
             let (client, running) = Client::new(runtime.clone(), config, metrics);
             runtime.spawn(running);
-            client.connect(patience).await
+            client.wait_ready(patience).await
         });
         assert_eq!(connected.unwrap().is_ok(), is_let_in, "{identity:?}");
         if !is_let_in {

@@ -4,7 +4,7 @@ use crate::ledger::At;
 use crate::scenario::RSOCKET_PORT;
 use crate::text::{self, Ending, Shape};
 use fastrand::Rng;
-use prometheus_rsocket_client::{Client, Config, Labels, MetricsError, Status};
+use prometheus_rsocket_client::{Client, Config, Labels, MetricsError, Status, from_async};
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_sim::{Sim, SimHost};
 use std::future::ready;
@@ -16,7 +16,7 @@ pub(super) struct App {
     number: usize,
     pub(super) host: SimHost,
     rng: Rng,
-    client: Option<Client<SimHost>>,
+    client: Option<Client>,
     /// From when on it may begin another life.
     back: At,
 }
@@ -40,7 +40,7 @@ impl App {
             };
             ready(Ok::<_, MetricsError>(text::given(number, serial, SHAPE)))
         };
-        let (client, running) = Client::new(self.host.clone(), config(number), metrics);
+        let (client, running) = Client::new(self.host.clone(), config(number), from_async(metrics));
         self.client = Some(client);
         self.host.spawn(running);
     }

@@ -1,7 +1,7 @@
 //! The proxy's machine is suspended during a scrape: its clock jumps.
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prometheus_rsocket_client::{Client, Config as ClientConfig, Labels, MetricsError};
+use prometheus_rsocket_client::{Client, Config as ClientConfig, Labels, MetricsError, from_async};
 use prometheus_rsocket_proxy::config::{Config, Envelope, ListenAddr};
 use prometheus_rsocket_proxy::{Proxy, shutdown};
 use prometheus_rsocket_runtime::{Runtime, sleep_until};
@@ -83,7 +83,7 @@ fn start_app(host: &SimHost, app: u64, delay: Duration) {
             Ok::<_, MetricsError>("jump_text 1\n".to_owned())
         }
     };
-    let (client, running) = Client::new(host.clone(), config, metrics);
+    let (client, running) = Client::new(host.clone(), config, from_async(metrics));
     host.spawn(running);
     let at = host.clone();
     host.spawn(async move {

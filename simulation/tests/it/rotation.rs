@@ -1,7 +1,7 @@
 //! The proxy's key is replaced every ten minutes while applications are scraped.
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prometheus_rsocket_client::{Client, Config as ClientConfig, Labels, MetricsError};
+use prometheus_rsocket_client::{Client, Config as ClientConfig, Labels};
 use prometheus_rsocket_proxy::config::{Config, ListenAddr, RsaBackend};
 use prometheus_rsocket_proxy::{Proxy, shutdown};
 use prometheus_rsocket_runtime::{Runtime, sleep_until};
@@ -61,7 +61,7 @@ fn start_proxy(host: &SimHost) -> shutdown::ShutdownTrigger {
 fn start_app(host: &SimHost, app: usize) {
     let mut config = ClientConfig::new("tcp://proxy:7001".parse().expect("a URL"));
     config.labels = Labels::new([("instance", app.to_string())]).expect("a label");
-    let metrics = move || std::future::ready(Ok::<_, MetricsError>("rotation_text 1\n".to_owned()));
+    let metrics = || "rotation_text 1\n".to_owned();
     let (client, running) = Client::new(host.clone(), config, metrics);
     host.spawn(running);
     let at = host.clone();

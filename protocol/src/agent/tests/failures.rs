@@ -1,6 +1,7 @@
 use super::*;
 use crate::agent::DisconnectReason;
 use crate::rsocket::frame::Setup;
+use std::num::NonZeroUsize;
 
 #[test]
 fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {
@@ -19,6 +20,69 @@ fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {
     // What comes late has no effect.
     world.agent.handle_connect_failed(world.now, "refused");
     assert!(!world.agent.is_closed() && world.agent.poll_event().is_none());
+}
+
+#[test]
+fn it_gives_up_after_as_many_retries_as_it_may_make() {
+    let max_retries = Some(1);
+    let proxies = NonZeroUsize::new(2).unwrap();
+    let mut world = World::new(Config { max_retries, proxies, ..Config::default() });
+    world.agent.push(world.now);
+    for proxy in [0, 1, 0, 1] {
+        let Action::Connect { proxy: wanted } = world.agent.poll_action(world.now) else {
+            panic!("no attempt")
+        };
+        assert_eq!(wanted, proxy);
+        world.agent.handle_connect_failed(world.now, "refused");
+        // The push has the pause cut short; it would be over by then otherwise.
+        if let Action::Wait(until) = world.agent.poll_action(world.now) {
+            world.now = until;
+        }
+    }
+    let events: Vec<Event> = std::iter::from_fn(|| world.agent.poll_event()).collect();
+    let [.., gave_up, pushed_event, stopped] = &*events else { panic!("{events:?}") };
+    let reason = DisconnectReason::NotConnected("refused".to_owned());
+    assert_eq!(*gave_up, Event::GaveUp { reason: reason.clone() });
+    let failure = PushFailure::GaveUp { reason: reason.to_string() };
+    assert_eq!(*pushed_event, pushed(0, false, Err(failure)));
+    assert_eq!(*stopped, Event::Stopped);
+    assert_eq!(world.agent.poll_action(world.now), Action::Stop);
+    assert_eq!(world.agent.push(world.now), None);
+}
+
+#[test]
+fn a_connection_with_a_key_begins_the_count_of_retries_anew() {
+    let mut world = World::new(Config { max_retries: Some(1), ..Config::default() });
+    for _ in 0..3 {
+        world.connect_with_key();
+        world.cut();
+        world.wait();
+        assert_eq!(world.agent.poll_action(world.now), Action::Connect { proxy: 0 });
+    }
+    world.agent.handle_connect_failed(world.now, "refused");
+    assert!(matches!(world.agent.poll_event(), Some(Event::GaveUp { .. })));
+}
+
+#[test]
+fn openmetrics_becomes_text_for_a_proxy_of_version_1() {
+    let mut world = World::new(Config::default());
+    world.connect_with_key();
+    for (text, sent) in [
+        (
+            "# TYPE a counter\na_total 1 # {b=\"c\"} 1\n# EOF\n",
+            "# TYPE a_total counter\na_total 1\n",
+        ),
+        ("a_total 1\n", "a_total 1\n"),
+        // What is neither is for the proxy to judge.
+        ("a b\n# EOF\n", "a b\n# EOF\n"),
+    ] {
+        let stream_id = world.scrape();
+        let ticket = world.wanted();
+        assert!(!world.agent.is_for_push(ticket));
+        world.answer(ticket, text);
+        let answered = world.seen.pop();
+        assert_eq!(answered, Some(PeerEvent::Response { stream_id, payload: Some(sealed(sent)) }));
+    }
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! For programs without a runtime: a thread that the client has to itself, and the waits of a [`Client`] as calls that block.
+
+use crate::builder::{BuildError, ClientBuilder};
+use crate::client::{Client, WaitError};
+use crate::config::Config;
+use crate::source::Source;
+use futures_lite::future::block_on;
+use prometheus_rsocket_protocol::agent::PushFailure;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+#[cfg(all(feature = "smol", not(feature = "tokio")))]
+use prometheus_rsocket_smol::Smol as Leaf;
+#[cfg(feature = "tokio")]
+use prometheus_rsocket_tokio::Tokio as Leaf;
+
+#[cfg(not(any(feature = "smol", feature = "tokio")))]
+compile_error!("the feature `blocking` needs a runtime: enable `tokio` or `smol` as well");
+
+impl ClientBuilder {
+    /// Starts the client on a thread of its own, and waits up to `within` until the proxy can scrape it. Whether or not it can by then,
+    /// the client goes on: see [`Client::is_ready`]. The thread ends with the client, and holds up no exit of the process.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with a setting or a file, or that there is no thread to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use prometheus_rsocket_client::Client;
+    /// use std::time::Duration;
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let client = Client::builder("tcp://localhost:7001")?
+    ///         .connect_blocking(|| "rows_total 42\n".to_owned(), Duration::from_secs(1))?;
+    ///     // … the program's work …
+    ///     client.push_and_close_blocking()?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn connect_blocking(
+        self,
+        source: impl Source,
+        within: Duration,
+    ) -> Result<Client, BuildError> {
+        let client = start(self.into_config()?, source).map_err(BuildError::Thread)?;
+        // That it is not connected yet is no error.
+        let _ = client.wait_ready_blocking(within);
+        Ok(client)
+    }
+}
+
+fn start(config: Config, source: impl Source) -> io::Result<Client> {
+    let (started, client) = async_channel::bounded(1);
+    let run = move || {
+        let failed = started.clone();
+        let ended = Leaf::block_on(Some(1), |runtime| async move {
+            let (client, running) = Client::new(runtime, config, source);
+            // The receiver waits for it.
+            let _ = started.send(Ok(client)).await;
+            running.await;
+        });
+        if let Err(error) = ended {
+            let _ = failed.send_blocking(Err(error));
+        }
+    };
+    thread::Builder::new().name("prometheus-rsocket".to_owned()).spawn(run)?;
+    client.recv_blocking().unwrap_or_else(|_| Err(io::Error::other("its thread ended at once")))
+}
+
+/// The waits of a client as calls that block the thread, from whichever runtime the client runs on. They must not be made on a thread that runs
+/// the client.
+impl Client {
+    /// As [`wait_ready`](Self::wait_ready).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn wait_ready_blocking(&self, within: Duration) -> Result<(), WaitError> {
+        block_on(self.wait_ready(within))
+    }
+
+    /// As [`push`](Self::push).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn push_blocking(&self) -> Result<(), PushFailure> {
+        block_on(self.push())
+    }
+
+    /// As [`push_and_close`](Self::push_and_close).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn push_and_close_blocking(&self) -> Result<(), PushFailure> {
+        block_on(self.push_and_close())
+    }
+
+    /// As [`close`](Self::close).
+    pub fn close_blocking(&self) {
+        block_on(self.close());
+    }
+}

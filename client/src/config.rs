@@ -1,0 +1,142 @@
+//! How a client behaves, as data.
+
+use crate::pins::PinFile;
+use crate::proxies::Proxies;
+use crate::url::ProxyUrl;
+use bytes::Bytes;
+use prometheus_rsocket_protocol::Labels;
+use prometheus_rsocket_protocol::agent;
+use prometheus_rsocket_protocol::envelope::Fingerprint;
+use prometheus_rsocket_protocol::hello::Hello;
+use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
+use prometheus_rsocket_protocol::token::Token;
+#[cfg(feature = "_tls")]
+use prometheus_rsocket_runtime::tls::ClientTls;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a client behaves, for programs that have settings of their own to take it from; [`Client::builder`](crate::Client::builder) is shorter elsewhere.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The proxies, in the order of preference. The client is connected to one at a time: when that cannot be reached, refuses the client,
+    /// or goes away, the next is tried at once. After [`agent::Config::return_after`] the client looks whether an earlier one can be reached
+    /// again, and goes back to it between two scrapes.
+    pub proxies: Proxies,
+    /// For `tls://` and `wss://`: whom to trust, and who we are. By default the system's certificate authorities are trusted, and
+    /// we are nobody. The files are read again for each connection.
+    #[cfg(feature = "_tls")]
+    pub tls: Option<ClientTls>,
+    /// How long opening a connection may take, with TLS and WebSocket; 10 s by default.
+    pub connect_timeout: Duration,
+    /// How long the source may take to give the metrics; 10 s by default.
+    pub metrics_timeout: Duration,
+    /// Where the keys of proxies are kept from when they were first met; with `None`, nowhere. A proxy that has another key later is not connected to.
+    /// Takes the place of [`agent::Config::pins`], with which keys that are known beforehand are pinned.
+    pub pin_file: Option<PinFile>,
+    /// What tells this application from others; `instance=<the machine's name>` by default. The proxy adds them to the metrics where those
+    /// lack them. The original Java proxy does not look at them.
+    pub labels: Labels,
+    /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
+    pub program: String,
+    /// The token that says to the proxy who this application is. It is shown to no proxy that is reached neither by TLS nor on this machine
+    /// (`localhost`, or an address of loopback): connecting to such a one fails.
+    pub token: Option<Token>,
+    /// Shows it there as well: whoever listens on the network then has it.
+    pub token_in_clear: bool,
+    /// Adds the client's [own metrics](crate::Client::own_metrics) to those of the source.
+    pub own_metrics: bool,
+    /// Is told when a connection has received its key.
+    pub on_key: Option<OnKey>,
+    /// Pauses between connections, pushes, keys, limits. How many proxies there are is taken from [`proxies`](Self::proxies). If its SETUP has metadata of its own, that is sent, and
+    /// [`labels`](Self::labels) and [`program`](Self::program) are not.
+    pub agent: agent::Config,
+}
+
+impl Config {
+    /// The defaults, for a proxy. Others that stand in for it can be added to [`proxies`](Self::proxies).
+    pub fn new(proxy: ProxyUrl) -> Self {
+        Self {
+            proxies: proxy.into(),
+            #[cfg(feature = "_tls")]
+            tls: None,
+            connect_timeout: Duration::from_secs(10),
+            metrics_timeout: Duration::from_secs(10),
+            pin_file: None,
+            labels: default_labels(),
+            program: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            token: None,
+            token_in_clear: false,
+            own_metrics: false,
+            on_key: None,
+            agent: agent::Config::default(),
+        }
+    }
+
+    /// What the agent is made of: its own configuration, with the hello in SETUP.
+    pub(crate) fn agent(&self) -> agent::Config {
+        let mut agent = self.agent.clone();
+        if self.token.is_some() {
+            agent.token.clone_from(&self.token);
+        }
+        agent.proxies = NonZeroUsize::new(self.proxies.iter().count()).unwrap_or(NonZeroUsize::MIN);
+        if let Some(file) = &self.pin_file {
+            agent.pins = agent::Pins::FirstUse(file.of(&self.proxies));
+        }
+        if agent.setup.payload.metadata.is_none() {
+            let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
+            agent.setup.metadata_mime = Bytes::from_static(composite.as_bytes());
+            let mut hello = Hello::new(self.labels.clone(), &*self.program);
+            hello.seals_v2 = true;
+            agent.setup.payload.metadata = Some(hello.encode());
+        }
+        agent
+    }
+
+    /// Whether there is a token that must not be shown to this proxy.
+    pub fn withholds_token(&self, proxy: &ProxyUrl) -> bool {
+        let is_safe = self.token_in_clear || proxy.scheme().is_tls() || proxy.is_local();
+        (self.token.is_some() || self.agent.token.is_some()) && !is_safe
+    }
+}
+
+/// A function that is told the SHA-256 of a proxy's key, or `None` where the proxy wants no encryption.
+#[derive(Clone)]
+pub struct OnKey(Arc<dyn Fn(Option<Fingerprint>) + Send + Sync>);
+
+impl OnKey {
+    /// Makes one of a function that must not block.
+    pub fn new(called: impl Fn(Option<Fingerprint>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(called))
+    }
+
+    pub(crate) fn call(&self, key: Option<Fingerprint>) {
+        // The application's own code.
+        if catch_unwind(AssertUnwindSafe(|| (self.0)(key))).is_err() {
+            tracing::error!("the application panicked over the proxy's key");
+        }
+    }
+}
+
+impl fmt::Debug for OnKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnKey")
+    }
+}
+
+/// `instance=<the machine's name>`; nothing where it has none that can be a label.
+fn default_labels() -> Labels {
+    Labels::new(hostname().map(|hostname| ("instance", hostname))).unwrap_or_default()
+}
+
+/// The name of this machine or container, if it has one.
+pub fn hostname() -> Option<String> {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok();
+    name.filter(|name| !name.is_empty())
+}
