@@ -392,7 +392,7 @@ fn start_demo<R: Runtime>(
     runtime: &R,
     config: &Config,
     listeners: [&Option<Bound<R>>; 2],
-) -> Option<Demo<R>> {
+) -> Option<Demo> {
     let mut bounds = listeners.into_iter().flatten();
     let bound = bounds.find(|bound| bound.tls.is_none())?;
     let scheme = if bound.name == WEBSOCKET { "ws" } else { "tcp" };

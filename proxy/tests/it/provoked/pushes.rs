@@ -34,8 +34,12 @@ fn pushes() -> Seen {
     push(&mut app, Payload::new(vec![1; 256], vec![2; 32]));
     app.connection().fire_and_forget(Payload::new(vec![1; 256], vec![2; 32])).unwrap();
     let last = app.sealed(b"last 1\n");
-    for _ in 0..2 {
+    // Each after the one before is dealt with: together they may be over the connection's share.
+    for outcome in ["held", "repeated"] {
         app.connection().fire_and_forget(last.clone()).unwrap();
+        app.flush();
+        let counter = "prometheus_proxy_pushes_total";
+        proxy.wait_counted(&format!("{counter}{{kind=\"fire_and_forget\",outcome=\"{outcome}\"}}"));
     }
     // The same again, and the same series anew.
     let other = app.sealed(b"last 2\n");
