@@ -131,7 +131,7 @@ async fn run<R: Runtime>(
         let fetched = Arc::clone(&relay);
         let metrics = move || {
             let relay = Arc::clone(&fetched);
-            async move { relay.metrics().await.map_err(Into::into) }
+            async move { relay.metrics().await }
         };
         let (client, running) = Client::new(runtime.clone(), config, from_async(metrics));
         runtime.spawn(running);

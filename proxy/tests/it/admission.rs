@@ -136,7 +136,7 @@ fn a_certificate_gives_an_identity() {
         assert!(text.starts_with("a{application=\"orders\","), "{text}");
         let (other, running) = Client::new(runtime.clone(), stranger, metrics);
         runtime.spawn(running);
-        other.connect(Duration::from_secs(1)).await.unwrap_err();
+        other.wait_ready(Duration::from_secs(1)).await.unwrap_err();
         world
     })
     .unwrap();
@@ -164,7 +164,7 @@ fn our_client_shows_its_token_and_tells_why_it_is_turned_away() {
         assert!(text.starts_with("a{application=\"orders\","), "{text}");
         let (other, running) = Client::new(runtime.clone(), wrong, metrics);
         runtime.spawn(running);
-        other.connect(Duration::from_secs(1)).await.unwrap_err();
+        other.wait_ready(Duration::from_secs(1)).await.unwrap_err();
         let status = format!("{:?}", other.status());
         assert!(status.contains("not admitted"), "{status}");
         world
