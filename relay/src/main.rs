@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             return ExitCode::from(exit_code);
         }
     };
-    let token = match args.load_token(std::env::var_os(cli::TOKEN_VARIABLE)) {
+    let token = match args.proxies.load_token(std::env::var_os(cli::TOKEN_VARIABLE)) {
         Ok(token) => token,
         Err(error) => {
             logging::tell_error(&error);
@@ -46,11 +46,11 @@ fn main() -> ExitCode {
     };
     let mut configs = args.configs();
     configs.iter_mut().for_each(|config| config.token.clone_from(&token));
-    let loaded = args.load_tls().and_then(|tls| {
+    let loaded = args.proxies.load_tls().and_then(|tls| {
         configs.iter_mut().for_each(|config| config.tls.clone_from(&tls));
-        args.load_endpoint()
+        args.targets.load_endpoint()
     });
-    match args.load_pins() {
+    match args.proxies.load_pins() {
         Ok(pins) => configs.iter_mut().for_each(|config| config.pin_file.clone_from(&pins)),
         Err(error) => {
             logging::tell_error(&error);

@@ -1,5 +1,8 @@
+use super::proxies::MAX_PINS;
+use super::values::{bytes, duration};
 use super::*;
-use clap::CommandFactory;
+use crate::fetch::Credentials;
+use prometheus_rsocket_client::Pins;
 
 #[test]
 fn every_option_has_an_environment_variable_of_its_name() {
@@ -36,7 +39,7 @@ fn parsed(args: &[&str]) -> Args {
 #[test]
 fn options_of_tls_reach_the_library() {
     let args = ["--tls-ca=ca", "--tls-cert=c", "--tls-key=k", "--tls-server-name=n"];
-    let tls = parsed(&args).tls_files();
+    let tls = parsed(&args).proxies.tls_files();
     assert_eq!(tls.ca, Some("ca".into()));
     assert_eq!(tls.identity, Some(("c".into(), "k".into())));
     assert_eq!(tls.server_name, Some("n".to_owned()));
@@ -68,7 +71,7 @@ fn options_of_tls_are_refused_where_there_is_none() {
             ("tls://p:7001", None),
             ("wss://p/", None),
         ] {
-            let args = Args { proxy: vec![proxy.parse().unwrap()], ..args.clone() };
+            let args = ProxyArgs { proxy: vec![proxy.parse().unwrap()], ..args.proxies.clone() };
             assert_eq!(args.tls_without_use(), found, "{proxy}");
         }
     }
@@ -79,7 +82,7 @@ fn labels_tell_relays_of_different_hosts_apart() {
     let labels = |args: &[&str]| {
         let needed = ["client", "--proxy=tcp://p"];
         let args = Args::try_parse_from(needed.iter().chain(args)).unwrap();
-        args.labels().unwrap().to_string()
+        args.targets.labels().unwrap().to_string()
     };
     assert_eq!(labels(&["--scrape=http://db1:9100"]), "{instance=\"db1:9100\"}");
     assert_eq!(labels(&["--scrape=https://db1"]), "{instance=\"db1:443\"}");
@@ -109,7 +112,7 @@ fn levels_of_logging_have_to_be_known() {
 
 #[test]
 fn credentials_are_one_or_the_other() {
-    let endpoint = |args: &[&str]| parsed(args).load_endpoint().unwrap().credentials;
+    let endpoint = |args: &[&str]| parsed(args).targets.load_endpoint().unwrap().credentials;
     assert_eq!(endpoint(&[]), Credentials::None);
     let password = Some("p".into());
     let basic = Credentials::Basic { user: "u".to_owned(), password };
@@ -142,7 +145,7 @@ fn several_proxies_stand_in_for_each_other_or_are_all_connected_to() {
     let all = ["--proxy=ws://q/", "--proxy=tls://r", "--proxy-mode=all"];
     assert_eq!(proxies(&all), [p, q, r]);
     let mixed = parsed(&["--proxy=tls://r", "--tls-ca=ca", "--proxy-return-after=1m"]);
-    assert!(mixed.check().is_ok() && mixed.uses_tls(), "one of them uses TLS");
+    assert!(mixed.check().is_ok() && mixed.proxies.uses_tls(), "one of them uses TLS");
     let [config] = &mixed.configs()[..] else { panic!("one client") };
     assert_eq!(config.agent.return_after, Duration::from_secs(60));
     let error = parsed(&["--proxy=ws://q,tcp://p:7001"]).check().unwrap_err();
@@ -162,7 +165,7 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_over_tls_alone() {
     let option = format!("--token-file={}", file.display());
     let load = |args: &[&str], variable: Option<&str>| {
         let args = Args::try_parse_from([&["client", "--scrape=http://l/metrics"], args].concat());
-        let loaded = args.unwrap().load_token(variable.map(Into::into));
+        let loaded = args.unwrap().proxies.load_token(variable.map(Into::into));
         loaded
             .map(|token| token.map(|token| token.expose().to_owned()))
             .map_err(|it| it.to_string())

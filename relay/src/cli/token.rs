@@ -1,6 +1,6 @@
 //! The token that says who the relayed program is.
 
-use super::Args;
+use super::ProxyArgs;
 use prometheus_rsocket_client::{ProxyUrl, Token};
 use prometheus_rsocket_runtime::read_file;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ pub(crate) const TOKEN_VARIABLE: &str = "PROMETHEUS_RSOCKET_CLIENT_TOKEN";
 /// Longer than any token.
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
-impl Args {
+impl ProxyArgs {
     /// The token, if there is one: that of the file, or else that of the environment.
     pub(crate) fn load_token(
         &self,

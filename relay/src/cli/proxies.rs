@@ -1,35 +1,18 @@
-//! The options, and what is made of them.
+//! Which proxies are connected to, and how.
 
-mod env;
-#[cfg(test)]
-mod tests;
-mod token;
-
-pub(crate) use env::{misspelt, without_empty_variables};
-pub(crate) use token::TOKEN_VARIABLE;
-
-use crate::fetch::{Credentials, Endpoint, ScrapeFormat, ScrapeUrl};
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
+use super::Fault;
+use super::values::duration;
+use clap::error::ErrorKind;
+use clap::{Args, ValueEnum};
 use prometheus_rsocket_client::{
-    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, Fingerprint, LabelError, Labels,
-    PinFile, PinFileError, Pins, ProxyUrl, PushMode, TlsError,
+    AesKeySize, BackoffConfig, ClientTls, ClientTlsFiles, Config, Fingerprint, PinFile,
+    PinFileError, Pins, ProxyUrl, PushMode, TlsError,
 };
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
-/// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
-///
-/// On SIGTERM or SIGINT the program is scraped once more, and that is pushed before the connection is closed. The exit status is then
-/// 0 if the proxy (with --proxy-mode all: every proxy) has stored it, 1 if not. It is 2 for a bad option.
-///
-/// That takes less than 8 seconds with the default options. If the program is gone by then, the last metrics that it had are pushed. A second
-/// signal ends the relay at once.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "prometheus-rsocket-client", version)]
-pub(crate) struct Args {
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ProxyArgs {
     /// The proxy: tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH. May be repeated, in the order of
     /// preference, or be several with commas between
     #[arg(
@@ -40,19 +23,6 @@ pub(crate) struct Args {
         required = true
     )]
     pub(crate) proxy: Vec<ProxyUrl>,
-    /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE", value_name = "URL")]
-    pub(crate) scrape: ScrapeUrl,
-    /// A label that tells this program from others, as name=value; may be repeated, or be several with commas between. Without a label
-    /// `instance` there is one of the endpoint's host and port or, where that is this machine, the machine's name
-    #[arg(
-        long,
-        env = "PROMETHEUS_RSOCKET_CLIENT_LABEL",
-        value_name = "NAME=VALUE",
-        value_delimiter = ',',
-        value_parser = label
-    )]
-    pub(crate) label: Vec<(String, String)>,
     /// What several proxies are for
     #[arg(
         long,
@@ -71,9 +41,6 @@ pub(crate) struct Args {
         help_heading = PROXIES
     )]
     pub(crate) proxy_return_after: Duration,
-    /// The runtime to run on
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
-    pub(crate) runtime: RuntimeKind,
     /// File with a token that says to the proxy who this program is; read at the start. Without it, the token is taken from the variable
     /// PROMETHEUS_RSOCKET_CLIENT_TOKEN
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TOKEN_FILE", value_name = "FILE")]
@@ -110,9 +77,6 @@ pub(crate) struct Args {
         help_heading = PROXIES
     )]
     pub(crate) proxy_key_file: Option<PathBuf>,
-    /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
-    pub(crate) log: String,
     /// The shortest pause before connecting again (500ms, 10s, 5m); the first is up to five times as long
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MIN", default_value = "1s", value_parser = duration)]
     pub(crate) backoff_min: Duration,
@@ -122,60 +86,12 @@ pub(crate) struct Args {
     /// How long opening a connection to the proxy may take
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_CONNECT_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub(crate) connect_timeout: Duration,
-    /// How long the endpoint may take to answer
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT", default_value = "10s", value_parser = duration)]
-    pub(crate) scrape_timeout: Duration,
     /// How long the last push may take, with the last scrape, which gets half of it
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH_TIMEOUT", default_value = "4s", value_parser = duration)]
     pub(crate) push_timeout: Duration,
     /// Whether the last push waits for the proxy's word that it is stored
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH", default_value = "acknowledged")]
     pub(crate) push: Push,
-    /// The longest text that the endpoint may answer with, in bytes (1000, 64KiB, 8MiB)
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value = "16MiB", value_parser = bytes)]
-    pub(crate) max_text_bytes: usize,
-    /// What the endpoint answers in, if its content type does not say
-    #[arg(
-        long,
-        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_FORMAT",
-        value_name = "FORMAT",
-        help_heading = SCRAPE
-    )]
-    pub(crate) scrape_format: Option<ScrapeFormat>,
-    /// PEM file with the CAs that the certificate of an https endpoint must come from; those of the system where none is named
-    #[arg(
-        long,
-        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CA",
-        value_name = "FILE",
-        help_heading = SCRAPE
-    )]
-    pub(crate) scrape_ca: Option<PathBuf>,
-    /// The user to show to the endpoint
-    #[arg(
-        long,
-        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_USER",
-        value_name = "NAME",
-        help_heading = SCRAPE
-    )]
-    pub(crate) scrape_user: Option<String>,
-    /// File with the password of that user; read for each scrape
-    #[arg(
-        long,
-        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_PASSWORD_FILE",
-        value_name = "FILE",
-        requires = "scrape_user",
-        help_heading = SCRAPE
-    )]
-    pub(crate) scrape_password_file: Option<PathBuf>,
-    /// File with a bearer token to show to the endpoint; read for each scrape
-    #[arg(
-        long,
-        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_BEARER_FILE",
-        value_name = "FILE",
-        conflicts_with = "scrape_user",
-        help_heading = SCRAPE
-    )]
-    pub(crate) scrape_bearer_file: Option<PathBuf>,
     /// PEM file with the CAs that the proxy's certificate must come from; those of the system where none is named
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TLS_CA", value_name = "FILE", help_heading = TLS)]
     pub(crate) tls_ca: Option<PathBuf>,
@@ -210,45 +126,30 @@ pub(crate) struct Args {
     pub(crate) aes_bits: AesBits,
 }
 
-const SCRAPE: &str = "The endpoint";
 const PROXIES: &str = "Several proxies";
 const TLS: &str = "TLS, for tls:// and wss://";
 
-impl Args {
-    /// What the command line and the environment of this process say.
-    pub(crate) fn from_environment() -> Result<Self, clap::Error> {
-        let matches = without_empty_variables(Self::command()).try_get_matches()?;
-        let args = Self::from_arg_matches(&matches);
-        let args = args.map_err(|error| error.format(&mut Self::command()))?;
-        args.check()?;
-        Ok(args)
-    }
-
+impl ProxyArgs {
     /// What no single option shows to be wrong.
-    pub(crate) fn check(&self) -> Result<(), clap::Error> {
-        if let Err(error) = self.labels() {
-            let message = format!("--label: {error}");
-            return Err(Self::command().error(ErrorKind::ValueValidation, message));
-        }
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let mut proxies = self.proxy.iter().enumerate();
         if let Some((_, proxy)) =
             proxies.find(|(n, proxy)| self.proxy.iter().take(*n).any(|other| other == *proxy))
         {
             let message = format!("--proxy {proxy} is given twice");
-            return Err(Self::command().error(ErrorKind::ValueValidation, message));
+            return Err((ErrorKind::ValueValidation, message));
         }
         if self.proxy_key_sha256.len() > MAX_PINS {
             let message = format!("--proxy-key-sha256 is given more than {MAX_PINS} times");
-            return Err(Self::command().error(ErrorKind::TooManyValues, message));
+            return Err((ErrorKind::TooManyValues, message));
         }
         let Some(option) = self.tls_without_use() else {
             return Ok(());
         };
         let proxy = listed(&self.proxy);
         let message = format!("{option} is for tls:// and wss:// alone, not for --proxy {proxy}");
-        Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+        Err((ErrorKind::ArgumentConflict, message))
     }
-
     /// Reads the files of TLS, if it is used.
     pub(crate) fn load_tls(&self) -> Result<Option<ClientTls>, TlsError> {
         self.uses_tls().then(|| ClientTls::load(self.tls_files())).transpose()
@@ -259,41 +160,7 @@ impl Args {
         self.proxy_key_file.as_ref().map(PinFile::open).transpose()
     }
 
-    /// What to fetch. Reads the file of CAs, if there is one.
-    pub(crate) fn load_endpoint(&self) -> Result<Endpoint, TlsError> {
-        let mut files = ClientTlsFiles::default();
-        files.ca = self.scrape_ca.clone();
-        // Without a file, the system's roots are looked for when they are needed: a redirect may lead to https.
-        let tls = files.ca.is_some().then(|| ClientTls::load(files)).transpose()?;
-        let credentials = match (&self.scrape_user, &self.scrape_bearer_file) {
-            (Some(user), _) => {
-                let password = self.scrape_password_file.clone();
-                Credentials::Basic { user: user.clone(), password }
-            }
-            (None, Some(token)) => Credentials::Bearer { token: token.clone() },
-            (None, None) => Credentials::None,
-        };
-        Ok(Endpoint {
-            url: self.scrape.clone(),
-            tls,
-            credentials,
-            fallback: self.scrape_format,
-            max_text_bytes: self.max_text_bytes,
-            timeout: self.scrape_timeout,
-        })
-    }
-
-    /// The labels given, and an `instance` if none is given.
-    fn labels(&self) -> Result<Labels, LabelError> {
-        let mut labels = self.label.clone();
-        if !labels.iter().any(|(name, _)| name == "instance") {
-            let instance = self.scrape.instance().or_else(prometheus_rsocket_client::hostname);
-            labels.extend(instance.map(|instance| ("instance".to_owned(), instance)));
-        }
-        Labels::new(labels)
-    }
-
-    fn tls_files(&self) -> ClientTlsFiles {
+    pub(super) fn tls_files(&self) -> ClientTlsFiles {
         let mut files = ClientTlsFiles::default();
         files.ca = self.tls_ca.clone();
         files.identity = self.tls_cert.clone().zip(self.tls_key.clone());
@@ -301,12 +168,12 @@ impl Args {
         files
     }
 
-    fn uses_tls(&self) -> bool {
+    pub(super) fn uses_tls(&self) -> bool {
         self.proxy.iter().any(|proxy| proxy.scheme().is_tls())
     }
 
     /// An option of TLS that is given though every proxy is reached without.
-    fn tls_without_use(&self) -> Option<&'static str> {
+    pub(super) fn tls_without_use(&self) -> Option<&'static str> {
         if self.uses_tls() {
             return None;
         }
@@ -320,7 +187,7 @@ impl Args {
     }
 
     /// One for each client: for each proxy, or for all of them.
-    pub(crate) fn configs(&self) -> Vec<Config> {
+    pub(super) fn configs(&self) -> Vec<Config> {
         let mut configs: Vec<Config> = Vec::new();
         for proxy in &self.proxy {
             match (self.proxy_mode, configs.last_mut()) {
@@ -336,11 +203,6 @@ impl Args {
     fn config(&self, proxy: ProxyUrl) -> Config {
         let mut config = Config::new(proxy);
         config.connect_timeout = self.connect_timeout;
-        // Fetching has the limit itself, and says then what took so long.
-        config.metrics_timeout = self.scrape_timeout.saturating_add(Duration::from_secs(1));
-        if let Ok(labels) = self.labels() {
-            config.labels = labels;
-        }
         config.program =
             concat!("prometheus-rsocket-client/", env!("CARGO_PKG_VERSION")).to_owned();
         config.agent.connection.close_timeout = CLOSE_TIMEOUT;
@@ -366,29 +228,7 @@ impl Args {
 }
 
 /// Keys that can be named.
-const MAX_PINS: usize = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RuntimeKind {
-    Smol,
-    Tokio,
-}
-
-/// tokio, unless smol alone is built in.
-impl Default for RuntimeKind {
-    fn default() -> Self {
-        if cfg!(feature = "smol") && !cfg!(feature = "tokio") { Self::Smol } else { Self::Tokio }
-    }
-}
-
-impl fmt::Display for RuntimeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Smol => "smol",
-            Self::Tokio => "tokio",
-        })
-    }
-}
+pub(super) const MAX_PINS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProxyMode {
@@ -419,59 +259,6 @@ pub(crate) enum AesBits {
 fn listed(proxies: &[ProxyUrl]) -> String {
     let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
     proxies.join(",")
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor_ms = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a number with ms, s, m or h, such as 10s".to_owned()),
-    };
-    let number: u32 = number.parse().map_err(|_| "a whole number is missing".to_owned())?;
-    match Duration::from_millis(u64::from(number) * factor_ms) {
-        Duration::ZERO => Err("it must be more than nothing".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err("a number, alone or with KiB, MiB or GiB, such as 8MiB".to_owned()),
-    };
-    let number: usize = number.parse().map_err(|_| "a whole number is missing".to_owned())?;
-    match number.checked_mul(factor) {
-        None => Err("it is too much".to_owned()),
-        Some(0) => Err("it must be more than nothing".to_owned()),
-        Some(bytes) => Ok(bytes),
-    }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("it should be name=value")?;
-    Labels::new([(name, value)]).map_err(|error| error.to_string())?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    // To the filter, a word alone is the name of a module: it would log nothing but that.
-    for word in text.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
-        if !word.is_empty() && word.parse::<LevelFilter>().is_err() {
-            let levels = "off, error, warn, info, debug and trace";
-            return Err(format!("{word:?} is no level; there are {levels}"));
-        }
-    }
-    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
 }
 
 /// How long saying goodbye to the proxy may take; with the last push it stays below the 10 s that containers get.

@@ -1,0 +1,98 @@
+//! The options, and what is made of them.
+
+mod env;
+mod proxies;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod token;
+mod values;
+
+pub(crate) use env::{misspelt, without_empty_variables};
+pub(crate) use token::TOKEN_VARIABLE;
+
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
+use prometheus_rsocket_client::Config;
+use proxies::ProxyArgs;
+use std::fmt;
+use std::time::Duration;
+use targets::TargetArgs;
+use values::log_filter;
+
+/// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
+///
+/// On SIGTERM or SIGINT the program is scraped once more, and that is pushed before the connection is closed. The exit status is then
+/// 0 if the proxy (with --proxy-mode all: every proxy) has stored it, 1 if not. It is 2 for a bad option.
+///
+/// That takes less than 8 seconds with the default options. If the program is gone by then, the last metrics that it had are pushed. A second
+/// signal ends the relay at once.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "prometheus-rsocket-client", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) proxies: ProxyArgs,
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
+    /// The runtime to run on
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
+    pub(crate) runtime: RuntimeKind,
+    /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
+    pub(crate) log: String,
+}
+
+impl Args {
+    /// What the command line and the environment of this process say.
+    pub(crate) fn from_environment() -> Result<Self, clap::Error> {
+        let matches = without_empty_variables(Self::command()).try_get_matches()?;
+        let args = Self::from_arg_matches(&matches);
+        let args = args.map_err(|error| error.format(&mut Self::command()))?;
+        args.check()?;
+        Ok(args)
+    }
+
+    /// What no single option shows to be wrong.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        let checked = self.proxies.check().and_then(|()| self.targets.check());
+        checked.map_err(|(kind, message)| Self::command().error(kind, message))
+    }
+
+    /// One for each client: for each proxy, or for all of them.
+    pub(crate) fn configs(&self) -> Vec<Config> {
+        let mut configs = self.proxies.configs();
+        for config in &mut configs {
+            // Fetching has the limit itself, and says then what took so long.
+            config.metrics_timeout =
+                self.targets.scrape_timeout.saturating_add(Duration::from_secs(1));
+            if let Ok(labels) = self.targets.labels() {
+                config.labels = labels;
+            }
+        }
+        configs
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeKind {
+    Smol,
+    Tokio,
+}
+
+/// tokio, unless smol alone is built in.
+impl Default for RuntimeKind {
+    fn default() -> Self {
+        if cfg!(feature = "smol") && !cfg!(feature = "tokio") { Self::Smol } else { Self::Tokio }
+    }
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smol => "smol",
+            Self::Tokio => "tokio",
+        })
+    }
+}
+
+/// What is wrong with options that are right by themselves.
+type Fault = (ErrorKind, String);
