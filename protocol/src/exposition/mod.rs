@@ -27,6 +27,7 @@ mod cursor;
 mod error;
 mod escape;
 mod facts;
+pub mod filter;
 mod float;
 pub mod group;
 mod reader;

@@ -213,7 +213,7 @@ fn write_help(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-fn end_line(out: &mut Vec<u8>) {
+pub(super) fn end_line(out: &mut Vec<u8>) {
     if out.last().is_some_and(|&last| last != b'\n') {
         out.push(b'\n');
     }

@@ -8,3 +8,7 @@ mod random;
 mod reading;
 mod repeating;
 mod support;
+
+pub(super) use grouping::grouped;
+pub(super) use random::{any_text, crowded};
+pub(super) use support::{JOINED, OPEN_METRICS, facts, rendered, source};

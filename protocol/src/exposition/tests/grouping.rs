@@ -3,7 +3,10 @@ use super::*;
 use crate::exposition::group::{Merge, Plan, Prepared, prepare, split};
 
 /// The grouped answer of texts whose samples of the same series are omitted but for the first, and the conflicts.
-pub(super) fn grouped(texts: &[impl AsRef<[u8]>], target: Target) -> (String, Vec<u32>) {
+pub(in crate::exposition) fn grouped(
+    texts: &[impl AsRef<[u8]>],
+    target: Target,
+) -> (String, Vec<u32>) {
     let policy = Policy::default();
     let mut seen = std::collections::BTreeSet::new();
     let read: Vec<_> = texts

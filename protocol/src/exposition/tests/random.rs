@@ -33,7 +33,7 @@ fn line() -> impl Strategy<Value = (String, bool)> {
 }
 
 /// Texts of few names, so that families meet.
-pub(super) fn crowded() -> impl Strategy<Value = String> {
+pub(in crate::exposition) fn crowded() -> impl Strategy<Value = String> {
     let name = "(a|b|a_total|a_created|a_bucket|a_count|a_sum|a_info|\\{\"a\\.b\",|\\{\"a\",)";
     let labels = "(\\{|)(x=\"[12]\",)?(le=\"(1|1\\.0|2|\\+Inf|x)\",)?(quantile=\"(0\\.5|1|x)\",)?(a=\"1\",)?(\"x\\.y\"=\"1\",)?(z=\"\\\\z\" )?";
     let kind = "(counter|gauge|histogram|summary|untyped)";
@@ -62,7 +62,7 @@ pub(super) fn crowded() -> impl Strategy<Value = String> {
 }
 
 /// Texts of families as client libraries write them, in either format, perhaps with a line missing.
-pub(super) fn orderly() -> impl Strategy<Value = String> {
+pub(in crate::exposition) fn orderly() -> impl Strategy<Value = String> {
     let series = ("(a|b|c_seconds)", "(x=\"[12]\"|x=\"\\\\\"|y=\"1\")", 0..3_u8, 1..9_u32);
     let family =
         (series, 0..7_u8, any::<bool>(), "( 1| 2\\.5|)", "( # \\{t=\"x\"\\} 1| # \\{\\} 1 1\\.5|)");
@@ -119,7 +119,7 @@ pub(super) fn orderly() -> impl Strategy<Value = String> {
     })
 }
 
-pub(super) fn any_text() -> impl Strategy<Value = String> {
+pub(in crate::exposition) fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![crowded(), orderly()]
 }
 

@@ -1,24 +1,25 @@
 use super::*;
 
-pub(super) const JOINED: Target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
-pub(super) const LEGACY: Target =
+pub(in crate::exposition) const JOINED: Target =
+    Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
+pub(in crate::exposition) const LEGACY: Target =
     Target { format: Format::Text004, escaping: Escaping::Underscores };
-pub(super) const OPEN_METRICS: Target =
+pub(in crate::exposition) const OPEN_METRICS: Target =
     Target { format: Format::OpenMetrics1, escaping: Escaping::AllowUtf8 };
 
 pub(super) static NOBODY: std::sync::LazyLock<Labels> = std::sync::LazyLock::new(Labels::default);
 
-pub(super) fn source(text: &[u8]) -> Source<'_> {
+pub(in crate::exposition) fn source(text: &[u8]) -> Source<'_> {
     Source { text, identity: &NOBODY, inject: Inject::Missing, seed: 7 }
 }
 
-pub(super) fn facts(text: impl AsRef<[u8]>) -> Result<Facts, ExpositionError> {
+pub(in crate::exposition) fn facts(text: impl AsRef<[u8]>) -> Result<Facts, ExpositionError> {
     read(&source(text.as_ref()), &Policy::default())
 }
 
 /// Accepted, and served as it came.
 #[track_caller]
-pub(super) fn accept(text: impl AsRef<[u8]>) -> Facts {
+pub(in crate::exposition) fn accept(text: impl AsRef<[u8]>) -> Facts {
     let text = text.as_ref();
     let facts = facts(text).unwrap_or_else(|error| panic!("{:?}: {error}", text.escape_ascii()));
     assert!(facts.is_verbatim, "{}", text.escape_ascii());
@@ -27,13 +28,13 @@ pub(super) fn accept(text: impl AsRef<[u8]>) -> Facts {
 
 /// Accepted, and served in this form.
 #[track_caller]
-pub(super) fn becomes(text: impl AsRef<[u8]>, target: Target, expected: &str) {
+pub(in crate::exposition) fn becomes(text: impl AsRef<[u8]>, target: Target, expected: &str) {
     let text = text.as_ref();
     assert_eq!(rendered(&source(text), target, &[]), expected, "{}", text.escape_ascii());
 }
 
 #[track_caller]
-pub(super) fn rendered(source: &Source<'_>, target: Target, omit: &[u32]) -> String {
+pub(in crate::exposition) fn rendered(source: &Source<'_>, target: Target, omit: &[u32]) -> String {
     let policy = Policy::default();
     let facts = read(source, &policy)
         .unwrap_or_else(|error| panic!("{:?}: {error}", source.text.escape_ascii()));
@@ -43,7 +44,12 @@ pub(super) fn rendered(source: &Source<'_>, target: Target, omit: &[u32]) -> Str
 }
 
 #[track_caller]
-pub(super) fn refuse(text: impl AsRef<[u8]>, line: usize, column: usize, kind: Kind) {
+pub(in crate::exposition) fn refuse(
+    text: impl AsRef<[u8]>,
+    line: usize,
+    column: usize,
+    kind: Kind,
+) {
     let text = text.as_ref();
     let error = facts(text).expect_err("it is wrong");
     assert_eq!(
