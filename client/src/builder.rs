@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::config::{Config, OnKey};
 use crate::pins::{PinFile, PinFileError};
 use crate::source::Source;
+use crate::tunnel::Route;
 use crate::url::{ProxyUrl, UrlError};
 use prometheus_rsocket_protocol::agent::{Pins, PushMode};
 use prometheus_rsocket_protocol::envelope::Fingerprint;
@@ -159,7 +160,13 @@ impl ClientBuilder {
         self
     }
 
-    /// How long opening a connection may take, with TLS and WebSocket; 10 s by default.
+    /// How connections leave the network: directly by default, through an HTTP proxy, or as the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    pub fn route(mut self, route: Route) -> Self {
+        self.config.route = route;
+        self
+    }
+
+    /// How long opening a connection may take, with tunnel, TLS and WebSocket; 10 s by default.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.config.connect_timeout = time;
         self

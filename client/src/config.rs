@@ -2,6 +2,7 @@
 
 use crate::pins::PinFile;
 use crate::proxies::Proxies;
+use crate::tunnel::Route;
 use crate::url::ProxyUrl;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Labels;
@@ -30,7 +31,9 @@ pub struct Config {
     /// we are nobody. The files are read again for each connection.
     #[cfg(feature = "_tls")]
     pub tls: Option<ClientTls>,
-    /// How long opening a connection may take, with TLS and WebSocket; 10 s by default.
+    /// How connections to proxies leave the network: directly by default.
+    pub route: Route,
+    /// How long opening a connection may take, with tunnel, TLS and WebSocket; 10 s by default.
     pub connect_timeout: Duration,
     /// How long the source may take to give the metrics; 10 s by default.
     pub metrics_timeout: Duration,
@@ -63,6 +66,7 @@ impl Config {
             proxies: proxy.into(),
             #[cfg(feature = "_tls")]
             tls: None,
+            route: Route::Direct,
             connect_timeout: Duration::from_secs(10),
             metrics_timeout: Duration::from_secs(10),
             pin_file: None,
@@ -98,7 +102,10 @@ impl Config {
 
     /// Whether there is a token that must not be shown to this proxy.
     pub fn withholds_token(&self, proxy: &ProxyUrl) -> bool {
-        let is_safe = self.token_in_clear || proxy.scheme().is_tls() || proxy.is_local();
+        // Behind an HTTP proxy elsewhere, `localhost` is not this machine.
+        let is_local = proxy.is_local()
+            && self.route.to(proxy).is_ok_and(|via| via.is_none_or(|via| via.is_local()));
+        let is_safe = self.token_in_clear || proxy.scheme().is_tls() || is_local;
         (self.token.is_some() || self.agent.token.is_some()) && !is_safe
     }
 }

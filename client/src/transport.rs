@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::run::within;
+use crate::tunnel::{self, Route};
 use crate::url::ProxyUrl;
 #[cfg(feature = "_tls")]
 use prometheus_rsocket_runtime::tls::{ClientTls, ClientTlsFiles, MaybeTls};
@@ -30,7 +31,7 @@ pub(crate) fn open<R: Runtime>(
     proxy: usize,
     config: &Config,
 ) -> impl Future<Output = io::Result<Transport<R::Stream>>> + Send + use<R> {
-    let time = config.connect_timeout;
+    let (time, route) = (config.connect_timeout, config.route.clone());
     #[cfg(feature = "_tls")]
     let tls = config.tls.clone();
     #[cfg(not(feature = "_tls"))]
@@ -42,7 +43,7 @@ pub(crate) fn open<R: Runtime>(
             let text = format!("{proxy}: {TOKEN_IN_CLEAR}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let opening = connect(runtime.clone(), proxy.clone(), tls);
+        let opening = connect(runtime.clone(), proxy.clone(), route, tls);
         within(&runtime, time, opening).await.unwrap_or_else(|Elapsed| {
             let text = format!("{proxy} was not reached within {time:?}");
             Err(io::Error::new(io::ErrorKind::TimedOut, text))
@@ -53,14 +54,15 @@ pub(crate) fn open<R: Runtime>(
 const TOKEN_IN_CLEAR: &str =
     "the token is not shown to a proxy that is reached neither by TLS nor on this machine";
 
-/// Opens a connection: TCP, then TLS, then WebSocket, as the URL says. There is no time limit.
+/// Opens a connection: TCP, with a tunnel on the way if there is an HTTP proxy, then TLS, then WebSocket, as the URL says. There is no time limit.
 async fn connect<R: Runtime>(
     runtime: R,
     proxy: ProxyUrl,
+    route: Route,
     tls: Tls,
 ) -> io::Result<Transport<R::Stream>> {
     proxy.check_is_built_in().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
-    let stream = runtime.connect(proxy.host(), proxy.port()).await?;
+    let stream = tunnel::connect(&runtime, &route, &proxy).await?;
     let stream = secured(&runtime, &proxy, tls, stream).await?;
     #[cfg(feature = "websocket")]
     if proxy.scheme().is_websocket() {

@@ -79,11 +79,7 @@ impl ProxyUrl {
 
     /// Whether the proxy is on this machine for certain: `localhost`, or an address of loopback.
     pub fn is_local(&self) -> bool {
-        let address = self.host.parse::<IpAddr>();
-        match address {
-            Ok(address) => address.to_canonical().is_loopback(),
-            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
-        }
+        is_local(&self.host)
     }
 
     /// Host and port as an HTTP request names them: without the port if it is the usual one of `ws` or `wss` (RFC 6455, section 4.1).
@@ -97,7 +93,16 @@ impl ProxyUrl {
     }
 }
 
-fn bracketed(host: &str) -> String {
+/// Whether a host is this machine for certain: `localhost`, or an address of loopback.
+pub(crate) fn is_local(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+/// A host as it stands before a port.
+pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
