@@ -106,6 +106,7 @@ mod builder;
 mod client;
 mod config;
 mod duties;
+mod filtered;
 mod job;
 mod lines;
 mod own;
@@ -121,10 +122,14 @@ mod url;
 pub use builder::{BuildError, ClientBuilder};
 pub use client::{Client, WaitError};
 pub use config::{Config, OnKey, hostname};
+pub use filtered::Filtered;
 pub use job::run_job;
 pub use pins::{PinFile, PinFileError};
 pub use prometheus_rsocket_protocol::agent::{self, BackoffConfig, Pins, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::{AesKeySize, Fingerprint, FingerprintError};
+pub use prometheus_rsocket_protocol::exposition::filter::{
+    Filter, FilterError, Pattern, PatternError,
+};
 pub use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 pub use prometheus_rsocket_protocol::report::{Report, ReportKind};
 pub use prometheus_rsocket_protocol::token::{Token, TokenError};

@@ -1,0 +1,41 @@
+use crate::source::{MetricsError, Source};
+use prometheus_rsocket_protocol::exposition::filter::Filter;
+
+/// A source without what a [`Filter`] leaves out: families by name, labels, help texts. What is left out is never sent.
+///
+/// # Examples
+///
+/// ```
+/// use prometheus_rsocket_client::{Filter, Filtered, Source};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut filter = Filter::default();
+/// filter.deny("debug_*".parse()?)?;
+/// let source = Filtered::new(|| "jobs_total 1\ndebug_steps 2\n".to_owned(), filter);
+/// # fn a_source(_: impl Source) {}
+/// # a_source(source);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Filtered<S> {
+    source: S,
+    filter: Filter,
+}
+
+impl<S: Source> Filtered<S> {
+    /// The source, filtered.
+    pub fn new(source: S, filter: Filter) -> Self {
+        Self { source, filter }
+    }
+}
+
+impl<S: Source> Source for Filtered<S> {
+    fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
+        let (metrics, filter) = (self.source.metrics(), self.filter.clone());
+        async move {
+            let text = metrics.await?;
+            // A text that cannot be read is for the proxy to judge, but what was to be left out must not be sent either.
+            Ok(filter.apply(&text)?.text)
+        }
+    }
+}
