@@ -41,6 +41,12 @@ impl Route {
             Self::Environment(environment) => environment.via(proxy),
         }
     }
+
+    /// Whether the proxy is on this machine for certain. Behind an HTTP proxy elsewhere, `localhost` is another one.
+    pub fn stays_here(&self, proxy: &ProxyUrl) -> bool {
+        let via = self.to(proxy);
+        proxy.is_local() && via.is_ok_and(|via| via.is_none_or(|via| via.is_local()))
+    }
 }
 
 /// Opens a TCP connection to a proxy, directly or through an HTTP proxy. There is no time limit.

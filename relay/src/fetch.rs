@@ -7,7 +7,7 @@ mod error;
 mod tests;
 mod url;
 
-pub(crate) use answer::ScrapeFormat;
+pub(crate) use answer::{ScrapeFormat, as_text};
 pub(crate) use credentials::Credentials;
 pub(crate) use error::FetchError;
 pub(crate) use url::ScrapeUrl;

@@ -2,18 +2,16 @@
 
 mod cli;
 mod fetch;
+mod modes;
 mod relay;
 
 use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
-use fetch::{Endpoint, Fetcher};
-use prometheus_rsocket_client::{Client, Config, from_async};
-use prometheus_rsocket_runtime::{Line, Runtime, logging};
-use relay::Relay;
+use modes::{Mode, Plan, Signals, Source, Supervised};
+use prometheus_rsocket_runtime::logging;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use tracing_subscriber::EnvFilter;
 
 #[cfg(not(any(feature = "smol", feature = "tokio")))]
@@ -21,8 +19,8 @@ compile_error!("the program needs a runtime: build it with the feature `tokio` o
 
 fn main() -> ExitCode {
     // Before anything that takes time: process 1 of a container has no handler but this.
-    let signalled = match listen_for_signals() {
-        Ok(signalled) => signalled,
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
         Err(error) => {
             logging::tell_error(&format_args!("cannot listen for signals: {error}"));
             return ExitCode::FAILURE;
@@ -37,53 +35,34 @@ fn main() -> ExitCode {
             return ExitCode::from(exit_code);
         }
     };
-    let token = match args.proxies.load_token(std::env::var_os(cli::TOKEN_VARIABLE)) {
-        Ok(token) => token,
-        Err(error) => {
-            logging::tell_error(&error);
-            return ExitCode::from(2);
-        }
-    };
-    let mut configs = args.configs();
-    configs.iter_mut().for_each(|config| config.token.clone_from(&token));
-    let loaded = args.proxies.load_tls().and_then(|tls| {
-        configs.iter_mut().for_each(|config| config.tls.clone_from(&tls));
-        args.targets.load_endpoint()
-    });
-    match args.proxies.load_pins() {
-        Ok(pins) => configs.iter_mut().for_each(|config| config.pin_file.clone_from(&pins)),
-        Err(error) => {
-            logging::tell_error(&error);
-            return ExitCode::from(2);
-        }
-    }
-    let endpoint = match loaded {
-        Ok(endpoint) => endpoint,
-        Err(error) => {
-            logging::tell_error(&error);
-            return ExitCode::from(2);
+    let plan = match plan(&args, &signals) {
+        Ok(plan) => plan,
+        Err(Fault { exit_code, text }) => {
+            logging::tell_error(&text);
+            return ExitCode::from(exit_code);
         }
     };
     logging::start(EnvFilter::new(&args.log), false);
     warn_of_misspelt_variables();
-    let ended: io::Result<ExitCode> = match args.runtime {
+    let exit_code = match args.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| {
-            run(runtime, configs, endpoint, signalled)
+            modes::run(runtime, plan, signals)
         }),
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| {
-            run(runtime, configs, endpoint, signalled)
+            modes::run(runtime, plan, signals)
         }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
+            let _ = (plan, signals);
             logging::tell_error(&format_args!(
                 "--runtime {other}: this program is built without it"
             ));
             Ok(ExitCode::from(2))
         }
     };
-    let exit_code = ended.unwrap_or_else(|error| {
+    let exit_code = exit_code.unwrap_or_else(|error: io::Error| {
         tracing::error!(%error, "cannot start the runtime");
         ExitCode::FAILURE
     });
@@ -91,19 +70,67 @@ fn main() -> ExitCode {
     exit_code
 }
 
-/// Brings a message at the first signal to stop. The second ends the program.
-fn listen_for_signals() -> Result<async_channel::Receiver<()>, ctrlc::Error> {
-    let (signal, signalled) = async_channel::bounded(1);
-    let is_stopping = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if is_stopping.swap(true, Ordering::Relaxed) {
-            // Who asks twice means it.
-            std::process::exit(1);
+/// What the options and what they name say is to be done. Reads standard input, if the metrics come from there.
+fn plan(args: &Args, signals: &Signals) -> Result<Plan, Fault> {
+    let route = args.modes.load_route(&args.proxies.proxy)?;
+    let token = args.proxies.load_token(std::env::var_os(cli::TOKEN_VARIABLE), &route)?;
+    let tls = args.proxies.load_tls()?;
+    let pins = args.proxies.load_pins()?;
+    let mut configs = args.configs();
+    for config in &mut configs {
+        config.route.clone_from(&route);
+        config.token.clone_from(&token);
+        config.tls.clone_from(&tls);
+        config.pin_file.clone_from(&pins);
+    }
+    let modes = &args.modes;
+    let mode = match (Supervised::new(&modes.command), args.targets.load_endpoint()?) {
+        (Some(command), Some(endpoint)) => {
+            Mode::Supervise { endpoint, command, fetch_every: modes.last_metrics_every }
         }
+        (None, Some(endpoint)) if modes.once => Mode::Once { source: Source::Endpoint(endpoint) },
+        (None, Some(endpoint)) => Mode::Relay { endpoint },
+        // There is no endpoint where standard input is read, and no command either.
+        (_, None) => Mode::Once { source: Source::Text(standard_input(args, signals)?) },
+    };
+    Ok(Plan { configs, mode, listen: modes.listen })
+}
+
+/// Reads standard input to its end, or until a signal comes.
+fn standard_input(args: &Args, signals: &Signals) -> Result<String, Fault> {
+    let (tell, read) = async_channel::bounded(1);
+    let limit = args.targets.max_text_bytes;
+    let reading = move || {
         // There is room for the one.
-        let _ = signal.try_send(());
-    })?;
-    Ok(signalled)
+        let _ = tell.try_send(modes::read_stdin(io::stdin().lock(), limit));
+    };
+    let thread = thread::Builder::new().name("stdin".to_owned()).spawn(reading);
+    thread.map_err(|error| Fault { exit_code: 1, text: error.to_string() })?;
+    let signalled = async {
+        signals.next().await;
+        let text = "ended by a signal: the metrics are not pushed".to_owned();
+        Err(Fault { exit_code: 1, text })
+    };
+    let reading = async {
+        match read.recv().await {
+            Ok(read) => Ok(read?),
+            Err(_) => Err("standard input was not read".to_owned().into()),
+        }
+    };
+    futures_lite::future::block_on(futures_lite::future::or(reading, signalled))
+}
+
+/// Why nothing is done.
+struct Fault {
+    exit_code: u8,
+    text: String,
+}
+
+/// What is wrong is what the user gave.
+impl<E: ToString> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self { exit_code: 2, text: error.to_string() }
+    }
 }
 
 fn warn_of_misspelt_variables() {
@@ -112,60 +139,4 @@ fn warn_of_misspelt_variables() {
     for (name, nearest) in cli::misspelt(&Args::command(), names.iter().map(|name| &**name)) {
         tracing::warn!("the variable {name} is ignored; did you mean {nearest}?");
     }
-}
-
-async fn run<R: Runtime>(
-    runtime: R,
-    configs: Vec<Config>,
-    endpoint: Endpoint,
-    signalled: async_channel::Receiver<()>,
-) -> ExitCode {
-    let Some(push_timeout) = configs.iter().map(|config| config.agent.push_timeout).min() else {
-        return ExitCode::from(2);
-    };
-    let relay = Arc::new(Relay::new(Fetcher::new(runtime.clone(), endpoint), push_timeout / 2));
-    let mut clients = Vec::new();
-    for config in configs {
-        tracing::info!(proxy = %config.proxies, scrape = %relay.url(), labels = %config.labels, "relaying");
-        let proxy = config.proxies.to_string();
-        let fetched = Arc::clone(&relay);
-        let metrics = move || {
-            let relay = Arc::clone(&fetched);
-            async move { relay.metrics().await }
-        };
-        let (client, running) = Client::new(runtime.clone(), config, from_async(metrics));
-        runtime.spawn(running);
-        clients.push((proxy, client));
-    }
-    // The handler lives as long as the process, so this ends by a signal alone.
-    let _ = signalled.recv().await;
-    tracing::info!("stopping: pushing the last metrics");
-    relay.stop();
-    if push_all(&runtime, clients).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Pushes the last metrics to all proxies at once, and says whether each has them.
-async fn push_all<R: Runtime>(runtime: &R, clients: Vec<(String, Client)>) -> bool {
-    let (done, pushes) = async_channel::bounded(clients.len().max(1));
-    for (proxy, client) in clients {
-        let done = done.clone();
-        runtime.spawn(async move {
-            let result = client.push_and_close().await;
-            // The receiver waits for all of them.
-            let _ = done.send((proxy, result)).await;
-        });
-    }
-    drop(done);
-    let mut is_pushed = true;
-    while let Ok((proxy, result)) = pushes.recv().await {
-        match result {
-            Ok(()) => tracing::info!(proxy, "pushed"),
-            Err(error) => {
-                let error = Line(error);
-                tracing::error!(proxy, %error, "the last metrics are lost");
-                is_pushed = false;
-            }
-        }
-    }
-    is_pushed
 }

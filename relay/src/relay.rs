@@ -29,6 +29,15 @@ impl<R: Runtime> Relay<R> {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Fetches the program's metrics, and keeps them; within the time of the last scrape if the end is near.
+    pub(crate) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
+        let timeout = self.fetcher.endpoint().timeout;
+        let within = if is_end_near { self.last_timeout } else { timeout };
+        let text = self.fetcher.fetch(within).await?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        Ok(())
+    }
+
     /// The program's metrics.
     pub(crate) async fn metrics(&self) -> Result<String, FetchError> {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);

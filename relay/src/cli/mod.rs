@@ -1,6 +1,7 @@
 //! The options, and what is made of them.
 
 mod env;
+mod modes;
 mod proxies;
 mod targets;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub(crate) use env::{misspelt, without_empty_variables};
 pub(crate) use token::TOKEN_VARIABLE;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
+use modes::ModeArgs;
 use prometheus_rsocket_client::Config;
 use proxies::ProxyArgs;
 use std::fmt;
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     pub(crate) proxies: ProxyArgs,
     #[command(flatten)]
     pub(crate) targets: TargetArgs,
+    #[command(flatten)]
+    pub(crate) modes: ModeArgs,
     /// The runtime to run on
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
     pub(crate) runtime: RuntimeKind,
@@ -45,6 +49,8 @@ impl Args {
     /// What the command line and the environment of this process say.
     pub(crate) fn from_environment() -> Result<Self, clap::Error> {
         let matches = without_empty_variables(Self::command()).try_get_matches()?;
+        ModeArgs::check_sources(&matches)
+            .map_err(|(kind, message)| Self::command().error(kind, message))?;
         let args = Self::from_arg_matches(&matches);
         let args = args.map_err(|error| error.format(&mut Self::command()))?;
         args.check()?;

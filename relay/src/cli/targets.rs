@@ -12,8 +12,14 @@ use std::time::Duration;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
     /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE", value_name = "URL")]
-    pub(crate) scrape: ScrapeUrl,
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE",
+        value_name = "URL",
+        required_unless_present = "stdin",
+        conflicts_with = "stdin"
+    )]
+    pub(crate) scrape: Option<ScrapeUrl>,
     /// A label that tells this program from others, as name=value; may be repeated, or be several with commas between. Without a label
     /// `instance` there is one of the endpoint's host and port or, where that is this machine, the machine's name
     #[arg(
@@ -86,7 +92,8 @@ impl TargetArgs {
     }
 
     /// What to fetch. Reads the file of CAs, if there is one.
-    pub(crate) fn load_endpoint(&self) -> Result<Endpoint, TlsError> {
+    pub(crate) fn load_endpoint(&self) -> Result<Option<Endpoint>, TlsError> {
+        let Some(url) = self.scrape.clone() else { return Ok(None) };
         let mut files = ClientTlsFiles::default();
         files.ca = self.scrape_ca.clone();
         // Without a file, the system's roots are looked for when they are needed: a redirect may lead to https.
@@ -99,21 +106,22 @@ impl TargetArgs {
             (None, Some(token)) => Credentials::Bearer { token: token.clone() },
             (None, None) => Credentials::None,
         };
-        Ok(Endpoint {
-            url: self.scrape.clone(),
+        Ok(Some(Endpoint {
+            url,
             tls,
             credentials,
             fallback: self.scrape_format,
             max_text_bytes: self.max_text_bytes,
             timeout: self.scrape_timeout,
-        })
+        }))
     }
 
     /// The labels given, and an `instance` if none is given.
     pub(super) fn labels(&self) -> Result<Labels, LabelError> {
         let mut labels = self.label.clone();
         if !labels.iter().any(|(name, _)| name == "instance") {
-            let instance = self.scrape.instance().or_else(prometheus_rsocket_client::hostname);
+            let instance = self.scrape.as_ref().and_then(ScrapeUrl::instance);
+            let instance = instance.or_else(prometheus_rsocket_client::hostname);
             labels.extend(instance.map(|instance| ("instance".to_owned(), instance)));
         }
         Labels::new(labels)

@@ -2,7 +2,7 @@ use super::proxies::MAX_PINS;
 use super::values::{bytes, duration};
 use super::*;
 use crate::fetch::Credentials;
-use prometheus_rsocket_client::Pins;
+use prometheus_rsocket_client::{Pins, Route};
 
 #[test]
 fn every_option_has_an_environment_variable_of_its_name() {
@@ -112,7 +112,8 @@ fn levels_of_logging_have_to_be_known() {
 
 #[test]
 fn credentials_are_one_or_the_other() {
-    let endpoint = |args: &[&str]| parsed(args).targets.load_endpoint().unwrap().credentials;
+    let endpoint =
+        |args: &[&str]| parsed(args).targets.load_endpoint().unwrap().unwrap().credentials;
     assert_eq!(endpoint(&[]), Credentials::None);
     let password = Some("p".into());
     let basic = Credentials::Basic { user: "u".to_owned(), password };
@@ -165,7 +166,7 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_over_tls_alone() {
     let option = format!("--token-file={}", file.display());
     let load = |args: &[&str], variable: Option<&str>| {
         let args = Args::try_parse_from([&["client", "--scrape=http://l/metrics"], args].concat());
-        let loaded = args.unwrap().proxies.load_token(variable.map(Into::into));
+        let loaded = args.unwrap().proxies.load_token(variable.map(Into::into), &Route::Direct);
         loaded
             .map(|token| token.map(|token| token.expose().to_owned()))
             .map_err(|it| it.to_string())

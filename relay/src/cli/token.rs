@@ -1,7 +1,7 @@
 //! The token that says who the relayed program is.
 
 use super::ProxyArgs;
-use prometheus_rsocket_client::{ProxyUrl, Token};
+use prometheus_rsocket_client::{ProxyUrl, Route, Token};
 use prometheus_rsocket_runtime::read_file;
 use std::ffi::OsString;
 use std::fmt;
@@ -27,6 +27,7 @@ impl ProxyArgs {
     pub(crate) fn load_token(
         &self,
         variable: Option<OsString>,
+        route: &Route,
     ) -> Result<Option<Token>, TokenFault> {
         let variable = variable.filter(|value| !value.is_empty());
         let (token, place) = match (&self.token_file, variable) {
@@ -42,7 +43,7 @@ impl ProxyArgs {
             (None, None) => return Ok(None),
         };
         let token = Token::new(&token).map_err(|error| TokenFault(format!("{place}: {error}")))?;
-        let is_safe = |proxy: &&ProxyUrl| proxy.scheme().is_tls() || proxy.is_local();
+        let is_safe = |proxy: &&ProxyUrl| proxy.scheme().is_tls() || route.stays_here(proxy);
         let mut proxies = self.proxy.iter();
         if !self.token_in_clear
             && let Some(proxy) = proxies.find(|proxy| !is_safe(proxy))

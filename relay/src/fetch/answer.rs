@@ -8,8 +8,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::exposition::{
-    Escaping, ExpositionError, Format, Inject, Policy, ReservedNames, Source, SourceFormat, Target,
-    read, render,
+    Escaping, ExpositionError, Facts, Format, Inject, Policy, ReservedNames, Source, SourceFormat,
+    Target, read, render,
 };
 use std::io::Read;
 
@@ -107,19 +107,28 @@ impl Body {
     }
 }
 
+/// How many samples a text of either format has, and the text in the format 0.0.4.
+pub(crate) fn as_text(bytes: Vec<u8>) -> Result<(usize, String), ExpositionError> {
+    let (facts, out) = rendered(&bytes)?;
+    let text = (facts.format == SourceFormat::Text004).then(|| String::from_utf8(bytes).ok());
+    // Rendering leaves out comments, which alone may be something else than UTF-8.
+    let text = text.flatten().unwrap_or_else(|| String::from_utf8_lossy(&out).into_owned());
+    Ok((facts.samples, text))
+}
+
 /// OpenMetrics as text of 0.0.4, which is all that the original proxy takes. Names in UTF-8 stay: the proxy escapes them for whom
 /// they have to be escaped.
 fn to_text(url: &ScrapeUrl, text: &[u8]) -> Result<Vec<u8>, FetchError> {
     let not_openmetrics = |error: String| FetchError::NotOpenMetrics { url: url.clone(), error };
-    let (format, out) = rendered(text).map_err(|error| not_openmetrics(error.to_string()))?;
-    if format != SourceFormat::OpenMetrics {
+    let (facts, out) = rendered(text).map_err(|error| not_openmetrics(error.to_string()))?;
+    if facts.format != SourceFormat::OpenMetrics {
         return Err(not_openmetrics("its last line is not # EOF".to_owned()));
     }
     Ok(out)
 }
 
-/// The format of a text, and the text in the format 0.0.4.
-fn rendered(text: &[u8]) -> Result<(SourceFormat, Vec<u8>), ExpositionError> {
+/// What is known of a text, and the text in the format 0.0.4.
+fn rendered(text: &[u8]) -> Result<(Facts, Vec<u8>), ExpositionError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
     // The proxy judges what it serves; here it is only converted.
@@ -128,5 +137,5 @@ fn rendered(text: &[u8]) -> Result<(SourceFormat, Vec<u8>), ExpositionError> {
     let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
     let mut out = Vec::new();
     render(&source, &policy, &facts, target, &[], &mut out);
-    Ok((facts.format, out))
+    Ok((facts, out))
 }

@@ -2,7 +2,10 @@
 
 mod endpoint;
 mod fetching;
+#[cfg(unix)]
+mod modes;
 mod program;
 mod proxies;
 #[cfg(target_os = "linux")]
 mod stderr;
+mod via;

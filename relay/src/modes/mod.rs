@@ -1,0 +1,100 @@
+//! What the program does: it relays until a signal comes, or until a command has ended, or pushes once.
+
+mod apps;
+mod listen;
+mod once;
+mod signals;
+mod supervised;
+
+use apps::Apps;
+pub(crate) use once::read_stdin;
+pub(crate) use signals::Signals;
+pub(crate) use supervised::Supervised;
+
+use crate::fetch::Endpoint;
+use listen::Watched;
+use prometheus_rsocket_client::Config;
+use prometheus_rsocket_runtime::Runtime;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) configs: Vec<Config>,
+    pub(crate) mode: Mode,
+    /// Where the relay itself is watched.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// Pushes the metrics of the endpoint, or those that standard input had.
+    Once { source: Source },
+    /// Relays the endpoint until a signal comes.
+    Relay { endpoint: Endpoint },
+    /// Relays the endpoint until the command has ended, and fetches what it has so often.
+    Supervise { endpoint: Endpoint, command: Supervised, fetch_every: Duration },
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Endpoint(Endpoint),
+    Text(String),
+}
+
+/// Does it, to its end.
+pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) -> ExitCode {
+    let Plan { configs, mode, listen } = plan;
+    log_ways_out(&configs);
+    let (endpoint, supervised) = match mode {
+        Mode::Once { source } => return once::run(runtime, configs, source, signals).await,
+        Mode::Relay { endpoint } => (endpoint, None),
+        Mode::Supervise { endpoint, command, fetch_every } => {
+            (endpoint, Some((command, fetch_every)))
+        }
+    };
+    let listener = match listen {
+        None => None,
+        Some(address) => match listen::bind(&runtime, address).await {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                tracing::error!(%address, %error, "cannot listen");
+                return ExitCode::FAILURE;
+            }
+        },
+    };
+    // Before anything is connected: a command that cannot be run has no metrics.
+    let supervised = match supervised {
+        None => None,
+        Some((command, fetch_every)) => match command.start(&signals) {
+            Ok(running) => Some((running, fetch_every)),
+            Err(exit_code) => return exit_code,
+        },
+    };
+    let apps = Arc::new(Apps::start(&runtime, configs, endpoint));
+    if let Some(listener) = listener {
+        let (own, ready) = (Arc::clone(&apps), Arc::clone(&apps));
+        let watched = Watched::new(move || own.own_metrics(), move || ready.connected());
+        runtime.spawn(listen::serve(runtime.clone(), listener, watched));
+    }
+    if let Some((running, fetch_every)) = supervised {
+        return running.run(&runtime, &apps, &signals, fetch_every).await;
+    }
+    signals.next().await;
+    tracing::info!("stopping: pushing the last metrics");
+    if apps.push_and_close().await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn log_ways_out(configs: &[Config]) {
+    for config in configs {
+        for proxy in config.proxies.iter() {
+            // One that is of no use was refused before.
+            if let Ok(Some(via)) = config.route.to(proxy) {
+                tracing::info!(%proxy, %via, "connecting through an HTTP proxy");
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One push, and the end.
+
+use super::apps::allow_for_once;
+use super::{Apps, Signals, Source};
+use crate::fetch::as_text;
+use futures_lite::future::or;
+use prometheus_rsocket_client::Config;
+use prometheus_rsocket_protocol::exposition::ExpositionError;
+use prometheus_rsocket_runtime::Runtime;
+use std::io::{self, Read};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Pushes once. A signal ends it at once.
+pub(super) async fn run<R: Runtime>(
+    runtime: R,
+    mut configs: Vec<Config>,
+    source: Source,
+    signals: Signals,
+) -> ExitCode {
+    let apps = match source {
+        Source::Endpoint(endpoint) => {
+            allow_for_once(&mut configs, endpoint.timeout);
+            Apps::start(&runtime, configs, endpoint)
+        }
+        Source::Text(text) => {
+            allow_for_once(&mut configs, Duration::ZERO);
+            Apps::start_text(&runtime, configs, &text)
+        }
+    };
+    let pushing = async { apps.push_all().await };
+    let signalled = async {
+        signals.next().await;
+        tracing::error!("ended by a signal: the metrics are not pushed");
+        false
+    };
+    if or(pushing, signalled).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The metrics on an input, of at most `limit` bytes, as text of the format 0.0.4. Reads to its end, however long that takes.
+pub(crate) fn read_stdin(input: impl Read, limit: usize) -> Result<String, StdinError> {
+    let mut bytes = Vec::new();
+    let read = input.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(StdinError::Read)?;
+    if bytes.len() > limit {
+        return Err(StdinError::TooLong { limit });
+    }
+    match as_text(bytes).map_err(StdinError::NotMetrics)? {
+        (0, _) => Err(StdinError::Empty),
+        (_, text) => Ok(text),
+    }
+}
+
+/// Why standard input gives no metrics.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StdinError {
+    #[error("standard input has no sample")]
+    Empty,
+    #[error("standard input is not metrics: {0}")]
+    NotMetrics(ExpositionError),
+    #[error("cannot read standard input: {0}")]
+    Read(io::Error),
+    #[error("standard input is longer than the {limit} bytes of --max-text-bytes")]
+    TooLong { limit: usize },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_stdin;
+
+    #[test]
+    fn metrics_in_either_format_are_taken() {
+        for (input, text) in [
+            (&b"a 1\n"[..], "a 1\n"),
+            (b"a 1", "a 1"),
+            (b"# TYPE a counter\na_total 2\n# EOF\n", "# TYPE a_total counter\na_total 2\n"),
+            ("a{b=\"é\"} 1\n".as_bytes(), "a{b=\"é\"} 1\n"),
+            (b"# \xff\na 1\n", "a 1\n"),
+        ] {
+            assert_eq!(read_stdin(input, 100).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn others_are_refused_with_the_line() {
+        for (input, limit, reason) in [
+            (&b""[..], 100, "has no sample"),
+            (b"\n# a comment\n", 100, "has no sample"),
+            (b"a 1\nb 2\noh no\n", 100, "line 3, byte 4"),
+            (b"a{b=\"\xff\"} 1\n", 100, "line 1"),
+            (b"a 1\n", 3, "longer than the 3 bytes of --max-text-bytes"),
+        ] {
+            let error = read_stdin(input, limit).unwrap_err().to_string();
+            assert!(error.contains(reason) && error.contains("standard input"), "{error}");
+        }
+        assert!(read_stdin(&b"a 1\n"[..], 4).is_ok());
+    }
+}
