@@ -161,6 +161,19 @@ impl ClientBuilder {
     }
 
     /// How connections leave the network: directly by default, through an HTTP proxy, or as the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use prometheus_rsocket_client::{Client, Route, tunnel::Environment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let fixed = Route::Via("http://squid.example.org:3128".parse()?);
+    /// let builder = Client::builder("tls://proxy.example.org")?.route(fixed);
+    /// // Or by the environment.
+    /// let builder = builder.route(Route::Environment(Environment::of_process()));
+    /// # Ok(()) }
+    /// ```
     pub fn route(mut self, route: Route) -> Self {
         self.config.route = route;
         self

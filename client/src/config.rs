@@ -102,10 +102,8 @@ impl Config {
 
     /// Whether there is a token that must not be shown to this proxy.
     pub fn withholds_token(&self, proxy: &ProxyUrl) -> bool {
-        // Behind an HTTP proxy elsewhere, `localhost` is not this machine.
-        let is_local = proxy.is_local()
-            && self.route.to(proxy).is_ok_and(|via| via.is_none_or(|via| via.is_local()));
-        let is_safe = self.token_in_clear || proxy.scheme().is_tls() || is_local;
+        let is_safe =
+            self.token_in_clear || proxy.scheme().is_tls() || self.route.stays_here(proxy);
         (self.token.is_some() || self.agent.token.is_some()) && !is_safe
     }
 }

@@ -1,10 +1,10 @@
 //! The applications that the relay is to proxies.
 
+use super::own::joined;
 use crate::fetch::{Endpoint, FetchError, Fetcher};
 use crate::relay::Relay;
-use prometheus_rsocket_client::{Client, Config, from_async};
+use prometheus_rsocket_client::{Client, Config, Labels, from_async};
 use prometheus_rsocket_runtime::{Line, Runtime};
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,19 +71,11 @@ impl<R: Runtime> Apps<R> {
 
     /// The relay's own metrics, as text.
     pub(crate) fn own_metrics(&self) -> String {
-        let mut text =
-            "# HELP prometheus_rsocket_client_connected Whether a proxy can scrape this program.\n\
-                        # TYPE prometheus_rsocket_client_connected gauge\n"
-                .to_owned();
-        for (proxy, client) in &self.clients {
-            let value = u8::from(client.is_ready());
-            // URLs have none of the characters that would have to be escaped. Writing to a string does not fail.
-            let _ = writeln!(
-                text,
-                "prometheus_rsocket_client_connected{{proxies=\"{proxy}\"}} {value}"
-            );
-        }
-        text
+        let clients = self.clients.iter().map(|(proxy, client)| {
+            let labels = Labels::new([("proxy", &**proxy)]).unwrap_or_default();
+            (labels, client.own_metrics())
+        });
+        joined(&clients.collect::<Vec<_>>())
     }
 
     /// Pushes the last metrics to all proxies at once, and says whether each has them.

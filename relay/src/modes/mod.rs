@@ -3,6 +3,7 @@
 mod apps;
 mod listen;
 mod once;
+mod own;
 mod signals;
 mod supervised;
 

@@ -316,8 +316,7 @@ fn the_relay_can_be_watched() {
         assert_eq!(get(address, "/-/ready"), (503, text));
         assert_eq!(get(address, "/-/healthy"), (200, "healthy\n".to_owned()));
         let (status, text) = get(address, "/metrics");
-        let series =
-            format!("\nprometheus_rsocket_client_connected{{proxies=\"{}\"}}", proxy.url());
+        let series = format!("\nprometheus_rsocket_client_connected{{proxy=\"{}\"}}", proxy.url());
         assert!(status == 200 && text.contains(&format!("{series} 0\n")), "{text}");
         let mut peer = proxy.accept_with_key();
         assert_eq!(peer.scraped(), "a 1\n");
