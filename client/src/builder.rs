@@ -16,6 +16,7 @@ use prometheus_rsocket_runtime::{FileError, read_file};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Describes a client; made by [`Client::builder`]. Each setting has a default. What is wrong with a value is said when the client is started.
 ///
@@ -62,7 +63,7 @@ pub struct ClientBuilder {
 #[derive(Clone)]
 enum TokenFrom {
     File(PathBuf),
-    Text(String),
+    Text(Zeroizing<String>),
 }
 
 /// Never the token.
@@ -79,6 +80,17 @@ impl std::fmt::Debug for TokenFrom {
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
 /// Why a client cannot be started. Nothing runs then.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), prometheus_rsocket_client::UrlError> {
+/// use prometheus_rsocket_client::{BuildError, Client};
+///
+/// let builder = Client::builder("tcp://localhost:7001")?.label("not a name", "orders");
+/// assert!(matches!(builder.into_config(), Err(BuildError::Label(_))));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -162,18 +174,7 @@ impl ClientBuilder {
 
     /// How connections leave the network: directly by default, through an HTTP proxy, or as the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use prometheus_rsocket_client::{Client, Route, tunnel::Environment};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let fixed = Route::Via("http://squid.example.org:3128".parse()?);
-    /// let builder = Client::builder("tls://proxy.example.org")?.route(fixed);
-    /// // Or by the environment.
-    /// let builder = builder.route(Route::Environment(Environment::of_process()));
-    /// # Ok(()) }
-    /// ```
+    /// [`Route`] has an example.
     pub fn route(mut self, route: Route) -> Self {
         self.config.route = route;
         self
@@ -212,7 +213,7 @@ impl ClientBuilder {
     /// The token that says to the proxy who this application is. Connecting to a proxy that is reached neither by TLS nor on this machine fails
     /// unless [`token_in_clear`](Self::token_in_clear) allows it.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(TokenFrom::Text(token.into()));
+        self.token = Some(TokenFrom::Text(Zeroizing::new(token.into())));
         self
     }
 
@@ -320,7 +321,8 @@ impl ClientBuilder {
             Some(TokenFrom::File(file)) => {
                 let bytes = read_file(&file, MAX_TOKEN_FILE)
                     .map_err(|error| BuildError::TokenFile { file, error })?;
-                let text = String::from_utf8(bytes).unwrap_or_default();
+                let bytes = Zeroizing::new(bytes);
+                let text = std::str::from_utf8(&bytes).unwrap_or_default();
                 config.token = Some(Token::new(text.trim_end())?);
             }
         }

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A handle to a running client. Clones are handles to the same one; when the last is dropped, the client closes, without a push.
+/// A handle to a running client, which [`Client::builder`] begins. Clones are handles to the same one; when the last is dropped, the client closes, without a push.
 #[derive(Clone)]
 #[must_use = "a client closes when the last handle to it is dropped"]
 pub struct Client {
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Push { is_last: bool, done: Sender<Result<(), PushFailure>> },
 }
 
-/// The client was not connected, with a key, within the time.
+/// The client was not connected, with a key, within the time: the error of [`Client::wait_ready`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
@@ -128,6 +128,19 @@ impl Client {
 
     /// Waits until the proxy can scrape this client: it is connected, and has a key. Whether or not it is, it goes on.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use prometheus_rsocket_client::Client;
+    /// use std::time::Duration;
+    ///
+    /// async fn wait_a_moment(client: &Client) {
+    ///     if let Err(error) = client.wait_ready(Duration::from_secs(1)).await {
+    ///         eprintln!("{error}; the client goes on trying");
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If that has not come about `within` the time, or cannot any more.
@@ -195,6 +208,8 @@ impl Client {
     ///
     /// One push is under way at a time. Callers that come meanwhile are served together by the one that follows, so each pushes metrics that
     /// were taken after it called. To drop the future does not call the push off.
+    ///
+    /// The [front page](crate#functions-that-are-frozen) has an example.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a client behaves, for programs that have settings of their own to take it from; [`Client::builder`](crate::Client::builder) is shorter elsewhere.
+/// How a client behaves, as [`Client::new`](crate::Client::new) takes it; for programs that have settings of their own to take it from; [`Client::builder`](crate::Client::builder) is shorter elsewhere.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -108,7 +108,7 @@ impl Config {
     }
 }
 
-/// A function that is told the SHA-256 of a proxy's key, or `None` where the proxy wants no encryption.
+/// What [`ClientBuilder::on_key`](crate::ClientBuilder::on_key) is given, in a [`Config`]: a function that is told the SHA-256 of a proxy's key, or `None` where the proxy wants no encryption.
 #[derive(Clone)]
 pub struct OnKey(Arc<dyn Fn(Option<Fingerprint>) + Send + Sync>);
 
@@ -137,7 +137,13 @@ fn default_labels() -> Labels {
     Labels::new(hostname().map(|hostname| ("instance", hostname))).unwrap_or_default()
 }
 
-/// The name of this machine or container, if it has one.
+/// The name of this machine or container, if it has one: what the label `instance` is by default.
+///
+/// # Examples
+///
+/// ```
+/// let instance = prometheus_rsocket_client::hostname().unwrap_or_else(|| "unknown".to_owned());
+/// ```
 pub fn hostname() -> Option<String> {
     #[cfg(unix)]
     let name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);

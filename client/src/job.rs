@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 /// They are not where a panic aborts the process (`panic = "abort"`), where somebody else ends the process, or where this future is dropped:
 /// for signals, let the job itself wait for them.
 ///
-/// After the job, this takes no longer than [`Client::push_and_close`].
+/// The [front page](crate#batch-jobs) has an example. After the job, this takes no longer than [`Client::push_and_close`].
 ///
 /// # Panics
 ///

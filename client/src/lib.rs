@@ -116,7 +116,7 @@ mod run;
 mod source;
 mod status;
 mod transport;
-pub mod tunnel;
+mod tunnel;
 mod url;
 
 pub use builder::{BuildError, ClientBuilder};
@@ -143,7 +143,7 @@ pub use prometheus_rsocket_tokio::Tokio;
 pub use proxies::Proxies;
 pub use source::{FromAsync, IntoMetrics, MetricsError, Source, from_async};
 pub use status::{Status, StatusChanges};
-pub use tunnel::{Route, Via, ViaError};
+pub use tunnel::{Environment, Route, Via, ViaError};
 pub use url::{ProxyUrl, Scheme, UrlError};
 
 #[cfg(test)]

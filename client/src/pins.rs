@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A file with the fingerprint of each proxy's key, from when the proxy was first met: one line for each, its URL and 64 hexadecimal digits.
 /// Whoever answers first at the proxy's address is trusted; a proxy that is to have another key needs its line removed.
 ///
-/// Clones share what is known. A file is for one process: another one's lines would be lost.
+/// [`ClientBuilder::pin_file`](crate::ClientBuilder::pin_file) opens one. Clones share what is known. A file is for one process: another one's lines would be lost.
 #[derive(Clone, Debug)]
 pub struct PinFile(Arc<Pinned>);
 

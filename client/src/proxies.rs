@@ -2,6 +2,18 @@ use crate::url::ProxyUrl;
 use std::fmt;
 
 /// The proxies that a client may connect to, in the order of preference; at least one.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), prometheus_rsocket_client::UrlError> {
+/// use prometheus_rsocket_client::{Proxies, ProxyUrl};
+///
+/// let mut proxies = Proxies::from("tcp://proxy-1.example.org".parse::<ProxyUrl>()?);
+/// proxies.push("tcp://proxy-2.example.org".parse()?);
+/// assert_eq!(proxies.to_string(), "tcp://proxy-1.example.org:7001,tcp://proxy-2.example.org:7001");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxies {
     first: ProxyUrl,

@@ -7,7 +7,7 @@ use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
-/// Why metrics cannot be had; its text is what the proxy is told.
+/// Why metrics cannot be had; its text is what the proxy is told. Any error converts to it by `?`.
 pub type MetricsError = Box<dyn Error + Send + Sync>;
 
 /// Where a client's metrics come from. It is asked once for each scrape, and for each push.
@@ -18,7 +18,7 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
 /// * [`from_async`], for a closure that returns a future of that;
 /// * with the features of the same names, registries of the crates `prometheus` and `prometheus-client`, and `metrics`' recorder: see the
 ///   [front page](crate#sources);
-/// * [`Joined`](crate::Joined), several of these in one.
+/// * [`Filtered`](crate::Filtered), a source without some of its metrics.
 ///
 /// The text is in the Prometheus text format 0.0.4, or in OpenMetrics 1.0 if it ends with the line `# EOF`. For a proxy that speaks version 1 of the
 /// envelope, as the original Java proxy does, OpenMetrics is converted to 0.0.4, which has neither exemplars nor the types `info` and `stateset`.
@@ -120,7 +120,7 @@ where
     FromAsync(metrics)
 }
 
-/// What [`from_async`] returns.
+/// What [`from_async`] returns: a [`Source`].
 #[derive(Clone)]
 pub struct FromAsync<M>(M);
 

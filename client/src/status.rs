@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-/// How it stands between a client and the proxy.
+/// How it stands between a client and the proxy. [`Client::status`](crate::Client::status) tells it, and
+/// [`Client::status_changes`](crate::Client::status_changes) whenever it changes; there is the example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {

@@ -16,6 +16,20 @@ use std::io;
 use zeroize::Zeroizing;
 
 /// How connections to proxies leave this machine's network.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use prometheus_rsocket_client::{Client, Environment, Route};
+///
+/// let through_squid = Client::builder("tls://proxy.example.org")?
+///     .route(Route::Via("http://squid.example.org:3128".parse()?));
+/// let as_curl_does = Client::builder("tls://proxy.example.org")?
+///     .route(Route::Environment(Environment::of_process()));
+/// # let _ = (through_squid, as_curl_does);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Route {
@@ -71,7 +85,7 @@ pub(crate) async fn connect<R: Runtime>(
 /// # Errors
 ///
 /// The answer is no success, no HTTP, or has a head of more than 16 KiB; or the stream fails.
-pub async fn open<S>(mut stream: S, via: &Via, host: &str, port: u16) -> io::Result<S>
+pub(crate) async fn open<S>(mut stream: S, via: &Via, host: &str, port: u16) -> io::Result<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

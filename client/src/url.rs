@@ -4,6 +4,17 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Where a proxy listens: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or `wss://HOST:PORT/PATH`.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), prometheus_rsocket_client::UrlError> {
+/// use prometheus_rsocket_client::{ProxyUrl, Scheme};
+///
+/// let proxy: ProxyUrl = "wss://proxy.example.org/rsocket".parse()?;
+/// assert_eq!((proxy.scheme(), proxy.port(), proxy.path()), (Scheme::Wss, 443, "/rsocket"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyUrl {
     scheme: Scheme,
@@ -12,7 +23,7 @@ pub struct ProxyUrl {
     path: String,
 }
 
-/// How the proxy is connected to.
+/// How the proxy is connected to: a part of a [`ProxyUrl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// RSocket over TCP.

@@ -15,6 +15,22 @@ use zeroize::Zeroizing;
 /// - Nothing goes to `localhost` or an address of loopback through an HTTP proxy.
 ///
 /// `Debug` does not show the values, which may have passwords.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use prometheus_rsocket_client::Environment;
+///
+/// let environment = Environment::new(|name| match name {
+///     "HTTPS_PROXY" => Some("http://squid:3128".to_owned()),
+///     "NO_PROXY" => Some(".example.org".to_owned()),
+///     _ => None,
+/// });
+/// assert!(environment.via(&"tls://proxy.example.com".parse()?)?.is_some());
+/// assert!(environment.via(&"tls://proxy.example.org".parse()?)?.is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct Environment {
     all: Option<Variable>,

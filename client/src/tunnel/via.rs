@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// An HTTP proxy that connections go through: `http://[USER[:PASSWORD]@]HOST[:PORT]`, where the scheme may be left out and the port is 80 by default.
 /// In user and password, characters that have a meaning in URLs are percent-encoded.
 ///
-/// Neither `Debug` nor `Display` shows the password.
+/// Neither `Debug` nor `Display` shows the password. [`Route`](crate::Route) has an example.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Via {
     host: String,
