@@ -6,7 +6,7 @@ import tempfile
 
 from peers.endpoint import Endpoint
 from peers.java import JavaClient, JavaProxy
-from peers.ours import OurClient, OurProxy
+from peers.ours import OurClient, OurProxy, push_once
 from peers.prometheus import Prometheus
 from peers.raw import RawEndpoint
 from process import Process, check, log_path
@@ -81,6 +81,10 @@ class Bench:
 
     def our_client(self, proxy, endpoint, flags=(), ca=None):
         return OurClient(self, proxy, endpoint, flags, ca)
+
+    def push_once(self, proxy, text, flags=()):
+        """A client of ours that pushes a text and ends: its process."""
+        return push_once(self, proxy, text, flags)
 
     def endpoint(self, app, count):
         endpoint = Endpoint(app, count)

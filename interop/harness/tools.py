@@ -120,6 +120,10 @@ class Tools:
         libraries = ":".join(glob.glob(os.path.join(folder, "usr", "lib", "*-linux-gnu*")))
         return ["env", f"LD_LIBRARY_PATH={libraries}", os.path.join(folder, "usr", "sbin", "haproxy")]
 
+    def tinyproxy(self):
+        """tinyproxy: an installed one, else that of Debian's package."""
+        return shutil.which("tinyproxy") or os.path.join(debian("tinyproxy-bin"), "usr", "bin", "tinyproxy")
+
     def curl(self):
         need("curl")
         return "curl"

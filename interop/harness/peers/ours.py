@@ -83,14 +83,28 @@ class OurClient:
     """Our relay beside a program with a /metrics endpoint."""
 
     def __init__(self, bench, proxy, endpoint, flags=(), ca=None, program=None):
-        transport = bench.transport
-        command = [program or bench.tools.our_client(), *bench.variant.runtime_flags]
-        command += ["--proxy", transport.url(proxy.port(transport)), "--scrape", endpoint.url]
-        if transport.tls:
-            command += ["--tls-ca", ca or bench.certificates.authority.ca]
+        command = [program or bench.tools.our_client(), *client_flags(bench, proxy, ca), "--scrape", endpoint.url]
         self.process = bench.start(f"our-client-{endpoint.app}", command + list(flags))
 
     def terminate(self):
         """Ends it as an orchestrator would; it pushes the last metrics, and is done with status 0."""
         status = self.process.terminate()
         check(status == 0, f"our client ended with status {status} on SIGTERM")
+
+
+def push_once(bench, proxy, text, flags=()):
+    """The process of a client that pushes what it has on standard input."""
+    command = [bench.tools.our_client(), *client_flags(bench, proxy), "--once", "--stdin", *flags]
+    process = bench.start("our-client-once", command)
+    process.popen.stdin.write(text.encode())
+    process.popen.stdin.close()
+    return process
+
+
+def client_flags(bench, proxy, ca=None):
+    """What connects a client of ours to a proxy."""
+    transport = bench.transport
+    flags = [*bench.variant.runtime_flags, "--proxy", transport.url(proxy.port(transport))]
+    if transport.tls:
+        flags += ["--tls-ca", ca or bench.certificates.authority.ca]
+    return flags
