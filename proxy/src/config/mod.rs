@@ -6,6 +6,7 @@ mod balancers;
 mod derived;
 mod log;
 mod misspelt;
+mod original;
 mod source;
 mod tls;
 mod value;
@@ -158,7 +159,7 @@ pub struct Config {
     pub push_linger: Duration,
     /// How long scrapes under way may go on in the end.
     pub shutdown_timeout: Duration,
-    /// What in the environment has no effect although it looks as if it were meant to, one sentence each.
+    /// What has no effect although it looks as if it were meant to, and what is set by a name of the original's, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -172,11 +173,14 @@ impl Config {
         args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
+        let mut env = Environment::new(env);
+        let (args, sentences) =
+            original::translate(args.into_iter().map(Into::into).collect(), &mut env)?;
         let args = Args::try_parse_from(args)?;
-        let env = Environment::new(env);
         let mut config = Self::resolve(args, &env)?;
         config.check()?;
-        config.warnings = misspelt::warnings(&env);
+        config.warnings = sentences;
+        config.warnings.extend(misspelt::warnings(&env));
         Ok(config)
     }
 

@@ -89,6 +89,23 @@ impl Environment {
         self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.as_os_str())))
     }
 
+    /// What a variable holds, unless that is nothing.
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// Sets a variable, whatever it held.
+    pub(super) fn replace(&mut self, name: &str, value: String) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Sets a variable that holds nothing.
+    pub(super) fn add(&mut self, name: &str, value: String) {
+        if self.get(name).is_none() {
+            self.replace(name, value);
+        }
+    }
+
     /// Sets what was given as an option, or else what its own variable holds, and leaves the default otherwise.
     pub(super) fn set<T>(
         &self,
@@ -152,9 +169,7 @@ impl Environment {
         name: &str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(value) = self.0.get(OsStr::new(name)).filter(|value| !value.is_empty()) else {
-            return Ok(None);
-        };
+        let Some(value) = self.get(name) else { return Ok(None) };
         let parsed = match value.to_str() {
             Some(text) => parse(text),
             None => Err("it is not UTF-8".to_owned()),

@@ -3,6 +3,7 @@ mod derived;
 mod listeners;
 mod log;
 mod misspelt;
+mod original;
 mod tls;
 mod values;
 

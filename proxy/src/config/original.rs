@@ -1,0 +1,259 @@
+//! Settings of the original, a Spring Boot application, that are not its ports: what there is of them here is taken over, and the rest is told and
+//! has no effect.
+
+use super::source::{ConfigError, Environment, env_name};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+/// Takes the original's settings out of a command line, and puts what they mean into the environment, where this program's own options and
+/// variables come before them. Returns the command line that is left, and a sentence for each setting.
+pub(super) fn translate(
+    args: Vec<OsString>,
+    env: &mut Environment,
+) -> Result<(Vec<OsString>, Vec<String>), ConfigError> {
+    let mut properties = Properties::default();
+    properties.take_variables(env);
+    properties.take_json(env)?;
+    let args = properties.take_args(args);
+    let Properties { found, mut sentences } = properties;
+    apply(found, env, &mut sentences);
+    Ok((args, sentences))
+}
+
+/// Spring's variable with properties in JSON.
+const JSON: &str = "SPRING_APPLICATION_JSON";
+
+/// What is known of a Java proxy's configuration, by its canonical name; what comes later is stronger.
+#[derive(Default)]
+struct Properties {
+    found: BTreeMap<String, Found>,
+    sentences: Vec<String>,
+}
+
+struct Found {
+    /// As it was given, for messages.
+    given: String,
+    value: String,
+}
+
+impl Properties {
+    fn put(&mut self, name: &str, given: String, value: String) {
+        self.found.insert(canonical(name), Found { given, value });
+    }
+
+    /// Variables that stand for properties that have a meaning here. Others may be anybody's.
+    fn take_variables(&mut self, env: &Environment) {
+        for (name, value) in env.variables().filter(|(_, value)| !value.is_empty()) {
+            let upper = name.to_ascii_uppercase();
+            if upper.starts_with("LOGGING_LEVEL_") || upper.starts_with("SERVER_SSL_") {
+                let dotted = upper.to_ascii_lowercase().replace('_', ".");
+                self.put(&dotted, format!("{name}={}", shown(value)), text(value));
+            }
+        }
+    }
+
+    fn take_json(&mut self, env: &Environment) -> Result<(), ConfigError> {
+        let Some(json) = env.get(JSON) else { return Ok(()) };
+        let parsed = serde_json::from_str(&text(json));
+        let object: Value = parsed.map_err(|error| ConfigError::Environment {
+            name: JSON.to_owned(),
+            value: shown(json),
+            reason: error.to_string(),
+        })?;
+        let mut open = vec![(String::new(), object)];
+        // A loop, as JSON may be deep.
+        while let Some((name, value)) = open.pop() {
+            match value {
+                Value::Object(fields) => {
+                    let dot = if name.is_empty() { "" } else { "." };
+                    open.extend(
+                        fields.into_iter().map(|(key, value)| (format!("{name}{dot}{key}"), value)),
+                    );
+                }
+                Value::Null => {}
+                Value::String(value) => self.put(&name, format!("{name} in {JSON}"), value),
+                value => self.put(&name, format!("{name} in {JSON}"), value.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Options of Spring and of the JVM. Spring's always have their value behind an equals sign.
+    fn take_args(&mut self, args: Vec<OsString>) -> Vec<OsString> {
+        let mut left = Vec::with_capacity(args.len());
+        let mut args = args.into_iter();
+        left.extend(args.next());
+        while let Some(arg) = args.next() {
+            let given = arg.to_string_lossy().into_owned();
+            if given == "--" {
+                left.push(arg);
+                left.extend(args);
+                return left;
+            }
+            if given == "-cpus" || given == "--cpus" {
+                let count = args.next().unwrap_or_default();
+                self.sentences.push(format!(
+                    "{given} {} is an option of the Java image and has no effect: this proxy uses the processors that it is given",
+                    shown(&count)
+                ));
+            } else if ["-D", "-X", "-javaagent:", "-agentlib:"]
+                .iter()
+                .any(|jvm| given.starts_with(jvm))
+            {
+                self.sentences.push(format!("{given} is an option of the JVM and has no effect"));
+            } else {
+                match given.strip_prefix("--").map(|it| it.split_once('=').unwrap_or((it, "true")))
+                {
+                    Some((name, value)) if is_property(name) && !is_option(name) => {
+                        let (name, value) = (name.to_owned(), value.to_owned());
+                        self.put(&name, given, value);
+                    }
+                    _ => left.push(arg),
+                }
+            }
+        }
+        left
+    }
+}
+
+/// Whether it is a name as Spring has them.
+fn is_property(name: &str) -> bool {
+    let root = name.split_once('.').map(|(root, _)| root);
+    root.is_some_and(|root| {
+        ["logging", "management", "micrometer", "server", "spring"].contains(&root)
+    })
+}
+
+/// The original's options that are options here, too.
+fn is_option(name: &str) -> bool {
+    PORTS.iter().any(|(property, _)| *property == name) || name == "server.address"
+}
+
+/// Properties that have a variable of the original's.
+const PORTS: [(&str, &str); 3] = [
+    ("micrometer.prometheus-proxy.tcp-port", "MICROMETER_PROMETHEUSPROXY_TCPPORT"),
+    ("micrometer.prometheus-proxy.websocket-port", "MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT"),
+    ("server.port", "SERVER_PORT"),
+];
+
+/// Spring's relaxed binding: dashes and cases do not count.
+fn canonical(name: &str) -> String {
+    name.chars().filter(|c| *c != '-' && *c != '_').map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn apply(mut found: BTreeMap<String, Found>, env: &mut Environment, sentences: &mut Vec<String>) {
+    for (property, variable) in PORTS.into_iter().chain([("server.address", "SERVER_ADDRESS")]) {
+        if let Some(port) = found.remove(&canonical(property)) {
+            env.replace(variable, port.value);
+        }
+    }
+    apply_levels(&mut found, env, sentences);
+    apply_tls(&mut found, env, sentences);
+    let unknown = found.into_values().map(|Found { given, .. }| {
+        format!(
+            "{given} is a setting of the Java proxy that has no counterpart here, and has no effect"
+        )
+    });
+    sentences.extend(unknown);
+}
+
+/// `logging.level.…`.
+fn apply_levels(
+    found: &mut BTreeMap<String, Found>,
+    env: &mut Environment,
+    sentences: &mut Vec<String>,
+) {
+    let (mut all, mut ours) = (None, None);
+    for (name, Found { given, value }) in found.extract_if(.., |name, _| name.starts_with(LEVEL)) {
+        let of = name.strip_prefix(LEVEL).unwrap_or_default();
+        let level = match value.to_ascii_lowercase().as_str() {
+            level @ ("debug" | "error" | "info" | "off" | "trace" | "warn") => level.to_owned(),
+            "fatal" => "error".to_owned(),
+            "false" => "off".to_owned(),
+            _ => {
+                sentences.push(format!("{given}: that is no level of logging, and has no effect"));
+                continue;
+            }
+        };
+        let setting = match of {
+            "root" => &mut all,
+            _ if ["io.micrometer", "io.rsocket"].iter().any(|of_it| of.starts_with(of_it)) => {
+                &mut ours
+            }
+            _ => {
+                sentences.push(format!(
+                    "{given} is for classes that are not in this proxy, and has no effect"
+                ));
+                continue;
+            }
+        };
+        *setting = Some((given, level));
+    }
+    if all.is_none() && ours.is_none() {
+        return;
+    }
+    let filter = all.as_ref().map_or("info", |(_, level)| level).to_owned();
+    let filter = match &ours {
+        Some((_, level)) => format!("{filter},prometheus_rsocket={level}"),
+        None => filter,
+    };
+    for (given, _) in [all, ours].into_iter().flatten() {
+        sentences
+            .push(format!("{given} is a setting of the Java proxy; here it is --log {filter}"));
+    }
+    env.add(&env_name("log"), filter);
+}
+
+const LEVEL: &str = "logging.level.";
+
+/// `server.ssl.…`, which is for HTTP.
+fn apply_tls(
+    found: &mut BTreeMap<String, Found>,
+    env: &mut Environment,
+    sentences: &mut Vec<String>,
+) {
+    let is_off = found.remove("server.ssl.enabled").is_some_and(|it| it.value == "false");
+    for (property, option) in [
+        ("server.ssl.certificate", "http-tls-cert"),
+        ("server.ssl.certificateprivatekey", "http-tls-key"),
+        ("server.ssl.trustcertificate", "http-tls-client-ca"),
+        ("server.ssl.clientauth", "http-tls-client-auth"),
+    ] {
+        // A variable has dots for the dashes as well.
+        let dotted = property.replace("certificateprivatekey", "certificate.private.key");
+        let dotted = dotted.replace("trustcertificate", "trust.certificate");
+        let dotted = dotted.replace("clientauth", "client.auth");
+        let both = [found.remove(&dotted), found.remove(property)];
+        let Some(Found { given, value }) = both.into_iter().flatten().last() else { continue };
+        if is_off {
+            continue;
+        }
+        let value = match (option, value.to_ascii_lowercase().as_str()) {
+            ("http-tls-client-auth", "need") => "required".to_owned(),
+            ("http-tls-client-auth", "want") => "optional".to_owned(),
+            ("http-tls-client-auth", _) => continue,
+            _ => value.strip_prefix("file:").unwrap_or(&value).to_owned(),
+        };
+        sentences
+            .push(format!("{given} is a setting of the Java proxy; here it is --{option} {value}"));
+        env.add(&env_name(option), value);
+    }
+    for (_, Found { given, .. }) in found.extract_if(.., |name, _| {
+        name.starts_with("server.ssl.keystore") || name.starts_with("server.ssl.key.store")
+    }) {
+        let given = given.split('=').next().unwrap_or_default();
+        sentences.push(format!(
+            "{given}: key stores of Java are not read; write certificate and key as PEM (openssl pkcs12 -nodes), for --http-tls-cert and --http-tls-key"
+        ));
+    }
+}
+
+fn text(value: &OsStr) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+/// For a message: up to 64 characters.
+fn shown(value: &OsStr) -> String {
+    value.to_string_lossy().chars().take(64).collect()
+}
