@@ -2,43 +2,33 @@
 
 mod answer;
 mod credentials;
+mod endpoint;
 mod error;
+mod headers;
 #[cfg(test)]
 mod tests;
 mod url;
 
 pub(crate) use answer::{ScrapeFormat, as_text};
 pub(crate) use credentials::Credentials;
+pub(crate) use endpoint::{Endpoint, ScrapeOptions, TlsFiles};
 pub(crate) use error::FetchError;
+pub(crate) use headers::{Headers, MAX_HEADERS, header, pair};
 pub(crate) use url::ScrapeUrl;
 
 use answer::Body;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, LOCATION, USER_AGENT};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use prometheus_rsocket_client::{ClientTls, ClientTlsFiles};
+use prometheus_rsocket_protocol::exposition::filter::{Filter, Filtered};
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::{HyperIo, Runtime, timeout};
 use std::time::Duration;
 
 /// Redirects that are followed, one after the other.
 const MAX_REDIRECTS: usize = 5;
-
-/// What is fetched, and how.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) url: ScrapeUrl,
-    /// Whom to trust for https; the system's roots if `None`.
-    pub(crate) tls: Option<ClientTls>,
-    pub(crate) credentials: Credentials,
-    /// What an answer is in whose content type does not say.
-    pub(crate) fallback: Option<ScrapeFormat>,
-    /// The longest text, in bytes and before gzip.
-    pub(crate) max_text_bytes: usize,
-    pub(crate) timeout: Duration,
-}
 
 /// Fetches the metrics of one endpoint.
 pub(crate) struct Fetcher<R> {
@@ -49,10 +39,6 @@ pub(crate) struct Fetcher<R> {
 impl<R: Runtime> Fetcher<R> {
     pub(crate) fn new(runtime: R, endpoint: Endpoint) -> Self {
         Self { runtime, endpoint }
-    }
-
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
     }
 
     /// Fetches the metrics, over connections of their own, within so much time.
@@ -69,12 +55,11 @@ impl<R: Runtime> Fetcher<R> {
     /// Follows redirects to the metrics.
     async fn follow(&self, within: Duration) -> Result<String, FetchError> {
         let mut url = self.endpoint.url.clone();
-        let authorization = self.authorization().await?;
+        let private = self.private().await?;
         for _ in 0..=MAX_REDIRECTS {
             // Another server has no business with our credentials.
-            let authorization =
-                authorization.clone().filter(|_| url.has_origin_of(&self.endpoint.url));
-            let answer = self.ask(&url, authorization.as_ref(), within).await?;
+            let shown = Some(&private).filter(|_| url.has_origin_of(&self.endpoint.url));
+            let answer = self.ask(&url, shown, within).await?;
             if !is_redirect(answer.status()) {
                 return self.read(&url, answer).await;
             }
@@ -88,7 +73,7 @@ impl<R: Runtime> Fetcher<R> {
                 url: url.clone(),
                 reason: format!("to {next:?}: {error}"),
             })?;
-            if url.is_https() && !next.is_https() && !self.endpoint.credentials.is_none() {
+            if url.is_https() && !next.is_https() && !private.is_empty() {
                 let reason =
                     format!("to {next}, which would give up TLS, though there are credentials");
                 return Err(FetchError::Redirect { url, reason });
@@ -99,21 +84,27 @@ impl<R: Runtime> Fetcher<R> {
         Err(FetchError::Redirect { url: self.endpoint.url.clone(), reason })
     }
 
-    /// The credentials as they are in their files now.
-    async fn authorization(&self) -> Result<Option<HeaderValue>, FetchError> {
-        if self.endpoint.credentials.is_none() {
-            return Ok(None);
+    /// The credentials and the user's headers as they are in their files now.
+    async fn private(&self) -> Result<HeaderMap, FetchError> {
+        let ScrapeOptions { credentials, headers, .. } = &self.endpoint.options;
+        if credentials.is_none() && headers.is_empty() {
+            return Ok(HeaderMap::new());
         }
-        let credentials = self.endpoint.credentials.clone();
-        let read = self.runtime.unblock(move || credentials.read()).await;
-        read.map_err(FetchError::Lost)?.map_err(FetchError::Credentials)
+        let (credentials, headers) = (credentials.clone(), headers.clone());
+        let reading = self.runtime.unblock(move || {
+            let mut private = HeaderMap::new();
+            private.extend(credentials.read()?.map(|value| (AUTHORIZATION, value)));
+            headers.read(&mut private)?;
+            Ok(private)
+        });
+        reading.await.map_err(FetchError::Lost)?.map_err(FetchError::Credentials)
     }
 
     /// Asks once, and waits for the head of the answer.
     async fn ask(
         &self,
         url: &ScrapeUrl,
-        authorization: Option<&HeaderValue>,
+        private: Option<&HeaderMap>,
         within: Duration,
     ) -> Result<Response<Incoming>, FetchError> {
         let stream = self.connect(url).await?;
@@ -128,7 +119,7 @@ impl<R: Runtime> Fetcher<R> {
             // What goes wrong is reported to the request.
             let _ = connection.await;
         });
-        let request = request(url, authorization, within);
+        let request = request(url, private, within);
         sender.send_request(request).await.map_err(http_error)
     }
 
@@ -138,13 +129,7 @@ impl<R: Runtime> Fetcher<R> {
         if !url.is_https() {
             return Ok(MaybeTls::Plain(stream));
         }
-        let tls = match &self.endpoint.tls {
-            Some(tls) => tls.clone(),
-            None => {
-                let loading = self.runtime.unblock(|| ClientTls::load(ClientTlsFiles::default()));
-                loading.await.map_err(FetchError::Lost)?.map_err(FetchError::Tls)?
-            }
-        };
+        let tls = self.endpoint.tls(&self.runtime).await?;
         tls.connect(url.host(), stream).await.map_err(unreachable)
     }
 
@@ -157,8 +142,9 @@ impl<R: Runtime> Fetcher<R> {
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status { url: url.clone(), status: answer.status() });
         }
-        let (format, is_gzip) = answer::kind(url, answer.headers(), self.endpoint.fallback)?;
-        let limit = self.endpoint.max_text_bytes;
+        let options = &self.endpoint.options;
+        let (format, is_gzip) = answer::kind(url, answer.headers(), options.fallback)?;
+        let limit = options.max_text_bytes;
         let body = Limited::new(answer.into_body(), limit).collect().await;
         let body =
             body.map_err(|error| match error.downcast::<http_body_util::LengthLimitError>() {
@@ -166,16 +152,31 @@ impl<R: Runtime> Fetcher<R> {
                 Err(error) => FetchError::Body { url: url.clone(), error },
             })?;
         let body = Body { url: url.clone(), bytes: body.to_bytes(), format, is_gzip, limit };
-        if body.is_text() {
+        if body.is_text() && options.filter.is_nothing() {
             return body.text();
         }
-        self.runtime.unblock(|| body.text()).await.map_err(FetchError::Lost)?
+        let filter = options.filter.clone();
+        let filtering =
+            self.runtime.unblock(move || filtered(&body.url.clone(), body.text()?, &filter));
+        filtering.await.map_err(FetchError::Lost)?
     }
+}
+
+fn filtered(url: &ScrapeUrl, text: String, filter: &Filter) -> Result<String, FetchError> {
+    if filter.is_nothing() {
+        return Ok(text);
+    }
+    let filtered = filter.apply(&text);
+    let filtered =
+        filtered.map_err(|error| FetchError::Filter { url: url.clone(), error: error.into() })?;
+    let Filtered { families, series, duplicates, .. } = &filtered;
+    tracing::debug!(%url, families, series, duplicates, "left out by the filters");
+    Ok(filtered.text)
 }
 
 fn request(
     url: &ScrapeUrl,
-    authorization: Option<&HeaderValue>,
+    private: Option<&HeaderMap>,
     within: Duration,
 ) -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
@@ -191,9 +192,8 @@ fn request(
     if let Ok(seconds) = within.as_secs_f64().to_string().parse() {
         headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
     }
-    if let Some(authorization) = authorization {
-        headers.insert(AUTHORIZATION, authorization.clone());
-    }
+    // Also in place of what is the same in all requests.
+    headers.extend(private.cloned().unwrap_or_default());
     request
 }
 

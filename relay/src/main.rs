@@ -4,14 +4,16 @@ mod cli;
 mod fetch;
 mod modes;
 mod relay;
+mod targets;
 
 use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
-use modes::{Mode, Plan, Signals, Source, Supervised};
+use modes::{Mode, Signals, Supervised, Task};
 use prometheus_rsocket_runtime::logging;
 use std::io;
 use std::process::ExitCode;
 use std::thread;
+use targets::Given;
 use tracing_subscriber::EnvFilter;
 
 #[cfg(not(any(feature = "smol", feature = "tokio")))]
@@ -35,8 +37,8 @@ fn main() -> ExitCode {
             return ExitCode::from(exit_code);
         }
     };
-    let plan = match plan(&args, &signals) {
-        Ok(plan) => plan,
+    let task = match task(&args, &signals) {
+        Ok(task) => task,
         Err(Fault { exit_code, text }) => {
             logging::tell_error(&text);
             return ExitCode::from(exit_code);
@@ -47,15 +49,15 @@ fn main() -> ExitCode {
     let exit_code = match args.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| {
-            modes::run(runtime, plan, signals)
+            modes::run(runtime, task, signals)
         }),
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| {
-            modes::run(runtime, plan, signals)
+            modes::run(runtime, task, signals)
         }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
-            let _ = (plan, signals);
+            let _ = (task, signals);
             logging::tell_error(&format_args!(
                 "--runtime {other}: this program is built without it"
             ));
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
 }
 
 /// What the options and what they name say is to be done. Reads standard input, if the metrics come from there.
-fn plan(args: &Args, signals: &Signals) -> Result<Plan, Fault> {
+fn task(args: &Args, signals: &Signals) -> Result<Task, Fault> {
     let route = args.modes.load_route(&args.proxies.proxy)?;
     let token = args.proxies.load_token(std::env::var_os(cli::TOKEN_VARIABLE), &route)?;
     let tls = args.proxies.load_tls()?;
@@ -84,25 +86,26 @@ fn plan(args: &Args, signals: &Signals) -> Result<Plan, Fault> {
         config.pin_file.clone_from(&pins);
     }
     let modes = &args.modes;
-    let mode = match (Supervised::new(&modes.command), args.targets.load_endpoint()?) {
-        (Some(command), Some(endpoint)) => {
-            Mode::Supervise { endpoint, command, fetch_every: modes.last_metrics_every }
+    let mode = if modes.stdin {
+        Mode::Once(standard_input(args, signals)?)
+    } else {
+        let (plan, loaded) = args.load_targets()?;
+        match Supervised::new(&modes.command) {
+            Some(command) => Mode::Supervise(plan, loaded, command, modes.last_metrics_every),
+            None if modes.once => Mode::Once(Given::Targets(plan, loaded)),
+            None => Mode::Relay(plan, loaded),
         }
-        (None, Some(endpoint)) if modes.once => Mode::Once { source: Source::Endpoint(endpoint) },
-        (None, Some(endpoint)) => Mode::Relay { endpoint },
-        // There is no endpoint where standard input is read, and no command either.
-        (_, None) => Mode::Once { source: Source::Text(standard_input(args, signals)?) },
     };
-    Ok(Plan { configs, mode, listen: modes.listen })
+    Ok(Task { configs, mode, listen: modes.listen })
 }
 
 /// Reads standard input to its end, or until a signal comes.
-fn standard_input(args: &Args, signals: &Signals) -> Result<String, Fault> {
+fn standard_input(args: &Args, signals: &Signals) -> Result<Given, Fault> {
+    let (limit, filter, labels) = args.targets.for_text()?;
     let (tell, read) = async_channel::bounded(1);
-    let limit = args.targets.max_text_bytes;
     let reading = move || {
         // There is room for the one.
-        let _ = tell.try_send(modes::read_stdin(io::stdin().lock(), limit));
+        let _ = tell.try_send(modes::read_text(io::stdin().lock(), limit, &filter));
     };
     let thread = thread::Builder::new().name("stdin".to_owned()).spawn(reading);
     thread.map_err(|error| Fault { exit_code: 1, text: error.to_string() })?;
@@ -113,7 +116,7 @@ fn standard_input(args: &Args, signals: &Signals) -> Result<String, Fault> {
     };
     let reading = async {
         match read.recv().await {
-            Ok(read) => Ok(read?),
+            Ok(read) => Ok(Given::Text(read?, labels)),
             Err(_) => Err("standard input was not read".to_owned().into()),
         }
     };

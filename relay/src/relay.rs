@@ -1,11 +1,13 @@
-use crate::fetch::{FetchError, Fetcher, ScrapeUrl};
+use crate::fetch::{FetchError, Fetcher};
+use crate::targets::Target;
 use prometheus_rsocket_runtime::{Line, Runtime};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Stands for a program: has its metrics, and keeps the last ones for when it is gone.
 pub(crate) struct Relay<R> {
+    target: Target,
     fetcher: Fetcher<R>,
     last: Mutex<Option<String>>,
     is_stopping: AtomicBool,
@@ -14,14 +16,15 @@ pub(crate) struct Relay<R> {
 }
 
 impl<R: Runtime> Relay<R> {
-    pub(crate) fn new(fetcher: Fetcher<R>, last_timeout: Duration) -> Self {
-        let last_timeout = last_timeout.min(fetcher.endpoint().timeout);
-        Self { fetcher, last: Mutex::new(None), is_stopping: AtomicBool::new(false), last_timeout }
+    pub(crate) fn new(target: Target, fetcher: Fetcher<R>, last_timeout: Duration) -> Self {
+        let last_timeout = last_timeout.min(target.options.timeout);
+        let is_stopping = AtomicBool::new(false);
+        Self { target, fetcher, last: Mutex::new(None), is_stopping, last_timeout }
     }
 
-    /// What is fetched.
-    pub(crate) fn url(&self) -> &ScrapeUrl {
-        &self.fetcher.endpoint().url
+    /// What is relayed.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// From now on the last metrics do where the program gives none any more.
@@ -29,20 +32,11 @@ impl<R: Runtime> Relay<R> {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Fetches the program's metrics, and keeps them; within the time of the last scrape if the end is near.
-    pub(crate) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
-        let timeout = self.fetcher.endpoint().timeout;
-        let within = if is_end_near { self.last_timeout } else { timeout };
-        let text = self.fetcher.fetch(within).await?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-        Ok(())
-    }
-
-    /// The program's metrics.
-    pub(crate) async fn metrics(&self) -> Result<String, FetchError> {
+    /// The program's metrics, for a scrape that began then.
+    pub(crate) async fn metrics(&self, began: Instant, now: Instant) -> Result<String, FetchError> {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);
-        let timeout = self.fetcher.endpoint().timeout;
-        let within = if is_stopping { self.last_timeout } else { timeout };
+        let timeout = if is_stopping { self.last_timeout } else { self.target.options.timeout };
+        let within = timeout.saturating_sub(now.saturating_duration_since(began));
         let fetched = self.fetcher.fetch(within).await;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match fetched {

@@ -11,13 +11,14 @@ mod values;
 
 pub(crate) use env::{misspelt, without_empty_variables};
 pub(crate) use token::TOKEN_VARIABLE;
+pub(crate) use values::{bytes, duration};
 
+use crate::targets::{Loaded, Plan};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
 use modes::ModeArgs;
 use prometheus_rsocket_client::Config;
 use proxies::ProxyArgs;
 use std::fmt;
-use std::time::Duration;
 use targets::TargetArgs;
 use values::log_filter;
 
@@ -63,18 +64,16 @@ impl Args {
         checked.map_err(|(kind, message)| Self::command().error(kind, message))
     }
 
-    /// One for each client: for each proxy, or for all of them.
+    /// One for each client of an application: for each proxy, or for all of them. The labels are each application's.
     pub(crate) fn configs(&self) -> Vec<Config> {
-        let mut configs = self.proxies.configs();
-        for config in &mut configs {
-            // Fetching has the limit itself, and says then what took so long.
-            config.metrics_timeout =
-                self.targets.scrape_timeout.saturating_add(Duration::from_secs(1));
-            if let Ok(labels) = self.targets.labels() {
-                config.labels = labels;
-            }
-        }
-        configs
+        self.proxies.configs()
+    }
+
+    /// What is relayed, and that with what is in its files.
+    pub(crate) fn load_targets(&self) -> Result<(Plan, Vec<Loaded>), String> {
+        let plan = self.targets.plan().map_err(|(_, message)| message)?;
+        let loaded = plan.load().map_err(|error| error.to_string())?;
+        Ok((plan, loaded))
     }
 }
 

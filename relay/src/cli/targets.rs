@@ -2,24 +2,36 @@
 
 use super::Fault;
 use super::values::{bytes, duration, label};
-use crate::fetch::{Credentials, Endpoint, ScrapeFormat, ScrapeUrl};
+use crate::fetch::{
+    Credentials, Headers, MAX_HEADERS, ScrapeFormat, ScrapeOptions, ScrapeUrl, header,
+};
+use crate::targets::{
+    Filters, Plan, Target, TargetDefaults, TargetsFile, check, default_name, is_name,
+};
 use clap::Args;
 use clap::error::ErrorKind;
-use prometheus_rsocket_client::{ClientTls, ClientTlsFiles, LabelError, Labels, TlsError};
+use http::{HeaderName, HeaderValue};
+use prometheus_rsocket_client::{ClientTlsFiles, LabelError, Labels, hostname};
+use prometheus_rsocket_protocol::exposition::filter::Filter;
+use prometheus_rsocket_protocol::exposition::filter::Pattern;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics
+    /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics. May be repeated, or be
+    /// several with blanks between; each can be called by a name, as in orders=http://localhost:9100/metrics, and is HOST:PORT else
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE",
-        value_name = "URL",
-        required_unless_present = "stdin",
+        value_name = "[NAME=]URL",
+        value_delimiter = ' ',
+        required_unless_present_any = ["targets", "stdin"],
         conflicts_with = "stdin"
     )]
-    pub(crate) scrape: Option<ScrapeUrl>,
+    pub(crate) scrape: Vec<Named>,
     /// A label that tells this program from others, as name=value; may be repeated, or be several with commas between. Without a label
     /// `instance` there is one of the endpoint's host and port or, where that is this machine, the machine's name
     #[arg(
@@ -30,6 +42,16 @@ pub(crate) struct TargetArgs {
         value_parser = label
     )]
     pub(crate) label: Vec<(String, String)>,
+    /// A file of targets, in TOML or (*.json) as Prometheus' file_sd has them. It is read again when it changes
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TARGETS", value_name = "FILE", conflicts_with = "stdin", help_heading = TARGETS)]
+    pub(crate) targets: Option<PathBuf>,
+    /// A label of one target, as TARGET:NAME=VALUE; may be repeated, or be several with commas between
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TARGET_LABEL", value_name = "TARGET:NAME=VALUE", value_delimiter = ',', value_parser = target_label, help_heading = TARGETS)]
+    pub(crate) target_label: Vec<(String, (String, String))>,
+    /// Joins all targets into one application, with the labels of each at its series. By default, each is an application with a connection
+    /// of its own
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_JOIN", help_heading = TARGETS)]
+    pub(crate) join: bool,
     /// How long the endpoint may take to answer
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub(crate) scrape_timeout: Duration,
@@ -78,26 +100,110 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_bearer_file: Option<PathBuf>,
+    /// PEM file with a certificate to show to https endpoints, and those that lead to its CA
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CERT", value_name = "FILE", requires = "scrape_key", help_heading = SCRAPE)]
+    pub(crate) scrape_cert: Option<PathBuf>,
+    /// PEM file with its private key, without a password
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_KEY", value_name = "FILE", requires = "scrape_cert", help_heading = SCRAPE)]
+    pub(crate) scrape_key: Option<PathBuf>,
+    /// The name or address that an https endpoint's certificate must be for; the URL's host where none is given
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_SERVER_NAME", value_name = "NAME", help_heading = SCRAPE)]
+    pub(crate) scrape_server_name: Option<String>,
+    /// A header to add to requests; may be repeated, or be several with line feeds between. Others can read command lines: for
+    /// secrets there is --scrape-header-file
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER", value_name = "NAME: VALUE", value_delimiter = '\n', value_parser = given_header, help_heading = SCRAPE)]
+    pub(crate) scrape_header: Vec<GivenHeader>,
+    /// File with more such headers, one a line; read for each scrape
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER_FILE", value_name = "FILE", help_heading = SCRAPE)]
+    pub(crate) scrape_header_file: Option<PathBuf>,
+    /// Relays the metrics of these names alone: globs such as go_*, or regular expressions between slashes. A histogram or summary is one.
+    /// May be repeated, or be several with blanks between
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_ALLOW_METRICS", value_name = "PATTERN", value_delimiter = ' ', help_heading = FILTERS)]
+    pub(crate) allow_metrics: Vec<Pattern>,
+    /// Leaves out the metrics of these names, also of those that are allowed
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_DENY_METRICS", value_name = "PATTERN", value_delimiter = ' ', help_heading = FILTERS)]
+    pub(crate) deny_metrics: Vec<Pattern>,
+    /// Drops a label from all series. May be repeated, or be several with commas between. Of series that become the same by that, the
+    /// first is kept
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_DROP_LABEL", value_name = "NAME", value_delimiter = ',', help_heading = FILTERS)]
+    pub(crate) drop_label: Vec<String>,
+    /// Leaves out the help texts of metrics
+    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_NO_HELP", help_heading = FILTERS)]
+    pub(crate) no_help: bool,
 }
 
+const TARGETS: &str = "Several programs";
 const SCRAPE: &str = "The endpoint";
+const FILTERS: &str = "Filters";
 
 impl TargetArgs {
     /// What no single option shows to be wrong.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        match self.labels() {
-            Ok(_) => Ok(()),
-            Err(error) => Err((ErrorKind::ValueValidation, format!("--label: {error}"))),
-        }
+        self.plan().map(drop)
     }
 
-    /// What to fetch. Reads the file of CAs, if there is one.
-    pub(crate) fn load_endpoint(&self) -> Result<Option<Endpoint>, TlsError> {
-        let Some(url) = self.scrape.clone() else { return Ok(None) };
-        let mut files = ClientTlsFiles::default();
-        files.ca = self.scrape_ca.clone();
-        // Without a file, the system's roots are looked for when they are needed: a redirect may lead to https.
-        let tls = files.ca.is_some().then(|| ClientTls::load(files)).transpose()?;
+    /// What is relayed. Reads no file.
+    pub(super) fn plan(&self) -> Result<Plan, Fault> {
+        let invalid = |option: &str, error: &dyn fmt::Display| {
+            (ErrorKind::ValueValidation, format!("{option}: {error}"))
+        };
+        let defaults = self.defaults()?;
+        let is_alone = self.scrape.len() == 1 && self.targets.is_none();
+        let mut targets = Vec::new();
+        for Named { name, url } in &self.scrape {
+            let instance = match name {
+                None if is_alone => url.instance().or_else(hostname),
+                None => None,
+                Some(name) => Some(name.clone()),
+            };
+            let name = name.clone().unwrap_or_else(|| default_name(url));
+            let own = self.target_label.iter().filter(|(target, _)| *target == name);
+            let own = own.map(|(_, label)| label.clone());
+            let labels = defaults.labels(own, || instance.or_else(|| Some(name.clone())));
+            let labels = labels.map_err(|error| invalid("--label", &error))?;
+            targets.push(Target {
+                name,
+                url: url.clone(),
+                labels,
+                options: defaults.options.clone(),
+            });
+        }
+        let is_known = |name: &str| targets.iter().any(|target| target.name == name);
+        if let Some((name, _)) = self.target_label.iter().find(|(name, _)| !is_known(name)) {
+            return Err(invalid("--target-label", &format_args!("no --scrape is called {name:?}")));
+        }
+        check(&targets).map_err(|error| invalid("--scrape", &error))?;
+        let joined = self.join.then(|| self.labels(hostname));
+        let joined = joined.transpose().map_err(|error| invalid("--label", &error))?;
+        let file = self.targets.clone().map(|path| TargetsFile::new(path, defaults));
+        Ok(Plan { targets, file, joined })
+    }
+
+    /// What counts for a text on standard input: its limit, its filter, and its labels.
+    pub(crate) fn for_text(&self) -> Result<(usize, Filter, Labels), String> {
+        let defaults = self.defaults().map_err(|(_, message)| message)?;
+        let labels = self.labels(hostname).map_err(|error| format!("--label: {error}"))?;
+        Ok((self.max_text_bytes, defaults.options.filter, labels))
+    }
+
+    /// What counts for each target that does not say otherwise.
+    fn defaults(&self) -> Result<TargetDefaults, Fault> {
+        self.labels(|| None)
+            .map_err(|error| (ErrorKind::ValueValidation, format!("--label: {error}")))?;
+        if self.scrape_header.len() > MAX_HEADERS {
+            let message = format!("--scrape-header is given more than {MAX_HEADERS} times");
+            return Err((ErrorKind::TooManyValues, message));
+        }
+        let filters = Filters {
+            allow: self.allow_metrics.clone(),
+            deny: self.deny_metrics.clone(),
+            drop_labels: self.drop_label.clone(),
+            is_without_help: self.no_help,
+        };
+        let filter = filters.filter().map_err(|error| {
+            let options = "--allow-metrics, --deny-metrics, --drop-label";
+            (ErrorKind::ValueValidation, format!("{options}: {error}"))
+        })?;
         let credentials = match (&self.scrape_user, &self.scrape_bearer_file) {
             (Some(user), _) => {
                 let password = self.scrape_password_file.clone();
@@ -106,24 +212,72 @@ impl TargetArgs {
             (None, Some(token)) => Credentials::Bearer { token: token.clone() },
             (None, None) => Credentials::None,
         };
-        Ok(Some(Endpoint {
-            url,
-            tls,
-            credentials,
+        let mut tls = ClientTlsFiles::default();
+        tls.ca = self.scrape_ca.clone();
+        tls.identity = self.scrape_cert.clone().zip(self.scrape_key.clone());
+        tls.server_name = self.scrape_server_name.clone();
+        let given =
+            self.scrape_header.iter().cloned().collect::<Result<_, _>>().map_err(|error| {
+                (ErrorKind::ValueValidation, format!("--scrape-header: {error}"))
+            })?;
+        let headers = Headers { given, file: self.scrape_header_file.clone() };
+        let options = ScrapeOptions {
+            timeout: self.scrape_timeout,
             fallback: self.scrape_format,
             max_text_bytes: self.max_text_bytes,
-            timeout: self.scrape_timeout,
-        }))
+            credentials,
+            headers,
+            tls,
+            filter,
+        };
+        // Of several that are joined, one instance would be all.
+        let labels = self.label.iter().filter(|(name, _)| !self.join || name != "instance");
+        Ok(TargetDefaults { labels: labels.cloned().collect(), options, filters })
     }
 
-    /// The labels given, and an `instance` if none is given.
-    pub(super) fn labels(&self) -> Result<Labels, LabelError> {
+    /// The labels that count for all, and an `instance` if none is given.
+    fn labels(&self, instance: impl FnOnce() -> Option<String>) -> Result<Labels, LabelError> {
         let mut labels = self.label.clone();
         if !labels.iter().any(|(name, _)| name == "instance") {
-            let instance = self.scrape.as_ref().and_then(ScrapeUrl::instance);
-            let instance = instance.or_else(prometheus_rsocket_client::hostname);
-            labels.extend(instance.map(|instance| ("instance".to_owned(), instance)));
+            labels.extend(instance().map(|instance| ("instance".to_owned(), instance)));
         }
         Labels::new(labels)
     }
+}
+
+/// An endpoint, and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    name: Option<String>,
+    url: ScrapeUrl,
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    /// A name cannot be taken for a part of a URL: before a `=`, that has a `/` or a `?`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=').filter(|(name, _)| !name.contains(['/', '?'])) {
+            None => Ok(Self { name: None, url: text.parse()? }),
+            Some((name, _)) if !is_name(name) => {
+                Err(format!("{name:?} is no name: letters, digits and _.:@-, at most 128 of them"))
+            }
+            Some((name, url)) => Ok(Self { name: Some(name.to_owned()), url: url.parse()? }),
+        }
+    }
+}
+
+/// A header, or why it is none: what clap says of a bad value has the value in it.
+type GivenHeader = Result<(HeaderName, HeaderValue), String>;
+
+fn given_header(text: &str) -> Result<GivenHeader, String> {
+    Ok(header(text))
+}
+
+/// A label of one target.
+fn target_label(text: &str) -> Result<(String, (String, String)), String> {
+    let wanted = "it should be TARGET:NAME=VALUE";
+    let (before, value) = text.split_once('=').ok_or(wanted)?;
+    let (target, name) = before.rsplit_once(':').ok_or(wanted)?;
+    Ok((target.to_owned(), label(&format!("{name}={value}"))?))
 }

@@ -3,6 +3,7 @@ use super::values::{bytes, duration};
 use super::*;
 use crate::fetch::Credentials;
 use prometheus_rsocket_client::{Pins, Route};
+use std::time::Duration;
 
 #[test]
 fn every_option_has_an_environment_variable_of_its_name() {
@@ -82,7 +83,7 @@ fn labels_tell_relays_of_different_hosts_apart() {
     let labels = |args: &[&str]| {
         let needed = ["client", "--proxy=tcp://p"];
         let args = Args::try_parse_from(needed.iter().chain(args)).unwrap();
-        args.targets.labels().unwrap().to_string()
+        args.targets.plan().unwrap().targets[0].labels.to_string()
     };
     assert_eq!(labels(&["--scrape=http://db1:9100"]), "{instance=\"db1:9100\"}");
     assert_eq!(labels(&["--scrape=https://db1"]), "{instance=\"db1:443\"}");
@@ -113,7 +114,7 @@ fn levels_of_logging_have_to_be_known() {
 #[test]
 fn credentials_are_one_or_the_other() {
     let endpoint =
-        |args: &[&str]| parsed(args).targets.load_endpoint().unwrap().unwrap().credentials;
+        |args: &[&str]| parsed(args).targets.plan().unwrap().targets[0].options.credentials.clone();
     assert_eq!(endpoint(&[]), Credentials::None);
     let password = Some("p".into());
     let basic = Credentials::Basic { user: "u".to_owned(), password };
@@ -201,4 +202,102 @@ fn pins_reach_the_library() {
         let error = Args::try_parse_from(NEEDED.iter().chain(bad)).unwrap_err();
         assert!(error.to_string().contains("--proxy-key-sha256"), "{error}");
     }
+}
+
+fn names_and_labels(args: &[&str]) -> Vec<(String, String)> {
+    let args = Args::try_parse_from(["client", "--proxy=tcp://p"].iter().chain(args)).unwrap();
+    let plan = args.targets.plan().unwrap();
+    plan.targets.into_iter().map(|it| (it.name, it.labels.to_string())).collect()
+}
+
+#[test]
+fn several_targets_have_names_and_labels() {
+    let hostname = prometheus_rsocket_client::hostname().unwrap();
+    let pair = |name: &str, labels: &str| (name.to_owned(), labels.to_owned());
+    let here = format!("{hostname}:9100");
+    let args = [
+        "--scrape=orders=http://a/m?x=1,2 db1:9100/m?y=z",
+        "--scrape=localhost:9100",
+        "--target-label=orders:zone=eu,orders:tier=1",
+        "--target-label=db1:9100:zone=us",
+        "--label=job=x,zone=none",
+    ];
+    let expected = [
+        pair("orders", "{instance=\"orders\",job=\"x\",tier=\"1\",zone=\"eu\"}"),
+        pair("db1:9100", "{instance=\"db1:9100\",job=\"x\",zone=\"us\"}"),
+        pair(&here, &format!("{{instance=\"{here}\",job=\"x\",zone=\"none\"}}")),
+    ];
+    assert_eq!(names_and_labels(&args), expected);
+    let args = Args::try_parse_from(["client", "--proxy=tcp://p"].iter().chain(&args)).unwrap();
+    let urls: Vec<_> =
+        args.targets.plan().unwrap().targets.iter().map(|it| it.url.to_string()).collect();
+    assert_eq!(
+        urls,
+        ["http://a/m?x=1,2", "http://db1:9100/m?y=z", "http://localhost:9100/metrics"]
+    );
+    // One that has a name is called so.
+    assert_eq!(names_and_labels(&["--scrape=a=localhost"]), [pair("a", "{instance=\"a\"}")]);
+}
+
+#[test]
+fn targets_that_cannot_be_told_apart_are_refused() {
+    for (bad, part) in [
+        (&["--scrape=a=http://l b=http://l", "--label=instance=x"][..], "the same labels"),
+        (&["--scrape=a=http://l a=http://m"], "\"a\" is there twice"),
+        (&["--scrape=http://l", "--target-label=b:x=y"], "--target-label: no --scrape is called"),
+        (&["--scrape=http://l", "--drop-label=le"], "--drop-label"),
+        (&["--scrape=http://l", "--scrape-header=host: s3cret"], "the header host cannot be set"),
+        (&["--scrape=http://l", "--scrape-header=no s3cret"], "--scrape-header: it should be"),
+    ] {
+        let args = Args::try_parse_from(["client", "--proxy=tcp://p"].iter().chain(bad)).unwrap();
+        let message = args.check().unwrap_err().to_string();
+        assert!(message.contains(part) && !message.contains("s3cret"), "{message}");
+    }
+    for bad in [
+        &[][..],
+        &["--scrape=a!b=http://l"],
+        &["--scrape==http://l"],
+        &["--scrape=http://l", "--target-label=x=y"],
+        &["--scrape=http://l", "--deny-metrics=/("],
+        &["--scrape=http://l", "--scrape-cert=c"],
+    ] {
+        let parsed = Args::try_parse_from(["client", "--proxy=tcp://p"].iter().chain(bad));
+        assert_eq!(parsed.unwrap_err().exit_code(), 2, "{bad:?}");
+    }
+}
+
+#[test]
+fn joined_targets_keep_their_instances() {
+    let args = ["--scrape=a=http://l b=http://l", "--label=instance=x,job=j", "--join"];
+    let args = Args::try_parse_from(["client", "--proxy=tcp://p"].iter().chain(&args)).unwrap();
+    let plan = args.targets.plan().unwrap();
+    assert_eq!(plan.joined.unwrap().to_string(), "{instance=\"x\",job=\"j\"}");
+    assert_eq!(plan.targets[1].labels.to_string(), "{instance=\"b\",job=\"j\"}");
+}
+
+#[test]
+fn options_of_scraping_reach_the_targets() {
+    let args = parsed(&[
+        "--scrape-ca=ca",
+        "--scrape-cert=c",
+        "--scrape-key=k",
+        "--scrape-server-name=n",
+        "--scrape-header=X-Tenant: s3cret\nX-Zone: eu",
+        "--scrape-header-file=h",
+        "--allow-metrics=go_* /a|b/",
+        "--deny-metrics=go_gc",
+        "--drop-label=pod,node",
+        "--no-help",
+    ]);
+    let options = args.targets.plan().unwrap().targets.remove(0).options;
+    let mut tls = prometheus_rsocket_client::ClientTlsFiles::default();
+    (tls.ca, tls.server_name) = (Some("ca".into()), Some("n".to_owned()));
+    tls.identity = Some(("c".into(), "k".into()));
+    assert_eq!(options.tls, tls);
+    assert_eq!(options.headers.file, Some("h".into()));
+    let shown = format!("{options:?}");
+    assert!(shown.contains("x-tenant") && shown.contains("x-zone"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let filtered = options.filter.apply("# HELP a A\na{pod=\"1\",x=\"2\"} 1\nc 1\ngo_gc 1\n");
+    assert_eq!(filtered.unwrap().text, "a{x=\"2\"} 1\n");
 }

@@ -26,6 +26,8 @@ pub(crate) enum CredentialsError {
     NotUtf8 { file: PathBuf },
     #[error("what is in {} cannot be sent in a header", file.display())]
     Unsendable { file: PathBuf },
+    #[error("{}, line {line}: {reason}", file.display())]
+    Header { file: PathBuf, line: usize, reason: String },
 }
 
 impl Credentials {
@@ -52,7 +54,7 @@ impl Credentials {
 }
 
 /// What is in a file, without the white space around it.
-fn secret(file: &Path) -> Result<String, CredentialsError> {
+pub(super) fn secret(file: &Path) -> Result<String, CredentialsError> {
     let bytes = read_file(file, MAX_SECRET)
         .map_err(|error| CredentialsError::Read { file: file.to_owned(), error })?;
     let text = std::str::from_utf8(&bytes)

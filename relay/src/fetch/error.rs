@@ -2,6 +2,7 @@ use super::ScrapeUrl;
 use super::credentials::CredentialsError;
 use http::StatusCode;
 use prometheus_rsocket_client::TlsError;
+use prometheus_rsocket_protocol::exposition::ExpositionError;
 use prometheus_rsocket_runtime::JobLost;
 use std::io;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(crate) enum FetchError {
     NotUtf8 { url: ScrapeUrl },
     #[error("the answer of {url} is not OpenMetrics as it says: {error}")]
     NotOpenMetrics { url: ScrapeUrl, error: String },
+    #[error("the answer of {url} cannot be filtered: {error}")]
+    Filter { url: ScrapeUrl, error: Box<ExpositionError> },
     #[error("{url} has not answered within {within:?}")]
     TimedOut { url: ScrapeUrl, within: Duration },
     #[error("{0}")]

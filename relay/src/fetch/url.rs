@@ -86,6 +86,11 @@ impl ScrapeUrl {
         (!is_here).then(|| format!("{}:{}", self.0.host().unwrap_or_default(), self.port()))
     }
 
+    /// What tells it from others of this machine.
+    pub(crate) fn place(&self) -> String {
+        self.port().to_string()
+    }
+
     /// Whether scheme, host and port are the same.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
         (self.is_https(), self.port()) == (other.is_https(), other.port())

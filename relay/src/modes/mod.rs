@@ -1,18 +1,15 @@
 //! What the program does: it relays until a signal comes, or until a command has ended, or pushes once.
 
-mod apps;
 mod listen;
 mod once;
-mod own;
 mod signals;
 mod supervised;
 
-use apps::Apps;
-pub(crate) use once::read_stdin;
+pub(crate) use once::read_text;
 pub(crate) use signals::Signals;
 pub(crate) use supervised::Supervised;
 
-use crate::fetch::Endpoint;
+use crate::targets::{self, Apps, Given, Loaded, Plan};
 use listen::Watched;
 use prometheus_rsocket_client::Config;
 use prometheus_rsocket_runtime::Runtime;
@@ -23,7 +20,7 @@ use std::time::Duration;
 
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Task {
     pub(crate) configs: Vec<Config>,
     pub(crate) mode: Mode,
     /// Where the relay itself is watched.
@@ -32,30 +29,22 @@ pub(crate) struct Plan {
 
 #[derive(Debug)]
 pub(crate) enum Mode {
-    /// Pushes the metrics of the endpoint, or those that standard input had.
-    Once { source: Source },
-    /// Relays the endpoint until a signal comes.
-    Relay { endpoint: Endpoint },
-    /// Relays the endpoint until the command has ended, and fetches what it has so often.
-    Supervise { endpoint: Endpoint, command: Supervised, fetch_every: Duration },
-}
-
-#[derive(Debug)]
-pub(crate) enum Source {
-    Endpoint(Endpoint),
-    Text(String),
+    /// Pushes once.
+    Once(Given),
+    /// Relays targets until a signal comes.
+    Relay(Plan, Vec<Loaded>),
+    /// Relays targets until the command has ended, and fetches what they have so often.
+    Supervise(Plan, Vec<Loaded>, Supervised, Duration),
 }
 
 /// Does it, to its end.
-pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) -> ExitCode {
-    let Plan { configs, mode, listen } = plan;
+pub(crate) async fn run<R: Runtime>(runtime: R, task: Task, signals: Signals) -> ExitCode {
+    let Task { configs, mode, listen } = task;
     log_ways_out(&configs);
-    let (endpoint, supervised) = match mode {
-        Mode::Once { source } => return once::run(runtime, configs, source, signals).await,
-        Mode::Relay { endpoint } => (endpoint, None),
-        Mode::Supervise { endpoint, command, fetch_every } => {
-            (endpoint, Some((command, fetch_every)))
-        }
+    let (plan, loaded, command) = match mode {
+        Mode::Once(given) => return once::run(runtime, configs, given, &signals).await,
+        Mode::Relay(plan, loaded) => (plan, loaded, None),
+        Mode::Supervise(plan, loaded, command, every) => (plan, loaded, Some((command, every))),
     };
     let listener = match listen {
         None => None,
@@ -68,25 +57,38 @@ pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) ->
         },
     };
     // Before anything is connected: a command that cannot be run has no metrics.
-    let supervised = match supervised {
+    let command = match command.map(|(command, every)| Ok((command.start(&signals)?, every))) {
         None => None,
-        Some((command, fetch_every)) => match command.start(&signals) {
-            Ok(running) => Some((running, fetch_every)),
-            Err(exit_code) => return exit_code,
-        },
+        Some(Ok(started)) => Some(started),
+        Some(Err(exit_code)) => return exit_code,
     };
-    let apps = Arc::new(Apps::start(&runtime, configs, endpoint));
+    let apps = Arc::new(Apps::default());
     if let Some(listener) = listener {
         let (own, ready) = (Arc::clone(&apps), Arc::clone(&apps));
         let watched = Watched::new(move || own.own_metrics(), move || ready.connected());
         runtime.spawn(listen::serve(runtime.clone(), listener, watched));
     }
-    if let Some((running, fetch_every)) = supervised {
-        return running.run(&runtime, &apps, &signals, fetch_every).await;
+    // As much as the last push leaves to it.
+    let push_timeout = configs.iter().map(|config| config.agent.push_timeout).min();
+    let last_timeout = push_timeout.unwrap_or_default() / 2;
+    let relayed = Arc::clone(&apps);
+    let mut status = None;
+    let end = async {
+        match &command {
+            None => drop(signals.next().await),
+            Some((command, every)) => {
+                let limits = (*every, last_timeout);
+                status = Some(command.run(&runtime, &apps, &signals, limits).await);
+            }
+        }
+    };
+    let is_pushed = targets::run(runtime.clone(), configs, plan, loaded, relayed, end).await;
+    match status {
+        // How the push went is logged. The exit code is the command's own in any case.
+        Some(status) => ExitCode::from(status),
+        None if is_pushed => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
     }
-    signals.next().await;
-    tracing::info!("stopping: pushing the last metrics");
-    if apps.push_and_close().await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn log_ways_out(configs: &[Config]) {

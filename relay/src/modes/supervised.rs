@@ -1,7 +1,8 @@
 //! A command that runs beside the relay, and is relayed.
 
+use super::Signals;
 use super::signals::Signal;
-use super::{Apps, Signals};
+use crate::targets::Apps;
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::{Line, Runtime, sleep_until};
 use std::ffi::OsString;
@@ -88,38 +89,39 @@ impl Running {
         Ok(running)
     }
 
-    /// Relays until the command has ended, and pushes what it had last.
+    /// Waits for the end of the command, fetches its metrics now and then so that they are known then, and passes signals on to it. Returns its exit code.
     pub(super) async fn run<R: Runtime>(
         &self,
         runtime: &R,
         apps: &Apps<R>,
         signals: &Signals,
-        fetch_every: Duration,
-    ) -> ExitCode {
+        (fetch_every, last_timeout): (Duration, Duration),
+    ) -> u8 {
         let ended = async { self.ended.recv().await.unwrap_or(FAILED) };
-        let code = or(ended, async {
-            let passing = async {
-                loop {
-                    self.pass_on(signals.next().await, apps).await;
-                }
-            };
-            or(passing, keep_fetching(runtime, apps, fetch_every)).await
-        });
-        let code = code.await;
-        tracing::info!(status = code, "the command has ended: pushing its last metrics");
-        // How the push went is logged. The exit code is the command's own in any case.
-        apps.push_and_close().await;
-        ExitCode::from(code)
+        let passing = async {
+            loop {
+                self.pass_on(signals.next().await, runtime, apps, last_timeout).await;
+            }
+        };
+        let status = or(ended, or(passing, keep_fetching(runtime, apps, fetch_every))).await;
+        tracing::info!(status, "the command has ended");
+        status
     }
 
-    async fn pass_on<R: Runtime>(&self, signal: Signal, apps: &Apps<R>) {
+    async fn pass_on<R: Runtime>(
+        &self,
+        signal: Signal,
+        runtime: &R,
+        apps: &Apps<R>,
+        last_timeout: Duration,
+    ) {
         // The terminal has sent it to the command as well, as that is in the same process group.
         if is_from_terminal(signal) {
             tracing::debug!(?signal, "the command has the signal from the terminal");
             return;
         }
         if signal.asks_to_end(true)
-            && let Err(error) = apps.refresh(true).await
+            && let Err(error) = apps.refresh(runtime, last_timeout).await
         {
             tracing::warn!(error = %Line(error), "no metrics of the command before its end");
         }
@@ -182,7 +184,7 @@ async fn keep_fetching<R: Runtime>(runtime: &R, apps: &Apps<R>, every: Duration)
             None => std::future::pending().await,
         }
         // It may not serve them yet, or be busy.
-        if let Err(error) = apps.refresh(false).await {
+        if let Err(error) = apps.refresh(runtime, LONGEST_FETCH).await {
             tracing::debug!(error = %Line(error), "no metrics to keep");
         }
     }
@@ -229,6 +231,9 @@ fn exit_code(status: ExitStatus) -> u8 {
 fn exit_code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
 }
+
+/// Longer than any scrape: each has a limit of its own.
+const LONGEST_FETCH: Duration = Duration::MAX;
 
 /// The exit code of a command that has none that can be told.
 const FAILED: u8 = 1;

@@ -2,10 +2,13 @@
 
 mod endpoint;
 mod fetching;
+mod filters;
+mod log;
 #[cfg(unix)]
 mod modes;
 mod program;
 mod proxies;
 #[cfg(target_os = "linux")]
 mod stderr;
+mod targets;
 mod via;

@@ -1,6 +1,7 @@
 //! One push, commands that are run, and how the relay is watched.
 
 use crate::endpoint::{endpoint, heard_endpoint};
+use crate::log::Log;
 use crate::program::{command, program, terminate};
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::Event;
@@ -8,7 +9,7 @@ use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_testkit::proxy::{FakeProxy, Peer};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 const ANSWER: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\na 1\n";
@@ -39,10 +40,6 @@ fn signal(name: &str, pid: u32) {
 
 fn lines(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
     BufReader::new(child.stdout.take().unwrap()).lines()
-}
-
-fn log(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
-    BufReader::new(child.stderr.take().unwrap()).lines()
 }
 
 #[test]
@@ -79,10 +76,10 @@ fn a_signal_ends_a_push_that_is_the_only_one() {
     let mut command = program();
     command.args(["--proxy", &nobody(), "--scrape", &endpoint(&[ANSWER]), "--once"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = log(&mut child).map(Result::unwrap);
-    log.find(|line| line.contains("not connected")).unwrap();
+    let mut log = Log::of(&mut child);
+    log.wait_for("not connected");
     terminate(&child);
-    log.find(|line| line.contains("ended by a signal")).unwrap();
+    log.wait_for("ended by a signal");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
@@ -237,16 +234,16 @@ fn a_command_may_survive_a_signal_and_ends_by_the_second_with_the_relay() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = lines(&mut child).map(Result::unwrap);
         let pid = lines.next().unwrap();
+        let mut log = Log::of(&mut child);
+        log.wait_for("not connected");
         signal(first, child.id());
+        log.wait_for("no metrics of the command before its end");
+        log.wait_for("passing on a signal to the command");
         assert_eq!(lines.next().unwrap(), first);
         signal(second, child.id());
         assert_eq!(child.wait().unwrap().code(), Some(137));
         let is_left = Command::new("kill").args(["-0", &pid]).stderr(Stdio::null()).status();
         assert!(!is_left.unwrap().success(), "{pid} is left");
-        let log: Vec<String> = log(&mut child).map(Result::unwrap).collect();
-        let has = |text: &str| log.iter().any(|line| line.contains(text));
-        assert!(has("no metrics of the command before its end"), "{log:?}");
-        assert!(has("passing on a signal to the command"), "{log:?}");
     }
 }
 
@@ -308,8 +305,7 @@ fn the_relay_can_be_watched() {
         let args = ["--listen=127.0.0.1:0", "--runtime", runtime];
         let mut command = command(&proxy, &endpoint(&[ANSWER]), &args);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let line = log(&mut child).map(Result::unwrap).find(|line| line.contains("listening"));
-        let line = line.unwrap();
+        let line = Log::of(&mut child).wait_for("listening");
         assert!(line.contains("listener=\"http\""), "{line}");
         let address = line.rsplit_once("address=").unwrap().1.trim();
         let text = "0 of 1 connections to a proxy\n".to_owned();

@@ -235,5 +235,5 @@ pub(crate) fn built_in() -> impl Iterator<Item = &'static str> {
     RUNTIMES.iter().filter(|(_, is_built_in)| *is_built_in).map(|(runtime, _)| *runtime)
 }
 
-const RUNTIMES: [(&str, bool); 2] =
+pub(crate) const RUNTIMES: [(&str, bool); 2] =
     [("smol", cfg!(feature = "smol")), ("tokio", cfg!(feature = "tokio"))];

@@ -1,0 +1,77 @@
+use super::{Credentials, FetchError, Headers, ScrapeFormat, ScrapeUrl};
+use prometheus_rsocket_client::{ClientTls, ClientTlsFiles, TlsError};
+use prometheus_rsocket_protocol::exposition::filter::Filter;
+use prometheus_rsocket_runtime::Runtime;
+use std::time::Duration;
+
+/// How an endpoint is asked, and what of its answer is relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScrapeOptions {
+    pub(crate) timeout: Duration,
+    /// What an answer is in whose content type does not say.
+    pub(crate) fallback: Option<ScrapeFormat>,
+    /// The longest text, in bytes and before gzip.
+    pub(crate) max_text_bytes: usize,
+    pub(crate) credentials: Credentials,
+    pub(crate) headers: Headers,
+    pub(crate) tls: ClientTlsFiles,
+    pub(crate) filter: Filter,
+}
+
+/// What is fetched, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: ScrapeUrl,
+    pub(crate) options: ScrapeOptions,
+    /// Whom to trust for https; the system's roots if `None`.
+    tls: Option<ClientTls>,
+}
+
+/// Configurations of TLS by their files, so that many targets share one.
+#[derive(Debug, Default)]
+pub(crate) struct TlsFiles(Vec<(ClientTlsFiles, ClientTls)>);
+
+impl TlsFiles {
+    /// Reads the files, by blocking calls, unless that was done for another.
+    fn load(&mut self, files: &ClientTlsFiles) -> Result<Option<ClientTls>, TlsError> {
+        // Without a file, the system's roots are looked for when they are needed: a redirect may lead to https.
+        if *files == ClientTlsFiles::default() {
+            return Ok(None);
+        }
+        if let Some((_, tls)) = self.0.iter().find(|(known, _)| known == files) {
+            return Ok(Some(tls.clone()));
+        }
+        let tls = ClientTls::load(files.clone())?;
+        self.0.push((files.clone(), tls.clone()));
+        Ok(Some(tls))
+    }
+}
+
+impl Endpoint {
+    /// Reads the files of TLS, by blocking calls.
+    pub(crate) fn load(
+        url: ScrapeUrl,
+        options: ScrapeOptions,
+        files: &mut TlsFiles,
+    ) -> Result<Self, TlsError> {
+        let tls = files.load(&options.tls)?;
+        Ok(Self { url, options, tls })
+    }
+
+    /// What to trust, and who we are, as the files are now.
+    pub(super) async fn tls<R: Runtime>(&self, runtime: &R) -> Result<ClientTls, FetchError> {
+        let (tls, url) = (self.tls.clone(), self.url.clone());
+        let loading = runtime.unblock(move || {
+            let Some(tls) = tls else { return ClientTls::load(ClientTlsFiles::default()) };
+            match tls.reload() {
+                Ok(true) => tracing::info!(%url, "TLS files have changed, and are used from now on"),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%url, %error, "changed TLS files cannot be used; going on with the old ones");
+                }
+            }
+            Ok(tls)
+        });
+        loading.await.map_err(FetchError::Lost)?.map_err(FetchError::Tls)
+    }
+}

@@ -1,0 +1,101 @@
+use super::{Target, TargetDefaults, file_sd, toml};
+use prometheus_rsocket_runtime::{FileError, read_file};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The longest file of targets, in bytes.
+const MAX_LEN: u64 = 8 << 20;
+
+/// A file of targets: Prometheus' JSON of `file_sd` if its name ends in `.json`, else TOML.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetsFile {
+    path: PathBuf,
+    defaults: TargetDefaults,
+    /// What it was last.
+    seen: Arc<Mutex<Option<Vec<u8>>>>,
+}
+
+/// What is wrong in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// From 1, if it is of one line.
+    pub(super) line: Option<usize>,
+    pub(super) what: String,
+}
+
+/// Why a file of targets cannot be used. It tells no secret.
+#[derive(Debug)]
+pub(crate) struct TargetsError {
+    /// The file; `None` if it is about what the command line says.
+    path: Option<PathBuf>,
+    line: Option<usize>,
+    what: String,
+}
+
+impl fmt::Display for TargetsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}", path.display())?;
+            if let Some(line) = self.line {
+                write!(f, ", line {line}")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for TargetsError {}
+
+impl TargetsError {
+    pub(super) fn of_options(what: String) -> Self {
+        Self { path: None, line: None, what }
+    }
+}
+
+impl TargetsFile {
+    pub(crate) fn new(path: PathBuf, defaults: TargetDefaults) -> Self {
+        Self { path, defaults, seen: Arc::default() }
+    }
+
+    /// An error that concerns the whole file.
+    pub(crate) fn error(&self, what: String) -> TargetsError {
+        TargetsError { path: Some(self.path.clone()), line: None, what }
+    }
+
+    /// What was read is in use.
+    pub(super) fn is_used(&self, bytes: Vec<u8>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    }
+
+    /// Whether the file is another than what is in use. This blocks.
+    pub(super) fn is_changed(&self) -> Result<bool, TargetsError> {
+        let bytes = self.read()?;
+        Ok(*self.seen.lock().unwrap_or_else(PoisonError::into_inner) != Some(bytes))
+    }
+
+    /// Reads the file. This blocks.
+    pub(super) fn read(&self) -> Result<Vec<u8>, TargetsError> {
+        read_file(&self.path, MAX_LEN).map_err(|error: FileError| self.error(error.to_string()))
+    }
+
+    /// The targets that it holds.
+    pub(super) fn parse(&self, bytes: &[u8]) -> Result<Vec<Target>, TargetsError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            TargetsError { line: Some(line), ..self.error("it is not UTF-8".to_owned()) }
+        })?;
+        let extension = self.path.extension().and_then(|extension| extension.to_str());
+        let directory = self.path.parent().unwrap_or_else(|| Path::new(""));
+        let parsed = match extension {
+            Some("json") => file_sd::parse(text, &self.defaults),
+            Some("yml" | "yaml") => {
+                return Err(self.error("YAML is not read; TOML is, or JSON of file_sd".to_owned()));
+            }
+            _ => toml::parse(text, directory, &self.defaults),
+        };
+        parsed.map_err(|Fault { line, what }| TargetsError { line, ..self.error(what) })
+    }
+}

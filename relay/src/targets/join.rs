@@ -1,0 +1,236 @@
+//! Several targets as one application.
+
+use super::Loaded;
+use crate::fetch::FetchError;
+use crate::relay::Relay;
+use prometheus_rsocket_client::Labels;
+use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, prepare, split};
+use prometheus_rsocket_protocol::exposition::{
+    Escaping, Facts, Format, Inject, Policy, ReservedNames, Source, Target, read,
+};
+use prometheus_rsocket_protocol::labels::Escaped;
+use prometheus_rsocket_runtime::{JobLost, Line, Runtime};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+/// Fetches that are under way at the same time.
+const AT_ONCE: usize = 64;
+
+/// The longest joined text before it is put together, in bytes: targets that do not fit any more are left out.
+const MAX_TEXTS: usize = 256 << 20;
+
+/// Several targets that are one application.
+pub(super) struct Joined<R> {
+    runtime: R,
+    relays: Mutex<Arc<[Arc<Relay<R>>]>>,
+    /// The names of targets that failed last time, so that each change is told once.
+    down: Mutex<BTreeSet<String>>,
+}
+
+impl<R: Runtime> Joined<R> {
+    pub(super) fn new(runtime: R) -> Self {
+        let relays = Mutex::new(Vec::new().into());
+        Self { runtime, relays, down: Mutex::default() }
+    }
+
+    /// Makes these the targets. Those that are the same stay as they are.
+    pub(super) fn apply(&self, loaded: Vec<Loaded>, make: impl Fn(Loaded) -> Arc<Relay<R>>) {
+        let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        let known: BTreeMap<&str, &Arc<Relay<R>>> =
+            relays.iter().map(|relay| (&*relay.target().name, relay)).collect();
+        let relay_of = |loaded: Loaded| match known.get(&*loaded.target.name) {
+            Some(relay) if *relay.target() == loaded.target => Arc::clone(relay),
+            _ => make(loaded),
+        };
+        let applied = loaded.into_iter().map(relay_of).collect();
+        drop(known);
+        *relays = applied;
+    }
+
+    pub(super) fn stop(&self) {
+        self.relays().iter().for_each(|relay| relay.stop());
+    }
+
+    /// How many targets there are.
+    pub(super) fn len(&self) -> usize {
+        self.relays().len()
+    }
+
+    fn relays(&self) -> Arc<[Arc<Relay<R>>]> {
+        Arc::clone(&self.relays.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The metrics of all targets that have some, and for each target whether it has.
+    pub(super) async fn metrics(&self) -> Result<String, JobLost> {
+        let relays = self.relays();
+        let began = self.runtime.now();
+        let fetches = relays.iter().map(|relay| async move {
+            let fetched = relay.metrics(began, self.runtime.now()).await;
+            Part {
+                name: relay.target().name.clone(),
+                labels: relay.target().labels.clone(),
+                text: fetched.map_err(|error: FetchError| error.to_string()),
+            }
+        });
+        let parts = gather(fetches, AT_ONCE).await;
+        let mut seed = [0; 8];
+        // Without randomness, who can choose labels could have two series taken for one. Nothing can be sealed then either.
+        let _ = self.runtime.fill_random(&mut seed);
+        let joining = self.runtime.unblock(move || join(parts, u64::from_ne_bytes(seed)));
+        let (text, failed) = joining.await?;
+        self.tell(failed);
+        Ok(text)
+    }
+
+    /// Logs which targets are up or down since the last scrape.
+    fn tell(&self, failed: BTreeMap<String, String>) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        for (target, error) in failed.iter().filter(|(target, _)| !down.contains(*target)) {
+            tracing::warn!(target, error = %Line(error), "the target is left out");
+        }
+        for target in down.iter().filter(|target| !failed.contains_key(*target)) {
+            tracing::info!(target, "the target is there again");
+        }
+        *down = failed.into_keys().collect();
+    }
+}
+
+/// What was fetched of a target.
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) labels: Labels,
+    pub(super) text: Result<String, String>,
+}
+
+/// A text that is joined.
+struct Read<'a> {
+    source: Source<'a>,
+    policy: &'a Policy,
+    facts: Facts,
+    /// Its samples whose series others before it have.
+    omit: Vec<u32>,
+}
+
+/// The joined text, and why targets are not in it.
+pub(super) fn join(parts: Vec<Part>, seed: u64) -> (String, BTreeMap<String, String>) {
+    // A target may be joined of others itself.
+    let reserved = ReservedNames::new([UP]).unwrap_or_else(|_| ReservedNames::none());
+    let policy = Policy { reserved, ..Policy::default() };
+    let mut failed = BTreeMap::new();
+    let mut seen: HashSet<u64> = HashSet::new();
+    let mut all: Vec<Read<'_>> = Vec::new();
+    let mut len = 0;
+    for part in &parts {
+        let text = match &part.text {
+            Ok(text) if len + text.len() <= MAX_TEXTS => text,
+            Ok(_) => {
+                let error =
+                    format!("the targets' texts are longer than {MAX_TEXTS} bytes together");
+                failed.insert(part.name.clone(), error);
+                continue;
+            }
+            Err(error) => {
+                failed.insert(part.name.clone(), error.clone());
+                continue;
+            }
+        };
+        let (identity, inject) = (&part.labels, Inject::Missing);
+        let source = Source { text: text.as_bytes(), identity, inject, seed };
+        match read(&source, &policy) {
+            Ok(facts) => {
+                len += text.len();
+                let omit = taken(&facts, &mut seen);
+                if !omit.is_empty() {
+                    let (target, samples) = (&part.name, omit.len());
+                    tracing::debug!(
+                        target,
+                        samples,
+                        "left out, as targets before have these series"
+                    );
+                }
+                all.push(Read { source, policy: &policy, facts, omit });
+            }
+            Err(error) => drop(failed.insert(part.name.clone(), error.to_string())),
+        }
+    }
+    let up = up(&parts, &failed);
+    let (nobody, any) =
+        (Labels::default(), Policy { reserved: ReservedNames::none(), ..Policy::default() });
+    let source = Source { text: up.as_bytes(), identity: &nobody, inject: Inject::Never, seed };
+    if let Ok(facts) = read(&source, &any) {
+        all.push(Read { source, policy: &any, facts, omit: Vec::new() });
+    }
+    (merged(&all), failed)
+}
+
+/// The samples whose series were seen in other texts.
+fn taken(facts: &Facts, seen: &mut HashSet<u64>) -> Vec<u32> {
+    let is_taken = |(_, print): &(u32, &u64)| seen.contains(*print);
+    let omit = (0..).zip(&facts.fingerprints).filter(is_taken).map(|(index, _)| index).collect();
+    seen.extend(&facts.fingerprints);
+    omit
+}
+
+fn merged(all: &[Read<'_>]) -> String {
+    let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
+    let prepared: Vec<Prepared> =
+        all.iter().map(|it| prepare(&it.source, it.policy, &it.facts, target, &it.omit)).collect();
+    let plan = Plan::new(prepared.iter().map(Prepared::outline));
+    let splits = all.iter().zip(&prepared).map(|(it, prepared)| {
+        let anew = || split(&it.source, it.policy, &it.facts, target, &it.omit, &plan);
+        prepared.split(&plan).unwrap_or_else(anew)
+    });
+    let mut merge = Merge::new(target, splits);
+    let mut out = Vec::new();
+    while merge.write(&mut out) {}
+    String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Says of each target whether it is in the text.
+fn up(parts: &[Part], failed: &BTreeMap<String, String>) -> String {
+    let mut text = format!("# HELP {UP} {UP_HELP}\n# TYPE {UP} gauge\n");
+    for Part { name, .. } in parts {
+        let value = u8::from(!failed.contains_key(name));
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{UP}{{target=\"{}\"}} {value}", Escaped(name));
+    }
+    text
+}
+
+const UP: &str = "prometheus_rsocket_client_target_up";
+const UP_HELP: &str = "Whether the target's metrics are in this answer.";
+
+/// Runs futures, at most so many at once, in this one; their outputs in their order.
+async fn gather<F: Future>(futures: impl Iterator<Item = F>, at_once: usize) -> Vec<F::Output> {
+    let mut waiting = futures.enumerate();
+    let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();
+    let mut outputs = Vec::new();
+    poll_fn(|cx| {
+        loop {
+            let free = at_once.saturating_sub(running.len());
+            running.extend(waiting.by_ref().take(free).map(|(at, it)| (at, Box::pin(it))));
+            let before = outputs.len();
+            running.retain_mut(|(at, future)| match future.as_mut().poll(cx) {
+                Poll::Ready(output) => {
+                    outputs.push((*at, output));
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if running.is_empty() && outputs.len() == before {
+                return Poll::Ready(());
+            }
+            if outputs.len() == before {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    outputs.sort_by_key(|(at, _)| *at);
+    outputs.into_iter().map(|(_, output)| output).collect()
+}
