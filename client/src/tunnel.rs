@@ -170,14 +170,15 @@ impl Refusal {
         let kind = match self {
             Self::BrokenOff => io::ErrorKind::UnexpectedEof,
             Self::NotHttp | Self::TooLong => io::ErrorKind::InvalidData,
-            Self::Status { code: 407, .. } => io::ErrorKind::PermissionDenied,
+            // tinyproxy says 401 of credentials that are wrong.
+            Self::Status { code: 401 | 407, .. } => io::ErrorKind::PermissionDenied,
             Self::Status { .. } => io::ErrorKind::ConnectionRefused,
         };
         let hint = match self {
-            Self::Status { code: 407, .. } if via.authorization().is_some() => {
+            Self::Status { code: 401 | 407, .. } if via.authorization().is_some() => {
                 "; it does not take the user and password"
             }
-            Self::Status { code: 407, .. } => "; it wants a user and password",
+            Self::Status { code: 401 | 407, .. } => "; it wants a user and password",
             Self::BrokenOff | Self::NotHttp | Self::Status { .. } | Self::TooLong => "",
         };
         io::Error::new(kind, format!("CONNECT {target}: {self}{hint}"))

@@ -117,6 +117,7 @@ fn refusals_are_named() {
         ),
         ("u:p@squid", needs, PermissionDenied, "Required; it does not take the user"),
         ("squid", b"HTTP/1.1 403 No \x80\t!\r\n\r\n", ConnectionRefused, "refused with status 403"),
+        ("u:p@squid", b"HTTP/1.1 401 No\r\n\r\n", PermissionDenied, "401 No; it does not take"),
         ("squid", b"HTTP/1.1 502\r\n\r\n", ConnectionRefused, "refused with status 502"),
         ("squid", b"HTTP/1.1 100 Continue\r\n\r\n", ConnectionRefused, "status 100 Continue"),
         ("squid", b"HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n", ConnectionRefused, "301 Moved"),

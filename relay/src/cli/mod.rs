@@ -24,11 +24,12 @@ use values::log_filter;
 
 /// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
 ///
-/// On SIGTERM or SIGINT the program is scraped once more, and that is pushed before the connection is closed. The exit status is then
-/// 0 if the proxy (with --proxy-mode all: every proxy) has stored it, 1 if not. It is 2 for a bad option.
+/// On SIGTERM, SIGINT or SIGHUP the program is scraped once more, and that is pushed before the connection is closed. That takes less than 8 seconds
+/// with the default options. If the program is gone by then, the last metrics that it had are pushed. A second signal ends the relay at once.
 ///
-/// That takes less than 8 seconds with the default options. If the program is gone by then, the last metrics that it had are pushed. A second
-/// signal ends the relay at once.
+/// The exit status is 0 if the proxy (with --proxy-mode all: every proxy) has stored the last metrics; 1 if not, or if the address of --listen cannot be
+/// had; and 2 for a bad option or bad input. With a command it is that of the command: 128 + N if signal N ended it, 127 if there is no such command,
+/// and 126 if it cannot be run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "prometheus-rsocket-client", version)]
 pub(crate) struct Args {

@@ -76,8 +76,8 @@ pub(crate) struct ModeArgs {
         help_heading = WAY_OUT
     )]
     pub(crate) via_password_file: Option<PathBuf>,
-    /// A command to run, whose endpoint is relayed meanwhile. Signals are passed on to it; when it has ended, the last metrics it had are pushed, and
-    /// its exit status is that of this program: 128 + N if signal N ended it, 127 if there is no such command, 126 if it cannot be run
+    /// A command to run, whose endpoint is relayed meanwhile. SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to it. When it has
+    /// ended, the last metrics that it had are pushed. The second of SIGTERM, SIGINT and SIGQUIT kills it, and nothing is pushed
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }

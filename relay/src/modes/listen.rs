@@ -44,7 +44,8 @@ impl Watched {
                 "/-/healthy" => (StatusCode::OK, "healthy\n".to_owned()),
                 "/-/ready" => {
                     let (connected, of) = (self.connected)();
-                    let is_ready = connected == of;
+                    // There is nothing yet at the start, and nothing any more at the end.
+                    let is_ready = of > 0 && connected == of;
                     let status =
                         if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                     (status, format!("{connected} of {of} connections to a proxy\n"))
@@ -130,7 +131,10 @@ mod tests {
 
     #[test]
     fn paths_have_their_answers() {
-        let watched = |connected| Watched::new(|| "own 1\n".to_owned(), move || (connected, 2));
+        let watched = |connected| {
+            let of = if connected == 0 { 0 } else { 2 };
+            Watched::new(|| "own 1\n".to_owned(), move || (connected, of))
+        };
         for (method, path, connected, status) in [
             ("GET", "/metrics", 0, 200),
             ("HEAD", "/metrics", 0, 200),
@@ -139,6 +143,7 @@ mod tests {
             ("GET", "/-/healthy", 0, 200),
             ("GET", "/-/ready", 2, 200),
             ("GET", "/-/ready", 1, 503),
+            ("GET", "/-/ready", 0, 503),
             ("PUT", "/-/ready", 2, 405),
             ("GET", "/", 2, 404),
             ("POST", "/metrics/x", 2, 404),

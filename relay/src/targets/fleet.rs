@@ -75,6 +75,10 @@ pub(crate) async fn push_once<R: Runtime>(runtime: R, configs: Vec<Config>, give
             (name, labels, Source::One(fleet.relay(loaded)))
         })),
     }
+    if sources.is_empty() {
+        tracing::error!("there is no target: nothing is pushed");
+        return false;
+    }
     let pushes = sources.into_iter().map(|(name, labels, source)| {
         let (tell, done) = async_channel::bounded(1);
         let (runtime, configs) = (fleet.runtime.clone(), Arc::clone(&fleet.configs));
@@ -212,9 +216,9 @@ impl<R: Runtime> Fleet<R> {
             known.enter(&app, &source, &clients);
             // It is closed when the application is dropped.
             let _ = stopped.recv().await;
+            known.leave(&app);
             source.stop();
             let is_pushed = clients.push_and_close(&runtime, &app).await;
-            known.leave(&app);
             let _ = tell.send(is_pushed).await;
         });
         self.apps.insert(name, App { target, _stop: stop, done });
