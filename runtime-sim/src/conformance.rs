@@ -13,6 +13,7 @@ impl Leaf for Simulated {
     const LATENESS: Option<Duration> = Some(Duration::ZERO);
     const THREADS: usize = 1;
     const JOBS_MAY_BLOCK: bool = false;
+    const UNIX_SOCKETS: bool = false;
 
     fn run<T, F>(main: impl FnOnce(SimHost) -> F + Send + 'static) -> T
     where
@@ -31,6 +32,7 @@ impl Leaf for Shaken {
     const LATENESS: Option<Duration> = Some(Duration::ZERO);
     const THREADS: usize = 1;
     const JOBS_MAY_BLOCK: bool = false;
+    const UNIX_SOCKETS: bool = false;
 
     fn run<T, F>(main: impl FnOnce(SimHost) -> F + Send + 'static) -> T
     where

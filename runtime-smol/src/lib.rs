@@ -25,6 +25,8 @@ pub use timer::SmolTimer;
 
 use prometheus_rsocket_runtime::{JobLost, Runtime, dial};
 use smol::Executor;
+#[cfg(unix)]
+use std::path::Path;
 use std::{
     future::Future,
     io,
@@ -119,6 +121,11 @@ impl Runtime for Smol {
 
     async fn connect(&self, host: &str, port: u16) -> io::Result<SmolStream> {
         dial(self, (host, port), net::resolve(host, port), SmolStream::connect).await
+    }
+
+    #[cfg(unix)]
+    async fn connect_unix(&self, path: &Path) -> io::Result<SmolStream> {
+        SmolStream::connect_unix(path).await
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SmolListener> {

@@ -7,10 +7,30 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+#[cfg(unix)]
+use std::{os::unix::net::UnixStream, path::Path};
 
-/// A TCP connection.
+/// A connection: of TCP, or to a Unix socket.
 #[derive(Debug)]
-pub struct SmolStream(pub(crate) Async<TcpStream>);
+pub struct SmolStream(Socket);
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(Async<TcpStream>),
+    #[cfg(unix)]
+    Unix(Async<UnixStream>),
+}
+
+/// Does the same with a socket of either kind.
+macro_rules! with {
+    ($socket:expr, $of_kind:ident => $done:expr) => {
+        match $socket {
+            Socket::Tcp($of_kind) => $done,
+            #[cfg(unix)]
+            Socket::Unix($of_kind) => $done,
+        }
+    };
+}
 
 impl SmolStream {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
@@ -19,7 +39,26 @@ impl SmolStream {
 
     fn new(stream: Async<TcpStream>) -> io::Result<Self> {
         stream.get_ref().set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(Self(Socket::Tcp(stream)))
+    }
+
+    #[cfg(unix)]
+    pub(crate) async fn connect_unix(path: &Path) -> io::Result<Self> {
+        let stream = Async::<UnixStream>::connect(path).await;
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        Ok(Self(Socket::Unix(stream.map_err(named)?)))
+    }
+}
+
+#[cfg(test)]
+impl SmolStream {
+    pub(crate) fn tcp(&self) -> &Async<TcpStream> {
+        match &self.0 {
+            Socket::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Socket::Unix(_) => panic!("it is no connection of TCP"),
+        }
     }
 }
 
@@ -38,7 +77,7 @@ impl AsyncRead for SmolStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        with!(&mut self.0, socket => Pin::new(socket).poll_read(cx, buf))
     }
 }
 
@@ -48,7 +87,7 @@ impl AsyncWrite for SmolStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        with!(&mut self.0, socket => Pin::new(socket).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -56,16 +95,16 @@ impl AsyncWrite for SmolStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        with!(&mut self.0, socket => Pin::new(socket).poll_write_vectored(cx, bufs))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        with!(&mut self.0, socket => Pin::new(socket).poll_flush(cx))
     }
 
     /// smol's own `poll_close` only flushes.
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(with!(&self.0, socket => socket.get_ref().shutdown(Shutdown::Write)))
     }
 }
 

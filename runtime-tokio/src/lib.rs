@@ -23,6 +23,8 @@ pub use net::{TokioListener, TokioStream};
 pub use timer::TokioTimer;
 
 use prometheus_rsocket_runtime::{JobLost, Runtime, dial};
+#[cfg(unix)]
+use std::path::Path;
 use std::{future::Future, io, net::SocketAddr, thread, time::Instant};
 use tokio::runtime::{Builder, Handle};
 
@@ -104,6 +106,11 @@ impl Runtime for Tokio {
 
     async fn connect(&self, host: &str, port: u16) -> io::Result<TokioStream> {
         dial(self, (host, port), net::resolve(host, port), TokioStream::connect).await
+    }
+
+    #[cfg(unix)]
+    async fn connect_unix(&self, path: &Path) -> io::Result<TokioStream> {
+        TokioStream::connect_unix(path).await
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<TokioListener> {

@@ -1,25 +1,69 @@
 use futures_io::{AsyncRead, AsyncWrite};
 use prometheus_rsocket_runtime::Listener;
+#[cfg(unix)]
+use std::path::Path;
 use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
 };
 
-/// A TCP connection.
+/// A connection: of TCP, or to a Unix socket.
 #[derive(Debug)]
-pub struct TokioStream(pub(crate) TcpStream);
+pub struct TokioStream(Socket);
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// Does the same with a socket of either kind.
+macro_rules! with {
+    ($stream:expr, $socket:ident => $done:expr) => {
+        match &mut $stream.0 {
+            Socket::Tcp($socket) => $done,
+            #[cfg(unix)]
+            Socket::Unix($socket) => $done,
+        }
+    };
+}
 
 impl TokioStream {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::of_tcp(TcpStream::connect(address).await?)
+    }
+
+    #[cfg(unix)]
+    pub(crate) async fn connect_unix(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path).await;
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        Ok(Self(Socket::Unix(stream.map_err(named)?)))
+    }
+
+    fn of_tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(Self(Socket::Tcp(stream)))
+    }
+}
+
+#[cfg(test)]
+impl TokioStream {
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match &self.0 {
+            Socket::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Socket::Unix(_) => panic!("it is no connection of TCP"),
+        }
     }
 }
 
@@ -35,7 +79,8 @@ impl AsyncRead for TokioStream {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
-        Pin::new(&mut self.0).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+        with!(self, socket => Pin::new(socket).poll_read(cx, &mut buf))
+            .map_ok(|()| buf.filled().len())
     }
 }
 
@@ -45,7 +90,7 @@ impl AsyncWrite for TokioStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        with!(self, socket => Pin::new(socket).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -53,15 +98,15 @@ impl AsyncWrite for TokioStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        with!(self, socket => Pin::new(socket).poll_write_vectored(cx, bufs))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        with!(self, socket => Pin::new(socket).poll_flush(cx))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        with!(self, socket => Pin::new(socket).poll_shutdown(cx))
     }
 }
 
@@ -85,8 +130,7 @@ impl Listener for TokioListener {
 
     async fn accept(&self) -> io::Result<(TokioStream, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((TokioStream(stream), peer))
+        Ok((TokioStream::of_tcp(stream)?, peer))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -3,6 +3,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    path::Path,
     sync::OnceLock,
     task::{Context, Poll},
     thread,
@@ -54,6 +55,17 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Opens a connection to a Unix socket. There is no time limit.
+    ///
+    /// # Errors
+    ///
+    /// The text names the path. [`Unsupported`](io::ErrorKind::Unsupported) where there are no such sockets: on other systems than Unix, and in
+    /// simulations.
+    fn connect_unix(&self, path: &Path) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        let text = format!("{}: there are no Unix sockets here", path.display());
+        std::future::ready(Err(io::Error::new(io::ErrorKind::Unsupported, text)))
+    }
 
     /// Fills `bytes` with randomness that is fit for keys: the system's, save where a run must be repeatable.
     ///

@@ -49,6 +49,6 @@ fn small_writes_are_sent_at_once() {
         let address = listener.local_addr().unwrap();
         let near = runtime.connect("127.0.0.1", address.port()).await.unwrap();
         let (far, _) = listener.accept().await.unwrap();
-        assert!(near.0.get_ref().nodelay().unwrap() && far.0.get_ref().nodelay().unwrap());
+        assert!(near.tcp().get_ref().nodelay().unwrap() && far.tcp().get_ref().nodelay().unwrap());
     });
 }

@@ -27,5 +27,5 @@ async fn small_writes_are_sent_at_once() {
     let address = listener.local_addr().unwrap();
     let near = runtime.connect("127.0.0.1", address.port()).await.unwrap();
     let (far, _) = listener.accept().await.unwrap();
-    assert!(near.0.nodelay().unwrap() && far.0.nodelay().unwrap());
+    assert!(near.tcp().nodelay().unwrap() && far.tcp().nodelay().unwrap());
 }

@@ -64,6 +64,9 @@ pub trait Leaf: 'static {
     /// A name of the host in [`address`](Self::address), if it has one.
     const HOST_NAME: Option<&'static str> = Some("localhost");
 
+    /// Whether there are Unix sockets.
+    const UNIX_SOCKETS: bool = cfg!(unix);
+
     /// How long a behaviour may take: on the machine's clock, longer than any machine needs; on a virtual one, longer than
     /// all that the behaviours wait for.
     const PATIENCE: Duration = match Self::LATENESS {
@@ -142,6 +145,7 @@ macro_rules! conformance_suite {
             port_zero_is_replaced_by_a_free_one
             several_tasks_accept_on_one_listener
             the_peer_is_named
+            unix_sockets_are_connected_to_where_there_are_any
         );
     };
     (@streams $leaf:ty) => {

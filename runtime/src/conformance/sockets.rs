@@ -173,3 +173,42 @@ pub async fn several_tasks_accept_on_one_listener<L: Leaf>(runtime: L::Runtime) 
 
 /// More than what systems let wait by default, and than what they let a socket ask for is said to be.
 const CROWD: usize = 300;
+
+/// Bytes go both ways and each direction ends by itself, as with TCP.
+pub async fn unix_sockets_are_connected_to_where_there_are_any<L: Leaf>(runtime: L::Runtime) {
+    let number = u64::from(std::process::id()) << 16 | u64::from(L::THREADS as u16);
+    let type_name = std::any::type_name::<L>().replace(|c: char| !c.is_alphanumeric(), "-");
+    let path = std::env::temp_dir().join(format!("{type_name}-{number}.sock"));
+    if !L::UNIX_SOCKETS {
+        let error = runtime.connect_unix(&path).await.err().expect("there are none");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+        return;
+    }
+    let error = runtime.connect_unix(&path).await.err().expect("it is not there");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+    #[cfg(unix)]
+    {
+        use std::io::{Read, Write};
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let echo = runtime.unblock(move || {
+            let (mut far, _) = listener.accept().unwrap();
+            let mut heard = Vec::new();
+            far.read_to_end(&mut heard).unwrap();
+            far.write_all(&heard).unwrap();
+        });
+        let talk = async {
+            let mut near = runtime.connect_unix(&path).await.unwrap();
+            let sent = vec![7; 300_000];
+            near.write_all(&sent).await.unwrap();
+            near.close().await.unwrap();
+            let mut heard = Vec::new();
+            near.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, sent);
+        };
+        let (echoed, ()) = zip(echo, talk).await;
+        echoed.unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+}
