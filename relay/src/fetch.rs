@@ -5,6 +5,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod headers;
+mod idle;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -22,6 +23,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, LOCATION, USER_
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
+use idle::{Idle, Kept};
 use prometheus_rsocket_protocol::exposition::filter::{Filter, Filtered};
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::{HyperIo, Runtime, timeout};
@@ -30,18 +32,19 @@ use std::time::Duration;
 /// Redirects that are followed, one after the other.
 const MAX_REDIRECTS: usize = 5;
 
-/// Fetches the metrics of one endpoint.
+/// Fetches the metrics of one endpoint, and keeps one connection to it.
 pub(crate) struct Fetcher<R> {
     runtime: R,
     endpoint: Endpoint,
+    idle: Idle,
 }
 
 impl<R: Runtime> Fetcher<R> {
     pub(crate) fn new(runtime: R, endpoint: Endpoint) -> Self {
-        Self { runtime, endpoint }
+        Self { runtime, endpoint, idle: Idle::default() }
     }
 
-    /// Fetches the metrics, over connections of their own, within so much time.
+    /// Fetches the metrics within so much time. If the future is dropped, so is the connection that it used.
     pub(crate) async fn fetch(&self, within: Duration) -> Result<String, FetchError> {
         let Some(deadline) = self.runtime.now().checked_add(within) else {
             return self.follow(within).await;
@@ -59,9 +62,12 @@ impl<R: Runtime> Fetcher<R> {
         for _ in 0..=MAX_REDIRECTS {
             // Another server has no business with our credentials.
             let shown = Some(&private).filter(|_| url.has_origin_of(&self.endpoint.url));
-            let answer = self.ask(&url, shown, within).await?;
+            let (answer, kept) = self.ask(&url, shown, within).await?;
             if !is_redirect(answer.status()) {
-                return self.read(&url, answer).await;
+                let body = self.body(&url, answer).await?;
+                // It has no part of an answer in it any more.
+                self.idle.keep(kept, self.runtime.now());
+                return self.text(body).await;
             }
             let location =
                 answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
@@ -100,32 +106,43 @@ impl<R: Runtime> Fetcher<R> {
         reading.await.map_err(FetchError::Lost)?.map_err(FetchError::Credentials)
     }
 
-    /// Asks once, and waits for the head of the answer.
+    /// Asks for the head of the answer: over the connection that is kept, if there is one, and over a new one where that is closed by now.
     async fn ask(
         &self,
         url: &ScrapeUrl,
         private: Option<&HeaderMap>,
         within: Duration,
-    ) -> Result<Response<Incoming>, FetchError> {
+    ) -> Result<(Response<Incoming>, Kept), FetchError> {
+        let request = || request(url, private, within);
+        let is_own = url.has_origin_of(&self.endpoint.url);
+        if is_own
+            && let Some(mut kept) = self.idle.take()
+            && kept.sender.ready().await.is_ok()
+            // Whatever is wrong with it by now, a new one may be better.
+            && let Ok(answer) = kept.sender.send_request(request()).await
+        {
+            return Ok((answer, kept));
+        }
         let stream = self.connect(url).await?;
         let io = match &stream {
             MaybeTls::Plain(_) => HyperIo::new(stream),
             MaybeTls::Tls(_) => HyperIo::without_vectored_writes(stream),
         };
         let http_error = |error| FetchError::Http { url: url.clone(), error };
-        let (mut sender, connection) =
+        let (sender, connection) =
             hyper::client::conn::http1::handshake(io).await.map_err(http_error)?;
-        self.runtime.spawn(async move {
-            // What goes wrong is reported to the request.
-            let _ = connection.await;
-        });
-        let request = request(url, private, within);
-        sender.send_request(request).await.map_err(http_error)
+        let mut kept = self.idle.run(&self.runtime, sender, connection, is_own);
+        let answer = kept.sender.send_request(request()).await.map_err(http_error)?;
+        Ok((answer, kept))
     }
 
     async fn connect(&self, url: &ScrapeUrl) -> Result<MaybeTls<R::Stream>, FetchError> {
         let unreachable = |error| FetchError::Connect { url: url.clone(), error };
-        let stream = self.runtime.connect(url.host(), url.port()).await.map_err(unreachable)?;
+        let stream = match url.socket() {
+            Some(socket) => self.runtime.connect_unix(socket).await,
+            None => self.runtime.connect(url.host(), url.port()).await,
+        };
+        let stream = stream.map_err(unreachable)?;
         if !url.is_https() {
             return Ok(MaybeTls::Plain(stream));
         }
@@ -133,12 +150,8 @@ impl<R: Runtime> Fetcher<R> {
         tls.connect(url.host(), stream).await.map_err(unreachable)
     }
 
-    /// Reads the metrics in an answer, and makes them text of 0.0.4.
-    async fn read(
-        &self,
-        url: &ScrapeUrl,
-        answer: Response<Incoming>,
-    ) -> Result<String, FetchError> {
+    /// Reads an answer to its end.
+    async fn body(&self, url: &ScrapeUrl, answer: Response<Incoming>) -> Result<Body, FetchError> {
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status { url: url.clone(), status: answer.status() });
         }
@@ -151,11 +164,16 @@ impl<R: Runtime> Fetcher<R> {
                 Ok(_) => FetchError::TooLong { url: url.clone(), limit },
                 Err(error) => FetchError::Body { url: url.clone(), error },
             })?;
-        let body = Body { url: url.clone(), bytes: body.to_bytes(), format, is_gzip, limit };
-        if body.is_text() && options.filter.is_nothing() {
+        Ok(Body { url: url.clone(), bytes: body.to_bytes(), format, is_gzip, limit })
+    }
+
+    /// The metrics of an answer as text of 0.0.4, without what is filtered.
+    async fn text(&self, body: Body) -> Result<String, FetchError> {
+        let filter = &self.endpoint.options.filter;
+        if body.is_text() && filter.is_nothing() {
             return body.text();
         }
-        let filter = options.filter.clone();
+        let filter = filter.clone();
         let filtering =
             self.runtime.unblock(move || filtered(&body.url.clone(), body.text()?, &filter));
         filtering.await.map_err(FetchError::Lost)?

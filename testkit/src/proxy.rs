@@ -111,9 +111,17 @@ impl Peer {
         self.stream.write_all(&output).unwrap();
     }
 
+    /// Asks for the metrics, and does not wait.
+    pub fn ask(&mut self) -> StreamId {
+        let key = Payload::from_data(KEYS.public_key());
+        let stream_id = self.connection.request_response(key).unwrap();
+        self.flush();
+        stream_id
+    }
+
     /// Asks for the metrics, and returns what comes.
     pub fn scrape(&mut self) -> Event {
-        self.connection.request_response(Payload::from_data(KEYS.public_key())).unwrap();
+        self.ask();
         self.next()
     }
 

@@ -43,20 +43,43 @@ pub(crate) struct TargetArgs {
     )]
     pub(crate) label: Vec<(String, String)>,
     /// A file of targets, in TOML or (*.json) as Prometheus' file_sd has them. It is read again when it changes
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TARGETS", value_name = "FILE", conflicts_with = "stdin", help_heading = TARGETS)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_TARGETS",
+        value_name = "FILE",
+        conflicts_with = "stdin",
+        help_heading = TARGETS
+    )]
     pub(crate) targets: Option<PathBuf>,
     /// A label of one target, as TARGET:NAME=VALUE; may be repeated, or be several with commas between
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TARGET_LABEL", value_name = "TARGET:NAME=VALUE", value_delimiter = ',', value_parser = target_label, help_heading = TARGETS)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_TARGET_LABEL",
+        value_name = "TARGET:NAME=VALUE",
+        value_delimiter = ',',
+        value_parser = target_label,
+        help_heading = TARGETS
+    )]
     pub(crate) target_label: Vec<(String, (String, String))>,
     /// Joins all targets into one application, with the labels of each at its series. By default, each is an application with a connection
     /// of its own
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_JOIN", help_heading = TARGETS)]
     pub(crate) join: bool,
     /// How long the endpoint may take to answer
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT", default_value = "10s", value_parser = duration)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT",
+        default_value = "10s",
+        value_parser = duration
+    )]
     pub(crate) scrape_timeout: Duration,
     /// The longest text that the endpoint may answer with, in bytes (1000, 64KiB, 8MiB)
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES", default_value = "16MiB", value_parser = bytes)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES",
+        default_value = "16MiB",
+        value_parser = bytes
+    )]
     pub(crate) max_text_bytes: usize,
     /// What the endpoint answers in, if its content type does not say
     #[arg(
@@ -101,31 +124,79 @@ pub(crate) struct TargetArgs {
     )]
     pub(crate) scrape_bearer_file: Option<PathBuf>,
     /// PEM file with a certificate to show to https endpoints, and those that lead to its CA
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CERT", value_name = "FILE", requires = "scrape_key", help_heading = SCRAPE)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CERT",
+        value_name = "FILE",
+        requires = "scrape_key",
+        help_heading = SCRAPE
+    )]
     pub(crate) scrape_cert: Option<PathBuf>,
     /// PEM file with its private key, without a password
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_KEY", value_name = "FILE", requires = "scrape_cert", help_heading = SCRAPE)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_KEY",
+        value_name = "FILE",
+        requires = "scrape_cert",
+        help_heading = SCRAPE
+    )]
     pub(crate) scrape_key: Option<PathBuf>,
     /// The name or address that an https endpoint's certificate must be for; the URL's host where none is given
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_SERVER_NAME", value_name = "NAME", help_heading = SCRAPE)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_SERVER_NAME",
+        value_name = "NAME",
+        help_heading = SCRAPE
+    )]
     pub(crate) scrape_server_name: Option<String>,
-    /// A header to add to requests; may be repeated, or be several with line feeds between. Others can read command lines: for
-    /// secrets there is --scrape-header-file
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER", value_name = "NAME: VALUE", value_delimiter = '\n', value_parser = given_header, help_heading = SCRAPE)]
+    /// A header to add to requests; may be repeated, or be several with line feeds between. Others can read command
+    /// lines: what is confidential belongs into --scrape-header-file
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER",
+        hide_env_values = true,
+        value_name = "NAME: VALUE",
+        value_delimiter = '\n',
+        value_parser = given_header,
+        help_heading = SCRAPE
+    )]
     pub(crate) scrape_header: Vec<GivenHeader>,
     /// File with more such headers, one a line; read for each scrape
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER_FILE", value_name = "FILE", help_heading = SCRAPE)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER_FILE",
+        value_name = "FILE",
+        help_heading = SCRAPE
+    )]
     pub(crate) scrape_header_file: Option<PathBuf>,
     /// Relays the metrics of these names alone: globs such as go_*, or regular expressions between slashes. A histogram or summary is one.
     /// May be repeated, or be several with blanks between
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_ALLOW_METRICS", value_name = "PATTERN", value_delimiter = ' ', help_heading = FILTERS)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_ALLOW_METRICS",
+        value_name = "PATTERN",
+        value_delimiter = ' ',
+        help_heading = FILTERS
+    )]
     pub(crate) allow_metrics: Vec<Pattern>,
     /// Leaves out the metrics of these names, also of those that are allowed
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_DENY_METRICS", value_name = "PATTERN", value_delimiter = ' ', help_heading = FILTERS)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_DENY_METRICS",
+        value_name = "PATTERN",
+        value_delimiter = ' ',
+        help_heading = FILTERS
+    )]
     pub(crate) deny_metrics: Vec<Pattern>,
     /// Drops a label from all series. May be repeated, or be several with commas between. Of series that become the same by that, the
     /// first is kept
-    #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_DROP_LABEL", value_name = "NAME", value_delimiter = ',', help_heading = FILTERS)]
+    #[arg(
+        long,
+        env = "PROMETHEUS_RSOCKET_CLIENT_DROP_LABEL",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = FILTERS
+    )]
     pub(crate) drop_label: Vec<String>,
     /// Leaves out the help texts of metrics
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_NO_HELP", help_heading = FILTERS)]

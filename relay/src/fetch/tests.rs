@@ -59,6 +59,28 @@ fn urls_of_endpoints_are_understood() {
 }
 
 #[test]
+fn unix_sockets_have_a_path_behind_a_colon() {
+    for (text, socket, path, shown) in [
+        ("unix:///run/a.sock:/m?x=1", "/run/a.sock", "/m?x=1", "unix:///run/a.sock:/m?x=1"),
+        ("unix:///run/a:b.sock", "/run/a:b.sock", "/metrics", "unix:///run/a:b.sock:/metrics"),
+        ("unix:///a:/b:/c", "/a", "/b:/c", "unix:///a:/b:/c"),
+    ] {
+        let url = url(text);
+        assert_eq!((url.socket(), url.path()), (Some(socket.as_ref()), path), "{text}");
+        assert_eq!(
+            (url.to_string(), url.host_header()),
+            (shown.to_owned(), "localhost".to_owned())
+        );
+        assert!(url.instance().is_none() && !url.is_https());
+        assert_eq!(url.place(), socket);
+    }
+    for text in ["unix://run/a.sock", "unix:///:/m", "unix://", "unix:///a:/b c"] {
+        assert!(text.parse::<ScrapeUrl>().is_err(), "{text}");
+    }
+    assert_eq!(url("http://a").socket(), None);
+}
+
+#[test]
 fn the_usual_port_is_left_out_of_requests() {
     for (text, header) in [
         ("http://a:80/", "a"),
@@ -88,6 +110,15 @@ fn redirects_lead_where_their_location_says() {
     for location in ["ftp://b/", "mailto:b", "http://u:p@b/", "http:///"] {
         assert!(url("http://a/x").join(location).is_err(), "{location}");
     }
+    let socket = url("unix:///run/a.sock:/x?y");
+    assert_eq!(socket.join("/z").unwrap(), url("unix:///run/a.sock:/z"));
+    assert_eq!(socket.join("http://b/z").unwrap(), url("http://b/z"));
+    for from in ["http://a", "unix:///run/a.sock"] {
+        assert!(url(from).join("unix:///run/b.sock:/x").is_err());
+    }
+    assert!(socket.has_origin_of(&url("unix:///run/a.sock")));
+    assert!(!socket.has_origin_of(&url("unix:///run/b.sock")));
+    assert!(!socket.has_origin_of(&url("http://localhost")));
     assert!(url("http://a/x").has_origin_of(&url("http://A:80/y")));
     for other in ["https://a/x", "http://a:81/x", "http://b/x"] {
         assert!(!url("http://a/x").has_origin_of(&url(other)));

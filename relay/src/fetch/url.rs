@@ -1,17 +1,29 @@
 use http::Uri;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// Where a program's metrics are: `http://HOST[:PORT][/PATH]`, or the same with https.
+/// Where a program's metrics are: `http://HOST[:PORT][/PATH]`, the same with https, or `unix:///SOCKET[:/PATH]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ScrapeUrl(Uri);
+pub(crate) struct ScrapeUrl(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
+    uri: Uri,
+    /// The Unix socket that is connected to in place of the host.
+    socket: Option<Box<Path>>,
+}
 
 impl FromStr for ScrapeUrl {
     type Err = String;
 
     /// What has no scheme is taken for http, and what has no path for `/metrics`.
     fn from_str(url: &str) -> Result<Self, String> {
+        if let Some(rest) = url.strip_prefix("unix://") {
+            return Self::of_socket(rest);
+        }
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let (authority, target) = match rest.find(['/', '?']) {
             None => (rest, "/metrics".to_owned()),
@@ -34,21 +46,45 @@ impl FromStr for ScrapeUrl {
             Some("http" | "https") if authority.len() > host.len() && uri.port_u16().is_none() => {
                 Err("the port is none".to_owned())
             }
-            Some("http" | "https") if !host.is_empty() && host != "[]" => Ok(Self(uri)),
-            _ => Err("it should be http://HOST:PORT/PATH, or the same with https".to_owned()),
+            Some("http" | "https") if !host.is_empty() && host != "[]" => {
+                Ok(Self(Arc::new(Parts { uri, socket: None })))
+            }
+            _ => Err(
+                "it should be http://HOST:PORT/PATH, the same with https, or unix:///SOCKET:/PATH"
+                    .to_owned(),
+            ),
         }
     }
 }
 
 impl ScrapeUrl {
+    /// What stands behind `unix://`: the socket, and behind a colon the path of its metrics.
+    fn of_socket(rest: &str) -> Result<Self, String> {
+        let at = rest.find(":/").unwrap_or(rest.len());
+        let (socket, target) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        if !socket.starts_with('/') || socket.len() == 1 {
+            return Err("it should be unix:///SOCKET:/PATH".to_owned());
+        }
+        let target = target.strip_prefix(':').unwrap_or("/metrics");
+        let uri: Uri = format!("http://localhost{target}")
+            .parse()
+            .map_err(|error| format!("{error}; it should be unix:///SOCKET:/PATH"))?;
+        Ok(Self(Arc::new(Parts { uri, socket: Some(Path::new(socket).into()) })))
+    }
+
+    /// The Unix socket to connect to, if it is not host and port.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.0.socket.as_deref()
+    }
+
     /// A name or a literal address, an IPv6 one without brackets.
     pub(crate) fn host(&self) -> &str {
-        let host = self.0.host().unwrap_or_default();
+        let host = self.0.uri.host().unwrap_or_default();
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.0.port_u16().unwrap_or_else(|| self.usual_port())
+        self.0.uri.port_u16().unwrap_or_else(|| self.usual_port())
     }
 
     fn usual_port(&self) -> u16 {
@@ -56,17 +92,17 @@ impl ScrapeUrl {
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.0.scheme_str() == Some("https")
+        self.0.uri.scheme_str() == Some("https")
     }
 
     /// Path and query.
     pub(crate) fn path(&self) -> &str {
-        self.0.path_and_query().map_or("/", |path| path.as_str())
+        self.0.uri.path_and_query().map_or("/", |path| path.as_str())
     }
 
     /// Host and port as a request names them: without the port if it is the usual one.
     pub(crate) fn host_header(&self) -> String {
-        let host = self.0.host().unwrap_or_default();
+        let host = self.0.uri.host().unwrap_or_default();
         if self.port() == self.usual_port() {
             host.to_owned()
         } else {
@@ -83,17 +119,21 @@ impl ScrapeUrl {
                 host == "localhost" || host.ends_with(".localhost")
             }
         };
-        (!is_here).then(|| format!("{}:{}", self.0.host().unwrap_or_default(), self.port()))
+        (!is_here).then(|| format!("{}:{}", self.0.uri.host().unwrap_or_default(), self.port()))
     }
 
     /// What tells it from others of this machine.
     pub(crate) fn place(&self) -> String {
-        self.port().to_string()
+        match &self.0.socket {
+            Some(socket) => socket.display().to_string(),
+            None => self.port().to_string(),
+        }
     }
 
     /// Whether scheme, host and port are the same.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
-        (self.is_https(), self.port()) == (other.is_https(), other.port())
+        (self.is_https(), self.port(), &self.0.socket)
+            == (other.is_https(), other.port(), &other.0.socket)
             && self.host().eq_ignore_ascii_case(other.host())
     }
 
@@ -101,8 +141,8 @@ impl ScrapeUrl {
     pub(crate) fn join(&self, location: &str) -> Result<Self, String> {
         let location = location.split('#').next().unwrap_or_default();
         let scheme = if self.is_https() { "https" } else { "http" };
-        let authority = self.0.authority().map_or("", |authority| authority.as_str());
-        let path = self.0.path();
+        let authority = self.0.uri.authority().map_or("", |authority| authority.as_str());
+        let path = self.0.uri.path();
         let directory = path.rfind('/').and_then(|slash| path.get(..=slash)).unwrap_or("/");
         let scheme_end = location
             .find(':')
@@ -111,7 +151,12 @@ impl ScrapeUrl {
             // A path need not be there; it is not /metrics then.
             let (_, rest) = location.split_once("://").ok_or("it is no URL of HTTP")?;
             let slash = if rest.contains(['/', '?']) { "" } else { "/" };
-            return format!("{location}{slash}").parse();
+            let url: Self = format!("{location}{slash}").parse()?;
+            return match url.socket() {
+                // A server has no say in which files of this machine are opened.
+                Some(_) => Err("it is no URL of HTTP".to_owned()),
+                None => Ok(url),
+            };
         }
         if let Some(rest) = location.strip_prefix("//") {
             let slash = if rest.contains(['/', '?']) { "" } else { "/" };
@@ -123,7 +168,13 @@ impl ScrapeUrl {
             None => self.path().to_owned(),
             Some(_) => without_dots(&format!("{directory}{location}")),
         };
-        format!("{scheme}://{authority}{target}").parse()
+        let url: Self = format!("{scheme}://{authority}{target}").parse()?;
+        Ok(match &self.0.socket {
+            None => url,
+            Some(socket) => {
+                Self(Arc::new(Parts { uri: url.0.uri.clone(), socket: Some(socket.clone()) }))
+            }
+        })
     }
 }
 
@@ -154,6 +205,9 @@ fn without_dots(target: &str) -> String {
 
 impl fmt::Display for ScrapeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.0.socket {
+            Some(socket) => write!(f, "unix://{}:{}", socket.display(), self.path()),
+            None => self.0.uri.fmt(f),
+        }
     }
 }
