@@ -8,12 +8,11 @@ mod targets;
 
 use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
-use modes::{Mode, Signals, Supervised, Task};
+use modes::{Mode, Plan, Signals, Source, Supervised};
 use prometheus_rsocket_runtime::logging;
 use std::io;
 use std::process::ExitCode;
 use std::thread;
-use targets::Given;
 use tracing_subscriber::EnvFilter;
 
 #[cfg(not(any(feature = "smol", feature = "tokio")))]
@@ -37,8 +36,8 @@ fn main() -> ExitCode {
             return ExitCode::from(exit_code);
         }
     };
-    let task = match task(&args, &signals) {
-        Ok(task) => task,
+    let plan = match plan(&args, &signals) {
+        Ok(plan) => plan,
         Err(Fault { exit_code, text }) => {
             logging::tell_error(&text);
             return ExitCode::from(exit_code);
@@ -49,15 +48,15 @@ fn main() -> ExitCode {
     let exit_code = match args.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(Some(1), |runtime| {
-            modes::run(runtime, task, signals)
+            modes::run(runtime, plan, signals)
         }),
         #[cfg(feature = "tokio")]
         RuntimeKind::Tokio => prometheus_rsocket_tokio::Tokio::block_on(Some(1), |runtime| {
-            modes::run(runtime, task, signals)
+            modes::run(runtime, plan, signals)
         }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
-            let _ = (task, signals);
+            let _ = (plan, signals);
             logging::tell_error(&format_args!(
                 "--runtime {other}: this program is built without it"
             ));
@@ -73,7 +72,7 @@ fn main() -> ExitCode {
 }
 
 /// What the options and what they name say is to be done. Reads standard input, if the metrics come from there.
-fn task(args: &Args, signals: &Signals) -> Result<Task, Fault> {
+fn plan(args: &Args, signals: &Signals) -> Result<Plan, Fault> {
     let route = args.modes.load_route(&args.proxies.proxy)?;
     let token = args.proxies.load_token(std::env::var_os(cli::TOKEN_VARIABLE), &route)?;
     let tls = args.proxies.load_tls()?;
@@ -86,26 +85,29 @@ fn task(args: &Args, signals: &Signals) -> Result<Task, Fault> {
         config.pin_file.clone_from(&pins);
     }
     let modes = &args.modes;
-    let mode = if modes.stdin {
-        Mode::Once(standard_input(args, signals)?)
-    } else {
-        let (plan, loaded) = args.load_targets()?;
-        match Supervised::new(&modes.command) {
-            Some(command) => Mode::Supervise(plan, loaded, command, modes.last_metrics_every),
-            None if modes.once => Mode::Once(Given::Targets(plan, loaded)),
-            None => Mode::Relay(plan, loaded),
+    let mode = match (Supervised::new(&modes.command), args.load_targets()?) {
+        (Some(command), Some(relayed)) => {
+            Mode::Supervise { relayed, command, fetch_every: modes.last_metrics_every }
+        }
+        (None, Some(relayed)) if modes.once => Mode::Once { source: Source::Targets(relayed) },
+        (None, Some(relayed)) => Mode::Relay { relayed },
+        // There is no target where standard input is read, and no command either.
+        (_, None) => {
+            let (labels, filter) = args.targets.of_text()?;
+            let text = filter.apply(&standard_input(args, signals)?)?.text;
+            Mode::Once { source: Source::Text { labels, text } }
         }
     };
-    Ok(Task { configs, mode, listen: modes.listen })
+    Ok(Plan { configs, mode, listen: modes.listen })
 }
 
 /// Reads standard input to its end, or until a signal comes.
-fn standard_input(args: &Args, signals: &Signals) -> Result<Given, Fault> {
-    let (limit, filter, labels) = args.targets.for_text()?;
+fn standard_input(args: &Args, signals: &Signals) -> Result<String, Fault> {
     let (tell, read) = async_channel::bounded(1);
+    let limit = args.targets.max_text_bytes;
     let reading = move || {
         // There is room for the one.
-        let _ = tell.try_send(modes::read_text(io::stdin().lock(), limit, &filter));
+        let _ = tell.try_send(modes::read_stdin(io::stdin().lock(), limit));
     };
     let thread = thread::Builder::new().name("stdin".to_owned()).spawn(reading);
     thread.map_err(|error| Fault { exit_code: 1, text: error.to_string() })?;
@@ -116,7 +118,7 @@ fn standard_input(args: &Args, signals: &Signals) -> Result<Given, Fault> {
     };
     let reading = async {
         match read.recv().await {
-            Ok(read) => Ok(Given::Text(read?, labels)),
+            Ok(read) => Ok(read?),
             Err(_) => Err("standard input was not read".to_owned().into()),
         }
     };

@@ -32,6 +32,15 @@ impl<R: Runtime> Relay<R> {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Fetches the program's metrics, and keeps them; within the time of the last scrape if the end is near.
+    pub(crate) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
+        let timeout = self.target.options.timeout;
+        let within = if is_end_near { self.last_timeout } else { timeout };
+        let text = self.fetcher.fetch(within).await?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        Ok(())
+    }
+
     /// The program's metrics, for a scrape that began then.
     pub(crate) async fn metrics(&self, began: Instant, now: Instant) -> Result<String, FetchError> {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);

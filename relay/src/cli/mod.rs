@@ -13,7 +13,7 @@ pub(crate) use env::{misspelt, without_empty_variables};
 pub(crate) use token::TOKEN_VARIABLE;
 pub(crate) use values::{bytes, duration};
 
-use crate::targets::{Loaded, Plan};
+use crate::targets::Relayed;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
 use modes::ModeArgs;
 use prometheus_rsocket_client::Config;
@@ -70,11 +70,14 @@ impl Args {
         self.proxies.configs()
     }
 
-    /// What is relayed, and that with what is in its files.
-    pub(crate) fn load_targets(&self) -> Result<(Plan, Vec<Loaded>), String> {
+    /// What is relayed, with what is in its files; `None` where standard input is read instead.
+    pub(crate) fn load_targets(&self) -> Result<Option<Relayed>, String> {
+        if self.modes.stdin {
+            return Ok(None);
+        }
         let plan = self.targets.plan().map_err(|(_, message)| message)?;
         let loaded = plan.load().map_err(|error| error.to_string())?;
-        Ok((plan, loaded))
+        Ok(Some(Relayed { plan, loaded }))
     }
 }
 

@@ -12,8 +12,7 @@ use clap::Args;
 use clap::error::ErrorKind;
 use http::{HeaderName, HeaderValue};
 use prometheus_rsocket_client::{ClientTlsFiles, LabelError, Labels, hostname};
-use prometheus_rsocket_protocol::exposition::filter::Filter;
-use prometheus_rsocket_protocol::exposition::filter::Pattern;
+use prometheus_rsocket_protocol::exposition::filter::{Filter, Pattern};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -250,11 +249,11 @@ impl TargetArgs {
         Ok(Plan { targets, file, joined })
     }
 
-    /// What counts for a text on standard input: its limit, its filter, and its labels.
-    pub(crate) fn for_text(&self) -> Result<(usize, Filter, Labels), String> {
-        let defaults = self.defaults().map_err(|(_, message)| message)?;
+    /// The labels of what standard input has, and its filter.
+    pub(crate) fn of_text(&self) -> Result<(Labels, Filter), String> {
         let labels = self.labels(hostname).map_err(|error| format!("--label: {error}"))?;
-        Ok((self.max_text_bytes, defaults.options.filter, labels))
+        let defaults = self.defaults().map_err(|(_, message)| message)?;
+        Ok((labels, defaults.options.filter))
     }
 
     /// What counts for each target that does not say otherwise.

@@ -2,16 +2,18 @@
 
 mod listen;
 mod once;
+mod own;
 mod signals;
 mod supervised;
 
-pub(crate) use once::read_text;
+pub(crate) use once::read_stdin;
 pub(crate) use signals::Signals;
 pub(crate) use supervised::Supervised;
 
-use crate::targets::{self, Apps, Given, Loaded, Plan};
+use crate::targets::{Fleet, Relayed};
 use listen::Watched;
-use prometheus_rsocket_client::Config;
+use own::joined;
+use prometheus_rsocket_client::{Config, Labels};
 use prometheus_rsocket_runtime::Runtime;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -20,7 +22,7 @@ use std::time::Duration;
 
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) struct Task {
+pub(crate) struct Plan {
     pub(crate) configs: Vec<Config>,
     pub(crate) mode: Mode,
     /// Where the relay itself is watched.
@@ -29,22 +31,30 @@ pub(crate) struct Task {
 
 #[derive(Debug)]
 pub(crate) enum Mode {
-    /// Pushes once.
-    Once(Given),
-    /// Relays targets until a signal comes.
-    Relay(Plan, Vec<Loaded>),
-    /// Relays targets until the command has ended, and fetches what they have so often.
-    Supervise(Plan, Vec<Loaded>, Supervised, Duration),
+    /// Pushes the metrics of the targets, or those that standard input had.
+    Once { source: Source },
+    /// Relays the targets until a signal comes.
+    Relay { relayed: Relayed },
+    /// Relays the targets until the command has ended, and fetches what it has so often.
+    Supervise { relayed: Relayed, command: Supervised, fetch_every: Duration },
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Targets(Relayed),
+    Text { labels: Labels, text: String },
 }
 
 /// Does it, to its end.
-pub(crate) async fn run<R: Runtime>(runtime: R, task: Task, signals: Signals) -> ExitCode {
-    let Task { configs, mode, listen } = task;
+pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) -> ExitCode {
+    let Plan { configs, mode, listen } = plan;
     log_ways_out(&configs);
-    let (plan, loaded, command) = match mode {
-        Mode::Once(given) => return once::run(runtime, configs, given, &signals).await,
-        Mode::Relay(plan, loaded) => (plan, loaded, None),
-        Mode::Supervise(plan, loaded, command, every) => (plan, loaded, Some((command, every))),
+    let (relayed, supervised) = match mode {
+        Mode::Once { source } => return once::run(runtime, configs, source, signals).await,
+        Mode::Relay { relayed } => (relayed, None),
+        Mode::Supervise { relayed, command, fetch_every } => {
+            (relayed, Some((command, fetch_every)))
+        }
     };
     let listener = match listen {
         None => None,
@@ -57,38 +67,25 @@ pub(crate) async fn run<R: Runtime>(runtime: R, task: Task, signals: Signals) ->
         },
     };
     // Before anything is connected: a command that cannot be run has no metrics.
-    let command = match command.map(|(command, every)| Ok((command.start(&signals)?, every))) {
+    let supervised = match supervised {
         None => None,
-        Some(Ok(started)) => Some(started),
-        Some(Err(exit_code)) => return exit_code,
+        Some((command, fetch_every)) => match command.start(&signals) {
+            Ok(running) => Some((running, fetch_every)),
+            Err(exit_code) => return exit_code,
+        },
     };
-    let apps = Arc::new(Apps::default());
+    let fleet = Fleet::start(&runtime, configs, relayed);
     if let Some(listener) = listener {
-        let (own, ready) = (Arc::clone(&apps), Arc::clone(&apps));
-        let watched = Watched::new(move || own.own_metrics(), move || ready.connected());
+        let (own, ready) = (Arc::clone(&fleet), Arc::clone(&fleet));
+        let watched = Watched::new(move || joined(&own.own_metrics()), move || ready.connected());
         runtime.spawn(listen::serve(runtime.clone(), listener, watched));
     }
-    // As much as the last push leaves to it.
-    let push_timeout = configs.iter().map(|config| config.agent.push_timeout).min();
-    let last_timeout = push_timeout.unwrap_or_default() / 2;
-    let relayed = Arc::clone(&apps);
-    let mut status = None;
-    let end = async {
-        match &command {
-            None => drop(signals.next().await),
-            Some((command, every)) => {
-                let limits = (*every, last_timeout);
-                status = Some(command.run(&runtime, &apps, &signals, limits).await);
-            }
-        }
-    };
-    let is_pushed = targets::run(runtime.clone(), configs, plan, loaded, relayed, end).await;
-    match status {
-        // How the push went is logged. The exit code is the command's own in any case.
-        Some(status) => ExitCode::from(status),
-        None if is_pushed => ExitCode::SUCCESS,
-        None => ExitCode::FAILURE,
+    if let Some((running, fetch_every)) = supervised {
+        return running.run(&runtime, &fleet, &signals, fetch_every).await;
     }
+    signals.next().await;
+    tracing::info!("stopping: pushing the last metrics");
+    if fleet.push_and_close().await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn log_ways_out(configs: &[Config]) {

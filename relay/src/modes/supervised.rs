@@ -2,7 +2,7 @@
 
 use super::Signals;
 use super::signals::Signal;
-use crate::targets::Apps;
+use crate::targets::Fleet;
 use futures_lite::future::or;
 use prometheus_rsocket_runtime::{Line, Runtime, sleep_until};
 use std::ffi::OsString;
@@ -89,39 +89,38 @@ impl Running {
         Ok(running)
     }
 
-    /// Waits for the end of the command, fetches its metrics now and then so that they are known then, and passes signals on to it. Returns its exit code.
+    /// Relays until the command has ended, and pushes what it had last.
     pub(super) async fn run<R: Runtime>(
         &self,
         runtime: &R,
-        apps: &Apps<R>,
+        fleet: &Fleet<R>,
         signals: &Signals,
-        (fetch_every, last_timeout): (Duration, Duration),
-    ) -> u8 {
+        fetch_every: Duration,
+    ) -> ExitCode {
         let ended = async { self.ended.recv().await.unwrap_or(FAILED) };
-        let passing = async {
-            loop {
-                self.pass_on(signals.next().await, runtime, apps, last_timeout).await;
-            }
-        };
-        let status = or(ended, or(passing, keep_fetching(runtime, apps, fetch_every))).await;
-        tracing::info!(status, "the command has ended");
-        status
+        let code = or(ended, async {
+            let passing = async {
+                loop {
+                    self.pass_on(signals.next().await, fleet).await;
+                }
+            };
+            or(passing, keep_fetching(runtime, fleet, fetch_every)).await
+        });
+        let code = code.await;
+        tracing::info!(status = code, "the command has ended: pushing its last metrics");
+        // How the push went is logged. The exit code is the command's own in any case.
+        fleet.push_and_close().await;
+        ExitCode::from(code)
     }
 
-    async fn pass_on<R: Runtime>(
-        &self,
-        signal: Signal,
-        runtime: &R,
-        apps: &Apps<R>,
-        last_timeout: Duration,
-    ) {
+    async fn pass_on<R: Runtime>(&self, signal: Signal, fleet: &Fleet<R>) {
         // The terminal has sent it to the command as well, as that is in the same process group.
         if is_from_terminal(signal) {
             tracing::debug!(?signal, "the command has the signal from the terminal");
             return;
         }
         if signal.asks_to_end(true)
-            && let Err(error) = apps.refresh(runtime, last_timeout).await
+            && let Err(error) = fleet.refresh(true).await
         {
             tracing::warn!(error = %Line(error), "no metrics of the command before its end");
         }
@@ -177,14 +176,14 @@ impl Running {
 }
 
 /// Fetches what the command has, again and again, and keeps it for its end.
-async fn keep_fetching<R: Runtime>(runtime: &R, apps: &Apps<R>, every: Duration) -> u8 {
+async fn keep_fetching<R: Runtime>(runtime: &R, fleet: &Fleet<R>, every: Duration) -> u8 {
     loop {
         match runtime.now().checked_add(every) {
             Some(next) => sleep_until(runtime, next).await,
             None => std::future::pending().await,
         }
         // It may not serve them yet, or be busy.
-        if let Err(error) = apps.refresh(runtime, LONGEST_FETCH).await {
+        if let Err(error) = fleet.refresh(false).await {
             tracing::debug!(error = %Line(error), "no metrics to keep");
         }
     }
@@ -231,9 +230,6 @@ fn exit_code(status: ExitStatus) -> u8 {
 fn exit_code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
 }
-
-/// Longer than any scrape: each has a limit of its own.
-const LONGEST_FETCH: Duration = Duration::MAX;
 
 /// The exit code of a command that has none that can be told.
 const FAILED: u8 = 1;

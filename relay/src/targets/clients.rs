@@ -1,6 +1,7 @@
 //! All that is asked of the client library: an application for each source, at each proxy.
 
 use super::join::Joined;
+use crate::fetch::FetchError;
 use crate::relay::Relay;
 use prometheus_rsocket_client::{Client, Config, Labels, MetricsError, from_async};
 use prometheus_rsocket_runtime::{Line, Runtime};
@@ -11,19 +12,24 @@ use std::time::Duration;
 pub(super) enum Source<R> {
     One(Arc<Relay<R>>),
     Joined(Arc<Joined<R>>),
-    /// A text that is given, and never changes.
-    Text(String),
 }
 
 impl<R: Runtime> Source<R> {
-    pub(super) async fn metrics(&self, runtime: &R) -> Result<String, MetricsError> {
+    /// Fetches what there is, to keep it for the last push.
+    pub(super) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
+        match self {
+            Self::One(relay) => relay.refresh(is_end_near).await,
+            Self::Joined(joined) => joined.refresh(is_end_near).await,
+        }
+    }
+
+    async fn metrics(&self, runtime: &R) -> Result<String, MetricsError> {
         match self {
             Self::One(relay) => {
                 let now = runtime.now();
                 relay.metrics(now, now).await.map_err(Into::into)
             }
             Self::Joined(joined) => joined.metrics().await.map_err(Into::into),
-            Self::Text(text) => Ok(text.clone()),
         }
     }
 
@@ -32,7 +38,6 @@ impl<R: Runtime> Source<R> {
         match self {
             Self::One(relay) => relay.target().url.to_string(),
             Self::Joined(joined) => format!("{} targets", joined.len()),
-            Self::Text(_) => "standard input".to_owned(),
         }
     }
 
@@ -41,14 +46,33 @@ impl<R: Runtime> Source<R> {
         match self {
             Self::One(relay) => relay.stop(),
             Self::Joined(joined) => joined.stop(),
-            Self::Text(_) => {}
         }
     }
 }
 
 /// The clients of one application, each with its proxies.
-#[derive(Clone)]
-pub(super) struct Clients(Arc<[(String, Client)]>);
+#[derive(Clone, Debug)]
+pub(super) struct Clients(Vec<(String, Client)>);
+
+/// Pushes a text once, and says whether all proxies have it.
+pub(crate) async fn push_text<R: Runtime>(
+    runtime: &R,
+    configs: &[Config],
+    labels: &Labels,
+    text: &str,
+) -> bool {
+    let start = |config: &Config| {
+        let mut config = config.clone();
+        config.labels = labels.clone();
+        let proxy = config.proxies.to_string();
+        tracing::info!(proxy, %labels, "pushing standard input");
+        let text = text.to_owned();
+        let (client, running) = Client::new(runtime.clone(), config, move || text.clone());
+        runtime.spawn(running);
+        (proxy, client)
+    };
+    Clients(configs.iter().map(start).collect()).push_and_close(runtime, "stdin").await
+}
 
 impl Clients {
     /// Connects. The clients have these configurations, but for the labels.
@@ -77,15 +101,20 @@ impl Clients {
         Self(configs.iter().map(start).collect())
     }
 
-    /// Each with its proxies.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Client)> {
-        self.0.iter()
+    /// How many can be scraped by their proxies.
+    pub(super) fn ready(&self) -> usize {
+        self.0.iter().filter(|(_, client)| client.is_ready()).count()
+    }
+
+    /// The own metrics of each, with the proxies that it is of.
+    pub(super) fn own_metrics(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|(proxy, client)| (&**proxy, client.own_metrics()))
     }
 
     /// Pushes the last metrics to all proxies at once, and says whether each has them.
-    pub(super) async fn push_and_close<R: Runtime>(&self, runtime: &R, name: &str) -> bool {
+    pub(super) async fn push_and_close<R: Runtime>(self, runtime: &R, name: &str) -> bool {
         let (done, pushes) = async_channel::bounded(self.0.len().max(1));
-        for (proxy, client) in self.0.iter().cloned() {
+        for (proxy, client) in self.0 {
             let done = done.clone();
             runtime.spawn(async move {
                 let result = client.push_and_close().await;

@@ -11,7 +11,7 @@ const MAX_LEN: u64 = 8 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct TargetsFile {
     path: PathBuf,
-    defaults: TargetDefaults,
+    defaults: Arc<TargetDefaults>,
     /// What it was last.
     seen: Arc<Mutex<Option<Vec<u8>>>>,
 }
@@ -56,7 +56,7 @@ impl TargetsError {
 
 impl TargetsFile {
     pub(crate) fn new(path: PathBuf, defaults: TargetDefaults) -> Self {
-        Self { path, defaults, seen: Arc::default() }
+        Self { path, defaults: Arc::new(defaults), seen: Arc::default() }
     }
 
     /// An error that concerns the whole file.

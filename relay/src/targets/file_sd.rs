@@ -5,9 +5,11 @@ use super::target::default_name;
 use super::{MAX_TARGETS, Target, TargetDefaults};
 use crate::cli::duration;
 use crate::fetch::ScrapeUrl;
+use prometheus_rsocket_client::Labels;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,9 +86,20 @@ fn name_apart(targets: &mut [Target]) {
     }
     for target in targets {
         if counts.get(&target.name).is_some_and(|count| *count > 1) {
-            target.name = target.labels.to_string();
+            let labels = target.labels.to_string();
+            target.name = match labels.len() {
+                0..=Labels::MAX_VALUE => labels,
+                // It has to be the value of a label.
+                _ => format!("{:016x}", hash(&labels)),
+            };
         }
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A part of a query, with all but letters, digits and `-_.~` in percent encoding.

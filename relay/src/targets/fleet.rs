@@ -1,148 +1,41 @@
 use super::clients::{Clients, Source};
-use super::join::Joined;
-use super::{Apps, Loaded, Plan, Target, TargetsError};
-use crate::fetch::Fetcher;
+use super::join::{AT_ONCE, Joined, gather};
+use super::{Loaded, Plan, Relayed, Target, TargetsError, TargetsFile};
+use crate::fetch::{FetchError, Fetcher};
 use crate::relay::Relay;
 use async_channel::{Receiver, Sender};
-use futures_lite::FutureExt;
 use prometheus_rsocket_client::{Config, Labels};
 use prometheus_rsocket_runtime::{Runtime, watch};
 use std::collections::BTreeMap;
-use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-/// How often the file of targets is looked at.
-const WATCH_EVERY: Duration = Duration::from_secs(2);
-
-/// Relays targets until it is to stop, then pushes their last metrics. Says whether all proxies have those of all targets that were left.
-/// Meanwhile `apps` knows of them.
-pub(crate) async fn run<R: Runtime>(
-    runtime: R,
-    configs: Vec<Config>,
-    plan: Plan,
-    loaded: Vec<Loaded>,
-    apps: Arc<Apps<R>>,
-    stop: impl Future<Output = ()>,
-) -> bool {
-    let changes = watched(&runtime, &plan);
-    let mut fleet = Fleet::new(runtime, configs, plan.joined, apps);
-    fleet.apply(loaded);
-    let mut stop = pin!(stop);
-    loop {
-        let stop = async {
-            stop.as_mut().await;
-            None
-        };
-        let change = async {
-            match changes.recv().await {
-                Ok(loaded) => Some(loaded),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        let Some(loaded) = stop.or(change).await else { break };
-        fleet.apply(loaded);
-    }
-    tracing::info!("stopping: pushing the last metrics");
-    fleet.stop().await
-}
-
-/// What is pushed once.
-#[derive(Debug)]
-pub(crate) enum Given {
-    Targets(Plan, Vec<Loaded>),
-    Text(String, Labels),
-}
-
-/// Pushes what targets have now, or a text, and closes. Says whether all proxies have all of it.
-pub(crate) async fn push_once<R: Runtime>(runtime: R, configs: Vec<Config>, given: Given) -> bool {
-    let mut sources = Vec::new();
-    let (joined, loaded) = match given {
-        Given::Targets(plan, loaded) => (plan.joined, loaded),
-        Given::Text(text, labels) => {
-            sources.push((STDIN.to_owned(), labels, Source::Text(text)));
-            (None, Vec::new())
-        }
-    };
-    let fleet = Fleet::new(runtime, configs, joined, Arc::default());
-    match fleet.joined.clone() {
-        Some((joined, labels)) => {
-            joined.apply(loaded, |loaded| fleet.relay(loaded));
-            sources.push((JOINED.to_owned(), labels, Source::Joined(joined)));
-        }
-        None => sources.extend(loaded.into_iter().map(|loaded| {
-            let (name, labels) = (loaded.target.name.clone(), loaded.target.labels.clone());
-            (name, labels, Source::One(fleet.relay(loaded)))
-        })),
-    }
-    if sources.is_empty() {
-        tracing::error!("there is no target: nothing is pushed");
-        return false;
-    }
-    let pushes = sources.into_iter().map(|(name, labels, source)| {
-        let (tell, done) = async_channel::bounded(1);
-        let (runtime, configs) = (fleet.runtime.clone(), Arc::clone(&fleet.configs));
-        fleet.runtime.spawn(async move {
-            let source = Arc::new(source);
-            let clients = Clients::start(&runtime, &configs, (&name, &labels), &source);
-            let _ = tell.send(clients.push_and_close(&runtime, &name).await).await;
-        });
-        done
-    });
-    all(pushes.collect()).await
-}
-
-/// Whether all have pushed.
-async fn all(pushes: Vec<Receiver<bool>>) -> bool {
-    let mut is_pushed = true;
-    for push in pushes {
-        is_pushed &= push.recv().await.unwrap_or(false);
-    }
-    is_pushed
-}
-
-/// The targets each time that the file has changed.
-fn watched<R: Runtime>(runtime: &R, plan: &Plan) -> Receiver<Vec<Loaded>> {
-    let (sender, changes) = async_channel::bounded(1);
-    let Some(file) = plan.file.clone() else { return changes };
-    let plan = plan.clone();
-    let reload = move || -> Result<bool, TargetsError> {
-        if !file.is_changed()? {
-            return Ok(false);
-        }
-        let loaded = plan.load()?;
-        // Taken up at once: what would wait here is older.
-        let _ = sender.force_send(loaded);
-        Ok(true)
-    };
-    let on = |reloaded: Result<bool, TargetsError>| match reloaded {
-        Ok(true) => tracing::info!("--targets has changed and is in use"),
-        Ok(false) => tracing::info!("--targets is again what is in use"),
-        Err(error) => {
-            tracing::error!(%error, "a changed --targets cannot be used; the targets stay as they are")
-        }
-    };
-    let watching = watch(runtime.clone(), reload, WATCH_EVERY, on);
-    runtime.spawn(watching);
-    changes
-}
-
 /// The applications that are relayed.
-struct Fleet<R> {
+pub(crate) struct Fleet<R> {
     runtime: R,
     configs: Arc<[Config]>,
     last_timeout: Duration,
-    apps: BTreeMap<String, App>,
+    joined: Option<(Arc<Joined<R>>, Labels)>,
+    /// There may be several, so that each has to be named.
+    are_named: bool,
+    state: Mutex<State<R>>,
+}
+
+struct State<R> {
+    apps: BTreeMap<String, App<R>>,
     /// Those that were removed and push their last metrics.
     leaving: BTreeMap<String, Receiver<bool>>,
-    joined: Option<(Arc<Joined<R>>, Labels)>,
-    known: Arc<Apps<R>>,
+    /// No more are added.
+    is_closed: bool,
 }
 
 /// An application. When it is dropped, it pushes its last metrics and closes.
-struct App {
+struct App<R> {
     /// What it relays; `None` if that is several.
     target: Option<Target>,
+    source: Arc<Source<R>>,
+    /// Once they are started.
+    clients: Arc<OnceLock<Clients>>,
     /// Held until it is to end.
     _stop: Sender<()>,
     /// Whether its last metrics were pushed.
@@ -150,43 +43,78 @@ struct App {
 }
 
 impl<R: Runtime> Fleet<R> {
-    fn new(runtime: R, configs: Vec<Config>, joined: Option<Labels>, known: Arc<Apps<R>>) -> Self {
+    /// Begins to relay, and follows the file of targets if there is one.
+    pub(crate) fn start(runtime: &R, configs: Vec<Config>, relayed: Relayed) -> Arc<Self> {
+        let Relayed { plan, loaded } = relayed;
         let push_timeout = configs.iter().map(|config| config.agent.push_timeout).min();
-        let joined = joined.map(|labels| (Arc::new(Joined::new(runtime.clone())), labels));
+        let fleet = Arc::new(Self::new(runtime, configs, &plan, push_timeout));
+        if plan.file.is_some() || plan.targets.len() > 1 {
+            // Each target takes two, and the usual 1,024 are few. Where it fails, connections do, which is told then.
+            let _ = rlimit::increase_nofile_limit(u64::MAX);
+        }
+        fleet.apply(loaded);
+        if let Some(file) = plan.file.clone() {
+            runtime.spawn(follow(runtime.clone(), Arc::downgrade(&fleet), plan, file));
+        }
+        fleet
+    }
+
+    /// Pushes the metrics of all targets once, and says whether all proxies have them.
+    pub(crate) async fn push_once(runtime: &R, configs: Vec<Config>, relayed: Relayed) -> bool {
+        // Nothing was fetched before that could do instead.
+        let fleet = Self::new(runtime, configs, &relayed.plan, None);
+        fleet.apply(relayed.loaded);
+        fleet.push_and_close().await
+    }
+
+    fn new(runtime: &R, configs: Vec<Config>, plan: &Plan, last: Option<Duration>) -> Self {
+        let joined = |labels: &Labels| (Arc::new(Joined::new(runtime.clone())), labels.clone());
+        let state = State { apps: BTreeMap::new(), leaving: BTreeMap::new(), is_closed: false };
         Self {
-            runtime,
+            runtime: runtime.clone(),
             configs: configs.into(),
-            last_timeout: push_timeout.unwrap_or_default() / 2,
-            apps: BTreeMap::new(),
-            leaving: BTreeMap::new(),
-            joined,
-            known,
+            last_timeout: last.map_or(Duration::MAX, |push_timeout| push_timeout / 2),
+            joined: plan.joined.as_ref().map(joined),
+            are_named: plan.joined.is_none() && (plan.file.is_some() || plan.targets.len() > 1),
+            state: Mutex::new(state),
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes these the targets. Those that are the same stay as they are.
-    fn apply(&mut self, loaded: Vec<Loaded>) {
-        if let Some((joined, labels)) = self.joined.clone() {
+    fn apply(&self, loaded: Vec<Loaded>) {
+        let mut state = self.state();
+        if state.is_closed {
+            return;
+        }
+        if let Some((joined, labels)) = &self.joined {
             joined.apply(loaded, |loaded| self.relay(loaded));
-            if self.apps.is_empty() {
-                self.start(JOINED.to_owned(), labels, None, Source::Joined(joined));
+            if state.apps.is_empty() {
+                let source = Source::Joined(Arc::clone(joined));
+                self.start_app(&mut state, JOINED, labels, None, source);
             }
             return;
         }
-        self.leaving.retain(|_, done| !done.is_closed());
+        let State { apps, leaving, .. } = &mut *state;
+        leaving.retain(|_, done| !done.is_closed());
         let wanted: BTreeMap<&str, &Target> =
             loaded.iter().map(|it| (&*it.target.name, &it.target)).collect();
-        let is_over = |name: &str, app: &App| wanted.get(name).copied() != app.target.as_ref();
-        for (name, app) in self.apps.extract_if(.., |name, app| is_over(name, app)) {
+        let is_over =
+            |name: &String, app: &mut App<R>| wanted.get(&**name).copied() != app.target.as_ref();
+        for (name, app) in apps.extract_if(.., is_over) {
             let change = if wanted.contains_key(&*name) { "changed" } else { "removed" };
             tracing::info!(target = name, "the target is {change}: pushing its last metrics");
-            self.leaving.insert(name, app.done);
+            leaving.insert(name, app.done);
         }
         for loaded in loaded {
-            if !self.apps.contains_key(&loaded.target.name) {
+            if !state.apps.contains_key(&loaded.target.name) {
                 let target = loaded.target.clone();
                 let source = Source::One(self.relay(loaded));
-                self.start(target.name.clone(), target.labels.clone(), Some(target), source);
+                let (name, labels) = (target.name.clone(), target.labels.clone());
+                self.start_app(&mut state, &name, &labels, Some(target), source);
             }
         }
     }
@@ -196,47 +124,125 @@ impl<R: Runtime> Fleet<R> {
         Arc::new(Relay::new(loaded.target, fetcher, self.last_timeout))
     }
 
-    fn start(&mut self, name: String, labels: Labels, target: Option<Target>, source: Source<R>) {
+    fn start_app(
+        &self,
+        state: &mut State<R>,
+        name: &str,
+        labels: &Labels,
+        target: Option<Target>,
+        source: Source<R>,
+    ) {
         let (stop, stopped) = async_channel::bounded(1);
         let (tell, done) = async_channel::bounded(1);
+        let (source, clients) = (Arc::new(source), Arc::new(OnceLock::new()));
+        let app = App {
+            target,
+            source: Arc::clone(&source),
+            clients: Arc::clone(&clients),
+            _stop: stop,
+            done,
+        };
         let (runtime, configs) = (self.runtime.clone(), Arc::clone(&self.configs));
-        let before = self.leaving.remove(&name);
-        let (app, known) = (name.clone(), Arc::clone(&self.known));
+        let (name, labels) = (name.to_owned(), labels.clone());
+        let before = state.leaving.remove(&name);
+        state.apps.insert(name.clone(), app);
         self.runtime.spawn(async move {
             if let Some(before) = before {
                 // One of the name at a time: the proxy would tell them apart by nothing.
                 let _ = before.recv().await;
+                if stopped.is_closed() {
+                    let _ = tell.send(true).await;
+                    return;
+                }
             }
-            if stopped.is_closed() {
-                let _ = tell.send(true).await;
-                return;
-            }
-            let source = Arc::new(source);
-            let clients = Clients::start(&runtime, &configs, (&app, &labels), &source);
-            known.enter(&app, &source, &clients);
+            let started = Clients::start(&runtime, &configs, (&name, &labels), &source);
+            let _ = clients.set(started.clone());
             // It is closed when the application is dropped.
             let _ = stopped.recv().await;
-            known.leave(&app);
             source.stop();
-            let is_pushed = clients.push_and_close(&runtime, &app).await;
+            let is_pushed = started.push_and_close(&runtime, &name).await;
             let _ = tell.send(is_pushed).await;
         });
-        self.apps.insert(name, App { target, _stop: stop, done });
     }
 
-    /// Has all applications push and close, and says whether all have pushed.
-    async fn stop(self) -> bool {
-        let done: Vec<_> = self.apps.into_values().map(|app| app.done).collect();
-        let is_pushed = all(done).await;
-        for (_, done) in self.leaving {
+    /// Fetches what there is, to keep it for the last push; within the time of the last scrape if the end is near. Some are fetched also if
+    /// others fail.
+    pub(crate) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
+        let sources: Vec<_> =
+            self.state().apps.values().map(|app| Arc::clone(&app.source)).collect();
+        let fetches = sources.iter().map(|source| source.refresh(is_end_near));
+        gather(fetches, AT_ONCE).await.into_iter().collect()
+    }
+
+    /// How many connections to a proxy there are, and how many there should be.
+    pub(crate) fn connected(&self) -> (usize, usize) {
+        let state = self.state();
+        let clients = state.apps.values().filter_map(|app| app.clients.get());
+        (clients.map(Clients::ready).sum(), state.apps.len() * self.configs.len())
+    }
+
+    /// The own metrics of each client, and its labels.
+    pub(crate) fn own_metrics(&self) -> Vec<(Labels, String)> {
+        let state = self.state();
+        let of_app = |(name, app): (&String, &App<R>)| -> Vec<_> {
+            let target = self.are_named.then(|| ("target", name.clone()));
+            let of_client = |(proxy, text): (&str, String)| {
+                let labels = [("proxy", proxy.to_owned())].into_iter().chain(target.clone());
+                (Labels::new(labels).unwrap_or_default(), text)
+            };
+            app.clients.get().into_iter().flat_map(Clients::own_metrics).map(of_client).collect()
+        };
+        state.apps.iter().flat_map(of_app).collect()
+    }
+
+    /// Has all applications push their last metrics and close, and says whether all proxies have them.
+    pub(crate) async fn push_and_close(&self) -> bool {
+        let (apps, leaving) = {
+            let mut state = self.state();
+            state.is_closed = true;
+            (std::mem::take(&mut state.apps), std::mem::take(&mut state.leaving))
+        };
+        let done: Vec<_> = apps.into_values().map(|app| app.done).collect();
+        let mut is_pushed = true;
+        for done in done {
+            is_pushed &= done.recv().await.unwrap_or(false);
+        }
+        for (_, done) in leaving {
             let _ = done.recv().await;
         }
         is_pushed
     }
 }
 
+/// Applies the targets each time that the file has changed.
+async fn follow<R: Runtime>(runtime: R, fleet: Weak<Fleet<R>>, plan: Plan, file: TargetsFile) {
+    let changed = Arc::new(Mutex::new(None));
+    let loaded = Arc::clone(&changed);
+    let reload = move || -> Result<bool, TargetsError> {
+        if !file.is_changed()? {
+            return Ok(false);
+        }
+        *loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.load()?);
+        Ok(true)
+    };
+    let on = move |reloaded: Result<bool, TargetsError>| match reloaded {
+        Ok(true) => {
+            tracing::info!("--targets has changed and is in use");
+            let loaded = changed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let (Some(fleet), Some(loaded)) = (fleet.upgrade(), loaded) {
+                fleet.apply(loaded);
+            }
+        }
+        Ok(false) => tracing::info!("--targets is again what is in use"),
+        Err(error) => {
+            tracing::error!(%error, "a changed --targets cannot be used; the targets stay as they are");
+        }
+    };
+    watch(runtime, reload, WATCH_EVERY, on).await;
+}
+
+/// How often the file of targets is looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
 /// The name of the application that all targets are joined into.
 const JOINED: &str = "joined";
-
-/// The name of the application that standard input is.
-const STDIN: &str = "stdin";

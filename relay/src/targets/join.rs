@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 /// Fetches that are under way at the same time.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// The longest joined text before it is put together, in bytes: targets that do not fit any more are left out.
 const MAX_TEXTS: usize = 256 << 20;
@@ -62,6 +62,13 @@ impl<R: Runtime> Joined<R> {
 
     fn relays(&self) -> Arc<[Arc<Relay<R>>]> {
         Arc::clone(&self.relays.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fetches what there is, to keep it for the last push.
+    pub(super) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
+        let relays = self.relays();
+        let fetches = relays.iter().map(|relay| relay.refresh(is_end_near));
+        gather(fetches, AT_ONCE).await.into_iter().collect()
     }
 
     /// The metrics of all targets that have some, and for each target whether it has.
@@ -206,7 +213,10 @@ const UP: &str = "prometheus_rsocket_client_target_up";
 const UP_HELP: &str = "Whether the target's metrics are in this answer.";
 
 /// Runs futures, at most so many at once, in this one; their outputs in their order.
-async fn gather<F: Future>(futures: impl Iterator<Item = F>, at_once: usize) -> Vec<F::Output> {
+pub(super) async fn gather<F: Future>(
+    futures: impl Iterator<Item = F>,
+    at_once: usize,
+) -> Vec<F::Output> {
     let mut waiting = futures.enumerate();
     let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();
     let mut outputs = Vec::new();

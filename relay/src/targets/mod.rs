@@ -1,23 +1,22 @@
 //! Which programs are relayed: those of the command line, and those of a file that is watched.
 
-mod apps;
 mod clients;
 mod file;
 mod file_sd;
 mod fleet;
 mod join;
-mod own;
 mod target;
 mod toml;
 
-pub(crate) use apps::Apps;
+pub(crate) use clients::push_text;
 pub(crate) use file::{TargetsError, TargetsFile};
-pub(crate) use fleet::{Given, push_once, run};
+pub(crate) use fleet::Fleet;
 pub(crate) use target::{Filters, Target, TargetDefaults, default_name, is_name};
 
 use crate::fetch::{Endpoint, TlsFiles};
 use prometheus_rsocket_client::Labels;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The most targets of a relay.
 pub(crate) const MAX_TARGETS: usize = 4096;
@@ -37,6 +36,20 @@ pub(crate) struct Plan {
 pub(crate) struct Loaded {
     pub(crate) target: Target,
     pub(crate) endpoint: Endpoint,
+}
+
+/// What is relayed, as the files were at the start.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    pub(crate) plan: Plan,
+    pub(crate) loaded: Vec<Loaded>,
+}
+
+impl Relayed {
+    /// The longest time that a target may take to answer.
+    pub(crate) fn longest_timeout(&self) -> Duration {
+        self.loaded.iter().map(|it| it.target.options.timeout).max().unwrap_or_default()
+    }
 }
 
 impl Plan {

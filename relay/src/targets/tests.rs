@@ -155,6 +155,16 @@ fn file_sd_is_read_as_prometheus_does() {
 }
 
 #[test]
+fn names_of_targets_can_be_values_of_labels() {
+    let labels =
+        |long: char| format!("\"instance\": \"i\", \"x\": \"{}\"", long.to_string().repeat(256));
+    let group = |long: char| format!("{{\"targets\": [\"a\"], \"labels\": {{{}}}}}", labels(long));
+    let targets = of_json(&format!("[{},{}]", group('y'), group('z'))).unwrap();
+    assert_ne!(targets[0].name, targets[1].name);
+    assert!(targets.iter().all(|target| target.name.len() == 16));
+}
+
+#[test]
 fn what_is_wrong_in_file_sd_is_told() {
     for (bad, line, part) in [
         ("{", Some(1), ""),

@@ -190,3 +190,48 @@ fn a_broken_file_of_targets_ends_with_2_at_the_start() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("line 3: help: it is to be true or false"), "{message}");
 }
+
+#[test]
+fn several_targets_are_pushed_once() {
+    for (answers, code) in [(&[B][..], 0), (&[GONE], 1)] {
+        let proxy = FakeProxy::new();
+        let (a, b) = (format!("a={}", endpoint(&[A])), format!("b={}", endpoint(answers)));
+        let args = ["--scrape", &a, "--scrape", &b, "--once"];
+        let child = relay(&proxy, runtimes().next().unwrap(), &args).spawn().unwrap();
+        let mut peers = accepted(&proxy, 2);
+        assert_eq!(last_push(peers.get_mut("a").unwrap()), "a 1\n");
+        let b = peers.get_mut("b").unwrap();
+        if code == 0 {
+            assert_eq!(last_push(b), "a 2\n");
+        } else {
+            while !matches!(b.next(), Event::Closed { .. }) {}
+        }
+        drop(peers);
+        assert_eq!(ended(child), Some(code));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_relays_own_metrics_name_the_target() {
+    let proxy = FakeProxy::new();
+    let (a, b) = (format!("a={}", endpoint(&[A])), format!("b={}", endpoint(&[B])));
+    let args = ["--scrape", &a, "--scrape", &b, "--listen=127.0.0.1:0"];
+    let mut command = relay(&proxy, runtimes().next().unwrap(), &args);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let line = crate::log::Log::of(&mut child).wait_for("listening");
+    let address = line.rsplit_once("address=").unwrap().1.trim().to_owned();
+    let mut peers = accepted(&proxy, 2);
+    peers.values_mut().for_each(|peer| assert!(!peer.scraped().is_empty()));
+    assert_eq!(crate::modes::get(&address, "/-/ready").1, "2 of 2 connections to a proxy\n");
+    let (_, text) = crate::modes::get(&address, "/metrics");
+    for target in ["a", "b"] {
+        let labels = format!("{{proxy=\"{}\",target=\"{target}\"}}", proxy.url());
+        assert!(
+            text.contains(&format!("prometheus_rsocket_client_connected{labels} 1\n")),
+            "{text}"
+        );
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
