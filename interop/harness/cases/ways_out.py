@@ -1,12 +1,50 @@
-"""Our client behind an HTTP proxy, and as one push."""
+"""Our client behind an HTTP proxy, as one push, and around a command."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
 
 from cases.admission import private
 from cases.our_client import both
 from exposition import ORDERS, orders
 from peers.tinyproxy import PASSWORD, TinyProxy
-from process import check
+from ports import free_port
+from process import check, until
 
 TINYPROXY = ("tinyproxy",)
+
+# It counts how often it was asked for its metrics.
+JOB = f"""
+import http.server, signal, sys
+
+class Metrics(http.server.BaseHTTPRequestHandler):
+    count = 0
+
+    def do_GET(self):
+        Metrics.count += 1
+        body = b'{ORDERS}{{app="job"}} %d\\n' % Metrics.count
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Metrics).serve_forever()
+"""
+
+
+@dataclass
+class Elsewhere:
+    """An endpoint of a program that the case does not start itself."""
+
+    app: str
+    port: int
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/metrics"
 
 
 @both("via", needs=TINYPROXY)
@@ -48,6 +86,23 @@ def once_stdin(bench, proxy, _):
     client = bench.push_once(proxy, f"{ORDERS} 17\nTraceback (most recent call last):\n")
     check(client.wait() == 2, "what is no metrics ends it with 2")
     client.find("line 2")
+
+
+@both("command")
+def command(bench, proxy, seconds):
+    """Around a job with an endpoint of its own: SIGTERM is passed on once its metrics were fetched, these are pushed, and its exit status is kept."""
+    port = free_port()
+    script = os.path.join(bench.folder, "job.py")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(JOB)
+    job = [sys.executable, script, str(port)]
+    client = bench.our_client(proxy, Elsewhere("job", port), ["--last-metrics-every", "1h", "--", *job])
+    until("it is served", lambda: orders(proxy.scrape(), "job"), seconds, pause=0.2)
+    before = orders(proxy.scrape(), "job")
+    client.process.signal(signal.SIGTERM)
+    check(client.process.wait() == 3, "it ends with the status of the job")
+    proxy.await_connections(0)
+    check(orders(proxy.scrape(), "job") == before + 1, "what was fetched last, before the signal, was pushed")
 
 
 @both("once")

@@ -77,7 +77,7 @@ impl Running {
         let running = Arc::new(Self { state: Mutex::new(State::Runs(child)), ended });
         let watched = Arc::clone(&running);
         let waiting = move || {
-            wait_unreaped(id);
+            watched.wait(id);
             let code = watched.reap();
             // There is room for the one.
             let _ = tell.try_send(code);
@@ -153,6 +153,28 @@ impl Running {
         Ok(())
     }
 
+    /// Waits until the child has ended, and leaves it to be reaped. The lock is free meanwhile.
+    #[cfg(unix)]
+    fn wait(&self, id: u32) {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid else { return };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        // Any other error says that there is no such child any more.
+        while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
+    }
+
+    #[cfg(not(unix))]
+    fn wait(&self, _: u32) {
+        let is_running = || {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            matches!(&mut *state, State::Runs(child) if matches!(child.try_wait(), Ok(None)))
+        };
+        while is_running() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Ends the command at once, if it has not ended yet. Returns its exit code.
     pub(super) fn kill(&self) -> u8 {
         if let State::Runs(child) = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -188,20 +210,6 @@ async fn keep_fetching<R: Runtime>(runtime: &R, fleet: &Fleet<R>, every: Duratio
         }
     }
 }
-
-/// Waits until a child has ended, and leaves it to be reaped.
-#[cfg(unix)]
-fn wait_unreaped(id: u32) {
-    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-    let Some(pid) = pid else { return };
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    // Any other error says that there is no such child any more.
-    while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
-}
-
-#[cfg(not(unix))]
-fn wait_unreaped(_: u32) {}
 
 /// Whether Ctrl-C or Ctrl-\ on our terminal has sent it, which reaches all processes of the foreground. A signal that somebody sends to this process
 /// alone while it is in the foreground of a terminal is taken for that, too.
