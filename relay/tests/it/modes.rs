@@ -2,7 +2,7 @@
 
 use crate::endpoint::{endpoint, heard_endpoint};
 use crate::log::Log;
-use crate::program::{command, program, terminate};
+use crate::program::{built_in, command, program, terminate};
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::Event;
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -10,6 +10,7 @@ use prometheus_rsocket_testkit::proxy::{FakeProxy, Peer};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 const ANSWER: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\na 1\n";
@@ -50,6 +51,22 @@ fn once_pushes_what_the_endpoint_has_and_says_by_its_status_whether_it_is_stored
         take_push(proxy.accept_with_key(), "a 1\n", is_stored);
         assert_eq!(child.wait().unwrap().code(), Some(i32::from(!is_stored)));
     }
+}
+
+#[test]
+fn once_pushes_what_each_target_has() {
+    let proxy = FakeProxy::new();
+    let other = ANSWER.replace("a 1", "a 2").into_bytes();
+    let (one, two) = (endpoint(&[ANSWER]), heard_endpoint(vec![other]).0);
+    let mut command = program();
+    command.args(["--proxy", &proxy.url(), "--once", "--scrape"]).arg(format!("one={one}"));
+    let mut child = command.arg("--scrape").arg(format!("two={two}")).spawn().unwrap();
+    let peers = [proxy.accept_with_key(), proxy.accept_with_key()];
+    for peer in peers {
+        let is_one = peer.hello().labels.to_string().contains("one");
+        take_push(peer, if is_one { "a 1\n" } else { "a 2\n" }, true);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -153,10 +170,11 @@ fn supervising(proxy: &str, endpoint: &str, args: &[&str], script: &str) -> Comm
 
 #[test]
 fn a_command_has_its_last_scrape_pushed_and_its_exit_code_kept() {
-    for (end, code) in [("true", 0), ("exit 3", 3), ("kill -9 $$", 137)] {
+    let ends = [("true", 0), ("exit 3", 3), ("kill -9 $$", 137)];
+    for (runtime, (end, code)) in built_in().flat_map(|runtime| ends.map(|end| (runtime, end))) {
         let proxy = FakeProxy::new();
         let script = format!("read line; {end}");
-        let args = ["--last-metrics-every=1h"];
+        let args = ["--last-metrics-every=1h", "--runtime", runtime];
         let endpoint = endpoint(&[ANSWER, GONE]);
         let mut command = supervising(&proxy.url(), &endpoint, &args, &script);
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -248,6 +266,17 @@ fn a_command_may_survive_a_signal_and_ends_by_the_second_with_the_relay() {
 }
 
 #[test]
+fn two_signals_end_the_push_after_a_command_with_its_exit_code() {
+    let args = ["--push-timeout=1h"];
+    let mut command = supervising(&nobody(), "http://127.0.0.1:1", &args, "exit 5");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    Log::of(&mut child).wait_for("stopping");
+    signal("TERM", child.id());
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn ctrl_c_reaches_a_command_once() {
     let script = "n=0; trap 'n=$((n+1))' INT; trap 'exit $((10+n))' USR1
@@ -300,7 +329,7 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
 
 #[test]
 fn the_relay_can_be_watched() {
-    for runtime in crate::program::built_in() {
+    for runtime in built_in() {
         let proxy = FakeProxy::new();
         let args = ["--listen=127.0.0.1:0", "--runtime", runtime];
         let mut command = command(&proxy, &endpoint(&[ANSWER]), &args);
@@ -308,8 +337,10 @@ fn the_relay_can_be_watched() {
         let line = Log::of(&mut child).wait_for("listening");
         assert!(line.contains("listener=\"http\""), "{line}");
         let address = line.rsplit_once("address=").unwrap().1.trim();
-        let text = "0 of 1 connections to a proxy\n".to_owned();
-        assert_eq!(get(address, "/-/ready"), (503, text));
+        assert_eq!(
+            await_ready(address, " of 1 "),
+            (503, "0 of 1 connections to a proxy\n".to_owned())
+        );
         assert_eq!(get(address, "/-/healthy"), (200, "healthy\n".to_owned()));
         let (status, text) = get(address, "/metrics");
         let series = format!("\nprometheus_rsocket_client_connected{{proxy=\"{}\"}}", proxy.url());
@@ -333,6 +364,38 @@ fn the_relay_can_be_watched() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+/// What `/-/ready` says, once it has this in it.
+fn await_ready(address: &str, part: &str) -> (u16, String) {
+    loop {
+        let answer = get(address, "/-/ready");
+        if answer.1.contains(part) {
+            return answer;
+        }
+        assert_eq!(answer.0, 503);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn each_target_has_its_part_in_what_is_watched() {
+    let mut command = program();
+    command.args(["--proxy", &nobody(), "--scrape=one=127.0.0.1:1", "--scrape=two=127.0.0.1:1"]);
+    command.args(["--listen=127.0.0.1:0", "--push-timeout=50ms"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let line = Log::of(&mut child).wait_for("listening");
+    let address = line.rsplit_once("address=").unwrap().1.trim();
+    assert_eq!(await_ready(address, " of 2 ").0, 503);
+    let (_, text) = get(address, "/metrics");
+    for target in ["one", "two"] {
+        let series = "prometheus_rsocket_client_connected{";
+        let label = format!("target=\"{target}\"");
+        let has = |line: &str| line.starts_with(series) && line.contains(&label);
+        assert!(text.lines().any(has), "{text}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Whether the other side closes a connection before it has had a request.
