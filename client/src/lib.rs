@@ -124,6 +124,8 @@ pub use client::{Client, WaitError};
 pub use config::{Config, OnKey, hostname};
 pub use filtered::Filtered;
 pub use job::run_job;
+#[cfg(feature = "metrics")]
+pub use metrics_exporter_prometheus;
 pub use pins::{PinFile, PinFileError};
 pub use prometheus_rsocket_protocol::agent::{self, BackoffConfig, Pins, PushFailure, PushMode};
 pub use prometheus_rsocket_protocol::envelope::{AesKeySize, Fingerprint, FingerprintError};
@@ -141,7 +143,9 @@ pub use prometheus_rsocket_smol::Smol;
 #[cfg(feature = "tokio")]
 pub use prometheus_rsocket_tokio::Tokio;
 pub use proxies::Proxies;
-pub use source::{FromAsync, IntoMetrics, MetricsError, Source, from_async};
+pub use source::{FromAsync, IntoMetrics, JoinError, Joined, MetricsError, Source, from_async};
+#[cfg(feature = "metrics")]
+pub use source::{InstallRecorderError, install_metrics_recorder, install_metrics_recorder_from};
 pub use status::{Status, StatusChanges};
 pub use tunnel::{Environment, Route, Via, ViaError};
 pub use url::{ProxyUrl, Scheme, UrlError};

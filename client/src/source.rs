@@ -1,5 +1,19 @@
 //! Where metrics come from.
 
+mod joined;
+#[cfg(feature = "metrics")]
+mod metrics_recorder;
+#[cfg(feature = "prometheus-client")]
+mod prometheus_client_registry;
+#[cfg(feature = "prometheus")]
+mod prometheus_registry;
+
+pub use joined::{JoinError, Joined};
+#[cfg(feature = "metrics")]
+pub use metrics_recorder::{
+    InstallRecorderError, install_metrics_recorder, install_metrics_recorder_from,
+};
+
 use futures_lite::FutureExt;
 use std::error::Error;
 use std::fmt;

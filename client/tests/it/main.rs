@@ -2,6 +2,8 @@
 
 #[cfg(feature = "tokio")]
 mod providers;
+#[cfg(any(feature = "metrics", feature = "prometheus", feature = "prometheus-client"))]
+mod sources;
 #[cfg(feature = "tokio")]
 mod spawn;
 
