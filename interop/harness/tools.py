@@ -70,6 +70,15 @@ class Tools:
         """The folder of our programs as they were before version 2 of the envelope."""
         return earlier(BEFORE_ENVELOPE_2)
 
+    def examples(self):
+        """The folder of the examples of our client library."""
+        folder = os.environ.get("EXAMPLES_DIR")
+        if folder is None:
+            folder = cargo_examples()
+        if not os.access(os.path.join(folder, "prometheus_registry"), os.X_OK):
+            raise Unavailable(f"{folder} has no examples")
+        return folder
+
     def our_peer(self):
         return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
 
@@ -181,6 +190,17 @@ def cargo_program(package, target):
     folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
     example = target.removeprefix("--example=")
     return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
+
+
+@functools.cache
+def cargo_examples():
+    """Builds the examples of our client library, and gives their folder."""
+    need("cargo")
+    features = "blocking,metrics,prometheus,prometheus-client,smol"
+    run(["cargo", "build", "--release", "--locked", "-p", "prometheus-rsocket-client", "--examples", "--features", features], REPOSITORY)
+    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
+    return os.path.join(folder, "release", "examples")
 
 
 def earlier(commit):
