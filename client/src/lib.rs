@@ -27,6 +27,49 @@
 //! | source | feature |
 //! |---|---|
 //! | a closure that returns `String` or `Result<String, E>`; in [`from_async`], one that returns a future | |
+//! | a `Registry` of the crate `prometheus` 0.14, or its `default_registry()` | `prometheus` |
+//! | a `Registry` of the crate `prometheus-client` 0.26, in an `Arc`, an `Arc<Mutex<_>>` or an `Arc<RwLock<_>>` | `prometheus-client` |
+//! | what the macros of the crate `metrics` 0.24 record: `install_metrics_recorder()`, or a `PrometheusHandle` of `metrics-exporter-prometheus` 0.18 | `metrics` |
+//! | [`Joined`], several of these in one, each with labels of its own | |
+//!
+//! Metrics of OpenTelemetry are had through a registry of `prometheus`, into which `opentelemetry-prometheus` 0.33 writes them:
+//!
+//! ```
+//! # #[cfg(feature = "prometheus")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use opentelemetry::metrics::MeterProvider;
+//! use opentelemetry_sdk::metrics::SdkMeterProvider;
+//!
+//! let registry = prometheus::Registry::new();
+//! let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
+//! let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+//! provider.meter("shop").u64_counter("orders").build().add(1, &[]);
+//!
+//! fn a_source(_: impl prometheus_rsocket_client::Source) {}
+//! a_source(registry);
+//! # Ok(()) }
+//! # #[cfg(not(feature = "prometheus"))] fn main() {}
+//! ```
+//!
+//! A source is asked on the event loop. @MEASURED@
+//!
+//! # Examples
+//!
+//! Each is a program that runs against a proxy at `tcp://localhost:7001`, or at the address in its first argument or in the variable `PROXY`.
+//!
+//! | example | what it shows |
+//! |---|---|
+//! | [`examples/axum_service.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/axum_service.rs) | a web service on axum that counts its requests |
+//! | [`examples/prometheus_registry.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/prometheus_registry.rs) | a registry of `prometheus` |
+//! | [`examples/prometheus_client_registry.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/prometheus_client_registry.rs) | a registry of `prometheus-client`: OpenMetrics with units and exemplars |
+//! | [`examples/metrics_facade.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/metrics_facade.rs) | the macros of `metrics` |
+//! | [`examples/opentelemetry.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/opentelemetry.rs) | instruments of OpenTelemetry |
+//! | [`examples/several_registries.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/several_registries.rs) | registries of two crates and a closure, joined |
+//! | [`examples/batch_job.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/batch_job.rs) | a job that pushes at its end, also if it fails |
+//! | [`examples/lambda_handler.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/lambda_handler.rs) | a function that is frozen between its invocations |
+//! | [`examples/cli_tool.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/cli_tool.rs) | a tool for the command line that pushes what it did |
+//! | [`examples/blocking.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/blocking.rs) | a program without a runtime |
+//! | [`examples/embedded_in_smol.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/embedded_in_smol.rs) | a program on smol, which follows how it stands with the proxy |
 //!
 //! # Features
 //!

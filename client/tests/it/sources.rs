@@ -87,7 +87,7 @@ mod prometheus_client_registry {
         for line in [
             "# TYPE shop_build info",
             "shop_build_info{version=\"1.2 \\\"x\\\"\\\\y\\n\"} 1",
-            "shop_orders_total 2 # {trace_id=\"3f\"} 2",
+            "shop_orders_total 2 # {trace_id=\"3f\"} 2.0",
             "# UNIT shop_took_seconds seconds",
             "shop_sent_bytes_total{path=\"/a\\\"b\\\\c\"} 1",
             "shop_idle{pool=\"a\"} -4",

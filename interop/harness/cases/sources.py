@@ -86,14 +86,14 @@ def openmetrics(bench):
 
     def is_there():
         text = get(proxy.http, "/metrics/connected", OPENMETRICS)[1]
-        for part in ("# TYPE build info\n", "# UNIT order_seconds seconds\n", '# {trace_id="4bf92f3577b34da6"} 3'):
+        for part in ("# TYPE build info\n", "# UNIT order_seconds seconds\n", '# {trace_id="4bf92f3577b34da6"} 3.0'):
             check(part in text, f"{part!r} is in the scrape")
         return True
 
     until("it is served as OpenMetrics", is_there)
 
 
-@case("examples/axum-service", ("our_proxy", "examples"), java_passes=False, transports=TCP)
+@case("client-examples/axum-service", ("our_proxy", "examples"), java_passes=False, transports=TCP)
 def axum_service(bench):
     proxy, port = bench.proxy(), free_port()
     service = example(bench, proxy, "axum_service", f"127.0.0.1:{port}")
@@ -108,7 +108,7 @@ def axum_service(bench):
     served(proxy, "http_request_duration_seconds_count", 3, HISTOGRAM)
 
 
-@case("examples/batch-job", ("our_proxy", "examples"), java_passes=False, transports=TCP)
+@case("client-examples/batch-job", ("our_proxy", "examples"), java_passes=False, transports=TCP)
 def batch_job(bench):
     """It fails at its fourth row, and is seen."""
     proxy = bench.proxy()
@@ -117,7 +117,7 @@ def batch_job(bench):
     served(proxy, "rows_total", 3, COUNTER, application="batch_job")
 
 
-@case("examples/blocking", ("our_proxy", "examples"), java_passes=False, transports=TCP)
+@case("client-examples/blocking", ("our_proxy", "examples"), java_passes=False, transports=TCP)
 def blocking(bench):
     proxy = bench.proxy()
     status = example(bench, proxy, "blocking").wait()
@@ -125,7 +125,7 @@ def blocking(bench):
     served(proxy, "files_total", 3, COUNTER, application="blocking")
 
 
-@case("examples/cli-tool", ("our_proxy", "examples"), java_passes=False, transports=TCP)
+@case("client-examples/cli-tool", ("our_proxy", "examples"), java_passes=False, transports=TCP)
 def cli_tool(bench):
     proxy = bench.proxy()
     file = os.path.join(bench.folder, "three-lines")
@@ -138,7 +138,7 @@ def cli_tool(bench):
     check(value(text, "files_total", outcome="failed") == 1, "the file that is not there is counted")
 
 
-@case("examples/lambda-handler", ("our_proxy", "examples"), java_passes=False, transports=TCP)
+@case("client-examples/lambda-handler", ("our_proxy", "examples"), java_passes=False, transports=TCP)
 def lambda_handler(bench):
     """Between two invocations the process is frozen: what it pushed at the end of the first one is served meanwhile."""
     proxy = bench.proxy()
@@ -152,7 +152,7 @@ def lambda_handler(bench):
         process.resume()
 
 
-@case("examples/embedded-in-smol", ("our_proxy", "examples"), java_passes=False, transports=TCP)
+@case("client-examples/embedded-in-smol", ("our_proxy", "examples"), java_passes=False, transports=TCP)
 def embedded_in_smol(bench):
     """It tells how it stands with the proxy, and counts on."""
     proxy = bench.proxy()
