@@ -27,6 +27,7 @@ use idle::{Idle, Kept};
 use prometheus_rsocket_protocol::exposition::filter::{Filter, Filtered};
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::{HyperIo, Runtime, timeout};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Redirects that are followed, one after the other.
@@ -37,11 +38,13 @@ pub(crate) struct Fetcher<R> {
     runtime: R,
     endpoint: Endpoint,
     idle: Idle,
+    /// What the filters left out of the last answer.
+    left_out: Mutex<LeftOut>,
 }
 
 impl<R: Runtime> Fetcher<R> {
     pub(crate) fn new(runtime: R, endpoint: Endpoint) -> Self {
-        Self { runtime, endpoint, idle: Idle::default() }
+        Self { runtime, endpoint, idle: Idle::default(), left_out: Mutex::default() }
     }
 
     /// Fetches the metrics within so much time. If the future is dropped, so is the connection that it used.
@@ -167,7 +170,7 @@ impl<R: Runtime> Fetcher<R> {
         Ok(Body { url: url.clone(), bytes: body.to_bytes(), format, is_gzip, limit })
     }
 
-    /// The metrics of an answer as text of 0.0.4, without what is filtered.
+    /// The metrics of an answer, without what is filtered.
     async fn text(&self, body: Body) -> Result<String, FetchError> {
         let filter = &self.endpoint.options.filter;
         if body.is_text() && filter.is_nothing() {
@@ -176,20 +179,43 @@ impl<R: Runtime> Fetcher<R> {
         let filter = filter.clone();
         let filtering =
             self.runtime.unblock(move || filtered(&body.url.clone(), body.text()?, &filter));
-        filtering.await.map_err(FetchError::Lost)?
+        let (text, left_out) = filtering.await.map_err(FetchError::Lost)??;
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = left_out;
+        Ok(text)
+    }
+
+    /// What the filters left out of the last answer; `None` where there are none.
+    pub(crate) fn left_out(&self) -> Option<LeftOut> {
+        if self.endpoint.options.filter.is_nothing() {
+            return None;
+        }
+        Some(*self.left_out.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn filtered(url: &ScrapeUrl, text: String, filter: &Filter) -> Result<String, FetchError> {
+/// What filters leave out of an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LeftOut {
+    pub(crate) families: usize,
+    pub(crate) series: usize,
+    /// Series that are the same as others without the labels that are dropped.
+    pub(crate) duplicates: usize,
+}
+
+fn filtered(
+    url: &ScrapeUrl,
+    text: String,
+    filter: &Filter,
+) -> Result<(String, LeftOut), FetchError> {
     if filter.is_nothing() {
-        return Ok(text);
+        return Ok((text, LeftOut::default()));
     }
     let filtered = filter.apply(&text);
     let filtered =
         filtered.map_err(|error| FetchError::Filter { url: url.clone(), error: error.into() })?;
-    let Filtered { families, series, duplicates, .. } = &filtered;
+    let Filtered { families, series, duplicates, .. } = filtered;
     tracing::debug!(%url, families, series, duplicates, "left out by the filters");
-    Ok(filtered.text)
+    Ok((filtered.text, LeftOut { families, series, duplicates }))
 }
 
 fn request(

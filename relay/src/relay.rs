@@ -1,6 +1,7 @@
-use crate::fetch::{FetchError, Fetcher};
+use crate::fetch::{FetchError, Fetcher, LeftOut};
 use crate::targets::Target;
 use prometheus_rsocket_runtime::{Line, Runtime};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,31 @@ impl<R: Runtime> Relay<R> {
     /// What is relayed.
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// What the filters left out of the last scrape, as metrics; nothing where there are none.
+    pub(crate) fn left_out(&self) -> String {
+        let Some(LeftOut { families, series, duplicates }) = self.fetcher.left_out() else {
+            return String::new();
+        };
+        let mut text = String::new();
+        for (name, of, value) in [
+            ("families", "Families that the filters left out", families),
+            ("series", "Series of families that the filters left out", series),
+            (
+                "duplicates",
+                "Series that equal others without the dropped labels, and were left out",
+                duplicates,
+            ),
+        ] {
+            let name = format_args!("prometheus_rsocket_client_filtered_{name}");
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
+                "# HELP {name} {of} of the last scrape.\n# TYPE {name} gauge\n{name} {value}\n"
+            );
+        }
+        text
     }
 
     /// From now on the last metrics do where the program gives none any more.

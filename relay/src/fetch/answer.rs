@@ -1,4 +1,4 @@
-//! What an answer is in, and how it becomes text of 0.0.4.
+//! What an answer is in, and how it becomes a text.
 
 use super::{FetchError, ScrapeUrl};
 use bytes::Bytes;
@@ -8,8 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::exposition::{
-    Escaping, ExpositionError, Facts, Format, Inject, Policy, ReservedNames, Source, SourceFormat,
-    Target, read, render,
+    ExpositionError, Facts, Inject, Policy, ReservedNames, Source, SourceFormat, read, to_text004,
 };
 use std::io::Read;
 
@@ -77,20 +76,15 @@ impl Body {
         !self.is_gzip && self.format == ScrapeFormat::Text
     }
 
-    /// The text, expanded and in the format 0.0.4.
+    /// The text, expanded.
     pub(super) fn text(self) -> Result<String, FetchError> {
         let (url, format) = (self.url.clone(), self.format);
         let bytes = if self.is_gzip { self.expanded()? } else { self.bytes.into() };
-        let bytes = match format {
-            ScrapeFormat::Text => bytes,
-            ScrapeFormat::OpenMetrics => to_text(&url, &bytes)?,
-        };
+        if format == ScrapeFormat::OpenMetrics {
+            openmetrics(&url, &bytes)?;
+        }
         String::from_utf8(bytes).or_else(|error| {
-            // Prometheus reads comments that are not UTF-8. Rendering leaves them out.
-            let rendered = rendered(error.as_bytes()).ok().map(|(_, text)| text);
-            rendered
-                .and_then(|text| String::from_utf8(text).ok())
-                .ok_or(FetchError::NotUtf8 { url })
+            without_comments(error.as_bytes()).map_err(|_| FetchError::NotUtf8 { url })
         })
     }
 
@@ -107,35 +101,37 @@ impl Body {
     }
 }
 
-/// How many samples a text of either format has, and the text in the format 0.0.4.
+/// How many samples a text of either format has, and the text, without comments that are not UTF-8.
+///
+/// # Errors
+///
+/// The first line that Prometheus would refuse.
 pub(crate) fn as_text(bytes: Vec<u8>) -> Result<(usize, String), ExpositionError> {
-    let (facts, out) = rendered(&bytes)?;
-    let text = (facts.format == SourceFormat::Text004).then(|| String::from_utf8(bytes).ok());
-    // Rendering leaves out comments, which alone may be something else than UTF-8.
-    let text = text.flatten().unwrap_or_else(|| String::from_utf8_lossy(&out).into_owned());
+    let facts = facts(&bytes)?;
+    let text = String::from_utf8(bytes).or_else(|error| without_comments(error.as_bytes()))?;
     Ok((facts.samples, text))
 }
 
-/// OpenMetrics as text of 0.0.4, which is all that the original proxy takes. Names in UTF-8 stay: the proxy escapes them for whom
-/// they have to be escaped.
-fn to_text(url: &ScrapeUrl, text: &[u8]) -> Result<Vec<u8>, FetchError> {
+/// OpenMetrics as it came: who seals it converts it where the proxy reads nothing but 0.0.4.
+fn openmetrics(url: &ScrapeUrl, text: &[u8]) -> Result<(), FetchError> {
     let not_openmetrics = |error: String| FetchError::NotOpenMetrics { url: url.clone(), error };
-    let (facts, out) = rendered(text).map_err(|error| not_openmetrics(error.to_string()))?;
+    let facts = facts(text).map_err(|error| not_openmetrics(error.to_string()))?;
     if facts.format != SourceFormat::OpenMetrics {
         return Err(not_openmetrics("its last line is not # EOF".to_owned()));
     }
-    Ok(out)
+    Ok(())
 }
 
-/// What is known of a text, and the text in the format 0.0.4.
-fn rendered(text: &[u8]) -> Result<(Facts, Vec<u8>), ExpositionError> {
+fn facts(text: &[u8]) -> Result<Facts, ExpositionError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
-    // The proxy judges what it serves; here it is only converted.
+    // The proxy judges what it serves.
     let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
-    let facts = read(&source, &policy)?;
-    let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
-    let mut out = Vec::new();
-    render(&source, &policy, &facts, target, &[], &mut out);
-    Ok((facts, out))
+    read(&source, &policy)
+}
+
+/// A text in which something is not UTF-8. Prometheus reads such comments; rendering leaves them out.
+fn without_comments(text: &[u8]) -> Result<String, ExpositionError> {
+    let text = to_text004(text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

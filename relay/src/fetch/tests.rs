@@ -190,10 +190,10 @@ fn gzip_is_expanded_to_the_limit_and_no_further() {
 }
 
 #[test]
-fn openmetrics_becomes_text() {
+fn openmetrics_stays_what_it_is() {
     let text = |text: &str| body(text.into(), ScrapeFormat::OpenMetrics, false).text();
     let openmetrics = "# TYPE a counter\na_total 1 # {trace=\"x\"} 0.5\n# EOF\n";
-    assert_eq!(text(openmetrics).unwrap(), "# TYPE a_total counter\na_total 1\n");
+    assert_eq!(text(openmetrics).unwrap(), openmetrics);
     for broken in ["a 1\n", "a\n# EOF\n"] {
         let error = text(broken).unwrap_err();
         assert!(matches!(error, FetchError::NotOpenMetrics { .. }), "{error}");

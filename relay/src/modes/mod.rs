@@ -2,7 +2,6 @@
 
 mod listen;
 mod once;
-mod own;
 mod signals;
 mod supervised;
 
@@ -12,7 +11,6 @@ pub(crate) use supervised::Supervised;
 
 use crate::targets::{Fleet, Relayed};
 use listen::Watched;
-use own::joined;
 use prometheus_rsocket_client::{Config, Labels};
 use prometheus_rsocket_runtime::Runtime;
 use std::net::SocketAddr;
@@ -77,7 +75,7 @@ pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) ->
     let fleet = Fleet::start(&runtime, configs, relayed);
     if let Some(listener) = listener {
         let (own, ready) = (Arc::clone(&fleet), Arc::clone(&fleet));
-        let watched = Watched::new(move || joined(&own.own_metrics()), move || ready.connected());
+        let watched = Watched::new(move || own.own_metrics(), move || ready.connected());
         runtime.spawn(listen::serve(runtime.clone(), listener, watched));
     }
     if let Some((running, fetch_every)) = supervised {

@@ -46,7 +46,7 @@ fn allow_for_once(configs: &mut [Config], scrape_timeout: Duration) {
     }
 }
 
-/// The metrics on an input, of at most `limit` bytes, as text of the format 0.0.4. Reads to its end, however long that takes.
+/// The metrics on an input, of at most `limit` bytes, as text in either format. Reads to its end, however long that takes.
 pub(crate) fn read_stdin(input: impl Read, limit: usize) -> Result<String, StdinError> {
     let mut bytes = Vec::new();
     let read = input.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes);
@@ -82,7 +82,7 @@ mod tests {
         for (input, text) in [
             (&b"a 1\n"[..], "a 1\n"),
             (b"a 1", "a 1"),
-            (b"# TYPE a counter\na_total 2\n# EOF\n", "# TYPE a_total counter\na_total 2\n"),
+            (b"# TYPE a counter\na_total 2\n# EOF\n", "# TYPE a counter\na_total 2\n# EOF\n"),
             ("a{b=\"é\"} 1\n".as_bytes(), "a{b=\"é\"} 1\n"),
             (b"# \xff\na 1\n", "a 1\n"),
         ] {

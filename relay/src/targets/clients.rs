@@ -33,6 +33,14 @@ impl<R: Runtime> Source<R> {
         }
     }
 
+    /// What is relayed.
+    pub(super) fn relays(&self) -> Vec<Arc<Relay<R>>> {
+        match self {
+            Self::One(relay) => vec![Arc::clone(relay)],
+            Self::Joined(joined) => joined.relays().to_vec(),
+        }
+    }
+
     /// What is scraped, for the log.
     fn shown(&self) -> String {
         match self {

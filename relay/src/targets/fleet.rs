@@ -1,5 +1,5 @@
 use super::clients::{Clients, Source};
-use super::join::{AT_ONCE, Joined, gather};
+use super::join::{AT_ONCE, Joined, gather, labelled};
 use super::{Loaded, Plan, Relayed, Target, TargetsError, TargetsFile};
 use crate::fetch::{FetchError, Fetcher};
 use crate::relay::Relay;
@@ -181,18 +181,25 @@ impl<R: Runtime> Fleet<R> {
         (clients.map(Clients::ready).sum(), state.apps.len() * self.configs.len())
     }
 
-    /// The own metrics of each client, and its labels.
-    pub(crate) fn own_metrics(&self) -> Vec<(Labels, String)> {
+    /// The relay's own metrics as text of the format 0.0.4: those of each client, and what filters left out of each target.
+    pub(crate) fn own_metrics(&self) -> String {
         let state = self.state();
-        let of_app = |(name, app): (&String, &App<R>)| -> Vec<_> {
-            let target = self.are_named.then(|| ("target", name.clone()));
-            let of_client = |(proxy, text): (&str, String)| {
-                let labels = [("proxy", proxy.to_owned())].into_iter().chain(target.clone());
-                (Labels::new(labels).unwrap_or_default(), text)
-            };
-            app.clients.get().into_iter().flat_map(Clients::own_metrics).map(of_client).collect()
-        };
-        state.apps.iter().flat_map(of_app).collect()
+        let is_one = state.apps.len() == 1 && self.joined.is_none();
+        let target = |name: &str| (!is_one || self.are_named).then(|| ("target", name.to_owned()));
+        let mut texts = Vec::new();
+        for (name, app) in &state.apps {
+            let of_app = self.are_named.then(|| ("target", name.clone()));
+            for (proxy, text) in app.clients.get().into_iter().flat_map(Clients::own_metrics) {
+                let labels = [("proxy", proxy.to_owned())].into_iter().chain(of_app.clone());
+                texts.push((Labels::new(labels).unwrap_or_default(), text));
+            }
+            for relay in app.source.relays() {
+                let labels = Labels::new(target(&relay.target().name)).unwrap_or_default();
+                texts.push((labels, relay.left_out()));
+            }
+        }
+        drop(state);
+        labelled(&texts)
     }
 
     /// Has all applications push their last metrics and close, and says whether all proxies have them.

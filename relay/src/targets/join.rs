@@ -60,7 +60,7 @@ impl<R: Runtime> Joined<R> {
         self.relays().len()
     }
 
-    fn relays(&self) -> Arc<[Arc<Relay<R>>]> {
+    pub(super) fn relays(&self) -> Arc<[Arc<Relay<R>>]> {
         Arc::clone(&self.relays.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -196,6 +196,18 @@ fn merged(all: &[Read<'_>]) -> String {
     while merge.write(&mut out) {}
     String::from_utf8(out)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Texts of our own as one, each with its labels.
+pub(super) fn labelled(texts: &[(Labels, String)]) -> String {
+    let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
+    let parts = texts.iter().filter_map(|(identity, text)| {
+        let source = Source { text: text.as_bytes(), identity, inject: Inject::Always, seed: 0 };
+        // They can be read.
+        let facts = read(&source, &policy).ok()?;
+        Some(Read { source, policy: &policy, facts, omit: Vec::new() })
+    });
+    merged(&parts.collect::<Vec<_>>())
 }
 
 /// Says of each target whether it is in the text.

@@ -1,5 +1,5 @@
 use super::file::{Fault, TargetsFile};
-use super::join::{Part, join};
+use super::join::{Part, join, labelled};
 use super::*;
 use crate::fetch::{Credentials, Headers, ScrapeFormat, ScrapeOptions};
 use prometheus_rsocket_client::ClientTlsFiles;
@@ -257,4 +257,17 @@ prometheus_rsocket_client_target_up{target=\"d\"} 1
     assert_eq!(failed.keys().collect::<Vec<_>>(), ["b", "c"]);
     assert_eq!(failed["b"], "it is gone");
     assert!(failed["c"].contains("line 1"), "{}", failed["c"]);
+}
+
+#[test]
+fn clients_are_told_apart_by_their_labels() {
+    let of = |proxy: &str, value: u8| {
+        let text = format!("# HELP a A.\n# TYPE a counter\na{{b=\"c\"}} {value}\n");
+        (Labels::new([("proxy", proxy)]).unwrap(), text)
+    };
+    let text = labelled(&[of("tcp://p:1,tcp://q:1", 1), of("wss://\"", 2)]);
+    let expected = "# HELP a A.\n# TYPE a counter\na{b=\"c\",proxy=\"tcp://p:1,tcp://q:1\"} 1\n\
+                    a{b=\"c\",proxy=\"wss://\\\"\"} 2\n";
+    assert_eq!(text, expected);
+    assert_eq!(labelled(&[]), "");
 }

@@ -19,13 +19,21 @@ fn what_is_filtered_is_never_sent() {
         "--drop-label=pod",
         "--no-help",
         "--log=debug",
+        "--listen=127.0.0.1:0",
     ];
     let mut child = command(&proxy, &url, &args).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = Log::of(&mut child);
+    let line = log.wait_for("listening");
+    let own = line.rsplit_once("address=").unwrap().1.trim().to_owned();
     let mut peer = proxy.accept_with_key();
     assert_eq!(peer.scraped(), "# TYPE a gauge\na 1\n");
     let line = log.wait_for("left out by the filters");
     assert!(line.contains("families=2 series=2 duplicates=1"), "{line}");
+    let (_, text) = crate::modes::get(&own, "/metrics");
+    for (of, value) in [("families", 2), ("series", 2), ("duplicates", 1)] {
+        let series = format!("\nprometheus_rsocket_client_filtered_{of} {value}\n");
+        assert!(text.contains(&series), "{text}");
+    }
     assert_eq!(peer.scraped(), "# TYPE a_total counter\na_total 1\n");
     let Event::RequestFailed { error: StreamFailure::Error { data, .. }, .. } = peer.scrape()
     else {
