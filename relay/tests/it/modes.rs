@@ -267,10 +267,10 @@ fn a_command_may_survive_a_signal_and_ends_by_the_second_with_the_relay() {
 
 #[test]
 fn two_signals_end_the_push_after_a_command_with_its_exit_code() {
-    let args = ["--push-timeout=1h"];
+    let args = ["--push-timeout=60s"];
     let mut command = supervising(&nobody(), "http://127.0.0.1:1", &args, "exit 5");
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    Log::of(&mut child).wait_for("stopping");
+    Log::of(&mut child).wait_for("the command has ended");
     signal("TERM", child.id());
     signal("INT", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(5));
