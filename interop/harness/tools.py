@@ -133,6 +133,15 @@ class Tools:
         """tinyproxy: an installed one, else that of Debian's package."""
         return shutil.which("tinyproxy") or os.path.join(debian("tinyproxy-bin"), "usr", "bin", "tinyproxy")
 
+    def node_exporter(self):
+        """node_exporter: an installed one, else that of Debian's package."""
+        name = "prometheus-node-exporter"
+        return shutil.which(name) or os.path.join(debian(name), "usr", "bin", name)
+
+    def python_program(self):
+        """The command of a program with Prometheus' Python client."""
+        return [python_environment("judges/python"), "-B", "-u", os.path.join(INTEROP, "programs", "python.py")]
+
     def curl(self):
         need("curl")
         return "curl"
