@@ -2,6 +2,7 @@ use data_encoding::BASE64;
 use http::HeaderValue;
 use prometheus_rsocket_runtime::{FileError, read_file};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The longest secret, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -41,23 +42,28 @@ impl Credentials {
             Self::None => return Ok(None),
             Self::Basic { user, password } => {
                 let secret = password.as_deref().map(secret).transpose()?.unwrap_or_default();
-                let pair = BASE64.encode(format!("{user}:{secret}").as_bytes());
-                (format!("Basic {pair}"), password.clone().unwrap_or_default())
+                let pair = Zeroizing::new(format!("{user}:{}", *secret));
+                let pair = Zeroizing::new(BASE64.encode(pair.as_bytes()));
+                let text = Zeroizing::new(format!("Basic {}", *pair));
+                (text, password.clone().unwrap_or_default())
             }
-            Self::Bearer { token } => (format!("Bearer {}", secret(token)?), token.clone()),
+            Self::Bearer { token } => {
+                (Zeroizing::new(format!("Bearer {}", *secret(token)?)), token.clone())
+            }
         };
         let mut value =
-            HeaderValue::try_from(text).map_err(|_| CredentialsError::Unsendable { file })?;
+            HeaderValue::from_str(&text).map_err(|_| CredentialsError::Unsendable { file })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 }
 
 /// What is in a file, without the white space around it.
-pub(super) fn secret(file: &Path) -> Result<String, CredentialsError> {
+pub(super) fn secret(file: &Path) -> Result<Zeroizing<String>, CredentialsError> {
     let bytes = read_file(file, MAX_SECRET)
-        .map_err(|error| CredentialsError::Read { file: file.to_owned(), error })?;
+        .map_err(|error| CredentialsError::Read { file: file.to_owned(), error })
+        .map(Zeroizing::new)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| CredentialsError::NotUtf8 { file: file.to_owned() })?;
-    Ok(text.trim().to_owned())
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }

@@ -1,5 +1,8 @@
 //! The connection that is kept between two scrapes.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::client::conn::http1::{Connection, SendRequest};

@@ -3,17 +3,24 @@ use prometheus_rsocket_runtime::{FileError, read_file};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 /// The longest file of targets, in bytes.
 const MAX_LEN: u64 = 8 << 20;
 
 /// A file of targets: Prometheus' JSON of `file_sd` if its name ends in `.json`, else TOML.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct TargetsFile {
     path: PathBuf,
     defaults: Arc<TargetDefaults>,
-    /// What it was last.
-    seen: Arc<Mutex<Option<Vec<u8>>>>,
+    /// What is in use of it. It may have headers that are confidential.
+    seen: Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>,
+}
+
+impl fmt::Debug for TargetsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TargetsFile").field(&self.path).finish()
+    }
 }
 
 /// What is wrong in a file.
@@ -65,7 +72,7 @@ impl TargetsFile {
     }
 
     /// What was read is in use.
-    pub(super) fn is_used(&self, bytes: Vec<u8>) {
+    pub(super) fn is_used(&self, bytes: Zeroizing<Vec<u8>>) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
     }
 
@@ -76,8 +83,9 @@ impl TargetsFile {
     }
 
     /// Reads the file. This blocks.
-    pub(super) fn read(&self) -> Result<Vec<u8>, TargetsError> {
-        read_file(&self.path, MAX_LEN).map_err(|error: FileError| self.error(error.to_string()))
+    pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, TargetsError> {
+        let read = read_file(&self.path, MAX_LEN).map(Zeroizing::new);
+        read.map_err(|error: FileError| self.error(error.to_string()))
     }
 
     /// The targets that it holds.

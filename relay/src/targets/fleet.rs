@@ -61,6 +61,10 @@ impl<R: Runtime> Fleet<R> {
 
     /// Pushes the metrics of all targets once, and says whether all proxies have them.
     pub(crate) async fn push_once(runtime: &R, configs: Vec<Config>, relayed: Relayed) -> bool {
+        if relayed.loaded.is_empty() {
+            tracing::error!("there are no targets to push the metrics of");
+            return false;
+        }
         // Nothing was fetched before that could do instead.
         let fleet = Self::new(runtime, configs, &relayed.plan, None);
         fleet.apply(relayed.loaded);

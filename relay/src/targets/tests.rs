@@ -203,6 +203,11 @@ fn files_are_told_by_their_names() {
     assert!(good.file.as_ref().unwrap().is_changed().unwrap());
     assert_eq!(good.load().unwrap().len(), 1);
     assert!(!good.file.as_ref().unwrap().is_changed().unwrap());
+    let shown = format!("{good:?}");
+    assert!(
+        shown.contains("targets.toml") && shown.len() < 500,
+        "what is in it is not shown: {shown}"
+    );
     assert_eq!(plan("targets.json", b"[]").load().unwrap().len(), 0);
     for (name, text, part) in [
         ("a.yml", &b""[..], "a.yml: YAML is not read"),

@@ -109,9 +109,10 @@ fn from_stdin(proxy: &str, args: &[&str]) -> Child {
 #[test]
 fn metrics_on_standard_input_are_pushed() {
     let proxy = FakeProxy::new();
-    let mut child = from_stdin(&proxy.url(), &["--label=job=nightly"]);
+    let args = ["--label=job=nightly", "--deny-metrics=go_*"];
+    let mut child = from_stdin(&proxy.url(), &args);
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"# TYPE rows counter\nrows_total 4").unwrap();
+    stdin.write_all(b"go_threads 1\n# TYPE rows counter\nrows_total 4").unwrap();
     stdin.write_all(b"2\n# EOF\n").unwrap();
     drop(stdin);
     let peer = proxy.accept_with_key();

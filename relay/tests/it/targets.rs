@@ -235,3 +235,13 @@ fn the_relays_own_metrics_name_the_target() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_push_of_no_targets_fails() {
+    let file = File::new("empty.toml", "");
+    let option = format!("--targets={}", file.0.display());
+    let output = program().args(["--proxy=tcp://localhost", "--once", &option]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("there are no targets"), "{message}");
+}
