@@ -20,14 +20,15 @@ use prometheus_rsocket_runtime::{Elapsed, Line, Owner, Runtime};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// What is to be done for the agent, connected or not: commands taken, metrics fetched and sealed, handles told.
 pub(crate) struct Duties<R> {
     runtime: R,
-    source: Box<dyn DynSource>,
+    /// Locked while it is asked, away from the event loop.
+    source: Arc<Mutex<Box<dyn DynSource>>>,
     config: Config,
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
@@ -105,7 +106,7 @@ impl<R: Runtime> Duties<R> {
     ) -> Self {
         Self {
             runtime,
-            source,
+            source: Arc::new(Mutex::new(source)),
             config,
             commands: Box::pin(commands),
             commands_ended: false,
@@ -292,7 +293,18 @@ impl<R: Runtime> Duties<R> {
     }
 
     fn fetch(&mut self, ticket: Ticket, is_push: bool) {
-        let metrics = self.source.fetch();
+        let source = Arc::clone(&self.source);
+        // To encode 10,000 series takes some crates 10 ms.
+        let asking = self.runtime.unblock(move || {
+            // Nothing panics with the lock held: `fetch` catches what does.
+            source.lock().unwrap_or_else(PoisonError::into_inner).fetch()
+        });
+        let metrics = async move {
+            match asking.await {
+                Ok(metrics) => metrics.await,
+                Err(error) => Err(error.into()),
+            }
+        };
         let (runtime, time) = (self.runtime.clone(), self.config.metrics_timeout);
         let shared = self.config.own_metrics.then(|| Arc::clone(&self.shared));
         let fetching = async move {

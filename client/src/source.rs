@@ -32,6 +32,7 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
 /// * [`from_async`], for a closure that returns a future of that;
 /// * with the features of the same names, registries of the crates `prometheus` and `prometheus-client`, and `metrics`' recorder: see the
 ///   [front page](crate#sources);
+/// * [`Joined`], several of these in one;
 /// * [`Filtered`](crate::Filtered), a source without some of its metrics.
 ///
 /// The text is in the Prometheus text format 0.0.4, or in OpenMetrics 1.0 if it ends with the line `# EOF`. For a proxy that speaks version 1 of the
@@ -61,8 +62,9 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
     note = "a registry is one with the feature of its crate: `prometheus`, `prometheus-client` or `metrics`"
 )]
 pub trait Source: Send + 'static {
-    /// The metrics as they are now. The call itself is made on the event loop, and should take no longer than some milliseconds; the future may
-    /// take until [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics, this one scrape fails.
+    /// Returns the metrics as they are now. The call itself is made on a thread of the runtime that may block, and may compute and wait; the future is
+    /// polled on the event loop, and must do neither for longer than some milliseconds. Both together may take until
+    /// [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics, this one scrape fails.
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static;
 }
 

@@ -14,7 +14,7 @@ use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Several sources as one, each with labels of its own if that tells them apart.
 ///
@@ -115,34 +115,51 @@ impl fmt::Debug for Joined {
 
 impl Source for Joined {
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
-        let fetch = |part: &mut Part| (part.labels.clone(), part.source.fetch());
-        let fetching = self.parts.iter_mut().map(fetch).collect();
-        async move { join(&all(fetching).await?) }
-    }
-}
-
-/// Waits for all, or the first error.
-async fn all(fetching: Vec<(Labels, Fetching)>) -> Result<Vec<(Labels, String)>, MetricsError> {
-    let mut under_way: Vec<_> = fetching
-        .into_iter()
-        .map(|(labels, fetching)| (labels, Some(fetching), String::new()))
-        .collect();
-    let poll = |cx: &mut Context<'_>| {
-        let mut is_ready = true;
-        for (position, (_, fetching, text)) in under_way.iter_mut().enumerate() {
-            match fetching.as_mut().map(|fetching| fetching.poll(cx)) {
-                None => {}
-                Some(Poll::Pending) => is_ready = false,
-                Some(Poll::Ready(result)) => {
-                    *fetching = None;
-                    *text = result.map_err(|error| format!("source {}: {error}", position + 1))?;
+        let fetch = |part: &mut Part| Answer::new(part.labels.clone(), part.source.fetch());
+        let mut answers: Vec<_> = self.parts.iter_mut().map(fetch).collect();
+        // Registries have their texts at once. They are joined here, where it holds up no event loop.
+        let early = poll_all(&mut answers, &mut Context::from_waker(Waker::noop()));
+        let early = early.map(|polled| polled.and_then(|()| join(&answers)));
+        async move {
+            match early {
+                Poll::Ready(text) => text,
+                Poll::Pending => {
+                    poll_fn(|cx| poll_all(&mut answers, cx)).await?;
+                    join(&answers)
                 }
             }
         }
-        if is_ready { Poll::Ready(Ok::<(), MetricsError>(())) } else { Poll::Pending }
-    };
-    poll_fn(poll).await?;
-    Ok(under_way.into_iter().map(|(labels, _, text)| (labels, text)).collect())
+    }
+}
+
+/// The text of a source, once it is there.
+struct Answer {
+    labels: Labels,
+    fetching: Option<Fetching>,
+    text: String,
+}
+
+impl Answer {
+    fn new(labels: Labels, fetching: Fetching) -> Self {
+        Self { labels, fetching: Some(fetching), text: String::new() }
+    }
+}
+
+/// Polls whatever is not there yet. Ready once all are, or with the first error.
+fn poll_all(answers: &mut [Answer], cx: &mut Context<'_>) -> Poll<Result<(), MetricsError>> {
+    let mut is_ready = true;
+    for (position, answer) in answers.iter_mut().enumerate() {
+        match answer.fetching.as_mut().map(|fetching| fetching.poll(cx)) {
+            None => {}
+            Some(Poll::Pending) => is_ready = false,
+            Some(Poll::Ready(result)) => {
+                answer.fetching = None;
+                answer.text =
+                    result.map_err(|error| format!("source {}: {error}", position + 1))?;
+            }
+        }
+    }
+    if is_ready { Poll::Ready(Ok(())) } else { Poll::Pending }
 }
 
 /// The text of a source, and what was found in it.
@@ -152,11 +169,11 @@ struct Read<'t> {
 }
 
 /// Writes the families of all texts, each once.
-fn join(texts: &[(Labels, String)]) -> Result<String, MetricsError> {
+fn join(answers: &[Answer]) -> Result<String, MetricsError> {
     let policy = policy();
-    let mut reads = Vec::with_capacity(texts.len());
-    for (position, (labels, text)) in texts.iter().enumerate() {
-        let read = read(labels, text, &policy);
+    let mut reads = Vec::with_capacity(answers.len());
+    for (position, answer) in answers.iter().enumerate() {
+        let read = read(&answer.labels, &answer.text, &policy);
         reads.push(read.map_err(|error| format!("source {}: {error}", position + 1))?);
     }
     check_series(&reads, &policy)?;
@@ -172,7 +189,7 @@ fn join(texts: &[(Labels, String)]) -> Result<String, MetricsError> {
         prepared.split(&plan).unwrap_or_else(again)
     });
     let mut merge = Merge::new(target, splits);
-    let mut out = Vec::with_capacity(texts.iter().map(|(_, text)| text.len()).sum());
+    let mut out = Vec::with_capacity(answers.iter().map(|answer| answer.text.len()).sum());
     while merge.write(&mut out) {}
     if is_openmetrics {
         out.extend_from_slice(b"# EOF\n");

@@ -338,3 +338,35 @@ fn a_token_is_not_shown_in_clear() {
     let Status::Waiting { reason, .. } = status else { panic!("{status:?}") };
     assert!(reason.contains("the token is not shown"), "{reason}");
 }
+
+#[test]
+fn a_source_that_blocks_holds_up_nothing_else() {
+    let proxy = FakeProxy::new();
+    let config = config(&proxy);
+    let running = thread::spawn(move || {
+        Leaf::block_on(Some(1), |runtime| async move {
+            let (asked, is_asked) = async_channel::bounded(1);
+            let (release, released) = mpsc::channel();
+            let metrics = move || {
+                asked.send_blocking(()).unwrap();
+                released.recv_timeout(LONG)
+            };
+            let (client, running) = Client::new(runtime.clone(), config, metrics);
+            runtime.spawn(running);
+            // On the one thread of the event loop, too.
+            runtime.spawn(async move {
+                is_asked.recv().await.unwrap();
+                release.send("released_total 1\n".to_owned()).unwrap();
+            });
+            client.push_and_close().await
+        })
+        .unwrap()
+    });
+    let mut peer = proxy.accept_with_key();
+    let (stream_id, text) = peer.pushed();
+    assert_eq!(text, "released_total 1\n");
+    peer.connection.respond(stream_id, Payload::default()).unwrap();
+    peer.next();
+    drop(peer);
+    assert_eq!(running.join().unwrap(), Ok(()));
+}
