@@ -1,6 +1,6 @@
 //! The client library, against a proxy made of the protocol crate on plain blocking sockets.
 
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", feature = "_tls"))]
 mod providers;
 #[cfg(any(feature = "metrics", feature = "prometheus", feature = "prometheus-client"))]
 mod sources;
