@@ -1,10 +1,13 @@
 //! The program `prometheus-rsocket-proxy`.
 
+mod healthcheck;
+
 use prometheus_rsocket_proxy::Proxy;
 use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind};
 use prometheus_rsocket_proxy::descriptors;
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
 use prometheus_rsocket_runtime::{Runtime, logging};
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,6 +18,11 @@ use tracing_subscriber::EnvFilter;
 compile_error!("the program needs a runtime: build it with the feature `tokio` or `smol`");
 
 fn main() -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|arg| arg == healthcheck::NAME) {
+        args.remove(1);
+        return healthcheck::main(args);
+    }
     // Before anything that takes time: to process 1 of a container, the kernel delivers only signals that have a handler.
     let signals = match Signals::handle() {
         Ok(signals) => signals,
@@ -23,7 +31,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut config = match Config::from_args(std::env::args_os(), std::env::vars_os()) {
+    let mut config = match Config::from_args(args, std::env::vars_os()) {
         Ok(config) => config,
         Err(error) => {
             let exit_code = error.exit_code();
@@ -64,6 +72,16 @@ fn main() -> ExitCode {
     });
     logging::finish();
     exit_code
+}
+
+/// Tells systemd, where it has asked to be told (`Type=notify`).
+fn tell_systemd(state: &'static str) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
+        tracing::warn!(%error, state, "cannot notify systemd");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = state;
 }
 
 /// What was freed goes back to the system, also after a burst.
@@ -107,6 +125,7 @@ fn on_signal(trigger: &ShutdownTrigger, shutdown: &Shutdown, is_serving: &Atomic
         logging::exit(0);
     }
     tracing::info!("stopping: finishing scrapes under way, then closing connections");
+    tell_systemd("STOPPING=1");
     trigger.trigger();
 }
 
@@ -125,7 +144,9 @@ async fn run<R: Runtime>(runtime: R, config: Config, signals: Signals) -> ExitCo
     if demo > 0 {
         tracing::info!(demo, "example applications run inside this process (--demo)");
     }
-    proxy.run(signals.begin_serving()).await;
+    let shutdown = signals.begin_serving();
+    tell_systemd("READY=1");
+    proxy.run(shutdown).await;
     tracing::info!("stopped");
     ExitCode::SUCCESS
 }

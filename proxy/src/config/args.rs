@@ -304,4 +304,7 @@ PROMETHEUS_RSOCKET_PROXY_LISTEN_TCP. The names of the Java proxy work as well: -
 MICROMETER_PROMETHEUSPROXY_TCPPORT and MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT in the environment; --server.address and
 SERVER_ADDRESS set the host of all listeners whose --listen-… option is not given.
 Of its other settings, logging.level.… and server.ssl.… (PEM) are taken over, also from SPRING_APPLICATION_JSON; the rest is told and has no effect.
-Options come before environment variables, and names of this program before names of the Java proxy.";
+Options come before environment variables, and names of this program before names of the Java proxy.
+
+`prometheus-rsocket-proxy healthcheck`, with the same options or environment, asks the proxy beside it for /-/ready: it exits with 0 if that is
+ready, and with 1 if not.";

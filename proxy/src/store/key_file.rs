@@ -67,13 +67,20 @@ fn check(metadata: &fs::Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
-        if mode & 0o077 != 0 {
+        if is_open(mode, std::os::unix::fs::MetadataExt::uid(metadata)) {
             return Err(io::Error::other(format!(
                 "others than its owner may use it (mode {mode:04o}); `chmod 600` changes that"
             )));
         }
     }
     Ok(())
+}
+
+/// Whether others may use a file with this mode and owner. The group may read root's: so Kubernetes mounts secrets for a pod with an `fsGroup`.
+#[cfg(unix)]
+fn is_open(mode: u32, owner: u32) -> bool {
+    let allowed = if owner == 0 { 0o040 } else { 0 };
+    mode & 0o077 & !allowed != 0
 }
 
 /// Writes a key so that either all of it is there or what was before, also after a crash.

@@ -9,6 +9,8 @@ mod credentials;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod logs;
+#[cfg(target_os = "linux")]
+mod packaged;
 mod program;
 #[cfg(target_os = "linux")]
 mod provoked;

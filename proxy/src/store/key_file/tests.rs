@@ -76,7 +76,7 @@ fn what_cannot_be_a_secret_key_is_refused_with_the_reason() {
         let error = read(path).unwrap_err().to_string();
         assert!(error.contains(reason) && error.contains(&*path.to_string_lossy()), "{error}");
     };
-    for open in [0o640, 0o604, 0o620] {
+    for open in [0o644, 0o604, 0o620] {
         fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
         refused(&path, &format!("(mode {open:04o}); `chmod 600`"));
     }
@@ -109,4 +109,19 @@ fn a_key_replaces_another_in_one_step_and_the_old_one_can_be_removed_twice() {
     assert!(read(&old_path(&path)).unwrap().is_none());
     let nowhere = write(Path::new("/nowhere/key.pem"), first.file.as_ref().unwrap()).unwrap_err();
     assert!(nowhere.to_string().contains("/nowhere/key.pem"), "{nowhere}");
+}
+
+#[test]
+fn the_group_may_read_a_file_of_root_and_nobody_else_may() {
+    for (mode, owner, open) in [
+        (0o600, 1000, false),
+        (0o640, 1000, true),
+        (0o440, 0, false),
+        (0o640, 0, false),
+        (0o660, 0, true),
+        (0o650, 0, true),
+        (0o644, 0, true),
+    ] {
+        assert_eq!(is_open(mode, owner), open, "{mode:04o} of {owner}");
+    }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Proxy {
     lines: Receiver<String>,
     pub(crate) tcp: SocketAddr,
     pub(crate) websocket: SocketAddr,
-    pub(super) http: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
 impl Proxy {

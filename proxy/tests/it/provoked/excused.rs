@@ -63,6 +63,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
         "takes a limit that is lowered while the program runs; the attacks of interop/ do that",
     ),
     ("nothing can be written to --push-dir", "takes a disk that cannot be written to"),
+    ("cannot notify systemd", "takes a socket that is not there; packaged.rs has it"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
     ("files were not looked at", "a fault of the program"),

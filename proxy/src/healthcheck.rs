@@ -1,0 +1,76 @@
+//! `prometheus-rsocket-proxy healthcheck`: asks the proxy beside it whether it is ready, for containers that have no shell.
+
+use prometheus_rsocket_proxy::config::{Config, ListenAddr};
+use prometheus_rsocket_runtime::logging;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The first argument that asks for this.
+pub(crate) const NAME: &str = "healthcheck";
+
+/// How long each of connecting, sending and receiving may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a status line begins with, up to the status.
+const STATUS: &str = "HTTP/1.1 200";
+
+/// Exit status 0 if the proxy with the same options and environment is ready, 1 if it is not, 2 for a bad option.
+pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
+    let config = match Config::from_args(args, std::env::vars_os()) {
+        Ok(config) => config,
+        Err(error) => {
+            let exit_code = error.exit_code();
+            logging::tell(move || error.print());
+            return ExitCode::from(exit_code);
+        }
+    };
+    match ask(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::tell_error(&format_args!("not ready: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks for `/-/ready`. A listener with TLS is only connected to: there is nobody whose certificate could be checked.
+fn ask(config: &Config) -> io::Result<()> {
+    let ListenAddr::On { host, port } = &config.listen_http else {
+        return Err(io::Error::other("--listen-http is off"));
+    };
+    let address = local(host, *port)?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
+        .map_err(|error| io::Error::other(format!("{address} (--listen-http): {error}")))?;
+    if config.http_tls.is_some() {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let request = format!("GET /-/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut status = [0; STATUS.len()];
+    stream.read_exact(&mut status)?;
+    match String::from_utf8_lossy(&status) {
+        status if status == STATUS => Ok(()),
+        status => Err(io::Error::other(format!("{address} answers {status:?}"))),
+    }
+}
+
+/// Where to reach a listener from this machine: on loopback, if it listens on every address.
+fn local(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let mut address = (host, port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::other(format!("{host} has no address")))?;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    Ok(address)
+}
