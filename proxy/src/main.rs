@@ -1,6 +1,7 @@
 //! The program `prometheus-rsocket-proxy`.
 
 mod healthcheck;
+mod printed;
 
 use prometheus_rsocket_proxy::Proxy;
 use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind};
@@ -19,9 +20,14 @@ compile_error!("the program needs a runtime: build it with the feature `tokio` o
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|arg| arg == healthcheck::NAME) {
-        args.remove(1);
-        return healthcheck::main(args);
+    match args.get(1).and_then(|arg| arg.to_str()) {
+        Some(healthcheck::NAME) => {
+            args.remove(1);
+            return healthcheck::main(args);
+        }
+        Some(printed::MANUAL) => return printed::manual(),
+        Some(printed::COMPLETIONS) => return printed::completions(args.get(2)),
+        _ => {}
     }
     // Before anything that takes time: to process 1 of a container, the kernel delivers only signals that have a handler.
     let signals = match Signals::handle() {

@@ -164,6 +164,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The command line, for manuals and completions.
+    pub fn command() -> clap::Command {
+        <Args as clap::CommandFactory>::command()
+    }
+
     /// Reads a command line, whose first argument is the program's name, and an environment, as
     /// [`std::env::args_os`] and [`std::env::vars_os`] supply them.
     ///

@@ -103,3 +103,37 @@ fn a_proxy_that_cannot_tell_systemd_logs_that_and_serves() {
     assert!(child.try_wait().unwrap().is_none());
     assert_eq!(signalled(child, "KILL").status.code(), None);
 }
+
+fn printed(args: &[&str]) -> String {
+    let output = program().args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_manual_has_every_option() {
+    let manual = printed(&["--print-man"]);
+    assert!(manual.contains(".TH prometheus-rsocket-proxy 1"), "{manual}");
+    let help = printed(&["--help"]);
+    let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+    let mut count = 0;
+    for option in options.filter_map(|rest| rest.split([' ', '[']).next()) {
+        count += 1;
+        let name = format!("\\-\\-{}", option.replace('-', "\\-"));
+        assert!(manual.contains(&name), "--{option}");
+    }
+    assert!(count > 50, "{count} options");
+}
+
+#[test]
+fn completions_are_printed_for_shells_that_are_known() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["--print-completions", shell]);
+        assert!(script.contains("listen-websocket"), "{shell}: {script}");
+    }
+    for args in [&["--print-completions", "csh"][..], &["--print-completions"]] {
+        let output = program().args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("needs a shell"), "{output:?}");
+    }
+}
