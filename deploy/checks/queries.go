@@ -147,7 +147,7 @@ func dashboard(path string, found *exposed) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var board map[string]any
+	var board any
 	if err := json.Unmarshal(text, &board); err != nil {
 		return "", err
 	}
@@ -210,8 +210,8 @@ func queryChecks(folder, metrics string) []check {
 		{"grafana/dashboard.json and the proxy's metrics", func() (string, error) {
 			return dashboard(filepath.Join(folder, "grafana", "dashboard.json"), found)
 		}},
-		{"grafana/original.json and the proxy's metrics", func() (string, error) {
-			return dashboard(filepath.Join(folder, "grafana", "original.json"), found)
+		{"grafana/original-queries.json and the proxy's metrics", func() (string, error) {
+			return dashboard(filepath.Join(folder, "grafana", "original-queries.json"), found)
 		}},
 	}
 }
