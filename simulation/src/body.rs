@@ -20,6 +20,8 @@ pub(crate) struct Form {
     pub(crate) open_metrics: bool,
     /// Whether the applications' states are at the end.
     pub(crate) states: bool,
+    /// Whether our clients speak version 1 of the envelope, for which they make OpenMetrics text of 0.0.4.
+    pub(crate) is_version_1: bool,
 }
 
 /// What is in an answer.

@@ -263,9 +263,10 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
         | Bad::Reserved
         | Bad::ResetMidFrame => head,
         Bad::OpenMetrics => {
-            let (time, exemplar) = match form.open_metrics {
-                true => ("1000.5", " # {t=\"1\"} 1.0"),
-                false => ("1000500", ""),
+            let (time, exemplar) = match (form.open_metrics, form.is_version_1) {
+                (true, false) => ("1000.5", " # {t=\"1\"} 1.0"),
+                (true, true) => ("1000.500", ""),
+                (false, _) => ("1000500", ""),
             };
             let series = format!("bad_events_total{{{own}{instance}}} 1.0 {time}{exemplar}");
             format!("# TYPE sim_text gauge\n{head}# TYPE bad_events_total counter\n{series}\n")

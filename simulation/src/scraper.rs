@@ -9,6 +9,7 @@ use fastrand::Rng;
 use flate2::Crc;
 use http::StatusCode;
 use prometheus_rsocket_protocol::collector::ScrapeFailure;
+use prometheus_rsocket_proxy::config::Envelope;
 use prometheus_rsocket_runtime::{Runtime, timeout};
 use prometheus_rsocket_sim::{SimHost, Strike};
 use std::sync::Arc;
@@ -219,6 +220,7 @@ impl Scraper {
             grouped: ask.open_metrics || is_of_all && self.world.scenario.group_families(),
             open_metrics: ask.open_metrics,
             states: is_of_all,
+            is_version_1: self.world.scenario.envelope == Envelope::Plaintext,
         };
         let ledger = self.world.ledger();
         let shape_of =

@@ -3,9 +3,12 @@ use crate::neighbours;
 use crate::report::Kind;
 use crate::text::{Ending, Shape, samples, served};
 
-const JOINED: Form = Form { grouped: false, open_metrics: false, states: true };
-const GROUPED: Form = Form { grouped: true, open_metrics: false, states: true };
-const OPEN_METRICS: Form = Form { grouped: true, open_metrics: true, states: true };
+const JOINED: Form =
+    Form { grouped: false, open_metrics: false, states: true, is_version_1: false };
+const GROUPED: Form =
+    Form { grouped: true, open_metrics: false, states: true, is_version_1: false };
+const OPEN_METRICS: Form =
+    Form { grouped: true, open_metrics: true, states: true, is_version_1: false };
 
 fn shape(app: usize, serial: usize) -> Option<Shape> {
     let ending = if app == 2 { Ending::Eof } else { Ending::Break };

@@ -52,5 +52,5 @@ fn what_is_given_is_served_as_said_or_refused() {
 }
 
 fn form(open_metrics: bool) -> Form {
-    Form { grouped: open_metrics, open_metrics, states: false }
+    Form { grouped: open_metrics, open_metrics, states: false, is_version_1: false }
 }
