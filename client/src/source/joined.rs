@@ -5,10 +5,10 @@ mod tests;
 
 use super::{DynSource, Fetching, MetricsError, Source};
 use futures_lite::FutureExt;
-use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, prepare, split};
+use prometheus_rsocket_protocol::exposition::group::{self, merged};
 use prometheus_rsocket_protocol::exposition::{
-    self, Escaping, ExpositionError, Facts, Format, Inject, Policy, ReservedNames, SourceFormat,
-    Target, render,
+    self, Escaping, ExpositionError, Format, Inject, Policy, ReservedNames, SourceFormat, Target,
+    render,
 };
 use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 use std::collections::HashMap;
@@ -162,12 +162,6 @@ fn poll_all(answers: &mut [Answer], cx: &mut Context<'_>) -> Poll<Result<(), Met
     if is_ready { Poll::Ready(Ok(())) } else { Poll::Pending }
 }
 
-/// The text of a source, and what was found in it.
-struct Read<'t> {
-    source: exposition::Source<'t>,
-    facts: Facts,
-}
-
 /// Writes the families of all texts, each once.
 fn join(answers: &[Answer]) -> Result<String, MetricsError> {
     let policy = policy();
@@ -177,20 +171,11 @@ fn join(answers: &[Answer]) -> Result<String, MetricsError> {
         reads.push(read.map_err(|error| format!("source {}: {error}", position + 1))?);
     }
     check_series(&reads, &policy)?;
-    let is_openmetrics = |read: &Read<'_>| read.facts.format == SourceFormat::OpenMetrics;
+    let is_openmetrics = |read: &group::Part<'_>| read.facts.format == SourceFormat::OpenMetrics;
     let is_openmetrics = reads.iter().any(is_openmetrics);
     let format = if is_openmetrics { Format::OpenMetrics1 } else { Format::Text004 };
     let target = Target { format, ..TEXT };
-    let prepare = |read: &Read<'_>| prepare(&read.source, &policy, &read.facts, target, &[]);
-    let prepared: Vec<_> = reads.iter().map(prepare).collect();
-    let plan = Plan::new(prepared.iter().map(|prepared| prepared.outline()));
-    let splits = prepared.iter().zip(&reads).map(|(prepared, read)| {
-        let again = || split(&read.source, &policy, &read.facts, target, &[], &plan);
-        prepared.split(&plan).unwrap_or_else(again)
-    });
-    let mut merge = Merge::new(target, splits);
-    let mut out = Vec::with_capacity(answers.iter().map(|answer| answer.text.len()).sum());
-    while merge.write(&mut out) {}
+    let mut out = merged(&reads, target);
     if is_openmetrics {
         out.extend_from_slice(b"# EOF\n");
     }
@@ -207,16 +192,17 @@ fn policy() -> Policy {
 fn read<'t>(
     identity: &'t Labels,
     text: &'t str,
-    policy: &Policy,
-) -> Result<Read<'t>, ExpositionError> {
+    policy: &'t Policy,
+) -> Result<group::Part<'t>, ExpositionError> {
     // The series are the application's own: nobody has chosen their names to make them collide.
     let source =
         exposition::Source { text: text.as_bytes(), identity, inject: Inject::Missing, seed: 0 };
-    Ok(Read { source, facts: exposition::read(&source, policy)? })
+    let facts = exposition::read(&source, policy)?;
+    Ok(group::Part { source, policy, facts, omit: Vec::new() })
 }
 
 /// Fails if two texts have the same series. That one text has it twice, at different times, is for the proxy to judge.
-fn check_series(reads: &[Read<'_>], policy: &Policy) -> Result<(), MetricsError> {
+fn check_series(reads: &[group::Part<'_>], policy: &Policy) -> Result<(), MetricsError> {
     let mut seen = HashMap::new();
     for (position, read) in reads.iter().enumerate() {
         for (index, fingerprint) in read.facts.fingerprints.iter().enumerate() {
@@ -232,7 +218,7 @@ fn check_series(reads: &[Read<'_>], policy: &Policy) -> Result<(), MetricsError>
 }
 
 /// The name and the labels of a sample, which is rendered alone for that.
-fn series(read: &Read<'_>, policy: &Policy, index: usize) -> String {
+fn series(read: &group::Part<'_>, policy: &Policy, index: usize) -> String {
     let others = (0..read.facts.samples).filter(|other| *other != index);
     let omit: Vec<_> = others.filter_map(|other| u32::try_from(other).ok()).collect();
     let mut out = Vec::new();

@@ -4,7 +4,7 @@ use super::Loaded;
 use crate::fetch::FetchError;
 use crate::relay::Relay;
 use prometheus_rsocket_client::Labels;
-use prometheus_rsocket_protocol::exposition::group::{Merge, Plan, Prepared, prepare, split};
+use prometheus_rsocket_protocol::exposition::group::{Part, merged};
 use prometheus_rsocket_protocol::exposition::{
     Escaping, Facts, Format, Inject, Policy, ReservedNames, Source, Target, read,
 };
@@ -77,7 +77,7 @@ impl<R: Runtime> Joined<R> {
         let began = self.runtime.now();
         let fetches = relays.iter().map(|relay| async move {
             let fetched = relay.metrics(began, self.runtime.now()).await;
-            Part {
+            Fetched {
                 name: relay.target().name.clone(),
                 labels: relay.target().labels.clone(),
                 text: fetched.map_err(|error: FetchError| error.to_string()),
@@ -107,29 +107,20 @@ impl<R: Runtime> Joined<R> {
 }
 
 /// What was fetched of a target.
-pub(super) struct Part {
+pub(super) struct Fetched {
     pub(super) name: String,
     pub(super) labels: Labels,
     pub(super) text: Result<String, String>,
 }
 
-/// A text that is joined.
-struct Read<'a> {
-    source: Source<'a>,
-    policy: &'a Policy,
-    facts: Facts,
-    /// Its samples whose series others before it have.
-    omit: Vec<u32>,
-}
-
 /// The joined text, and why targets are not in it.
-pub(super) fn join(parts: Vec<Part>, seed: u64) -> (String, BTreeMap<String, String>) {
+pub(super) fn join(parts: Vec<Fetched>, seed: u64) -> (String, BTreeMap<String, String>) {
     // A target may be joined of others itself.
     let reserved = ReservedNames::new([UP]).unwrap_or_else(|_| ReservedNames::none());
     let policy = Policy { reserved, ..Policy::default() };
     let mut failed = BTreeMap::new();
     let mut seen: HashSet<u64> = HashSet::new();
-    let mut all: Vec<Read<'_>> = Vec::new();
+    let mut all: Vec<Part<'_>> = Vec::new();
     let mut len = 0;
     for part in &parts {
         let text = match &part.text {
@@ -159,7 +150,7 @@ pub(super) fn join(parts: Vec<Part>, seed: u64) -> (String, BTreeMap<String, Str
                         "left out, as targets before have these series"
                     );
                 }
-                all.push(Read { source, policy: &policy, facts, omit });
+                all.push(Part { source, policy: &policy, facts, omit });
             }
             Err(error) => drop(failed.insert(part.name.clone(), error.to_string())),
         }
@@ -169,9 +160,9 @@ pub(super) fn join(parts: Vec<Part>, seed: u64) -> (String, BTreeMap<String, Str
         (Labels::default(), Policy { reserved: ReservedNames::none(), ..Policy::default() });
     let source = Source { text: up.as_bytes(), identity: &nobody, inject: Inject::Never, seed };
     if let Ok(facts) = read(&source, &any) {
-        all.push(Read { source, policy: &any, facts, omit: Vec::new() });
+        all.push(Part { source, policy: &any, facts, omit: Vec::new() });
     }
-    (merged(&all), failed)
+    (text_of(&all), failed)
 }
 
 /// The samples whose series were seen in other texts.
@@ -182,19 +173,9 @@ fn taken(facts: &Facts, seen: &mut HashSet<u64>) -> Vec<u32> {
     omit
 }
 
-fn merged(all: &[Read<'_>]) -> String {
+fn text_of(parts: &[Part<'_>]) -> String {
     let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
-    let prepared: Vec<Prepared> =
-        all.iter().map(|it| prepare(&it.source, it.policy, &it.facts, target, &it.omit)).collect();
-    let plan = Plan::new(prepared.iter().map(Prepared::outline));
-    let splits = all.iter().zip(&prepared).map(|(it, prepared)| {
-        let anew = || split(&it.source, it.policy, &it.facts, target, &it.omit, &plan);
-        prepared.split(&plan).unwrap_or_else(anew)
-    });
-    let mut merge = Merge::new(target, splits);
-    let mut out = Vec::new();
-    while merge.write(&mut out) {}
-    String::from_utf8(out)
+    String::from_utf8(merged(parts, target))
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
@@ -205,15 +186,15 @@ pub(super) fn labelled(texts: &[(Labels, String)]) -> String {
         let source = Source { text: text.as_bytes(), identity, inject: Inject::Always, seed: 0 };
         // They can be read.
         let facts = read(&source, &policy).ok()?;
-        Some(Read { source, policy: &policy, facts, omit: Vec::new() })
+        Some(Part { source, policy: &policy, facts, omit: Vec::new() })
     });
-    merged(&parts.collect::<Vec<_>>())
+    text_of(&parts.collect::<Vec<_>>())
 }
 
 /// Says of each target whether it is in the text.
-fn up(parts: &[Part], failed: &BTreeMap<String, String>) -> String {
+fn up(parts: &[Fetched], failed: &BTreeMap<String, String>) -> String {
     let mut text = format!("# HELP {UP} {UP_HELP}\n# TYPE {UP} gauge\n");
-    for Part { name, .. } in parts {
+    for Fetched { name, .. } in parts {
         let value = u8::from(!failed.contains_key(name));
         // Writing to a string does not fail.
         let _ = writeln!(text, "{UP}{{target=\"{}\"}} {value}", Escaped(name));

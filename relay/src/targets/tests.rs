@@ -1,5 +1,5 @@
 use super::file::{Fault, TargetsFile};
-use super::join::{Part, join, labelled};
+use super::join::{Fetched, join, labelled};
 use super::*;
 use crate::fetch::{Credentials, Headers, ScrapeFormat, ScrapeOptions};
 use prometheus_rsocket_client::ClientTlsFiles;
@@ -229,9 +229,9 @@ fn files_are_told_by_their_names() {
     std::fs::remove_dir_all(directory).unwrap();
 }
 
-fn part(name: &str, text: Result<&str, &str>) -> Part {
+fn part(name: &str, text: Result<&str, &str>) -> Fetched {
     let labels = Labels::new([("instance", name)]).unwrap();
-    Part { name: name.to_owned(), labels, text: text.map(str::to_owned).map_err(str::to_owned) }
+    Fetched { name: name.to_owned(), labels, text: text.map(str::to_owned).map_err(str::to_owned) }
 }
 
 #[test]

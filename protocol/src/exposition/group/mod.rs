@@ -10,6 +10,8 @@
 //! 3. [`Prepared::split`] returns what was prepared if the plan leaves the types alone; otherwise [`split`] renders the text again.
 //! 4. [`Merge`] writes the answer from all of them.
 //!
+//! [`merged`] takes the four steps at once, for texts that are there.
+//!
 //! # Memory
 //!
 //! Compressed chunks are held, and of each application one expanded chunk, of 16 KiB or a single line if that is longer. Outlines take
@@ -27,9 +29,11 @@ mod merge;
 mod plan;
 mod split;
 mod table;
+mod whole;
 
 pub use self::merge::Merge;
 pub use self::plan::{Outline, Plan};
 pub use self::split::{Prepared, Split, prepare, split};
+pub use self::whole::{Part, merged};
 
 pub(super) use self::split::render_one;
