@@ -12,6 +12,8 @@ CERTIFICATES = ("tls/",)
 CROWDS = ("crowd/",)
 # What concerns pushes, and proxies that come and go, without a JVM.
 PUSHES = ("pushes/room", "disk/")
+# What our relay does beside relaying one endpoint.
+MODES = ("relay/our-proxy/",)
 # RSocket peers of every kind, in either role.
 GENERAL = ("general/",)
 
@@ -19,7 +21,7 @@ GENERAL = ("general/",)
 # transport nor the runtime can change it. A case is meant by the beginning of its name.
 DEFAULT = (
     ("tcp", "tokio", EVERYTHING),
-    ("tcp", "smol", BASICS + CROWDS + GENERAL + PUSHES),
+    ("tcp", "smol", BASICS + CROWDS + GENERAL + PUSHES + MODES),
     ("websocket", "tokio", BASICS + GENERAL),
     ("websocket", "smol", ("java-client/", "our-client/", *BAD_INPUT, *GENERAL)),
     ("tls", "tokio", BASICS + BAD_INPUT + CERTIFICATES),

@@ -6,17 +6,17 @@ from process import check, until
 from variant import PLAIN
 
 
-def both(name, java_seconds=20.0, our_seconds=20.0, needs=()):
-    """Makes a function of a bench, a proxy and a time limit a case against either proxy."""
+def both(name, java_seconds=20.0, our_seconds=20.0, needs=(), group="our-client"):
+    """Makes a function of a bench, a proxy and a time limit a case against either proxy. Those of the group `our-client` run over every transport."""
 
     def add(function):
         # It has no TLS.
-        @case(f"our-client/java-proxy/{name}", ("java_proxy", "our_client", *needs), java_passes=False, transports=PLAIN)
+        @case(f"{group}/java-proxy/{name}", ("java_proxy", "our_client", *needs), java_passes=False, transports=PLAIN)
         def against_java(bench):
             function(bench, bench.java_proxy(), java_seconds)
 
         # Put in place of ours, the Java proxy would only repeat the case above.
-        @case(f"our-client/our-proxy/{name}", ("our_proxy", "our_client", *needs), java_passes=False)
+        @case(f"{group}/our-proxy/{name}", ("our_proxy", "our_client", *needs), java_passes=False)
         def against_ours(bench):
             function(bench, bench.proxy(), our_seconds)
 

@@ -42,7 +42,7 @@ def look(bench, proxy, port, is_known):
     return served
 
 
-@both("node-exporter", needs=("node_exporter",))
+@both("node-exporter", group="relay", needs=("node_exporter",))
 def node_exporter(bench, proxy, _):
     """All of node_exporter's series, with their types."""
     port = free_port()
@@ -52,7 +52,7 @@ def node_exporter(bench, proxy, _):
     check(len(series(served)) > 200, "it has some hundred series")
 
 
-@both("python-client", needs=("python_program",))
+@both("python-client", group="relay", needs=("python_program",))
 def python_client(bench, proxy, _):
     """Each kind of metric of Prometheus' Python client, which answers in OpenMetrics where it may."""
     port = free_port()

@@ -63,7 +63,7 @@ def via(bench, proxy, seconds):
     check(orders(proxy.scrape(), "tunnelled") == 11, "the value that was pushed is served")
 
 
-@both("via-refused", needs=TINYPROXY)
+@both("via-refused", group="relay", needs=TINYPROXY)
 def via_refused(bench, proxy, _):
     """With a wrong password it is not let through, and says so without the password; nor without one."""
     tinyproxy = TinyProxy(bench)
@@ -76,7 +76,7 @@ def via_refused(bench, proxy, _):
     check(orders(proxy.scrape(), "refused") is None, "it is served all the same")
 
 
-@both("once-stdin")
+@both("once-stdin", group="relay")
 def once_stdin(bench, proxy, _):
     """A text on standard input is pushed once, and served once it is asked for; what is no metrics is refused with its line."""
     client = bench.push_once(proxy, f'# TYPE {ORDERS} counter\n{ORDERS}{{app="nightly"}} 17\n')
@@ -88,7 +88,7 @@ def once_stdin(bench, proxy, _):
     client.find("line 2")
 
 
-@both("command")
+@both("command", group="relay")
 def command(bench, proxy, seconds):
     """Around a job with an endpoint of its own: SIGTERM is passed on once its metrics were fetched, these are pushed, and its exit status is kept."""
     port = free_port()
@@ -105,7 +105,7 @@ def command(bench, proxy, seconds):
     check(orders(proxy.scrape(), "job") == before + 1, "what was fetched last, before the signal, was pushed")
 
 
-@both("once")
+@both("once", group="relay")
 def once(bench, proxy, _):
     """An endpoint is fetched and pushed once; one that gives no metrics ends it with 1."""
     endpoint = bench.endpoint("fetched", 18)
