@@ -294,14 +294,20 @@ impl<R: Runtime> Duties<R> {
 
     fn fetch(&mut self, ticket: Ticket, is_push: bool) {
         let source = Arc::clone(&self.source);
+        // Gone with the future, that is once the metrics are not wanted any more.
+        let wanted = Arc::new(());
+        let still = Arc::downgrade(&wanted);
         // To encode 10,000 series takes some crates 10 ms.
         let asking = self.runtime.unblock(move || {
+            let _still = still.upgrade()?;
             // Nothing panics with the lock held: `fetch` catches what does.
-            source.lock().unwrap_or_else(PoisonError::into_inner).fetch()
+            Some(source.lock().unwrap_or_else(PoisonError::into_inner).fetch())
         });
         let metrics = async move {
+            let _wanted = wanted;
             match asking.await {
-                Ok(metrics) => metrics.await,
+                Ok(Some(metrics)) => metrics.await,
+                Ok(None) => Err("the metrics are not wanted any more".into()),
                 Err(error) => Err(error.into()),
             }
         };
