@@ -1,4 +1,5 @@
 use super::Leaf;
+use futures_lite::future::poll_once;
 use prometheus_rsocket_client::{
     BackoffConfig, Client, Config, Labels, PushFailure, PushMode, Report, ReportKind, Status,
     Token, WaitError, from_async, run_job,
@@ -239,28 +240,26 @@ fn pushes_at_once_are_all_served() {
     let proxy = FakeProxy::new();
     let (go, wait) = mpsc::channel::<()>();
     let running = client(config(&proxy), |client, runtime| async move {
-        let pushes = async_channel::unbounded();
-        let push = |client: Client, number: usize| {
-            let pushes = pushes.0.clone();
-            runtime.spawn(async move { pushes.send((number, client.push().await)).await.unwrap() });
-        };
-        push(client.clone(), 0);
+        let mut first = Box::pin(client.push());
+        // Polled once, it has asked.
+        assert_eq!(poll_once(&mut first).await, None);
         runtime.unblock(move || wait.recv().unwrap()).await.unwrap();
-        (1..10).for_each(|number| push(client.clone(), number));
-        let last = client.push_and_close().await;
-        let mut numbers = Vec::new();
-        for _ in 0..10 {
-            let (number, result) = pushes.1.recv().await.unwrap();
-            assert_eq!(result, Ok(()));
-            numbers.push(number);
+        let mut others: Vec<_> = (1..10).map(|_| Box::pin(client.push())).collect();
+        for push in &mut others {
+            assert_eq!(poll_once(push).await, None);
         }
-        (last, numbers[0])
+        let last = client.push_and_close().await;
+        let mut results = vec![first.await];
+        for push in others {
+            results.push(push.await);
+        }
+        (last, results)
     });
     let mut peer = proxy.accept_with_key();
     let (first, text) = peer.pushed();
     assert_eq!(text, "asked_total 1\n");
     go.send(()).unwrap();
-    // A scrape goes beside it, and gives the others time to ask.
+    // A scrape goes beside it.
     assert_eq!(peer.scraped(), "asked_total 2\n");
     peer.connection.respond(first, Payload::default()).unwrap();
     loop {
@@ -273,7 +272,7 @@ fn pushes_at_once_are_all_served() {
         }
     }
     drop(peer);
-    assert_eq!(running.join().unwrap(), (Ok(()), 0));
+    assert_eq!(running.join().unwrap(), (Ok(()), vec![Ok(()); 10]));
 }
 
 #[test]
