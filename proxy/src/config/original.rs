@@ -47,8 +47,7 @@ impl Properties {
         for (name, value) in env.variables().filter(|(_, value)| !value.is_empty()) {
             let upper = name.to_ascii_uppercase();
             if upper.starts_with("LOGGING_LEVEL_") || upper.starts_with("SERVER_SSL_") {
-                let dotted = upper.to_ascii_lowercase().replace('_', ".");
-                self.put(&dotted, format!("{name}={}", shown(value)), text(value));
+                self.put(name, format!("{name}={}", shown(value)), text(value));
             }
         }
     }
@@ -137,9 +136,9 @@ const PORTS: [(&str, &str); 3] = [
     ("server.port", "SERVER_PORT"),
 ];
 
-/// Spring's relaxed binding: dashes and cases do not count.
+/// Spring's relaxed binding: dashes and cases do not count, and variables have underscores for dots.
 fn canonical(name: &str) -> String {
-    name.chars().filter(|c| *c != '-' && *c != '_').map(|c| c.to_ascii_lowercase()).collect()
+    name.chars().filter(|c| !"-_.".contains(*c)).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn apply(mut found: BTreeMap<String, Found>, env: &mut Environment, sentences: &mut Vec<String>) {
@@ -178,9 +177,7 @@ fn apply_levels(
         };
         let setting = match of {
             "root" => &mut all,
-            _ if ["io.micrometer", "io.rsocket"].iter().any(|of_it| of.starts_with(of_it)) => {
-                &mut ours
-            }
+            _ if ["iomicrometer", "iorsocket"].iter().any(|ours| of.starts_with(ours)) => &mut ours,
             _ => {
                 sentences.push(format!(
                     "{given} is for classes that are not in this proxy, and has no effect"
@@ -205,7 +202,7 @@ fn apply_levels(
     env.add(&env_name("log"), filter);
 }
 
-const LEVEL: &str = "logging.level.";
+const LEVEL: &str = "logginglevel";
 
 /// `server.ssl.…`, which is for HTTP.
 fn apply_tls(
@@ -213,19 +210,14 @@ fn apply_tls(
     env: &mut Environment,
     sentences: &mut Vec<String>,
 ) {
-    let is_off = found.remove("server.ssl.enabled").is_some_and(|it| it.value == "false");
+    let is_off = found.remove("serversslenabled").is_some_and(|it| it.value == "false");
     for (property, option) in [
-        ("server.ssl.certificate", "http-tls-cert"),
-        ("server.ssl.certificateprivatekey", "http-tls-key"),
-        ("server.ssl.trustcertificate", "http-tls-client-ca"),
-        ("server.ssl.clientauth", "http-tls-client-auth"),
+        ("serversslcertificate", "http-tls-cert"),
+        ("serversslcertificateprivatekey", "http-tls-key"),
+        ("serverssltrustcertificate", "http-tls-client-ca"),
+        ("serversslclientauth", "http-tls-client-auth"),
     ] {
-        // A variable has dots for the dashes as well.
-        let dotted = property.replace("certificateprivatekey", "certificate.private.key");
-        let dotted = dotted.replace("trustcertificate", "trust.certificate");
-        let dotted = dotted.replace("clientauth", "client.auth");
-        let both = [found.remove(&dotted), found.remove(property)];
-        let Some(Found { given, value }) = both.into_iter().flatten().last() else { continue };
+        let Some(Found { given, value }) = found.remove(property) else { continue };
         if is_off {
             continue;
         }
@@ -239,9 +231,9 @@ fn apply_tls(
             .push(format!("{given} is a setting of the Java proxy; here it is --{option} {value}"));
         env.add(&env_name(option), value);
     }
-    for (_, Found { given, .. }) in found.extract_if(.., |name, _| {
-        name.starts_with("server.ssl.keystore") || name.starts_with("server.ssl.key.store")
-    }) {
+    for (_, Found { given, .. }) in
+        found.extract_if(.., |name, _| name.starts_with("serversslkeystore"))
+    {
         let given = given.split('=').next().unwrap_or_default();
         sentences.push(format!(
             "{given}: key stores of Java are not read; write certificate and key as PEM (openssl pkcs12 -nodes), for --http-tls-cert and --http-tls-key"
