@@ -26,7 +26,8 @@ pub(crate) fn misspelt<'a>(
     let unknown = variables.into_iter().filter(|name| {
         name.starts_with(PREFIX) && !known.contains(name) && !is_of_kubernetes(name)
     });
-    let nearest = |name: &str| known.iter().min_by_key(|known| distance(name, known)).copied();
+    let nearest =
+        |name: &str| known.iter().min_by_key(|known| strsim::levenshtein(name, known)).copied();
     unknown.map(|name| (name, nearest(name).unwrap_or_default().to_owned())).collect()
 }
 
@@ -38,24 +39,6 @@ fn is_of_kubernetes(name: &str) -> bool {
         || name
             .split_once("_PORT_")
             .is_some_and(|(_, port)| port.starts_with(|first: char| first.is_ascii_digit()))
-}
-
-/// The number of letters to be put in, taken out or replaced (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, a) in one.bytes().enumerate() {
-        let mut left = line + 1;
-        let mut diagonal = line;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (above, b) in row.iter_mut().skip(1).zip(other.bytes()) {
-            let cost = (diagonal + usize::from(a != b)).min(left + 1).min(*above + 1);
-            diagonal = std::mem::replace(above, cost);
-            left = cost;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -89,18 +72,5 @@ mod tests {
             ),
         ];
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn distances_are_those_of_levenshtein() {
-        for (one, other, expected) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("abc", "abc", 0),
-            ("ab", "ba", 2),
-        ] {
-            assert_eq!(distance(one, other), expected, "{one} {other}");
-        }
     }
 }
