@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::lines::{Cause, Lines};
 use crate::own::{ConnectionError, ScrapeOutcome};
 use crate::run::within;
-use crate::source::DynSource;
+use crate::source::{DynSource, Fetching};
 use crate::status::{Shared, Status};
 use crate::transport;
 use async_channel::{Receiver, Sender};
@@ -17,11 +17,11 @@ use prometheus_rsocket_protocol::agent::{
 use prometheus_rsocket_protocol::envelope::Fingerprint;
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
 use prometheus_rsocket_runtime::{Elapsed, Line, Owner, Runtime};
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// What is to be done for the agent, connected or not: commands taken, metrics fetched and sealed, handles told.
@@ -301,7 +301,8 @@ impl<R: Runtime> Duties<R> {
         let asking = self.runtime.unblock(move || {
             let _still = still.upgrade()?;
             // Nothing panics with the lock held: `fetch` catches what does.
-            Some(source.lock().unwrap_or_else(PoisonError::into_inner).fetch())
+            let metrics = source.lock().unwrap_or_else(PoisonError::into_inner).fetch();
+            Some(begun(metrics))
         });
         let metrics = async move {
             let _wanted = wanted;
@@ -410,6 +411,15 @@ impl<R: Runtime> Duties<R> {
             self.seal(job, is_push);
         }
         outcome
+    }
+}
+
+/// Polls once: what is there at once, as with registries, is then also joined and filtered here, away from the event loop.
+fn begun(mut metrics: Fetching) -> Fetching {
+    match metrics.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(text) => Box::pin(ready(text)),
+        // Polled again at once, by who waits for it.
+        Poll::Pending => metrics,
     }
 }
 

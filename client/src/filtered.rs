@@ -1,5 +1,6 @@
 use crate::source::{MetricsError, Source};
 use prometheus_rsocket_protocol::exposition::filter::Filter;
+use std::sync::Arc;
 
 /// A source without what a [`Filter`] leaves out: families by name, labels, help texts. What is left out is never sent.
 ///
@@ -19,22 +20,22 @@ use prometheus_rsocket_protocol::exposition::filter::Filter;
 #[derive(Clone, Debug)]
 pub struct Filtered<S> {
     source: S,
-    filter: Filter,
+    filter: Arc<Filter>,
 }
 
 impl<S: Source> Filtered<S> {
     /// The source, filtered.
     pub fn new(source: S, filter: Filter) -> Self {
-        Self { source, filter }
+        Self { source, filter: Arc::new(filter) }
     }
 }
 
 impl<S: Source> Source for Filtered<S> {
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
-        let (metrics, filter) = (self.source.metrics(), self.filter.clone());
+        let (metrics, filter) = (self.source.metrics(), Arc::clone(&self.filter));
         async move {
             let text = metrics.await?;
-            // A text that cannot be read is for the proxy to judge, but what was to be left out must not be sent either.
+            // Of a text that cannot be read, nobody can tell what is to be left out.
             Ok(filter.apply(&text)?.text)
         }
     }

@@ -62,8 +62,8 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
     note = "a registry is one with the feature of its crate: `prometheus`, `prometheus-client` or `metrics`"
 )]
 pub trait Source: Send + 'static {
-    /// Returns the metrics as they are now. The call itself is made on a thread of the runtime that may block, and may compute and wait; the future is
-    /// polled on the event loop, and must do neither for longer than some milliseconds. Both together may take until
+    /// Returns the metrics as they are now. The call itself is made on a thread of the runtime that may block, and may compute and wait, and there the future is
+    /// polled once. If it is pending then, the rest of it is polled on the event loop, and must do neither for longer than some milliseconds. Both together may take until
     /// [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics, this one scrape fails.
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static;
 }

@@ -14,7 +14,7 @@ use prometheus_rsocket_protocol::labels::{LabelError, Labels};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Several sources as one, each with labels of its own if that tells them apart.
 ///
@@ -117,17 +117,9 @@ impl Source for Joined {
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
         let fetch = |part: &mut Part| Answer::new(part.labels.clone(), part.source.fetch());
         let mut answers: Vec<_> = self.parts.iter_mut().map(fetch).collect();
-        // Registries have their texts at once. They are joined here, where it holds up no event loop.
-        let early = poll_all(&mut answers, &mut Context::from_waker(Waker::noop()));
-        let early = early.map(|polled| polled.and_then(|()| join(&answers)));
         async move {
-            match early {
-                Poll::Ready(text) => text,
-                Poll::Pending => {
-                    poll_fn(|cx| poll_all(&mut answers, cx)).await?;
-                    join(&answers)
-                }
-            }
+            poll_fn(|cx| poll_all(&mut answers, cx)).await?;
+            join(&answers)
         }
     }
 }

@@ -1,15 +1,16 @@
 use super::Leaf;
 use futures_lite::future::poll_once;
 use prometheus_rsocket_client::{
-    BackoffConfig, Client, Config, Labels, PushFailure, PushMode, Report, ReportKind, Status,
-    Token, WaitError, from_async, run_job,
+    BackoffConfig, Client, Config, Labels, PushFailure, PushMode, Report, ReportKind, Source,
+    Status, Token, WaitError, from_async, run_job,
 };
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Event, StreamFailure};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::Runtime;
 use prometheus_rsocket_testkit::proxy::{FakeProxy, opened};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -340,17 +341,34 @@ fn a_token_is_not_shown_in_clear() {
 
 #[test]
 fn a_source_that_blocks_holds_up_nothing_else() {
+    holds_up_nothing_else(|block| block);
+    // Nor does the first part of its future.
+    holds_up_nothing_else(|block| {
+        let block = Arc::new(Mutex::new(block));
+        from_async(move || {
+            let block = Arc::clone(&block);
+            async move { (block.lock().unwrap())() }
+        })
+    });
+}
+
+/// The source is made of a function that blocks until something has run on the event loop.
+fn holds_up_nothing_else<S: Source>(
+    source: impl FnOnce(Box<dyn FnMut() -> Result<String, RecvTimeoutError> + Send>) -> S
+    + Send
+    + 'static,
+) {
     let proxy = FakeProxy::new();
     let config = config(&proxy);
     let running = thread::spawn(move || {
         Leaf::block_on(Some(1), |runtime| async move {
             let (asked, is_asked) = async_channel::bounded(1);
             let (release, released) = mpsc::channel();
-            let metrics = move || {
+            let block = move || {
                 asked.send_blocking(()).unwrap();
                 released.recv_timeout(LONG)
             };
-            let (client, running) = Client::new(runtime.clone(), config, metrics);
+            let (client, running) = Client::new(runtime.clone(), config, source(Box::new(block)));
             runtime.spawn(running);
             // On the one thread of the event loop, too.
             runtime.spawn(async move {
