@@ -57,7 +57,8 @@ impl Properties {
         let parsed = serde_json::from_str(&text(json));
         let object: Value = parsed.map_err(|error| ConfigError::Environment {
             name: JSON.to_owned(),
-            value: shown(json),
+            // It may hold secrets.
+            value: "…".to_owned(),
             reason: error.to_string(),
         })?;
         let mut open = vec![(String::new(), object)];
@@ -100,7 +101,8 @@ impl Properties {
                 .iter()
                 .any(|jvm| given.starts_with(jvm))
             {
-                self.sentences.push(format!("{given} is an option of the JVM and has no effect"));
+                let name = name_of(&given);
+                self.sentences.push(format!("{name} is an option of the JVM and has no effect"));
             } else {
                 match given.strip_prefix("--").map(|it| it.split_once('=').unwrap_or((it, "true")))
                 {
@@ -151,7 +153,8 @@ fn apply(mut found: BTreeMap<String, Found>, env: &mut Environment, sentences: &
     apply_tls(&mut found, env, sentences);
     let unknown = found.into_values().map(|Found { given, .. }| {
         format!(
-            "{given} is a setting of the Java proxy that has no counterpart here, and has no effect"
+            "{} is a setting of the Java proxy that has no counterpart here, and has no effect",
+            name_of(&given)
         )
     });
     sentences.extend(unknown);
@@ -234,11 +237,16 @@ fn apply_tls(
     for (_, Found { given, .. }) in
         found.extract_if(.., |name, _| name.starts_with("serversslkeystore"))
     {
-        let given = given.split('=').next().unwrap_or_default();
         sentences.push(format!(
-            "{given}: key stores of Java are not read; write certificate and key as PEM (openssl pkcs12 -nodes), for --http-tls-cert and --http-tls-key"
+            "{}: key stores of Java are not read; write certificate and key as PEM (openssl pkcs12 -nodes), for --http-tls-cert and --http-tls-key",
+            name_of(&given)
         ));
     }
+}
+
+/// A setting without its value, which may be a secret.
+fn name_of(given: &str) -> &str {
+    given.split('=').next().unwrap_or(given)
 }
 
 fn text(value: &OsStr) -> String {
