@@ -188,8 +188,8 @@ impl<R: Runtime> Fleet<R> {
     /// The relay's own metrics as text of the format 0.0.4: those of each client, and what filters left out of each target.
     pub(crate) fn own_metrics(&self) -> String {
         let state = self.state();
-        let is_one = state.apps.len() == 1 && self.joined.is_none();
-        let target = |name: &str| (!is_one || self.are_named).then(|| ("target", name.to_owned()));
+        let are_several = self.are_named || self.joined.is_some();
+        let target = |name: &str| are_several.then(|| ("target", name.to_owned()));
         let mut texts = Vec::new();
         for (name, app) in &state.apps {
             let of_app = self.are_named.then(|| ("target", name.clone()));
