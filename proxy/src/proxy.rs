@@ -21,7 +21,7 @@ use crate::service::memory::{BodyMemory, Shares, TextMemory};
 use crate::service::rotation::Rotation;
 use crate::service::storing::{self, Storing};
 use crate::service::tables::Tables;
-use crate::service::workers::{self, Toolbox};
+use crate::service::workers::{self, WorkerContext};
 use crate::shutdown::{self, Shutdown};
 use crate::store::disk::SharedDisk;
 use crate::store::keys;
@@ -106,9 +106,9 @@ impl<R: Runtime> Proxy<R> {
         let bounds = [&tcp, &websocket, &http, &admin].into_iter().flatten();
         let listeners = bounds.map(|bound| (bound.name, bound.address)).collect();
         let service = Arc::new(service(runtime, &config, listeners).await?);
-        let Service { runtime, hub, toolbox, .. } = &*service;
+        let Service { runtime, hub, context, .. } = &*service;
         let storing = match disk {
-            Some(disk) => Some(Storing::restore(runtime, hub, toolbox, &config, disk).await?),
+            Some(disk) => Some(Storing::restore(runtime, hub, context, &config, disk).await?),
             None => None,
         };
         let admitting = admitting(runtime, hub, &config).await?;
@@ -154,8 +154,8 @@ impl<R: Runtime> Proxy<R> {
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
         for _ in 0..runtime.parallelism() {
-            let (hub, toolbox) = (Arc::clone(&service.hub), Arc::clone(&service.toolbox));
-            spawn_until(&runtime, &ended, workers::work(runtime.clone(), hub, toolbox));
+            let (hub, context) = (Arc::clone(&service.hub), Arc::clone(&service.context));
+            spawn_until(&runtime, &ended, workers::work(runtime.clone(), hub, context));
         }
         if let Some(storing) = storing {
             spawn_until(&runtime, &ended, storing.run());
@@ -182,7 +182,7 @@ impl<R: Runtime> Proxy<R> {
             let hub = Arc::clone(&service.hub);
             spawn_until(&runtime, &ended, leaving::age(runtime.clone(), hub, age));
         }
-        let (keys, telemetry) = (&service.toolbox.keys, &service.telemetry);
+        let (keys, telemetry) = (&service.context.keys, &service.telemetry);
         if let Some(rotation) = Rotation::new(&runtime, &service.hub, keys, telemetry, &config) {
             spawn_until(&runtime, &ended, rotation.run());
         }
@@ -230,7 +230,7 @@ async fn service<R: Runtime>(
     collector.key = keys.public_key();
     let collector = Collector::new(collector);
     let shares = Shares::of(config.max_memory);
-    let toolbox = Toolbox {
+    let context = WorkerContext {
         keys,
         open: config.open_limits(),
         policy: config.policy(),
@@ -244,7 +244,7 @@ async fn service<R: Runtime>(
         runtime,
         hub: Arc::new(Hub::new(collector, Arc::clone(&telemetry), &shares)),
         telemetry,
-        toolbox: Arc::new(toolbox),
+        context: Arc::new(context),
         bodies: BodyMemory::new(shares.bodies),
         admission: Admission::new(config.max_scrapes(), config.max_concurrent_scrapes),
         group_families: config.group_families,

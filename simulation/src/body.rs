@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// What an answer looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct BodyFormat {
     /// Family by family over all applications.
     pub(crate) grouped: bool,
     pub(crate) open_metrics: bool,
@@ -47,24 +47,24 @@ struct Section {
 /// Takes an answer apart. `shape_of` knows the texts that were given.
 pub(crate) fn read(
     body: &[u8],
-    form: Form,
+    format: BodyFormat,
     shape_of: impl Fn(usize, usize) -> Option<Shape>,
 ) -> Result<Contents, Fault> {
     let altered = |what: &str| (Kind::Altered, what.to_owned());
     let mut body = std::str::from_utf8(body).map_err(|_| altered("it is not UTF-8"))?;
-    if form.open_metrics {
+    if format.open_metrics {
         let rest = body.strip_suffix("# EOF\n").filter(|rest| !rest.contains("# EOF"));
         body = rest.ok_or_else(|| altered("# EOF is not its one end"))?;
     }
     let mut states = "";
-    if form.states {
+    if format.states {
         let at = body.find(STATES).ok_or_else(|| altered("no states are at its end"))?;
         (body, states) = body.split_at(at);
     }
-    let given = Given { shape_of, form };
-    let sections = if form.grouped { given.grouped(body) } else { given.joined(body) };
+    let given = Given { shape_of, format };
+    let sections = if format.grouped { given.grouped(body) } else { given.joined(body) };
     let sections = sections.map_err(|what| (Kind::Altered, what))?;
-    let rows = if form.states {
+    let rows = if format.states {
         let rows = rows(states).map_err(|what| (Kind::Untrue, what))?;
         attribute(rows, &sections).map_err(|what| (Kind::Untrue, what))?
     } else {

@@ -5,7 +5,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-use crate::body::Form;
+use crate::body::BodyFormat;
 use crate::scenario::RSOCKET_PORT;
 use crate::text::HEAD;
 use crate::world::World;
@@ -228,7 +228,7 @@ fn given(bad: Bad, app: usize, serial: usize) -> String {
 }
 
 /// What of it is to be in an answer, if anything.
-pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
+pub(crate) fn served(app: usize, serial: usize, format: BodyFormat) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
         Bad::Pair | Bad::PairToo => ",instance=\"pair\"".to_owned(),
@@ -249,7 +249,7 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
         Bad::Drip => head + &format!("# {}\n", "drip ".repeat(1_000)),
         Bad::Duplicates => {
             // The same series twice is one where families are gathered.
-            let times = if form.grouped { 1 } else { 2 };
+            let times = if format.grouped { 1 } else { 2 };
             head + &format!("bad{{{own}{instance}}} 1\n").repeat(times)
         }
         Bad::EndlessLabels => {
@@ -263,7 +263,7 @@ pub(crate) fn served(app: usize, serial: usize, form: Form) -> Option<String> {
         | Bad::Reserved
         | Bad::ResetMidFrame => head,
         Bad::OpenMetrics => {
-            let (time, exemplar) = match (form.open_metrics, form.is_version_1) {
+            let (time, exemplar) = match (format.open_metrics, format.is_version_1) {
                 (true, false) => ("1000.5", " # {t=\"1\"} 1.0"),
                 (true, true) => ("1000.500", ""),
                 (false, _) => ("1000500", ""),

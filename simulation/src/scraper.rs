@@ -1,6 +1,6 @@
 //! Scrapers: real HTTP, well-mannered and other.
 
-use crate::body::{self, Contents, Fault, Form};
+use crate::body::{self, BodyFormat, Contents, Fault};
 use crate::http::{Connection, Get, Got};
 use crate::ledger::{At, ListRecord, Of, ScrapeEnd, ScrapeRecord};
 use crate::targets;
@@ -216,7 +216,7 @@ impl Scraper {
     /// Finds the applications' texts in an answer, each as it was given.
     fn take_apart(&self, ask: &Ask, bytes: &[u8]) -> Result<Contents, Fault> {
         let is_of_all = ask.of == Of::All;
-        let form = Form {
+        let format = BodyFormat {
             grouped: ask.open_metrics || is_of_all && self.world.scenario.group_families(),
             open_metrics: ask.open_metrics,
             states: is_of_all,
@@ -225,7 +225,7 @@ impl Scraper {
         let ledger = self.world.ledger();
         let shape_of =
             |app: usize, serial| ledger.apps.get(app).and_then(|record| record.shape(serial));
-        body::read(bytes, form, shape_of)
+        body::read(bytes, format, shape_of)
     }
 }
 

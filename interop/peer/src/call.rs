@@ -2,7 +2,7 @@
 
 use crate::CallArgs;
 use crate::checks::{self, Report};
-use crate::desk::{Desk, Script};
+use crate::handle::{Handle, Script};
 use crate::transport;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Machine;
@@ -64,9 +64,9 @@ async fn call<R: Runtime>(
     let mut stream = transport::open(runtime, &args.url).await?;
     let connection = Connection::client(config, setup, runtime.now());
     let mut connection = connection.map_err(io::Error::other)?;
-    let desk = Desk::new(args.loses_metadata);
-    let script = checks::run_all(runtime.clone(), desk.clone(), prefix, chosen);
-    let mut script = Script::new(desk, script);
+    let handle = Handle::new(args.loses_metadata);
+    let script = checks::run_all(runtime.clone(), handle.clone(), prefix, chosen);
+    let mut script = Script::new(handle, script);
     let driver = DriverConfig::default();
     loop {
         let driven = drive(runtime, stream, &mut connection, &mut script, &driver).await;

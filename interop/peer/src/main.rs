@@ -2,7 +2,7 @@
 
 mod call;
 mod checks;
-mod desk;
+mod handle;
 mod serve;
 mod sessions;
 #[cfg(test)]

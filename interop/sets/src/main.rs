@@ -8,7 +8,7 @@ mod dice;
 mod mutate;
 mod sets;
 mod text;
-mod words;
+mod tokens;
 
 use answers::{Answer, Choices, Reading};
 use clap::Parser;

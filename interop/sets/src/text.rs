@@ -1,7 +1,7 @@
 //! Texts of applications: families in either format, with as many oddities as the dice want.
 
 use crate::dice::Dice;
-use crate::words;
+use crate::tokens;
 
 /// What distinguishes OpenMetrics from the text format.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub(crate) fn text(dice: &mut Dice, style: Style, identity: &str) -> Vec<u8> {
 fn family_name(dice: &mut Dice) -> &'static str {
     if dice.odd() {
         return if dice.once_in(4) {
-            dice.pick(words::BAD_QUOTED_NAMES)
+            dice.pick(tokens::BAD_QUOTED_NAMES)
         } else {
-            dice.pick(words::ODD_NAMES)
+            dice.pick(tokens::ODD_NAMES)
         };
     }
-    if dice.once_in(8) { dice.pick(words::QUOTED_NAMES) } else { dice.pick(words::NAMES) }
+    if dice.once_in(8) { dice.pick(tokens::QUOTED_NAMES) } else { dice.pick(tokens::NAMES) }
 }
 
 struct Writer {
@@ -48,12 +48,14 @@ struct Writer {
 
 impl Writer {
     fn family(&mut self, dice: &mut Dice, name: &str) {
-        let usual = if self.style == Style::Open { words::OPEN_KINDS } else { words::KINDS };
-        let kind = dice.pick_or_odd(usual, words::ODD_KINDS);
+        let usual = if self.style == Style::Open { tokens::OPEN_KINDS } else { tokens::KINDS };
+        let kind = dice.pick_or_odd(usual, tokens::ODD_KINDS);
         let start = self.lines.len();
         if !dice.once_in(4) {
-            self.lines
-                .push(format!("# HELP {name} {}", dice.pick_or_odd(words::HELP, words::ODD_HELP)));
+            self.lines.push(format!(
+                "# HELP {name} {}",
+                dice.pick_or_odd(tokens::HELP, tokens::ODD_HELP)
+            ));
         }
         let typed = !dice.once_in(5);
         if typed {
@@ -127,7 +129,7 @@ impl Writer {
         }
         let mut used = vec!["app"];
         for _ in 0..dice.below(4) {
-            let name = dice.pick_or_odd(words::LABELS, words::ODD_LABELS);
+            let name = dice.pick_or_odd(tokens::LABELS, tokens::ODD_LABELS);
             if used.contains(&name) && !dice.odd() {
                 continue;
             }
@@ -135,7 +137,7 @@ impl Writer {
             let value = if dice.odd() && dice.once_in(30) {
                 "long".repeat(1 + dice.below(20_000))
             } else {
-                dice.pick_or_odd(words::VALUES, words::ODD_VALUES).to_owned()
+                dice.pick_or_odd(tokens::VALUES, tokens::ODD_VALUES).to_owned()
             };
             labels.push(format!("{name}=\"{value}\""));
         }
@@ -171,7 +173,7 @@ impl Writer {
         line.push_str(dice.pick_or_odd(&[" "], &["", "  ", "\t", " \t", "\u{a0}", "\r"]));
         match self.value.filter(|_| !dice.odd()) {
             Some(value) => line.push_str(&value.to_string()),
-            None => line.push_str(dice.pick_or_odd(words::NUMBERS, words::ODD_NUMBERS)),
+            None => line.push_str(dice.pick_or_odd(tokens::NUMBERS, tokens::ODD_NUMBERS)),
         }
         self.time(dice, &mut line);
         let may_have_exemplar = self.value.is_none() || matches!(suffix, "_total" | "_bucket");
@@ -200,8 +202,8 @@ impl Writer {
         if dice.once_in(8) {
             line.push(' ');
             line.push_str(match self.style {
-                Style::Text => dice.pick_or_odd(words::TIMES, words::ODD_TIMES),
-                Style::Open => dice.pick_or_odd(words::SECONDS, words::ODD_SECONDS),
+                Style::Text => dice.pick_or_odd(tokens::TIMES, tokens::ODD_TIMES),
+                Style::Open => dice.pick_or_odd(tokens::SECONDS, tokens::ODD_SECONDS),
             });
         }
     }
@@ -210,11 +212,11 @@ impl Writer {
     fn disturb(&mut self, dice: &mut Dice) {
         if self.style == Style::Text && dice.once_in(6) {
             self.lines
-                .insert(dice.below(self.lines.len() + 1), dice.pick(words::COMMENTS).to_owned());
+                .insert(dice.below(self.lines.len() + 1), dice.pick(tokens::COMMENTS).to_owned());
         }
         while dice.odd() {
             self.lines
-                .insert(dice.below(self.lines.len() + 1), dice.pick(words::ODD_LINES).to_owned());
+                .insert(dice.below(self.lines.len() + 1), dice.pick(tokens::ODD_LINES).to_owned());
         }
         if dice.odd() && !self.lines.is_empty() {
             let (from, to) = (dice.below(self.lines.len()), dice.below(self.lines.len()));

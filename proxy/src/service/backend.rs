@@ -8,7 +8,7 @@ use crate::service::hub::Hub;
 use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
 use crate::service::scrape::{Ended, Ending, Form, Scrape};
-use crate::service::workers::Toolbox;
+use crate::service::workers::WorkerContext;
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Outcome, Progress, Targets};
 use prometheus_rsocket_runtime::Runtime;
@@ -22,7 +22,7 @@ pub(crate) struct Service<R> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) toolbox: Arc<Toolbox>,
+    pub(crate) context: Arc<WorkerContext>,
     pub(crate) admission: Arc<Admission>,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
@@ -54,7 +54,7 @@ impl<R: Runtime> Service<R> {
         let started =
             self.hub.start_scrape(self.runtime.now(), request.deadline, targets, &request.scraper);
         let (id, news) = started.map_err(|_| self.refuse(ScrapeGivenUp::RefusedFull, request))?;
-        let (toolbox, target) = (Arc::clone(&self.toolbox), request.format.target);
+        let (context, target) = (Arc::clone(&self.context), request.format.target);
         Ok(Scrape {
             runtime: self.runtime.clone(),
             hub: Arc::clone(&self.hub),
@@ -65,7 +65,7 @@ impl<R: Runtime> Service<R> {
                 hub: Arc::clone(&self.hub),
                 id,
             }),
-            renderer: Renderer { toolbox, target, gzip: request.gzip },
+            renderer: Renderer { context, target, gzip: request.gzip },
             form,
             bodies: Arc::clone(&self.bodies),
         })
@@ -196,7 +196,7 @@ impl<R: Runtime> Backend for Service<R> {
             listeners: self.listeners.iter().map(listener).collect(),
             connected_applications: self.hub.connected(),
             demo_applications: self.demo,
-            key_sha256: self.toolbox.keys.current().map(|key| key.fingerprint.to_string()),
+            key_sha256: self.context.keys.current().map(|key| key.fingerprint.to_string()),
         }
     }
 }

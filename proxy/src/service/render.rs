@@ -1,7 +1,7 @@
 //! From an application's answer to bytes of the HTTP body: work for a core, away from the event loop.
 
 use crate::gzip::{self, Member, Part};
-use crate::service::workers::Toolbox;
+use crate::service::workers::WorkerContext;
 use bytes::Bytes;
 use prometheus_rsocket_protocol::collector::{Answer, AppId};
 use prometheus_rsocket_protocol::envelope::{OpenError, Scratch};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Renders answers for one scraper.
 #[derive(Clone)]
 pub(crate) struct Renderer {
-    pub(crate) toolbox: Arc<Toolbox>,
+    pub(crate) context: Arc<WorkerContext>,
     pub(crate) target: Target,
     pub(crate) gzip: bool,
 }
@@ -73,7 +73,7 @@ impl Renderer {
             if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
                 out.extend_from_slice(text);
             } else {
-                let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+                let (source, policy) = (self.source(&served.answer, text), &self.context.policy);
                 exposition::render(&source, policy, facts, self.target, &served.omit, out);
             }
         })
@@ -82,7 +82,7 @@ impl Renderer {
     /// The application's part of a grouped body, as far as it is known without the others.
     pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
         self.with_text(&served.answer, |text| {
-            let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+            let (source, policy) = (self.source(&served.answer, text), &self.context.policy);
             let facts = &served.answer.facts;
             group::prepare(&source, policy, facts, self.target, &served.omit)
         })
@@ -91,7 +91,7 @@ impl Renderer {
     /// The application's part of a grouped body where the others have a say in it.
     pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
         self.with_text(&served.answer, |text| {
-            let (source, policy) = (self.source(&served.answer, text), &self.toolbox.policy);
+            let (source, policy) = (self.source(&served.answer, text), &self.context.policy);
             let facts = &served.answer.facts;
             group::split(&source, policy, facts, self.target, &served.omit, plan)
         })
@@ -103,19 +103,19 @@ impl Renderer {
     }
 
     fn deflate(&self, text: &[u8]) -> Part {
-        gzip::deflate_part(text, self.toolbox.gzip_level)
+        gzip::deflate_part(text, self.context.gzip_level)
     }
 
     fn with_text<T>(&self, answer: &Answer, act: impl FnOnce(&[u8]) -> T) -> Result<T, OpenError> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let done = scratch.expand(&answer.block, self.toolbox.open.max_text_len).map(act);
+            let done = scratch.expand(&answer.block, self.context.open.max_text_len).map(act);
             scratch.trim();
             done
         })
     }
 
     fn source<'a>(&self, answer: &'a Answer, text: &'a [u8]) -> Source<'a> {
-        let Toolbox { inject, seed, .. } = *self.toolbox;
+        let WorkerContext { inject, seed, .. } = *self.context;
         let injected = &answer.injected;
         Source { text, identity: &injected.labels, inject: injected.inject(inject), seed }
     }

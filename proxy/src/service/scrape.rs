@@ -185,7 +185,7 @@ impl<R: Runtime> Scrape<R> {
 
     /// The memory for working on a text, and for what is made of it.
     pub(super) async fn large_text(&self, served: &Served) -> Texts {
-        self.renderer.toolbox.rendered.take(2 * served.answer.text_len).await
+        self.renderer.context.rendered.take(2 * served.answer.text_len).await
     }
 
     /// An application's text is not in the body.

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::ingress::bind::StartError;
 use crate::service::hub::Hub;
-use crate::service::workers::Toolbox;
+use crate::service::workers::WorkerContext;
 use crate::store::disk::{Directory, SharedDisk};
 use crate::store::pushes::{Left, Limits, PushName, PushStore};
 use prometheus_rsocket_protocol::collector::{PushRecord, RestoredPush, StoreCommand, StoreId};
@@ -41,7 +41,7 @@ impl<R: Runtime> Storing<R> {
     pub(crate) async fn restore(
         runtime: &R,
         hub: &Arc<Hub>,
-        toolbox: &Arc<Toolbox>,
+        context: &Arc<WorkerContext>,
         config: &Config,
         disk: SharedDisk,
     ) -> Result<Self, StartError> {
@@ -50,7 +50,7 @@ impl<R: Runtime> Storing<R> {
         let wall = time_of_day(runtime)?;
         let mut number = [0; 8];
         runtime.fill_random(&mut number).map_err(|error| StartError::System(error.to_string()))?;
-        let tools = Arc::clone(toolbox);
+        let tools = Arc::clone(context);
         let read = runtime.unblock(move || read(disk, wall, limits, &tools));
         let (store, left, pushes) =
             read.await?.map_err(|error| StartError::PushDir { path, error })?;
@@ -137,11 +137,11 @@ impl<R: Runtime> Storing<R> {
 type Found = (PushStore, Left, Vec<(PushName, RestoredPush)>);
 
 /// Reads the disk, one text after the other.
-fn read(disk: SharedDisk, wall: u64, limits: Limits, toolbox: &Toolbox) -> io::Result<Found> {
+fn read(disk: SharedDisk, wall: u64, limits: Limits, context: &WorkerContext) -> io::Result<Found> {
     let (store, mut left) = PushStore::open(disk, wall, limits)?;
     let mut pushes = Vec::new();
     for (name, record) in std::mem::take(&mut left.pushes) {
-        match record.read(&toolbox.tools()) {
+        match record.read(&context.tools()) {
             Ok(push) => pushes.push((name, push)),
             Err(error) => store.put_aside(name, &error),
         }

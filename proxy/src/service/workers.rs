@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::Arc;
 
 /// What the workers open metrics with; the same for all.
-pub(crate) struct Toolbox {
+pub(crate) struct WorkerContext {
     /// The proxy's keys.
     pub(crate) keys: Arc<KeyRing>,
     /// Limits of opening.
@@ -39,14 +39,14 @@ pub(crate) enum NoJob {
 }
 
 /// Does the collector's jobs, away from the event loop. As many of these run as there are cores, which bounds the work under way.
-pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Toolbox>) {
+pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, context: Arc<WorkerContext>) {
     let mut scratch = Scratch::default();
     loop {
-        let (job, texts) = next_job(&runtime, &hub, &toolbox).await;
+        let (job, texts) = next_job(&runtime, &hub, &context).await;
         let worker = Worker {
             runtime: runtime.clone(),
             hub: Arc::clone(&hub),
-            toolbox: Arc::clone(&toolbox),
+            context: Arc::clone(&context),
             scratch: mem::take(&mut scratch),
         };
         let ticket = worker.ticket(&job);
@@ -61,7 +61,7 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, toolbox: Arc<Too
 struct Worker<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
-    toolbox: Arc<Toolbox>,
+    context: Arc<WorkerContext>,
     scratch: Scratch,
 }
 
@@ -70,7 +70,7 @@ impl<R: Runtime> Worker<R> {
     fn run(mut self, job: Job, ticket: Ticket<R>, texts: Texts) -> Scratch {
         self.finish(job, ticket, texts);
         for _ in 1..MAX_IN_A_ROW {
-            let Ok((job, texts)) = self.hub.take_job(self.runtime.now(), self.toolbox.room())
+            let Ok((job, texts)) = self.hub.take_job(self.runtime.now(), self.context.room())
             else {
                 break;
             };
@@ -84,7 +84,7 @@ impl<R: Runtime> Worker<R> {
         let mut blinding = [0; 32];
         match self.runtime.fill_random(&mut blinding) {
             Ok(()) => {
-                let done = job.run(&self.toolbox.tools(), &mut self.scratch, blinding);
+                let done = job.run(&self.context.tools(), &mut self.scratch, blinding);
                 drop(texts);
                 ticket.hand_in(done);
             }
@@ -125,13 +125,13 @@ const MAX_IN_A_ROW: usize = 4;
 
 /// Waits for a job, and for the memory that its text may take. A job is taken out of its queue only when both are there: so of those that wait for
 /// memory the most urgent one is always the next, and none is done for a scrape that ended meanwhile.
-async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, toolbox: &Toolbox) -> (Job, Texts) {
+async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, context: &WorkerContext) -> (Job, Texts) {
     loop {
-        if let Ok(next) = hub.take_job(runtime.now(), toolbox.room()) {
+        if let Ok(next) = hub.take_job(runtime.now(), context.room()) {
             return next;
         }
-        let (jobs, freed) = (hub.listen_for_jobs(), toolbox.texts.listen());
-        match hub.take_job(runtime.now(), toolbox.room()) {
+        let (jobs, freed) = (hub.listen_for_jobs(), context.texts.listen());
+        match hub.take_job(runtime.now(), context.room()) {
             Ok(next) => return next,
             Err(NoJob::Empty) => jobs.await,
             Err(NoJob::NoRoom) => or(jobs, freed).await,
@@ -139,7 +139,7 @@ async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, toolbox: &Toolbox) -> (Job
     }
 }
 
-impl Toolbox {
+impl WorkerContext {
     /// Takes the memory for a job's text, if it is there.
     fn room(&self) -> impl FnOnce(&Job) -> Option<Texts> {
         |job| self.texts.try_take(job.text_estimate(&self.open))

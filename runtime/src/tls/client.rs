@@ -1,11 +1,11 @@
 use super::{
     error::TlsError,
+    explain,
     files::PemFile,
     live::{Live, Source},
     provider,
     stream::{BUFFER_MAX, MaybeTls, TlsStream},
     wire::Wire,
-    words,
 };
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::{
@@ -86,7 +86,7 @@ impl ClientTls {
         });
         match connecting.into_fallible().await {
             Ok(stream) => Ok(MaybeTls::Tls(TlsStream::new(stream))),
-            Err((error, wire)) => Err(words::of_failed_handshake(error, wire).await),
+            Err((error, wire)) => Err(explain::of_failed_handshake(error, wire).await),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! PEM files: read, taken apart, and turned into what rustls wants.
 
-use super::{error::TlsError, words};
+use super::{error::TlsError, explain};
 use crate::{FileError, read_file};
 use futures_rustls::{
     pki_types::{
@@ -122,7 +122,7 @@ impl PemFile {
 
     fn bad_certificate(&self, number: usize, error: &rustls::Error) -> TlsError {
         let reason = match error {
-            rustls::Error::InvalidCertificate(error) => words::of_certificate(error),
+            rustls::Error::InvalidCertificate(error) => explain::of_certificate(error),
             error => error.to_string(),
         };
         TlsError::BadCertificate { file: self.path.clone(), number, reason }

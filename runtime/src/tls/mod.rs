@@ -62,6 +62,7 @@
 
 mod client;
 mod error;
+mod explain;
 mod files;
 mod live;
 mod server;
@@ -69,7 +70,6 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod wire;
-mod words;
 
 use futures_rustls::rustls::crypto::CryptoProvider;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 use super::{
     error::TlsError,
+    explain,
     files::PemFile,
     live::{Live, Source},
     provider,
     stream::{BUFFER_MAX, MaybeTls, TlsStream},
     wire::Wire,
-    words,
 };
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::{
@@ -104,7 +104,7 @@ impl ServerTls {
         });
         match accepting.into_fallible().await {
             Ok(stream) => Ok(MaybeTls::Tls(TlsStream::new(stream))),
-            Err((error, wire)) => Err(words::of_failed_handshake(error, wire).await),
+            Err((error, wire)) => Err(explain::of_failed_handshake(error, wire).await),
         }
     }
 }

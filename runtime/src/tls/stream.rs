@@ -1,4 +1,4 @@
-use super::{wire::Wire, words};
+use super::{explain, wire::Wire};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::{
     fmt,
@@ -80,7 +80,7 @@ impl<S> TlsStream<S> {
     }
 
     fn explained(&self, error: io::Error) -> io::Error {
-        words::explained(error, self.0.get_ref().0.head())
+        explain::explained(error, self.0.get_ref().0.head())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Answers, compared with what was given.
 
-use super::{Form, Section, apart, comments, floor, label, samples};
+use super::{BodyFormat, Section, apart, comments, floor, label, samples};
 use crate::neighbours;
 use crate::text::{self, Shape};
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// What was given, to compare with.
 pub(super) struct Given<F> {
     pub(super) shape_of: F,
-    pub(super) form: Form,
+    pub(super) format: BodyFormat,
 }
 
 /// A text within an answer: whose, and which, and what is there of it.
@@ -154,7 +154,7 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
     fn served(&self, part: &Part<'_>, without: u32) -> Result<String, String> {
         let Part { app, serial, .. } = *part;
         if app >= neighbours::FIRST {
-            let served = neighbours::served(app, serial, self.form);
+            let served = neighbours::served(app, serial, self.format);
             return served.ok_or_else(|| format!("a text of neighbour {app} is served"));
         }
         let shape = (self.shape_of)(app, serial);

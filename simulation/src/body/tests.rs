@@ -1,14 +1,14 @@
-use super::{Contents, Fault, Form, read};
+use super::{BodyFormat, Contents, Fault, read};
 use crate::neighbours;
 use crate::report::Kind;
 use crate::text::{Ending, Shape, samples, served};
 
-const JOINED: Form =
-    Form { grouped: false, open_metrics: false, states: true, is_version_1: false };
-const GROUPED: Form =
-    Form { grouped: true, open_metrics: false, states: true, is_version_1: false };
-const OPEN_METRICS: Form =
-    Form { grouped: true, open_metrics: true, states: true, is_version_1: false };
+const JOINED: BodyFormat =
+    BodyFormat { grouped: false, open_metrics: false, states: true, is_version_1: false };
+const GROUPED: BodyFormat =
+    BodyFormat { grouped: true, open_metrics: false, states: true, is_version_1: false };
+const OPEN_METRICS: BodyFormat =
+    BodyFormat { grouped: true, open_metrics: true, states: true, is_version_1: false };
 
 fn shape(app: usize, serial: usize) -> Option<Shape> {
     let ending = if app == 2 { Ending::Eof } else { Ending::Break };
@@ -45,12 +45,12 @@ fn three() -> String {
     ])
 }
 
-fn body(form: Form, body: &str) -> Result<Contents, Fault> {
-    read(body.as_bytes(), form, shape)
+fn body(format: BodyFormat, body: &str) -> Result<Contents, Fault> {
+    read(body.as_bytes(), format, shape)
 }
 
-fn kind(form: Form, text: &str) -> Kind {
-    body(form, text).unwrap_err().0
+fn kind(format: BodyFormat, text: &str) -> Kind {
+    body(format, text).unwrap_err().0
 }
 
 #[test]

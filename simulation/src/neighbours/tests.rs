@@ -1,5 +1,5 @@
 use super::{ALL, Bad, FIRST, given, says, served};
-use crate::body::Form;
+use crate::body::BodyFormat;
 use prometheus_rsocket_protocol::exposition::{
     Escaping, Format, Inject, Policy, Source, Target, read, render,
 };
@@ -9,7 +9,7 @@ fn what_is_given_is_served_as_said_or_refused() {
     let policy = Policy::default();
     for (kind, bad) in ALL.into_iter().enumerate() {
         // Those that are no clients, and those whose texts are refused for another reason than what is in them.
-        let is_raw = served(FIRST + kind, 3, form(false)).is_none();
+        let is_raw = served(FIRST + kind, 3, body_format(false)).is_none();
         if matches!(bad, Bad::FloodBig | Bad::FloodBroken | Bad::FloodSmall)
             || matches!(bad, Bad::FloodWaiting | Bad::KeyIgnored | Bad::ResetMidFrame)
         {
@@ -37,7 +37,7 @@ fn what_is_given_is_served_as_said_or_refused() {
             render(&source, &policy, &facts, target, &[], &mut out);
             let (out, expected) = (
                 String::from_utf8(out).unwrap(),
-                served(FIRST + kind, 3, form(open_metrics)).unwrap(),
+                served(FIRST + kind, 3, body_format(open_metrics)).unwrap(),
             );
             if open_metrics {
                 let samples = |text: &str| -> Vec<String> {
@@ -51,6 +51,6 @@ fn what_is_given_is_served_as_said_or_refused() {
     }
 }
 
-fn form(open_metrics: bool) -> Form {
-    Form { grouped: open_metrics, open_metrics, states: false, is_version_1: false }
+fn body_format(open_metrics: bool) -> BodyFormat {
+    BodyFormat { grouped: open_metrics, open_metrics, states: false, is_version_1: false }
 }

@@ -1,7 +1,7 @@
 //! Leases: no more requests than the server allows, whatever their kind.
 
 use super::{Check, Outcome, ask, describe};
-use crate::desk::Desk;
+use crate::handle::Handle;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{Event, RequestError};
 use prometheus_rsocket_protocol::rsocket::frame::StreamId;
@@ -13,13 +13,13 @@ pub(super) fn all() -> Vec<Check> {
     ]
 }
 
-async fn left(desk: &Desk) -> u32 {
-    desk.run(|connection, _| connection.lease()).await.unwrap_or(0)
+async fn left(handle: &Handle) -> u32 {
+    handle.run(|connection, _| connection.lease()).await.unwrap_or(0)
 }
 
 /// Waits for the next lease, and says how many requests it allows.
-async fn lease(desk: &Desk) -> Result<u32, String> {
-    match desk.event(StreamId::CONNECTION).await {
+async fn lease(handle: &Handle) -> Result<u32, String> {
+    match handle.event(StreamId::CONNECTION).await {
         Event::LeaseReceived { requests, ttl, .. } if requests < 20 && !ttl.is_zero() => {
             Ok(requests)
         }
@@ -30,8 +30,8 @@ async fn lease(desk: &Desk) -> Result<u32, String> {
     }
 }
 
-async fn none_before_the_first(desk: Desk) -> Outcome {
-    let early = desk.run(|connection, _| {
+async fn none_before_the_first(handle: Handle) -> Outcome {
+    let early = handle.run(|connection, _| {
         connection.lease().unwrap_or(0) == 0
             && connection.request_response(Payload::from_data("early"))
                 != Err(RequestError::NoLease)
@@ -39,25 +39,25 @@ async fn none_before_the_first(desk: Desk) -> Outcome {
     if early.await {
         return Err("a request was taken before there was a lease".to_owned());
     }
-    lease(&desk).await.map(drop)
+    lease(&handle).await.map(drop)
 }
 
 /// Until three leases were used up, each by as many requests as it allows.
-async fn used_up_and_renewed(desk: Desk) -> Outcome {
+async fn used_up_and_renewed(handle: Handle) -> Outcome {
     for _ in 0..3 {
-        while left(&desk).await == 0 {
-            lease(&desk).await?;
+        while left(&handle).await == 0 {
+            lease(&handle).await?;
         }
         let mut asked = 0;
         loop {
             let payload = Payload::from_data("within the lease");
-            match ask(&desk, payload.clone()).await {
-                Ok(answer) => desk.expect("the answer", &answer, &payload)?,
+            match ask(&handle, payload.clone()).await {
+                Ok(answer) => handle.expect("the answer", &answer, &payload)?,
                 Err(error) if error == RequestError::NoLease.to_string() => break,
                 Err(error) => return Err(format!("request {asked} under a lease: {error}")),
             }
             asked += 1;
-            if asked == 60 || left(&desk).await == 0 {
+            if asked == 60 || left(&handle).await == 0 {
                 break;
             }
         }

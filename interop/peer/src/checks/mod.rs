@@ -6,7 +6,7 @@ mod requests;
 mod resumption;
 mod streams;
 
-use crate::desk::{Desk, pattern};
+use crate::handle::{Handle, pattern};
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{Event, StreamFailure};
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// One check, by its name. It fails with what was wrong.
 pub(crate) struct Check {
     pub(crate) name: String,
-    run: Box<dyn FnOnce(Desk) -> Running>,
+    run: Box<dyn FnOnce(Handle) -> Running>,
 }
 
 type Running = Pin<Box<dyn Future<Output = Outcome>>>;
@@ -29,9 +29,9 @@ type Outcome = Result<(), String>;
 impl Check {
     fn new<F: Future<Output = Outcome> + 'static>(
         name: impl Into<String>,
-        run: impl FnOnce(Desk) -> F + 'static,
+        run: impl FnOnce(Handle) -> F + 'static,
     ) -> Self {
-        Self { name: name.into(), run: Box::new(|desk| Box::pin(run(desk))) }
+        Self { name: name.into(), run: Box::new(|handle| Box::pin(run(handle))) }
     }
 }
 
@@ -70,13 +70,13 @@ pub(crate) fn resume() -> Vec<Check> {
 /// Runs checks one after the other, and reports each.
 pub(crate) async fn run_all<R: Runtime>(
     runtime: R,
-    desk: Desk,
+    handle: Handle,
     prefix: String,
     checks: Vec<Check>,
 ) -> Report {
     let mut report = Report::default();
     for check in checks {
-        let running = (check.run)(desk.clone());
+        let running = (check.run)(handle.clone());
         let outcome = timeout(&runtime, runtime.now() + LIMIT, running).await;
         let name = check.name;
         match outcome.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}"))) {
@@ -87,7 +87,7 @@ pub(crate) async fn run_all<R: Runtime>(
             Err(why) => {
                 println!("FAILED {prefix}{name}: {why}");
                 report.failed += 1;
-                desk.forget();
+                handle.forget();
             }
         }
     }
@@ -95,9 +95,9 @@ pub(crate) async fn run_all<R: Runtime>(
 }
 
 /// Asks, and waits for the answer.
-async fn ask(desk: &Desk, payload: Payload) -> Result<Payload, String> {
-    let stream_id = desk.run(|connection, _| connection.request_response(payload)).await;
-    match desk.event(stream_id.map_err(|error| error.to_string())?).await {
+async fn ask(handle: &Handle, payload: Payload) -> Result<Payload, String> {
+    let stream_id = handle.run(|connection, _| connection.request_response(payload)).await;
+    match handle.event(stream_id.map_err(|error| error.to_string())?).await {
         Event::Response { payload: Some(payload), .. } => Ok(payload),
         event => Err(format!("instead of an answer: {}", describe(&event))),
     }
@@ -105,18 +105,18 @@ async fn ask(desk: &Desk, payload: Payload) -> Result<Payload, String> {
 
 /// Whatever the server had to say to what was sent before has come after this, as it answers in turn. Nothing may have come for
 /// `stream_id`.
-async fn nothing_came(desk: &Desk, stream_id: StreamId) -> Outcome {
+async fn nothing_came(handle: &Handle, stream_id: StreamId) -> Outcome {
     for _ in 0..2 {
-        let answer = ask(desk, Payload::from_data("ping")).await?;
-        desk.expect("an answer", &answer, &Payload::from_data("ping"))?;
+        let answer = ask(handle, Payload::from_data("ping")).await?;
+        handle.expect("an answer", &answer, &Payload::from_data("ping"))?;
     }
-    match desk.try_event(stream_id) {
+    match handle.try_event(stream_id) {
         None => Ok(()),
         Some(event) => Err(format!("nothing should have come: {}", describe(&event))),
     }
 }
 
-impl Desk {
+impl Handle {
     /// A payload has come back as it was sent; without metadata where the server is known for that.
     fn expect(&self, what: &str, found: &Payload, wanted: &Payload) -> Outcome {
         let metadata = wanted.metadata.clone().filter(|_| !self.loses_metadata());
@@ -129,9 +129,9 @@ impl Desk {
 }
 
 /// The stream is ended by APPLICATION_ERROR.
-async fn rejected(desk: &Desk, stream_id: StreamId) -> Outcome {
+async fn rejected(handle: &Handle, stream_id: StreamId) -> Outcome {
     loop {
-        match desk.event(stream_id).await {
+        match handle.event(stream_id).await {
             Event::RequestFailed { error: StreamFailure::Error { code, .. }, .. }
                 if code == ErrorCode::APPLICATION_ERROR =>
             {

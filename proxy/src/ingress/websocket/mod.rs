@@ -1,7 +1,7 @@
 //! What comes before RSocket over WebSocket: one request over HTTP/1.1 that asks for it.
 
 mod error;
-mod opening;
+mod recording;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +22,11 @@ use hyper::{
     service::service_fn,
     upgrade::OnUpgrade,
 };
-use opening::Opening;
 use prometheus_rsocket_runtime::{
     HyperIo, Runtime, timeout,
     websocket::{self, Refusal, WebSocket, WebSocketConfig},
 };
+use recording::Recording;
 use std::{
     convert::Infallible,
     future::ready,
@@ -87,24 +87,24 @@ where
         .header_read_timeout(None)
         .max_buf_size(HEAD_MAX)
         // TLS would make a record of each piece.
-        .serve_connection(HyperIo::without_vectored_writes(Opening::new(stream)), service)
+        .serve_connection(HyperIo::without_vectored_writes(Recording::new(stream)), service)
         .with_upgrades();
     let served = (&mut connection).await;
     // There is none if it was upgraded.
-    let opening = connection.into_parts().map(|parts| parts.io.into_inner());
+    let recording = connection.into_parts().map(|parts| parts.io.into_inner());
     let outcome = desk.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     let error = match (served, outcome) {
         (Ok(()), Some(Ok(upgrade))) => return finish(upgrade, config).await,
         (Ok(()), Some(Err(error))) => error,
         (Ok(()), None) => UpgradeError::Eof,
-        (Err(error), _) => UpgradeError::of_hyper(&error, opening.as_ref().map(Opening::first)),
+        (Err(error), _) => UpgradeError::of_hyper(&error, recording.as_ref().map(Recording::first)),
     };
     if error.is_answered()
-        && let Some(opening) = opening
+        && let Some(recording) = recording
     {
         let deadline = runtime.now() + LINGER;
         // Whether the client ends in time changes nothing.
-        let _ = timeout(runtime, deadline, part(opening.into_inner())).await;
+        let _ = timeout(runtime, deadline, part(recording.into_inner())).await;
     }
     Err(error)
 }
@@ -115,7 +115,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let upgraded = upgrade.await.map_err(|error| UpgradeError::of_hyper(&error, None))?;
-    match upgraded.downcast::<HyperIo<Opening<S>>>() {
+    match upgraded.downcast::<HyperIo<Recording<S>>>() {
         Ok(parts) => {
             let stream = parts.io.into_inner().into_inner();
             Ok(WebSocket::server(stream, parts.read_buf, &config.websocket))

@@ -6,11 +6,11 @@ use std::{io, time::Duration};
 #[test]
 fn the_final_frame_is_delivered_though_input_is_left_unread() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     far.outgoing.push(&encode(REFUSED));
     run(&mut [&mut task]);
     assert!(far.incoming.has_ended(), "our direction ends at once");
-    assert!(desk.lock().saw_closed);
+    assert!(handle.lock().saw_closed);
 
     far.outgoing.push(&encode(b"what I still had to say").repeat(10));
     run(&mut [&mut task]);
@@ -26,25 +26,25 @@ fn the_final_frame_is_delivered_though_input_is_left_unread() {
 #[test]
 fn the_owner_takes_the_last_events() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     far.outgoing.push(&[encode(b"last words"), encode(REFUSED)].concat());
     far.outgoing.end();
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events, [&b"last words"[..], REFUSED]);
-    assert!(desk.lock().saw_closed);
+    assert_eq!(handle.lock().events, [&b"last words"[..], REFUSED]);
+    assert!(handle.lock().saw_closed);
     assert!(task.output().is_some());
 }
 
 #[test]
 fn the_peers_end_ends_the_connection() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     far.outgoing.push(b"\x09half a f");
     far.outgoing.end();
     run(&mut [&mut task]);
     let (end, toy) = task.output().unwrap();
     assert_eq!(end.unwrap(), DriveEnd::Closed);
-    assert!(toy.eof && desk.lock().saw_closed && desk.lock().events.is_empty());
+    assert!(toy.eof && handle.lock().saw_closed && handle.lock().events.is_empty());
     assert!(far.incoming.has_ended());
 }
 
@@ -52,16 +52,16 @@ fn the_peers_end_ends_the_connection() {
 fn a_machine_may_go_on_after_the_peers_end() {
     let (near, far) = duplex(1000);
     let toy = Toy { half_open: true, ..Toy::new() };
-    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, toy, DriverConfig::default());
     far.outgoing.end();
     run(&mut [&mut task]);
-    desk.send(b"still here");
+    handle.send(b"still here");
     run(&mut [&mut task]);
     assert_eq!(far.incoming.take(), encode(b"still here"));
 
     // Nothing is left to read, so nothing is waited for.
     drop(far);
-    desk.send(b"lost");
+    handle.send(b"lost");
     run(&mut [&mut task]);
     assert_eq!(task.output().unwrap().0.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
@@ -71,8 +71,8 @@ fn a_peer_that_does_not_end_is_left_when_the_linger_time_is_over() {
     let runtime = Virtual::new();
     let (near, far) = duplex(1000);
     let config = DriverConfig { linger: Duration::from_secs(2), ..DriverConfig::default() };
-    let (mut task, desk) = start(&runtime, near, Toy::new(), config);
-    desk.command(Toy::close);
+    let (mut task, handle) = start(&runtime, near, Toy::new(), config);
+    handle.command(Toy::close);
     run(&mut [&mut task]);
     runtime.advance(Duration::from_millis(1999));
     run(&mut [&mut task]);
@@ -88,8 +88,8 @@ fn a_peer_that_does_not_read_holds_up_a_close_no_longer_than_that() {
     let runtime = Virtual::new();
     let (near, far) = duplex(5);
     let config = DriverConfig { linger: Duration::from_secs(2), ..DriverConfig::default() };
-    let (mut task, desk) = start(&runtime, near, Toy::new(), config);
-    desk.command(Toy::close);
+    let (mut task, handle) = start(&runtime, near, Toy::new(), config);
+    handle.command(Toy::close);
     run(&mut [&mut task]);
     // It moves a little, which must not count.
     runtime.advance(Duration::from_secs(1));
@@ -104,7 +104,7 @@ fn a_peer_that_does_not_read_holds_up_a_close_no_longer_than_that() {
 fn a_peer_that_goes_on_sending_is_left_after_so_many_bytes() {
     let (near, far) = duplex(1000);
     let config = DriverConfig { linger_bytes: 10_000, read_chunk: 100, ..DriverConfig::default() };
-    let (mut task, _desk) = start(&Virtual::new(), near, Toy::new(), config);
+    let (mut task, _handle) = start(&Virtual::new(), near, Toy::new(), config);
     far.outgoing.push(&encode(REFUSED));
     far.outgoing.push(&[0; 50_000]);
     run(&mut [&mut task]);
@@ -114,7 +114,7 @@ fn a_peer_that_goes_on_sending_is_left_after_so_many_bytes() {
 #[test]
 fn an_error_amid_a_frame_is_reported_and_the_machine_told() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     far.outgoing.push(b"\x09half a f");
     run(&mut [&mut task]);
     far.outgoing.fail(io::ErrorKind::ConnectionReset);
@@ -122,17 +122,17 @@ fn an_error_amid_a_frame_is_reported_and_the_machine_told() {
     let (end, toy) = task.output().unwrap();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert!(toy.eof);
-    assert!(desk.lock().saw_closed, "the owner was polled after that");
+    assert!(handle.lock().saw_closed, "the owner was polled after that");
 }
 
 /// A proxy that rejects us says so and closes; our next write fails before we have read it.
 #[test]
 fn what_the_peer_said_before_it_left_is_read_though_writing_fails() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     run(&mut [&mut task]);
     far.incoming.fail(io::ErrorKind::BrokenPipe);
-    desk.send(b"too late");
+    handle.send(b"too late");
     run(&mut [&mut task]);
     assert!(task.output().is_none());
 
@@ -141,7 +141,7 @@ fn what_the_peer_said_before_it_left_is_read_though_writing_fails() {
     run(&mut [&mut task]);
     let (end, toy) = task.output().unwrap();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    assert_eq!(desk.lock().events, [&b"rejected"[..]]);
+    assert_eq!(handle.lock().events, [&b"rejected"[..]]);
     assert!(toy.eof);
 }
 
@@ -150,9 +150,9 @@ fn after_a_failed_write_reading_goes_on_no_longer_than_the_linger_time() {
     let runtime = Virtual::new();
     let (near, far) = duplex(1000);
     let config = DriverConfig { linger: Duration::from_secs(2), ..DriverConfig::default() };
-    let (mut task, desk) = start(&runtime, near, Toy::new(), config);
+    let (mut task, handle) = start(&runtime, near, Toy::new(), config);
     far.incoming.fail(io::ErrorKind::BrokenPipe);
-    desk.send(b"lost");
+    handle.send(b"lost");
     run(&mut [&mut task]);
     assert!(task.output().is_none());
     runtime.advance(Duration::from_secs(2));
@@ -167,8 +167,8 @@ fn a_peer_that_takes_nothing_counts_as_failed_in_the_end() {
     let runtime = Virtual::new();
     let (near, far) = duplex(5);
     let config = DriverConfig { write_timeout: Duration::from_secs(60), ..DriverConfig::default() };
-    let (mut task, desk) = start(&runtime, near, Toy::new(), config);
-    desk.send(b"a frame that does not fit");
+    let (mut task, handle) = start(&runtime, near, Toy::new(), config);
+    handle.send(b"a frame that does not fit");
     run(&mut [&mut task]);
     runtime.advance(Duration::from_secs(59));
     far.incoming.set_capacity(6);
@@ -182,14 +182,14 @@ fn a_peer_that_takes_nothing_counts_as_failed_in_the_end() {
     run(&mut [&mut task]);
     let (end, toy) = task.output().unwrap();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    assert!(toy.eof && desk.lock().saw_closed);
+    assert!(toy.eof && handle.lock().saw_closed);
 }
 
 #[test]
 fn a_peer_that_is_gone_when_we_close_is_no_error() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
-    desk.command(Toy::close);
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    handle.command(Toy::close);
     run(&mut [&mut task]);
     drop(far);
     run(&mut [&mut task]);
@@ -201,19 +201,19 @@ fn a_machine_that_waits_for_another_transport_gives_this_one_up() {
     let runtime = Virtual::new();
     let (near, far) = duplex(1000);
     let toy = Toy { resumable: true, ..Toy::new() };
-    let (mut task, desk) = start(&runtime, near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&runtime, near, toy, DriverConfig::default());
     far.outgoing.push(&encode(b"before the end"));
     far.outgoing.end();
     run(&mut [&mut task]);
     let (end, mut toy) = task.output().unwrap();
     assert_eq!(end.unwrap(), DriveEnd::Suspended);
-    assert_eq!(desk.lock().events, [&b"before the end"[..]]);
-    assert!(!desk.lock().saw_closed);
+    assert_eq!(handle.lock().events, [&b"before the end"[..]]);
+    assert!(!handle.lock().saw_closed);
 
     let (near, far) = duplex(1000);
     toy.suspended = false;
     toy.out.push_back(b"here again".to_vec());
-    let (mut task, _desk) = start(&runtime, near, toy, DriverConfig::default());
+    let (mut task, _handle) = start(&runtime, near, toy, DriverConfig::default());
     run(&mut [&mut task]);
     assert_eq!(far.incoming.take(), encode(b"here again"));
     assert!(task.output().is_none());
@@ -222,9 +222,9 @@ fn a_machine_that_waits_for_another_transport_gives_this_one_up() {
 #[test]
 fn an_owner_can_take_the_transport_from_a_machine() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     run(&mut [&mut task]);
-    desk.command(|toy| toy.suspended = true);
+    handle.command(|toy| toy.suspended = true);
     run(&mut [&mut task]);
     assert_eq!(task.output().unwrap().0.unwrap(), DriveEnd::Suspended);
     assert!(far.incoming.take().is_empty(), "there is nothing to say");
@@ -235,11 +235,11 @@ fn an_owner_can_take_the_transport_from_a_machine() {
 fn a_transport_that_failed_is_reported_also_where_the_machine_waits_for_another() {
     let (near, far) = duplex(1000);
     let toy = Toy { resumable: true, ..Toy::new() };
-    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, toy, DriverConfig::default());
     run(&mut [&mut task]);
     far.outgoing.fail(io::ErrorKind::ConnectionReset);
     run(&mut [&mut task]);
     let (end, toy) = task.output().unwrap();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    assert!(toy.suspended && !desk.lock().saw_closed);
+    assert!(toy.suspended && !handle.lock().saw_closed);
 }

@@ -22,17 +22,17 @@ use std::{
 #[test]
 fn a_frame_goes_out_and_its_answer_comes_in() {
     let (near, far) = duplex(1000);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
     run(&mut [&mut task]);
     assert!(far.incoming.take().is_empty());
 
-    desk.send(b"question");
+    handle.send(b"question");
     run(&mut [&mut task]);
     assert_eq!(far.incoming.take(), encode(b"question"));
 
     far.outgoing.push(&encode(b"answer"));
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events, [&b"answer"[..]]);
+    assert_eq!(handle.lock().events, [&b"answer"[..]]);
     assert!(task.output().is_none());
 }
 
@@ -42,24 +42,24 @@ fn what_arrived_during_a_stall_counts_before_the_timeout() {
     let clock = Virtual::new();
     let keepalive = Duration::from_secs(10);
     let toy = Toy { keepalive: Some(keepalive), ..Toy::new() };
-    let (mut task, desk) = start(&clock, near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&clock, near, toy, DriverConfig::default());
     far.outgoing.push(&encode(b"alive"));
     run(&mut [&mut task]);
     // The process stands still past the deadline; meanwhile the peer has spoken.
     far.outgoing.push(&encode(b"still alive"));
     clock.advance(2 * keepalive);
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events, [&b"alive"[..], b"still alive"]);
+    assert_eq!(handle.lock().events, [&b"alive"[..], b"still alive"]);
     let expired = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&expired);
-    desk.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
+    handle.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
     run(&mut [&mut task]);
     assert!(expired.lock().unwrap().is_empty());
     // This time it has not.
     clock.advance(2 * keepalive);
     run(&mut [&mut task]);
     let seen = Arc::clone(&expired);
-    desk.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
+    handle.command(move |toy| seen.lock().unwrap().clone_from(&toy.expired));
     run(&mut [&mut task]);
     assert_eq!(expired.lock().unwrap().len(), 1);
 }
@@ -67,18 +67,18 @@ fn what_arrived_during_a_stall_counts_before_the_timeout() {
 #[test]
 fn nothing_is_read_while_the_owner_has_no_room() {
     let (near, far) = duplex(10);
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
-    desk.set_full(true);
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    handle.set_full(true);
     far.outgoing.push(&encode(b"news"));
-    desk.send(b"sent all the same, as far as it goes");
+    handle.send(b"sent all the same, as far as it goes");
     run(&mut [&mut task]);
-    assert!(desk.lock().events.is_empty());
+    assert!(handle.lock().events.is_empty());
     assert_eq!(far.outgoing.take(), encode(b"news"), "it waits in the transport");
-    assert_eq!(desk.lock().held, "sent all the same, as far as it goes".len() + 1 - 10);
+    assert_eq!(handle.lock().held, "sent all the same, as far as it goes".len() + 1 - 10);
     far.outgoing.push(&encode(b"news"));
-    desk.set_full(false);
+    handle.set_full(false);
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events, [&b"news"[..]]);
+    assert_eq!(handle.lock().events, [&b"news"[..]]);
 }
 
 #[test]
@@ -116,8 +116,8 @@ fn both_directions_progress_through_a_narrow_link() {
     let runtime = Virtual::new();
     let (mut a, desk_a) = start(&runtime, left, Toy::new(), DriverConfig::default());
     let (mut b, desk_b) = start(&runtime, right, Toy::new(), DriverConfig::default());
-    for desk in [&desk_a, &desk_b] {
-        (0..500).for_each(|_| desk.send(&[7; 200]));
+    for handle in [&desk_a, &desk_b] {
+        (0..500).for_each(|_| handle.send(&[7; 200]));
     }
     run(&mut [&mut a, &mut b]);
     assert_eq!(desk_a.lock().events.len(), 500);
@@ -152,9 +152,9 @@ proptest! {
             if *from_a { desk_a.send(frame) } else { desk_b.send(frame) }
         }
         run(&mut [&mut a, &mut b]);
-        for (desk, from_a) in [(&desk_a, false), (&desk_b, true)] {
+        for (handle, from_a) in [(&desk_a, false), (&desk_b, true)] {
             let sent = frames.iter().filter(|(from, _)| *from == from_a).map(|(_, frame)| frame);
-            prop_assert!(desk.lock().events.iter().eq(sent));
+            prop_assert!(handle.lock().events.iter().eq(sent));
         }
 
         desk_a.command(Toy::close);
@@ -172,11 +172,11 @@ proptest! {
 fn output_waits_in_the_machine_once_the_high_water_mark_is_reached() {
     let (near, far) = duplex(50);
     let config = DriverConfig { high_water: 250, ..DriverConfig::default() };
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), config);
-    (0..100).for_each(|_| desk.send(&[1; 99]));
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), config);
+    (0..100).for_each(|_| handle.send(&[1; 99]));
     run(&mut [&mut task]);
     assert_eq!(far.incoming.len(), 50);
-    desk.command(|toy| assert_eq!(toy.transmitted, 300));
+    handle.command(|toy| assert_eq!(toy.transmitted, 300));
     run(&mut [&mut task]);
 
     let mut total = 0;
@@ -192,19 +192,19 @@ fn nothing_is_read_while_the_machine_wants_no_input() {
     let (near, far) = duplex(1000);
     let toy = Toy { events_max: 2, ..Toy::new() };
     let config = DriverConfig { read_chunk: 10, ..DriverConfig::default() };
-    let (mut task, desk) = start(&Virtual::new(), near, toy, config);
-    desk.set_idle(true);
+    let (mut task, handle) = start(&Virtual::new(), near, toy, config);
+    handle.set_idle(true);
     far.outgoing.push(&encode(b"frame").repeat(10));
     run(&mut [&mut task]);
     let (reads, unread) = (far.outgoing.reads(), far.outgoing.len());
     assert_eq!(unread, 40, "two reads of ten bytes hold three frames");
-    desk.send(b"the other direction is not held up");
+    handle.send(b"the other direction is not held up");
     run(&mut [&mut task]);
     assert_eq!((far.outgoing.reads(), far.outgoing.len()), (reads, unread));
 
-    desk.set_idle(false);
+    handle.set_idle(false);
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events.len(), 10);
+    assert_eq!(handle.lock().events.len(), 10);
 }
 
 /// The last frames were read before the machine had enough; nothing more arrives that would bring them up.
@@ -212,41 +212,41 @@ fn nothing_is_read_while_the_machine_wants_no_input() {
 fn frames_held_back_are_handled_as_soon_as_they_are_wanted() {
     let (near, far) = duplex(1000);
     let toy = Toy { events_max: 1, ..Toy::new() };
-    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
-    desk.set_idle(true);
+    let (mut task, handle) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    handle.set_idle(true);
     far.outgoing.push(&[encode(b"one"), encode(b"two"), encode(b"three")].concat());
     run(&mut [&mut task]);
     assert_eq!(far.outgoing.len(), 0);
-    desk.set_idle(false);
+    handle.set_idle(false);
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events, [&b"one"[..], b"two", b"three"]);
+    assert_eq!(handle.lock().events, [&b"one"[..], b"two", b"three"]);
 }
 
 #[test]
 fn a_flood_does_not_keep_others_from_their_turn() {
     let (near, far) = duplex(1_000_000);
     let config = DriverConfig { budget: 4, read_chunk: 10, ..DriverConfig::default() };
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), config);
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), config);
     far.outgoing.push(&encode(b"frame").repeat(1000));
     task.step();
     assert_eq!(far.outgoing.reads(), 4);
     assert!(task.is_woken());
     run(&mut [&mut task]);
-    assert_eq!(desk.lock().events.len(), 1000);
+    assert_eq!(handle.lock().events.len(), 1000);
 }
 
 #[test]
 fn others_run_once_before_a_pipelined_machine_is_written() {
     let (near, far) = duplex(1000);
     let toy = Toy { pipelined: true, ..Toy::new() };
-    let (mut task, desk) = start(&Virtual::new(), near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&Virtual::new(), near, toy, DriverConfig::default());
     run(&mut [&mut task]);
     for (one, two) in [(&b"one"[..], &b"two"[..]), (b"three", b"four")] {
-        desk.send(one);
+        handle.send(one);
         task.step();
         assert!(far.incoming.take().is_empty());
         assert!(task.is_woken());
-        desk.send(two);
+        handle.send(two);
         task.step();
         assert_eq!(far.incoming.take(), [encode(one), encode(two)].concat());
         assert!(!task.is_woken());
@@ -257,9 +257,9 @@ fn others_run_once_before_a_pipelined_machine_is_written() {
 fn what_is_written_is_flushed() {
     let (near, far) = duplex(1000);
     near.outgoing.buffer();
-    let (mut task, desk) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
-    desk.send(b"one");
-    desk.send(b"two");
+    let (mut task, handle) = start(&Virtual::new(), near, Toy::new(), DriverConfig::default());
+    handle.send(b"one");
+    handle.send(b"two");
     run(&mut [&mut task]);
     assert_eq!(far.incoming.take(), b"\x03one\x03two");
 }
@@ -270,18 +270,18 @@ fn a_timeout_is_handled_when_the_clock_has_reached_it() {
     let (near, far) = duplex(1000);
     let due = runtime.now() + Duration::from_secs(20);
     let toy = Toy { deadline: Some(due), ..Toy::new() };
-    let (mut task, desk) = start(&runtime, near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&runtime, near, toy, DriverConfig::default());
     run(&mut [&mut task]);
     runtime.advance(Duration::from_secs(19));
     far.outgoing.push(&encode(b"this wakes too early"));
     run(&mut [&mut task]);
-    desk.command(|toy| assert!(toy.expired.is_empty()));
+    handle.command(|toy| assert!(toy.expired.is_empty()));
     run(&mut [&mut task]);
 
     runtime.advance(Duration::from_secs(1));
     assert!(task.is_woken());
     run(&mut [&mut task]);
-    desk.command(move |toy| assert_eq!(toy.expired, [due]));
+    handle.command(move |toy| assert_eq!(toy.expired, [due]));
     run(&mut [&mut task]);
 }
 
@@ -290,15 +290,15 @@ fn a_deadline_that_comes_nearer_arms_the_timer_anew() {
     let runtime = Virtual::new();
     let (near, _far) = duplex(1000);
     let toy = Toy { deadline: Some(runtime.now() + Duration::from_secs(20)), ..Toy::new() };
-    let (mut task, desk) = start(&runtime, near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&runtime, near, toy, DriverConfig::default());
     run(&mut [&mut task]);
     let sooner = runtime.now() + Duration::from_secs(5);
-    desk.command(move |toy| toy.deadline = Some(sooner));
+    handle.command(move |toy| toy.deadline = Some(sooner));
     run(&mut [&mut task]);
     runtime.advance(Duration::from_secs(5));
     assert!(task.is_woken());
     run(&mut [&mut task]);
-    desk.command(move |toy| assert_eq!(toy.expired, [sooner]));
+    handle.command(move |toy| assert_eq!(toy.expired, [sooner]));
     run(&mut [&mut task]);
 }
 
@@ -309,7 +309,7 @@ fn a_deadline_that_moves_away_costs_no_arming() {
     let keepalive = Duration::from_secs(90);
     let deadline = Some(runtime.now() + keepalive);
     let toy = Toy { deadline, keepalive: Some(keepalive), ..Toy::new() };
-    let (mut task, desk) = start(&runtime, near, toy, DriverConfig::default());
+    let (mut task, handle) = start(&runtime, near, toy, DriverConfig::default());
     for _ in 0..80 {
         far.outgoing.push(&encode(b"frame"));
         run(&mut [&mut task]);
@@ -323,12 +323,12 @@ fn a_deadline_that_moves_away_costs_no_arming() {
     assert_eq!(runtime.resets(), 2);
     runtime.advance(Duration::from_secs(78));
     run(&mut [&mut task]);
-    desk.command(|toy| assert!(toy.expired.is_empty()));
+    handle.command(|toy| assert!(toy.expired.is_empty()));
     run(&mut [&mut task]);
     runtime.advance(Duration::from_secs(1));
     assert!(task.is_woken());
     run(&mut [&mut task]);
-    desk.command(|toy| assert_eq!(toy.expired.len(), 1));
+    handle.command(|toy| assert_eq!(toy.expired.len(), 1));
     run(&mut [&mut task]);
 }
 

@@ -116,7 +116,7 @@ impl Machine for Toy {
 
 /// An owner with an inbox that tests put commands into, from outside of the task.
 #[derive(Clone, Default)]
-pub(super) struct Desk(Arc<Mutex<State>>);
+pub(super) struct OwnerHandle(Arc<Mutex<State>>);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -135,7 +135,7 @@ pub(super) struct State {
 
 pub(super) type Command = Box<dyn FnOnce(&mut Toy) + Send>;
 
-impl Desk {
+impl OwnerHandle {
     /// Has the machine do something, as another task would.
     pub(super) fn command(&self, command: impl FnOnce(&mut Toy) + Send + 'static) {
         self.wake_with(|state| state.commands.push(Box::new(command)));
@@ -167,7 +167,7 @@ impl Desk {
     }
 }
 
-impl Owner<Toy> for Desk {
+impl Owner<Toy> for OwnerHandle {
     fn poll(&mut self, cx: &mut Context<'_>, _: Instant, toy: &mut Toy) {
         let mut state = self.lock();
         state.waker = Some(cx.waker().clone());
@@ -190,20 +190,20 @@ impl Owner<Toy> for Desk {
 /// What is left when the driver is done.
 pub(super) type End = (io::Result<DriveEnd>, Toy);
 
-/// Starts a driver; the second result is its owner's desk.
+/// Starts a driver; the second result is its owner's handle.
 pub(super) fn start(
     runtime: &Virtual,
     stream: Duplex,
     mut toy: Toy,
     config: DriverConfig,
-) -> (Task<End>, Desk) {
-    let (runtime, desk) = (runtime.clone(), Desk::default());
-    let mut owner = desk.clone();
+) -> (Task<End>, OwnerHandle) {
+    let (runtime, handle) = (runtime.clone(), OwnerHandle::default());
+    let mut owner = handle.clone();
     let task = Task::new(async move {
         let end = drive(&runtime, stream, &mut toy, &mut owner, &config).await;
         (end, toy)
     });
-    (task, desk)
+    (task, handle)
 }
 
 /// A frame as it is on the wire.

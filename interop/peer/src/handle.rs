@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// What passes between a script and its connection.
 #[derive(Clone)]
-pub(crate) struct Desk(Rc<RefCell<State>>);
+pub(crate) struct Handle(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
@@ -28,7 +28,7 @@ struct State {
 
 type Command = Box<dyn FnOnce(&mut Connection, Instant)>;
 
-impl Desk {
+impl Handle {
     pub(crate) fn new(loses_metadata: bool) -> Self {
         Self(Rc::new(RefCell::new(State { loses_metadata, ..State::default() })))
     }
@@ -99,21 +99,21 @@ impl Desk {
 
 /// The owner of a connection, which does what a script says. When that is through, it closes the connection.
 pub(crate) struct Script<F: Future> {
-    desk: Desk,
+    handle: Handle,
     future: Pin<Box<F>>,
     pub(crate) output: Option<F::Output>,
 }
 
 impl<F: Future> Script<F> {
-    pub(crate) fn new(desk: Desk, future: F) -> Self {
-        Self { desk, future: Box::pin(future), output: None }
+    pub(crate) fn new(handle: Handle, future: F) -> Self {
+        Self { handle, future: Box::pin(future), output: None }
     }
 }
 
 impl<F: Future> Owner<Connection> for Script<F> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, connection: &mut Connection) {
         loop {
-            self.desk.take_events(connection);
+            self.handle.take_events(connection);
             if self.output.is_none()
                 && let Poll::Ready(output) = self.future.as_mut().poll(cx)
             {
@@ -124,7 +124,7 @@ impl<F: Future> Owner<Connection> for Script<F> {
                 connection.close(now, ErrorCode::CONNECTION_ERROR, "Disposed");
                 return;
             }
-            if !self.desk.run_commands(connection, now) {
+            if !self.handle.run_commands(connection, now) {
                 return;
             }
         }

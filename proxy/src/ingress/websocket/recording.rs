@@ -6,13 +6,13 @@ use std::{
 };
 
 /// A stream that remembers the first bytes that were read from it, for they tell what the client takes this port for.
-pub(super) struct Opening<S> {
+pub(super) struct Recording<S> {
     stream: S,
     first: [u8; FIRST_LEN],
     len: usize,
 }
 
-impl<S> Opening<S> {
+impl<S> Recording<S> {
     pub(super) fn new(stream: S) -> Self {
         Self { stream, first: [0; FIRST_LEN], len: 0 }
     }
@@ -27,7 +27,7 @@ impl<S> Opening<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Recording<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -44,7 +44,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Recording<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
