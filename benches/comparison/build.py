@@ -1,10 +1,8 @@
 """The programs that are measured, and those that measure."""
 
-import json
 import os
-import subprocess
 
-from tools import REPOSITORY, Tools, has_openssl, need, run
+from tools import PROGRAMS_DIR, Tools, cargo_release, has_openssl
 
 
 class Programs:
@@ -30,8 +28,9 @@ class Programs:
 
 
 def cargo_build(needs_openssl):
-    """One proxy with both runtimes, the load generator and the floor; gives their folder."""
-    need("cargo")
+    """One proxy with both runtimes, the load generator and the floor; gives their folder, or the one of `PROGRAMS_DIR`."""
+    if PROGRAMS_DIR:
+        return PROGRAMS_DIR
     features = ["prometheus-rsocket-proxy/smol"]
     if needs_openssl:
         features.append("prometheus-rsocket-benches/openssl-vendored")
@@ -39,7 +38,4 @@ def cargo_build(needs_openssl):
         if has_openssl():
             os.environ.setdefault("OPENSSL_NO_VENDOR", "1")
     packages = ["-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-benches"]
-    run(["cargo", "build", "--release", "--locked", "--bins", *packages, "--features", ",".join(features)], REPOSITORY)
-    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
-    target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
-    return os.path.join(target, "release")
+    return cargo_release("--bins", *packages, "--features", ",".join(features))

@@ -1,6 +1,9 @@
-"""Runs the chosen cases one after the other, and says how each went."""
+"""Runs the chosen cases, some at a time, and says how each went."""
 
 import argparse
+import contextlib
+import io
+import multiprocessing
 import signal
 import sys
 import time
@@ -30,7 +33,7 @@ def main():
         return 0
     tools = Tools(arguments.sets, arguments.kills)
     try:
-        return run_all(chosen, tools, arguments.proxy_under_test)
+        return run_all(chosen, tools, arguments)
     except Unavailable as error:
         print(f"cannot run: {error}")
         return 1
@@ -38,20 +41,39 @@ def main():
         tools.close()
 
 
-def run_all(chosen, tools, proxy_under_test):
+def run_all(chosen, tools, arguments):
     started = time.monotonic()
-    programs = (case.programs(variant.transport, proxy_under_test) for _, case, variant in chosen)
+    under_test = arguments.proxy_under_test
+    programs = (case.programs(variant.transport, under_test) for _, case, variant in chosen)
     tools.prepare(set().union(*programs))
-    passed = failed = 0
-    for title, case, variant in chosen:
-        if run(title, case, Bench(tools, variant, proxy_under_test)):
-            passed += 1
-        else:
-            failed += 1
+    cases = [(title, case, tools, variant, under_test) for title, case, variant in chosen]
+    results = [run(*case) for case in cases] if arguments.jobs == 1 else run_beside(cases, tools, arguments.jobs)
     print(f"# {time.monotonic() - started:.0f} s", file=sys.stderr)
-    print(f"{passed} passed, {failed} failed")
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
     # A pattern that fits no case must not look like a success.
-    return 1 if failed or not passed else 0
+    return 0 if results and all(results) else 1
+
+
+def run_beside(cases, tools, jobs):
+    """Runs so many cases at a time, each in a process that has all that was prepared."""
+    global beside
+    beside = cases
+    results = []
+    with multiprocessing.get_context("fork").Pool(jobs, tools.part) as pool:
+        for passed, report in pool.imap_unordered(run_one, range(len(cases))):
+            print(report, end="")
+            results.append(passed)
+        pool.close()
+        pool.join()
+    return results
+
+
+def run_one(index):
+    """Runs a case of `beside`, which cannot be handed over, and gives its report."""
+    report = io.StringIO()
+    with contextlib.redirect_stdout(report), contextlib.redirect_stderr(report):
+        passed = run(*beside[index])
+    return passed, report.getvalue()
 
 
 def parse_arguments():
@@ -69,6 +91,7 @@ def parse_arguments():
     parser.add_argument("--all", action="store_true", help="every case over every transport and on every runtime, or those named")
     parser.add_argument("--sets", type=int, default=3_000, metavar="N", help="how many generated sets `judges/sets` has judged [default: 3000]")
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="how often `disk/killed` kills the proxy [default: 20]")
+    parser.add_argument("--jobs", type=int, choices=range(1, 17), default=1, metavar="N", help="how many cases run at the same time [default: 1]")
     parser.add_argument(
         "--proxy-under-test", choices=("ours", "java"), default="ours",
         help="java: put the Java proxy in our place, to check the harness itself; only the cases that it passes are run",
@@ -76,9 +99,10 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def run(title, case, bench):
+def run(title, case, tools, variant, under_test):
     """Runs one case, and reports it."""
     started = time.monotonic()
+    bench = Bench(tools, variant, under_test)
     try:
         case.run(bench)
         bench.no_panics()

@@ -16,6 +16,8 @@ from process import Unavailable
 INTEROP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REPOSITORY = os.path.dirname(INTEROP)
 CACHE = os.path.join(INTEROP, ".cache")
+# A folder with all programs of ours, and `examples` in it, that cargo has made already.
+PROGRAMS_DIR = os.environ.get("PROGRAMS_DIR")
 # The last commit without version 2 of the envelope.
 BEFORE_ENVELOPE_2 = "fc54cbeeef3c"
 
@@ -54,16 +56,14 @@ class Tools:
     def cargo_build(self):
         """Builds both of ours in one go, for features shared the same way, and gives their folder."""
         if self.built is None:
-            need("cargo")
-            command = ["cargo", "build", "--release", "--locked", "--bins"]
+            self.built = PROGRAMS_DIR
+        if self.built is None:
             # With all features: one program has both runtimes, every transport and both RSA backends. OpenSSL is the system's where its headers
             # are there, else it is built.
             if has_openssl():
                 os.environ.setdefault("OPENSSL_NO_VENDOR", "1")
-            run(command + ["--all-features", "-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-relay"], REPOSITORY)
-            metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
-            target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
-            self.built = os.path.join(target, "release")
+            packages = ["-p", "prometheus-rsocket-proxy", "-p", "prometheus-rsocket-relay"]
+            self.built = cargo_release("--bins", "--all-features", *packages)
         return self.built
 
     def one_version_back(self):
@@ -72,19 +72,17 @@ class Tools:
 
     def examples(self):
         """The folder of the examples of our client library."""
-        folder = os.environ.get("EXAMPLES_DIR")
-        if folder is None:
-            folder = cargo_examples()
+        folder = cargo_examples()
         if not os.access(os.path.join(folder, "prometheus_registry"), os.X_OK):
             raise Unavailable(f"{folder} has no examples")
         return folder
 
     def our_peer(self):
-        return os.environ.get("PEER_BIN") or cargo_program("prometheus-rsocket-interop-peer", "--bins")
+        return cargo_program("prometheus-rsocket-interop-peer", "--bins")
 
     def sets(self):
         """The generator of sets of applications."""
-        return os.environ.get("SETS_BIN") or cargo_program("prometheus-rsocket-interop-sets", "--bins")
+        return cargo_program("prometheus-rsocket-interop-sets", "--bins")
 
     def echo_std(self):
         return cargo_program("prometheus-rsocket-protocol", "--example=echo_std")
@@ -184,6 +182,11 @@ class Tools:
             self.certificates_made = Certificates(tempfile.mkdtemp(prefix="interop-certificates-"))
         return self.certificates_made
 
+    def part(self):
+        """From here on this process has certificates of its own: openssl keeps what it issues in files that it does not lock."""
+        if self.certificates_made is not None:
+            self.certificates_made = Certificates(tempfile.mkdtemp(prefix="part-", dir=self.certificates_made.folder))
+
     def close(self):
         """Removes what is not kept for another run."""
         if self.certificates_made is not None:
@@ -193,23 +196,26 @@ class Tools:
 @functools.cache
 def cargo_program(package, target):
     """Builds one program of ours, the only one or the example that `target` names, and gives its path."""
-    need("cargo")
-    run(["cargo", "build", "--release", "--locked", "-p", package, target], REPOSITORY)
-    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
-    folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
     example = target.removeprefix("--example=")
-    return os.path.join(folder, "release", package if example == target else os.path.join("examples", example))
+    name = package if example == target else os.path.join("examples", example)
+    return os.path.join(PROGRAMS_DIR or cargo_release("-p", package, target), name)
 
 
 @functools.cache
 def cargo_examples():
     """Builds the examples of our client library, and gives their folder."""
-    need("cargo")
     features = "blocking,metrics,prometheus,prometheus-client,smol"
-    run(["cargo", "build", "--release", "--locked", "-p", "prometheus-rsocket-client", "--examples", "--features", features], REPOSITORY)
+    folder = PROGRAMS_DIR or cargo_release("-p", "prometheus-rsocket-client", "--examples", "--features", features)
+    return os.path.join(folder, "examples")
+
+
+def cargo_release(*arguments):
+    """Builds what the arguments say, with all optimisation, and gives the folder of the programs."""
+    need("cargo")
+    run(["cargo", "build", "--release", "--locked", *arguments], REPOSITORY)
     metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
-    folder = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
-    return os.path.join(folder, "release", "examples")
+    target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
+    return os.path.join(target, "release")
 
 
 def earlier(commit):
@@ -224,13 +230,13 @@ def earlier(commit):
         run(["git", "archive", "-o", archive, commit], REPOSITORY)
         run(["tar", "xf", archive], source)
         packages = ["prometheus-rsocket-proxy", "prometheus-rsocket-relay"]
-        command = ["cargo", "build", "--release", "--locked", "--bins", "--target-dir", target]
+        command = ["cargo", "build", "--locked", "--bins", "--target-dir", target]
         # Beside tokio, which is the default.
         command += ["--features", ",".join(f"{package}/smol" for package in packages)]
         run([*command, *(part for package in packages for part in ("-p", package))], source)
         os.makedirs(output, exist_ok=True)
         for name in ("prometheus-rsocket-client", "prometheus-rsocket-proxy"):
-            shutil.copy2(os.path.join(target, "release", name), output)
+            shutil.copy2(os.path.join(target, "debug", name), output)
         shutil.rmtree(target)
         shutil.rmtree(source)
     return output
