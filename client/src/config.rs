@@ -121,7 +121,7 @@ impl OnKey {
     pub(crate) fn call(&self, key: Option<Fingerprint>) {
         // The application's own code.
         if catch_unwind(AssertUnwindSafe(|| (self.0)(key))).is_err() {
-            tracing::error!("the application panicked over the proxy's key");
+            tracing::error!("the callback for the proxy's key panicked");
         }
     }
 }

@@ -156,8 +156,8 @@ impl<R: Runtime> Duties<R> {
         self.runtime.spawn(async move {
             match stored.await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the proxy's key is pinned until the end of this process alone"),
-                Err(error) => tracing::error!(%error, "the proxy's key is not stored"),
+                Ok(Err(error)) => tracing::error!(%error, "the proxy's key cannot be stored and is pinned only until this process ends"),
+                Err(error) => tracing::error!(%error, "the proxy's key could not be stored"),
             }
         });
     }
@@ -189,7 +189,7 @@ impl<R: Runtime> Duties<R> {
             }
             Event::KeyPinned { proxy, fingerprint } => {
                 let proxy = self.config.proxies.at(proxy).to_string();
-                tracing::info!(proxy, sha256 = %fingerprint, "this key of the proxy is pinned");
+                tracing::info!(proxy, sha256 = %fingerprint, "pinned the proxy's key");
                 self.store_pin(proxy, fingerprint);
             }
             // That the connection ended has a line of its own, with the same reason.
@@ -242,7 +242,7 @@ impl<R: Runtime> Duties<R> {
         let url = self.config.proxies.at(proxy);
         if matches!(reason, DisconnectReason::Returning) {
             if let Some(suppressed) = self.lines.pass(now, Cause::Returning) {
-                tracing::info!(proxy = %url, suppressed, "leaving the proxy, as an earlier one can be reached again");
+                tracing::info!(proxy = %url, suppressed, "leaving the proxy because an earlier one can be reached again");
             }
             return;
         }
@@ -431,13 +431,13 @@ fn log_report(Report { kind, message, .. }: &Report, suppressed: Option<u64>) {
             tracing::warn!(%message, suppressed, "the proxy refuses the metrics");
         }
         ReportKind::Reduced => {
-            tracing::warn!(%message, suppressed, "the proxy leaves out a part of the metrics");
+            tracing::warn!(%message, suppressed, "the proxy leaves out part of the metrics");
         }
         ReportKind::Collided => tracing::warn!(
-            %message, suppressed, "the proxy has some of the series from another application"
+            %message, suppressed, "the proxy already has some of these series from another application"
         ),
         other => {
-            tracing::warn!(?other, %message, suppressed, "the proxy has something to say");
+            tracing::warn!(?other, %message, suppressed, "the proxy sent a report");
         }
     }
 }

@@ -117,10 +117,10 @@ async fn fresh<R: Runtime>(runtime: &R, tls: Option<ClientTls>) -> io::Result<Cl
         None => ClientTls::load(ClientTlsFiles::default()).map_err(io::Error::other),
         Some(tls) => {
             match tls.reload() {
-                Ok(true) => tracing::info!("TLS files have changed, and are used from now on"),
+                Ok(true) => tracing::info!("TLS files have changed and are in use"),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "changed TLS files cannot be used; going on with the old ones");
+                    tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
                 }
             }
             Ok(tls)

@@ -80,7 +80,7 @@ impl<R: Runtime> Relay<R> {
                 Ok(text)
             }
             Err(error) if is_stopping && last.is_some() => {
-                tracing::warn!(error = %Line(&error), "no last metrics; those of the scrape before are pushed");
+                tracing::warn!(error = %Line(&error), "cannot fetch the last metrics; pushing those of the previous scrape");
                 last.clone().ok_or(error)
             }
             Err(error) => Err(error),

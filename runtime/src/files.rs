@@ -174,7 +174,7 @@ pub async fn watch<R, E>(
         let outcome = match runtime.unblock(reload.clone()).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::error!(%error, "files were not looked at");
+                tracing::error!(%error, "cannot check files for changes");
                 continue;
             }
         };

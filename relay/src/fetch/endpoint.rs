@@ -64,10 +64,10 @@ impl Endpoint {
         let loading = runtime.unblock(move || {
             let Some(tls) = tls else { return ClientTls::load(ClientTlsFiles::default()) };
             match tls.reload() {
-                Ok(true) => tracing::info!(%url, "TLS files have changed, and are used from now on"),
+                Ok(true) => tracing::info!(%url, "TLS files have changed and are in use"),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(%url, %error, "changed TLS files cannot be used; going on with the old ones");
+                    tracing::warn!(%url, %error, "changed TLS files cannot be used; the old ones stay in use");
                 }
             }
             Ok(tls)

@@ -84,7 +84,7 @@ pub(super) async fn serve<R: Runtime>(runtime: R, listener: R::Listener, watched
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "no connection is accepted");
+                tracing::warn!(%error, "cannot accept a connection");
                 sleep_until(&runtime, runtime.now() + PAUSE).await;
                 continue;
             }

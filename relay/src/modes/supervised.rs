@@ -122,11 +122,11 @@ impl Running {
         if signal.asks_to_end(true)
             && let Err(error) = fleet.refresh(true).await
         {
-            tracing::warn!(error = %Line(error), "no metrics of the command before its end");
+            tracing::warn!(error = %Line(error), "cannot fetch the command's metrics before its end");
         }
-        tracing::info!(?signal, "passing on a signal to the command");
+        tracing::info!(?signal, "passing a signal on to the command");
         if let Err(error) = self.signal(signal) {
-            tracing::warn!(?signal, %error, "the command does not get the signal");
+            tracing::warn!(?signal, %error, "cannot pass the signal on to the command");
         }
     }
 

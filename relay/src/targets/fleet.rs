@@ -62,7 +62,7 @@ impl<R: Runtime> Fleet<R> {
     /// Pushes the metrics of all targets once, and says whether all proxies have them.
     pub(crate) async fn push_once(runtime: &R, configs: Vec<Config>, relayed: Relayed) -> bool {
         if relayed.loaded.is_empty() {
-            tracing::error!("there are no targets to push the metrics of");
+            tracing::error!("there are no targets whose metrics could be pushed");
             return false;
         }
         // Nothing was fetched before that could do instead.
@@ -244,7 +244,7 @@ async fn follow<R: Runtime>(runtime: R, fleet: Weak<Fleet<R>>, plan: Plan, file:
                 fleet.apply(loaded);
             }
         }
-        Ok(false) => tracing::info!("--targets is again what is in use"),
+        Ok(false) => tracing::info!("--targets is valid again and unchanged"),
         Err(error) => {
             tracing::error!(%error, "a changed --targets cannot be used; the targets stay as they are");
         }

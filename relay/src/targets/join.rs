@@ -100,7 +100,7 @@ impl<R: Runtime> Joined<R> {
             tracing::warn!(target, error = %Line(error), "the target is left out");
         }
         for target in down.iter().filter(|target| !failed.contains_key(*target)) {
-            tracing::info!(target, "the target is there again");
+            tracing::info!(target, "the target can be fetched again");
         }
         *down = failed.into_keys().collect();
     }

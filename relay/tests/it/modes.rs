@@ -265,8 +265,8 @@ fn a_command_may_survive_a_signal_and_ends_by_the_second_with_the_relay() {
         let mut log = Log::of(&mut child);
         log.wait_for("not connected");
         signal(first, child.id());
-        log.wait_for("no metrics of the command before its end");
-        log.wait_for("passing on a signal to the command");
+        log.wait_for("cannot fetch the command's metrics before its end");
+        log.wait_for("passing a signal on to the command");
         assert_eq!(lines.next().unwrap(), first);
         signal(second, child.id());
         assert_eq!(child.wait().unwrap().code(), Some(137));

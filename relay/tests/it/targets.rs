@@ -173,7 +173,7 @@ fn joined_targets_are_one_application_and_one_that_fails_is_left_out() {
         assert_eq!(peer.scraped(), format!("{of_a}{head}{up}{{target=\"b\"}} 0\n"));
         log.wait_for("the target is left out");
         assert_eq!(peer.scraped(), both);
-        log.wait_for("the target is there again");
+        log.wait_for("the target can be fetched again");
         terminate(&child);
         assert_eq!(last_push(&mut peer), both);
         drop(peer);
