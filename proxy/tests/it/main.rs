@@ -8,6 +8,8 @@ mod app;
 mod credentials;
 #[cfg(target_os = "linux")]
 mod descriptors;
+#[cfg(target_os = "linux")]
+mod documents;
 mod logs;
 #[cfg(target_os = "linux")]
 mod packaged;

@@ -1,5 +1,6 @@
 //! The program, against a proxy made of the protocol crate and endpoints on plain blocking sockets.
 
+mod documents;
 mod endpoint;
 mod fetching;
 mod filters;

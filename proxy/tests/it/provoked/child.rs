@@ -122,7 +122,7 @@ impl Proxy {
     }
 
     /// The body of an answer, or all that came where there is none.
-    pub(super) fn get(&self, path: &str, headers: &str) -> String {
+    pub(crate) fn get(&self, path: &str, headers: &str) -> String {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
         String::from_utf8_lossy(&exchange(self.http, request.as_bytes())).into_owned()
