@@ -194,6 +194,14 @@ pub use status::{Status, StatusChanges};
 pub use tunnel::{Environment, Route, Via, ViaError};
 pub use url::{ProxyUrl, Scheme, UrlError};
 
+// The examples of these documents are compiled by the tests.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../../docs/applications.md")]
+mod applications {}
+
 #[cfg(test)]
 #[path = "."]
 mod on_smol {

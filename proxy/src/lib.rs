@@ -45,3 +45,8 @@ pub use service::{Collisions, Tables};
 pub use store::disk::{Disk, SharedDisk};
 #[cfg(feature = "openssl")]
 pub use store::openssl_key::OpenSslKeyPair;
+
+// The examples of this document are compiled by the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

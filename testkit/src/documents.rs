@@ -1,6 +1,6 @@
 //! Tables and code in the project's documents, for tests that hold them against the programs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -137,7 +137,7 @@ pub fn faults_of_options(rows: &[Vec<String>], known: &[(String, Option<String>)
 /// messages with their levels.
 pub fn faults_of_messages(
     rows: &[Vec<String>],
-    known: &std::collections::BTreeMap<String, BTreeSet<String>>,
+    known: &BTreeMap<String, BTreeSet<String>>,
 ) -> Vec<String> {
     let mut faults = Vec::new();
     let mut documented = BTreeSet::new();
@@ -156,6 +156,71 @@ pub fn faults_of_messages(
     }
     let missing = known.keys().filter(|message| !documented.contains(*message));
     faults.extend(missing.map(|message| format!("{message:?} is logged, and not documented")));
+    faults
+}
+
+/// A family of an exposition.
+#[derive(Debug)]
+pub struct Family {
+    /// Its type.
+    pub kind: String,
+    /// The values of each label that its samples have, but `le`.
+    pub labels: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Returns the families of a text of version 0.0.4 that have a `TYPE`.
+pub fn families(text: &str) -> BTreeMap<String, Family> {
+    let mut families = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' ')) {
+            let family = Family { kind: kind.trim().to_owned(), labels: BTreeMap::new() };
+            families.insert(name.to_owned(), family);
+        }
+        let Some((name, rest)) = line.split_once('{').filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
+        let bare = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let bare = bare.filter(|bare| families.contains_key(*bare)).unwrap_or(name);
+        let Some(family) = families.get_mut(bare) else { continue };
+        let pairs = rest.split('}').next().unwrap_or_default().split("\",");
+        for (label, value) in pairs.filter_map(|pair| pair.split_once("=\"")) {
+            if label != "le" {
+                let values = family.labels.entry(label.to_owned()).or_default();
+                values.insert(value.trim_end_matches('"').to_owned());
+            }
+        }
+    }
+    families
+}
+
+/// Returns what is wrong with the rows of a table of metrics, whose first three columns have names, types and labels, given all that are exposed.
+pub fn faults_of_metrics(rows: &[Vec<String>], exposed: &BTreeMap<String, Family>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut documented = BTreeSet::new();
+    for row in rows {
+        let name = code_spans(&row[0]).concat();
+        let labels: BTreeSet<_> = code_spans(&row[2]).into_iter().collect();
+        match exposed.get(&name) {
+            None => faults.push(format!("{name} is documented, and not exposed")),
+            Some(family) => {
+                if family.kind != row[1] {
+                    faults.push(format!(
+                        "{name} is documented as {}, and is {}",
+                        row[1], family.kind
+                    ));
+                }
+                let own: BTreeSet<_> = family.labels.keys().map(|label| &**label).collect();
+                if own != labels {
+                    faults.push(format!("{name} is documented with {labels:?}, and has {own:?}"));
+                }
+            }
+        }
+        if !documented.insert(name.clone()) {
+            faults.push(format!("{name} is documented twice"));
+        }
+    }
+    let missing = exposed.keys().filter(|name| !documented.contains(*name));
+    faults.extend(missing.map(|name| format!("{name} is exposed, and not documented")));
     faults
 }
 
@@ -190,5 +255,12 @@ mod tests {
         let known = [("one".to_owned(), levels("info")), ("two".to_owned(), levels("warn"))].into();
         let rows = [row(&["WARN", "`one`"]), row(&["WARN", "`three`"])];
         assert_eq!(faults_of_messages(&rows, &known).len(), 3);
+        let text = "# TYPE a counter\na{x=\"1\",y=\"2\"} 1\n# TYPE h histogram\nh_bucket{le=\"1\"} 0\n# TYPE c gauge\nc 1\n";
+        let rows = [
+            row(&["`a`", "counter", "`x`, `y`"]),
+            row(&["`h`", "gauge", "`x`"]),
+            row(&["`b`", "gauge", ""]),
+        ];
+        assert_eq!(faults_of_metrics(&rows, &families(text)).len(), 4);
     }
 }

@@ -4,10 +4,10 @@ use crate::provoked::child::Proxy;
 use crate::provoked::source;
 use prometheus_rsocket_proxy::config::Config;
 use prometheus_rsocket_testkit::documents::{
-    code_spans, default_in, document, faults_of_messages, faults_of_options, options, rows,
-    user_documents, variables,
+    code_spans, default_in, document, families, faults_of_messages, faults_of_metrics,
+    faults_of_options, options, rows, user_documents, variables,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const OPERATIONS: &str = "docs/operations.md";
 const PREFIX: &str = "PROMETHEUS_RSOCKET_PROXY_";
@@ -49,9 +49,10 @@ fn every_option_that_a_document_names_exists() {
     let is_known = |option: &String| {
         own.contains(option)
             || of_relay.contains(option)
+            || option == "--help"
             // Those of the original.
             || option.contains('.')
-            || OF_OTHERS.contains(&&**option)
+            || OF_OTHERS.split(' ').any(|other| other == option)
     };
     let variable_of = |option: &String| option[2..].replace('-', "_").to_uppercase();
     let own_variables: BTreeSet<_> = own.iter().map(variable_of).collect();
@@ -71,113 +72,50 @@ fn every_option_that_a_document_names_exists() {
     assert_none(&faults);
 }
 
-/// Options of programs that are not ours.
-const OF_OTHERS: &[&str] = &[
-    // cargo
-    "--bench",
-    "--bin",
-    "--example",
-    "--features",
-    "--no-default-features",
-    "--release",
-    // benches/compare and the bench `timing`
-    "--also",
-    "--no-java",
-    "--only",
-    "--samples",
-    // docker, helm, install, systemctl
-    "--build",
-    "--init",
-    "--namespace",
-    "--now",
-    "--set",
-    // PushProx
-    "--proxy-url",
-    // what a relayed command might have
-    "--its-flags",
-];
+/// Options of other programs: of cargo; of benches/compare and the bench `timing`; of docker, helm and systemctl; of PushProx; beginnings of the original's;
+/// and one that a relayed command might have.
+const OF_OTHERS: &str = "--bench --bin --example --features --no-default-features --open --release \
+    --also --no-java --only --runtimes --samples \
+    --build --init --namespace --now --set --target \
+    --proxy-url \
+    --management --server --spring \
+    --its-flags";
 
 #[test]
 fn every_metric_is_documented_with_type_and_labels_and_no_other() {
     let proxy = Proxy::start(&["--demo=1"]);
-    proxy.wait_counted("prometheus_proxy_scrape_seconds_count{outcome=\"success\"}");
-    let own = proxy.get("/metrics/proxy", "");
-    let connected = proxy.get("/metrics/connected", "");
-    let exposed = families(
-        own.lines().chain(connected.lines().filter(|line| line.contains("prometheus_proxy_app_"))),
-    );
-    assert!(exposed.len() > 30, "{exposed:?}");
+    let answered = "prometheus_proxy_scrape_seconds_count{outcome=\"success\"}";
+    proxy.repeat_until_counted(answered, || drop(proxy.get("/metrics/connected", "")));
+    let mut exposed = families(&proxy.get("/metrics/proxy", ""));
     let text = document(OPERATIONS);
-    let rows = rows(&text, "metric");
-    let mut faults = Vec::new();
-    let mut documented = BTreeSet::new();
-    for row in &rows {
-        let name = code_spans(&row[0]).concat();
-        let labels: BTreeSet<_> = code_spans(&row[2]).into_iter().map(str::to_owned).collect();
-        match exposed.get(&name) {
-            None => faults.push(format!("{name} is documented, and not exposed")),
-            Some((kind, _)) if *kind != row[1] => {
-                faults.push(format!("{name} is documented as {}, and is {kind}", row[1]));
-            }
-            // Their labels are those of applications.
-            Some(_) if name.starts_with("prometheus_proxy_app_up") => {}
-            Some(_) if name.starts_with("prometheus_proxy_app_scrape_") && labels.is_empty() => {}
-            Some((_, exposed)) if exposed.keys().ne(&labels) => {
-                faults.push(format!("{name} is documented with {labels:?}, and has {exposed:?}"));
-            }
-            Some(_) => {}
-        }
-        if !documented.insert(name.clone()) {
-            faults.push(format!("{name} is documented twice"));
-        }
-    }
-    let missing = exposed.keys().filter(|name| !documented.contains(*name));
-    faults.extend(missing.map(|name| format!("{name} is exposed, and not documented")));
     let spans: BTreeSet<_> = code_spans(&text).into_iter().collect();
-    for (name, (_, labels)) in exposed.iter().filter(|(name, _)| is_own(name)) {
-        for (label, values) in labels.iter().filter(|(label, _)| !FREE.contains(&&***label)) {
+    let mut faults = Vec::new();
+    for (name, family) in &exposed {
+        for (label, values) in family.labels.iter().filter(|(label, _)| !FREE.contains(&&***label))
+        {
             let missing = values.iter().filter(|value| !spans.contains(&***value));
             let fault = |value| format!("{name}: {label}=\"{value}\" is not documented");
             faults.extend(missing.map(fault));
         }
     }
+    let of_applications = families(&proxy.get("/metrics/connected", ""));
+    for (name, mut family) in of_applications {
+        if name.starts_with("prometheus_proxy_app_") {
+            // The others are those of the application, and this one is there only while it is down.
+            family.labels.clear();
+            if name == "prometheus_proxy_app_up" {
+                family.labels.insert("reason".to_owned(), BTreeSet::new());
+            }
+            exposed.insert(name, family);
+        }
+    }
+    faults.extend(faults_of_metrics(&rows(&text, "metric"), &exposed));
     assert_none(&faults);
 }
 
 /// Labels whose values are not a fixed set, or are known anyway.
 const FREE: &[&str] =
     &["backend", "bits", "code", "path", "rsa_backend", "runtime", "sha256", "version"];
-
-fn is_own(family: &str) -> bool {
-    family.starts_with("prometheus_proxy_app_scrape_failures")
-        || !family.starts_with("prometheus_proxy_app_")
-}
-
-/// The type of each family, and the values of each of its labels but `le`.
-type Families = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
-
-fn families<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> Families {
-    let mut families = Families::new();
-    for line in lines.clone() {
-        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' ')) {
-            families.insert(name.to_owned(), (kind.trim().to_owned(), BTreeMap::new()));
-        }
-    }
-    for line in lines.filter(|line| !line.starts_with('#')) {
-        let Some((name, rest)) = line.split_once('{') else { continue };
-        let bare = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
-        let bare = bare.filter(|bare| families.contains_key(*bare)).unwrap_or(name);
-        let Some((_, labels)) = families.get_mut(bare) else { continue };
-        let pairs = rest.split('}').next().unwrap_or_default().split("\",");
-        for (label, value) in pairs.filter_map(|pair| pair.split_once("=\"")) {
-            let value = value.trim_end_matches('"').to_owned();
-            if label != "le" {
-                labels.entry(label.to_owned()).or_default().insert(value);
-            }
-        }
-    }
-    families
-}
 
 #[test]
 fn every_log_line_is_documented_with_its_level_and_no_other() {

@@ -1,12 +1,14 @@
 //! docs/relay.md, held against the program: what it names exists, and what exists is named.
 
+use crate::log::Log;
+use crate::modes::get;
 use crate::program::program;
 use prometheus_rsocket_testkit::documents::{
-    code_spans, default_in, document, faults_of_messages, faults_of_options, rows,
+    default_in, document, families, faults_of_messages, faults_of_metrics, faults_of_options, rows,
 };
 use prometheus_rsocket_testkit::source;
-use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
 
 const RELAY: &str = "docs/relay.md";
 
@@ -31,6 +33,25 @@ fn every_option_is_documented_with_its_default_and_no_other() {
     known.retain(|(name, _)| name != "--help" && name != "--version");
     assert!(known.len() > 40, "{known:?}");
     assert_none(&faults_of_options(&rows(&document(RELAY), "option"), &known));
+}
+
+#[test]
+fn every_metric_is_documented_with_type_and_labels_and_no_other() {
+    let mut command = program();
+    // Nothing listens there.
+    command.args([
+        "--proxy=tcp://127.0.0.1:1",
+        "--scrape=http://127.0.0.1:1",
+        "--listen=127.0.0.1:0",
+    ]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let line = Log::of(&mut child).wait_for("listening");
+    let address = line.split("address=").nth(1).unwrap().trim();
+    let (status, text) = get(address, "/metrics");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(status, 200);
+    assert_none(&faults_of_metrics(&rows(&document(RELAY), "metric"), &families(&text)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The program, against a proxy made of the protocol crate and endpoints on plain blocking sockets.
 
+#[cfg(unix)]
 mod documents;
 mod endpoint;
 mod fetching;

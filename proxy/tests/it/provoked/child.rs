@@ -104,7 +104,7 @@ impl Proxy {
 
     /// Does something again and again, until a counter of the proxy's is not 0.
     #[track_caller]
-    pub(super) fn repeat_until_counted(&self, series: &str, act: impl Fn()) {
+    pub(crate) fn repeat_until_counted(&self, series: &str, act: impl Fn()) {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             act();
