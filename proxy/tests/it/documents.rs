@@ -83,7 +83,13 @@ const OF_OTHERS: &str = "--bench --bin --example --features --no-default-feature
 
 #[test]
 fn every_metric_is_documented_with_type_and_labels_and_no_other() {
-    let proxy = Proxy::start(&["--demo=1"]);
+    // Some metrics are those of listeners with TLS.
+    let pem = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/tests/pem/server");
+    let tls = ["cert", "key"].map(|kind| {
+        let ending = if kind == "cert" { "pem" } else { "key" };
+        format!("--websocket-tls-{kind}={pem}.{ending}")
+    });
+    let proxy = Proxy::start(&["--demo=1", &tls[0], &tls[1]]);
     let answered = "prometheus_proxy_scrape_seconds_count{outcome=\"success\"}";
     proxy.repeat_until_counted(answered, || drop(proxy.get("/metrics/connected", "")));
     let mut exposed = families(&proxy.get("/metrics/proxy", ""));
