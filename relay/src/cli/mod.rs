@@ -22,14 +22,14 @@ use std::fmt;
 use targets::TargetArgs;
 use values::log_filter;
 
-/// Relays the /metrics endpoint of a program to a prometheus-rsocket-proxy, for Prometheus to scrape there.
+/// Connects the /metrics endpoint of a program to a prometheus-rsocket-proxy, where Prometheus scrapes it.
 ///
-/// On SIGTERM, SIGINT or SIGHUP the program is scraped once more, and that is pushed before the connection is closed. That takes less than 8 seconds
-/// with the default options. If the program is gone by then, the last metrics that it had are pushed. A second signal ends the relay at once.
+/// On SIGTERM, SIGINT or SIGHUP the relay scrapes the program once more and pushes the result before it closes the connection. This takes less than 8
+/// seconds with the default options. If the program is gone by then, the relay pushes its previous metrics. A second signal ends the relay at once.
 ///
-/// The exit status is 0 if the proxy (with --proxy-mode all: every proxy) has stored the last metrics; 1 if not, or if the address of --listen cannot be
-/// had; and 2 for a bad option or bad input. With a command it is that of the command: 128 + N if signal N ended it, 127 if there is no such command,
-/// and 126 if it cannot be run.
+/// The exit status is 0 if the proxy (with --proxy-mode all: every proxy) has stored the last metrics; 1 if not, or if the address of --listen is not
+/// available; and 2 for a bad option or bad input. With a command it is that of the command: 128 + N if signal N ended it, 127 if there is no such
+/// command, and 126 if it cannot be run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "prometheus-rsocket-client", version)]
 pub(crate) struct Args {
@@ -42,13 +42,13 @@ pub(crate) struct Args {
     /// The runtime to run on
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_RUNTIME", default_value_t)]
     pub(crate) runtime: RuntimeKind,
-    /// What to log: off, error, warn, info, debug or trace, or filters as `tracing` writes them
+    /// What to log: off, error, warn, info, debug or trace, or filters in the syntax of `tracing`
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_LOG", default_value = "info", value_parser = log_filter)]
     pub(crate) log: String,
 }
 
 impl Args {
-    /// What the command line and the environment of this process say.
+    /// Reads the command line and the environment of this process.
     pub(crate) fn from_environment() -> Result<Self, clap::Error> {
         let matches = without_empty_variables(Self::command()).try_get_matches()?;
         ModeArgs::check_sources(&matches)
@@ -59,7 +59,7 @@ impl Args {
         Ok(args)
     }
 
-    /// What no single option shows to be wrong.
+    /// Checks what concerns several options.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         let checked = self.proxies.check().and_then(|()| self.targets.check());
         checked.map_err(|(kind, message)| Self::command().error(kind, message))
@@ -103,5 +103,5 @@ impl fmt::Display for RuntimeKind {
     }
 }
 
-/// What is wrong with options that are right by themselves.
+/// A fault in the combination of options.
 type Fault = (ErrorKind, String);

@@ -16,9 +16,8 @@ use zeroize::Zeroizing;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModeArgs {
-    /// Pushes the metrics once, and ends: the endpoint is fetched, or with --stdin standard input read to its end. The exit status is then 0 if the
-    /// metrics are stored, and 1 if not. That takes --scrape-timeout, --connect-timeout and --push-timeout together at most, after standard input has
-    /// ended
+    /// Fetches the endpoint, or reads standard input to its end with --stdin, pushes the metrics once, and ends. The exit status is 0 if the metrics
+    /// are stored, and 1 if not. After the end of standard input, this takes at most --scrape-timeout, --connect-timeout and --push-timeout together
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_ONCE",
@@ -26,7 +25,7 @@ pub(crate) struct ModeArgs {
         help_heading = MODES
     )]
     pub(crate) once: bool,
-    /// Takes the metrics from standard input, as Prometheus text or OpenMetrics, of --max-text-bytes at most. What is not metrics is refused with exit
+    /// Reads the metrics from standard input, as Prometheus text or OpenMetrics of at most --max-text-bytes. Invalid input is refused with exit
     /// status 2
     #[arg(
         long,
@@ -35,8 +34,8 @@ pub(crate) struct ModeArgs {
         help_heading = MODES
     )]
     pub(crate) stdin: bool,
-    /// Serves the relay's own metrics at /metrics, /-/healthy, and /-/ready, which is 200 while every connection to a proxy that there should be is
-    /// there, on this address
+    /// Address that serves the relay's own metrics at /metrics, /-/healthy, and /-/ready, which is 200 while all connections to proxies are
+    /// established
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_LISTEN",
@@ -44,8 +43,8 @@ pub(crate) struct ModeArgs {
         help_heading = MODES
     )]
     pub(crate) listen: Option<SocketAddr>,
-    /// How often the metrics of the command are fetched, so that there are some when it ends by itself: what it counts after the last time is lost.
-    /// When it is to end by a signal, they are fetched before it gets the signal
+    /// How often to fetch the metrics of the command, so that there are some when it ends by itself; what it counts after the last time is lost.
+    /// Before the relay passes a signal to end on, it fetches them once more
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_LAST_METRICS_EVERY",
@@ -55,9 +54,9 @@ pub(crate) struct ModeArgs {
         help_heading = MODES
     )]
     pub(crate) last_metrics_every: Duration,
-    /// Connects to proxies through this HTTP proxy, by CONNECT: http://[USER@]HOST[:PORT]. By default the variables HTTPS_PROXY (tls://, wss://), http_proxy
-    /// (ws://), ALL_PROXY and NO_PROXY are followed, as curl does; `off` ignores them. In the environment the URL may have a password
-    /// (USER:PASSWORD@), which is no thing for a command line. Endpoints are always fetched directly
+    /// Connects to proxies through this HTTP proxy, by CONNECT: http://[USER@]HOST[:PORT]. By default the variables HTTPS_PROXY (tls://, wss://),
+    /// http_proxy (ws://), ALL_PROXY and NO_PROXY count, as with curl; `off` ignores them. In the environment the URL may have a password
+    /// (USER:PASSWORD@); on the command line it must not. Endpoints are always fetched directly
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_VIA",
@@ -67,7 +66,7 @@ pub(crate) struct ModeArgs {
         help_heading = WAY_OUT
     )]
     pub(crate) via: Option<ViaValue>,
-    /// File with the password of that user; read at the start
+    /// File with the password of the user of --via; read at the start
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_VIA_PASSWORD_FILE",
@@ -76,8 +75,8 @@ pub(crate) struct ModeArgs {
         help_heading = WAY_OUT
     )]
     pub(crate) via_password_file: Option<PathBuf>,
-    /// A command to run, whose endpoint is relayed meanwhile. SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to it. When it has
-    /// ended, the last metrics that it had are pushed. The second of SIGTERM, SIGINT and SIGQUIT kills it, and nothing is pushed
+    /// A command to run, whose endpoint is relayed while it runs. The relay passes SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 and SIGUSR2 on to it,
+    /// and pushes its last metrics when it has ended. The second of SIGTERM, SIGINT and SIGQUIT kills it, and nothing is pushed
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
@@ -86,7 +85,7 @@ const MODES: &str = "Jobs and commands";
 const WAY_OUT: &str = "HTTP proxy on the way";
 
 impl ModeArgs {
-    /// What only the places show that values come from.
+    /// Checks what depends on where values come from.
     pub(super) fn check_sources(matches: &ArgMatches) -> Result<(), Fault> {
         let is_on_command_line = matches.value_source("via") == Some(ValueSource::CommandLine);
         let via = matches.get_one::<ViaValue>("via");
@@ -136,7 +135,7 @@ impl fmt::Debug for ViaValue {
     }
 }
 
-/// Takes anything, as an error of clap's would show the value. It is looked at later.
+/// Accepts anything, because an error of clap's would show the value. It is checked later.
 fn via(url: &str) -> Result<ViaValue, std::convert::Infallible> {
     Ok(ViaValue(Zeroizing::new(url.to_owned())))
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ProxyArgs {
-    /// The proxy: tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH. May be repeated, in the order of
-    /// preference, or be several with commas between
+    /// The proxy: tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH. Repeat it, or separate several by commas, in the
+    /// order of preference
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_PROXY",
@@ -41,14 +41,14 @@ pub(crate) struct ProxyArgs {
         help_heading = PROXIES
     )]
     pub(crate) proxy_return_after: Duration,
-    /// File with a token that says to the proxy who this program is; read at the start. Without it, the token is taken from the variable
+    /// File with the token that identifies this program to the proxy; read at the start. Without it, the token is taken from the variable
     /// PROMETHEUS_RSOCKET_CLIENT_TOKEN
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Shows the token also to a proxy that is reached neither by TLS nor on this machine; whoever listens then has it
+    /// Also sends the token to a proxy that is reached neither by TLS nor on this machine; an eavesdropper then has it
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TOKEN_IN_CLEAR")]
     pub(crate) token_in_clear: bool,
-    /// The version of the metrics envelope that a proxy must offer: 2 keeps the metrics from proxies that know 1 alone, and from whoever claims to
+    /// The version of the metrics envelope that a proxy must offer. With 2, proxies that only know version 1, or claim to, do not get the metrics
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_MIN_ENVELOPE",
@@ -57,8 +57,8 @@ pub(crate) struct ProxyArgs {
         value_parser = clap::value_parser!(u8).range(1..=2)
     )]
     pub(crate) min_envelope: u8,
-    /// The SHA-256 of a key that a proxy may have, as the proxy logs it: 64 hexadecimal digits. May be repeated, or be several with commas between,
-    /// such as the next key before it is used. A proxy with another key does not get the metrics
+    /// The SHA-256 of a key that a proxy may have, as the proxy logs it: 64 hexadecimal digits. Repeat it, or separate several by commas, for example
+    /// to add the next key before it is used. A proxy with another key does not get the metrics
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_PROXY_KEY_SHA256",
@@ -68,8 +68,8 @@ pub(crate) struct ProxyArgs {
         help_heading = PROXIES
     )]
     pub(crate) proxy_key_sha256: Vec<Fingerprint>,
-    /// A file that keeps the key that each proxy had when it was first met; a proxy that has another one later does not get the metrics. Whoever
-    /// answers first is trusted, so --proxy-key-sha256 is safer
+    /// File that stores the key that each proxy had on the first connection; a proxy that has another key later does not get the metrics. The first
+    /// connection trusts whoever answers, so --proxy-key-sha256 is safer
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_PROXY_KEY_FILE",
@@ -77,25 +77,25 @@ pub(crate) struct ProxyArgs {
         help_heading = PROXIES
     )]
     pub(crate) proxy_key_file: Option<PathBuf>,
-    /// The shortest pause before connecting again (500ms, 10s, 5m); the first is up to five times as long
+    /// The shortest pause before reconnecting (500ms, 10s, 5m); the first one is up to five times as long
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MIN", default_value = "1s", value_parser = duration)]
     pub(crate) backoff_min: Duration,
-    /// The longest pause before connecting again; the original's are 10s to 10m
+    /// The longest pause before reconnecting; the Java client's pauses are 10s to 10m
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_BACKOFF_MAX", default_value = "1m", value_parser = duration)]
     pub(crate) backoff_max: Duration,
-    /// How long opening a connection to the proxy may take
+    /// Time limit for opening a connection to the proxy
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_CONNECT_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub(crate) connect_timeout: Duration,
-    /// How long the last push may take, with the last scrape, which gets half of it
+    /// Time limit for the last scrape and push together; the scrape gets half of it
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH_TIMEOUT", default_value = "4s", value_parser = duration)]
     pub(crate) push_timeout: Duration,
-    /// Whether the last push waits for the proxy's word that it is stored
+    /// Whether the last push waits for the proxy's acknowledgement that it is stored
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_PUSH", default_value = "acknowledged")]
     pub(crate) push: Push,
-    /// PEM file with the CAs that the proxy's certificate must come from; those of the system where none is named
+    /// PEM file with the CAs of the proxy's certificate; by default those of the system
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_TLS_CA", value_name = "FILE", help_heading = TLS)]
     pub(crate) tls_ca: Option<PathBuf>,
-    /// PEM file with a certificate to show to the proxy, and those that lead to its CA
+    /// PEM file with a certificate to present to the proxy, and its chain
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_TLS_CERT",
@@ -104,7 +104,7 @@ pub(crate) struct ProxyArgs {
         help_heading = TLS
     )]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// PEM file with its private key, without a password
+    /// PEM file with its private key, not encrypted
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_TLS_KEY",
@@ -113,7 +113,7 @@ pub(crate) struct ProxyArgs {
         help_heading = TLS
     )]
     pub(crate) tls_key: Option<PathBuf>,
-    /// The name or address that the proxy's certificate must be for; the host of --proxy where none is given
+    /// The name or address that the proxy's certificate must have; by default the host of --proxy
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_TLS_SERVER_NAME",
@@ -130,7 +130,7 @@ const PROXIES: &str = "Several proxies";
 const TLS: &str = "TLS, for tls:// and wss://";
 
 impl ProxyArgs {
-    /// What no single option shows to be wrong.
+    /// Checks what concerns several options.
     pub(super) fn check(&self) -> Result<(), Fault> {
         let mut proxies = self.proxy.iter().enumerate();
         if let Some((_, proxy)) =
@@ -232,10 +232,10 @@ pub(super) const MAX_PINS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProxyMode {
-    /// One connection: to the first that can be reached. When it goes away, the next takes over at once
+    /// One connection, to the first proxy that can be reached. When it goes away, the next one takes over at once
     Failover,
-    /// A connection to each. Each proxy scrapes the endpoint and has its metrics, so Prometheus has every series once for each proxy that
-    /// it scrapes. The last metrics are pushed to all
+    /// A connection to each proxy. Each one scrapes the endpoint and has its metrics, so a Prometheus that scrapes all proxies has every series once
+    /// for each. The last metrics are pushed to all
     All,
 }
 

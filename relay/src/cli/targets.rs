@@ -20,8 +20,8 @@ use std::time::Duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// The endpoint to relay: http://HOST:PORT/PATH, or the same with https. Without a path it is /metrics. May be repeated, or be
-    /// several with blanks between; each can be called by a name, as in orders=http://localhost:9100/metrics, and is HOST:PORT else
+    /// The endpoint to relay: http://HOST:PORT/PATH, https://HOST:PORT/PATH or unix:///SOCKET:/PATH. The path is /metrics if there is none. Repeat
+    /// it, or separate several by blanks; each can have a name, as in orders=http://localhost:9100/metrics, which is HOST:PORT by default
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE",
@@ -31,8 +31,8 @@ pub(crate) struct TargetArgs {
         conflicts_with = "stdin"
     )]
     pub(crate) scrape: Vec<Named>,
-    /// A label that tells this program from others, as name=value; may be repeated, or be several with commas between. Without a label
-    /// `instance` there is one of the endpoint's host and port or, where that is this machine, the machine's name
+    /// A label that identifies this program, as name=value; repeat it, or separate several by commas. If there is no `instance`, it is the endpoint's
+    /// host and port or, on this machine, the machine's name
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_LABEL",
@@ -41,7 +41,7 @@ pub(crate) struct TargetArgs {
         value_parser = label
     )]
     pub(crate) label: Vec<(String, String)>,
-    /// A file of targets, in TOML or (*.json) as Prometheus' file_sd has them. It is read again when it changes
+    /// File of targets, in TOML or, if its name ends in .json, as Prometheus' file_sd. It is read again when it changes
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_TARGETS",
@@ -50,7 +50,7 @@ pub(crate) struct TargetArgs {
         help_heading = TARGETS
     )]
     pub(crate) targets: Option<PathBuf>,
-    /// A label of one target, as TARGET:NAME=VALUE; may be repeated, or be several with commas between
+    /// A label of one target, as TARGET:NAME=VALUE; repeat it, or separate several by commas
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_TARGET_LABEL",
@@ -60,11 +60,11 @@ pub(crate) struct TargetArgs {
         help_heading = TARGETS
     )]
     pub(crate) target_label: Vec<(String, (String, String))>,
-    /// Joins all targets into one application, with the labels of each at its series. By default, each is an application with a connection
-    /// of its own
+    /// Joins all targets into one application, with the labels of each target on its series. By default, each is an application with a connection of
+    /// its own
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_JOIN", help_heading = TARGETS)]
     pub(crate) join: bool,
-    /// How long the endpoint may take to answer
+    /// Time limit for the endpoint's answer
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_TIMEOUT",
@@ -72,7 +72,7 @@ pub(crate) struct TargetArgs {
         value_parser = duration
     )]
     pub(crate) scrape_timeout: Duration,
-    /// The longest text that the endpoint may answer with, in bytes (1000, 64KiB, 8MiB)
+    /// The longest text that the endpoint may send, in bytes (1000, 64KiB, 8MiB)
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_MAX_TEXT_BYTES",
@@ -80,7 +80,7 @@ pub(crate) struct TargetArgs {
         value_parser = bytes
     )]
     pub(crate) max_text_bytes: usize,
-    /// What the endpoint answers in, if its content type does not say
+    /// The format of the endpoint's answers, if its content type does not say
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_FORMAT",
@@ -88,7 +88,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_format: Option<ScrapeFormat>,
-    /// PEM file with the CAs that the certificate of an https endpoint must come from; those of the system where none is named
+    /// PEM file with the CAs of the certificates of https endpoints; by default those of the system
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CA",
@@ -96,7 +96,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_ca: Option<PathBuf>,
-    /// The user to show to the endpoint
+    /// The user to present to the endpoint
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_USER",
@@ -113,7 +113,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_password_file: Option<PathBuf>,
-    /// File with a bearer token to show to the endpoint; read for each scrape
+    /// File with a bearer token to present to the endpoint; read for each scrape
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_BEARER_FILE",
@@ -122,7 +122,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_bearer_file: Option<PathBuf>,
-    /// PEM file with a certificate to show to https endpoints, and those that lead to its CA
+    /// PEM file with a certificate to present to https endpoints, and its chain
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_CERT",
@@ -131,7 +131,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_cert: Option<PathBuf>,
-    /// PEM file with its private key, without a password
+    /// PEM file with its private key, not encrypted
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_KEY",
@@ -140,7 +140,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_key: Option<PathBuf>,
-    /// The name or address that an https endpoint's certificate must be for; the URL's host where none is given
+    /// The name or address that an https endpoint's certificate must have; by default the URL's host
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_SERVER_NAME",
@@ -148,8 +148,8 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_server_name: Option<String>,
-    /// A header to add to requests; may be repeated, or be several with line feeds between. Others can read command
-    /// lines: what is confidential belongs into --scrape-header-file
+    /// A header to add to requests; repeat it, or separate several by line feeds. Other users can read command lines: put secrets into
+    /// --scrape-header-file
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER",
@@ -160,7 +160,7 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_header: Vec<GivenHeader>,
-    /// File with more such headers, one a line; read for each scrape
+    /// File with more such headers, one per line; read for each scrape
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_SCRAPE_HEADER_FILE",
@@ -168,8 +168,8 @@ pub(crate) struct TargetArgs {
         help_heading = SCRAPE
     )]
     pub(crate) scrape_header_file: Option<PathBuf>,
-    /// Relays the metrics of these names alone: globs such as go_*, or regular expressions between slashes. A histogram or summary is one.
-    /// May be repeated, or be several with blanks between
+    /// Relays only the families of these names: globs such as go_*, or regular expressions between slashes. A histogram or summary is one family.
+    /// Repeat it, or separate several by blanks
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_ALLOW_METRICS",
@@ -178,7 +178,7 @@ pub(crate) struct TargetArgs {
         help_heading = FILTERS
     )]
     pub(crate) allow_metrics: Vec<Pattern>,
-    /// Leaves out the metrics of these names, also of those that are allowed
+    /// Leaves out the families of these names, even if they are allowed
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_DENY_METRICS",
@@ -187,8 +187,7 @@ pub(crate) struct TargetArgs {
         help_heading = FILTERS
     )]
     pub(crate) deny_metrics: Vec<Pattern>,
-    /// Drops a label from all series. May be repeated, or be several with commas between. Of series that become the same by that, the
-    /// first is kept
+    /// Drops a label from all series. Repeat it, or separate several by commas. Of series that become equal, the first is kept
     #[arg(
         long,
         env = "PROMETHEUS_RSOCKET_CLIENT_DROP_LABEL",
@@ -197,7 +196,7 @@ pub(crate) struct TargetArgs {
         help_heading = FILTERS
     )]
     pub(crate) drop_label: Vec<String>,
-    /// Leaves out the help texts of metrics
+    /// Leaves out the HELP lines of metrics
     #[arg(long, env = "PROMETHEUS_RSOCKET_CLIENT_NO_HELP", help_heading = FILTERS)]
     pub(crate) no_help: bool,
 }
@@ -207,7 +206,7 @@ const SCRAPE: &str = "The endpoint";
 const FILTERS: &str = "Filters";
 
 impl TargetArgs {
-    /// What no single option shows to be wrong.
+    /// Checks what concerns several options.
     pub(super) fn check(&self) -> Result<(), Fault> {
         self.plan().map(drop)
     }
