@@ -143,7 +143,7 @@ fn what_the_endpoint_last_had_is_pushed_when_it_is_gone() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(log.contains("those of the scrape before are pushed"), "{log}");
+    assert!(log.contains("pushing those of the previous scrape"), "{log}");
 }
 
 #[test]
