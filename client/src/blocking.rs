@@ -1,4 +1,4 @@
-//! For programs without a runtime: a thread that the client has to itself, and the waits of a [`Client`] as calls that block.
+//! Blocking calls for programs without a runtime. The client has a thread of its own.
 
 use crate::builder::{BuildError, ClientBuilder};
 use crate::client::{Client, WaitError};
@@ -19,12 +19,12 @@ use prometheus_rsocket_tokio::Tokio as Leaf;
 compile_error!("the feature `blocking` needs a runtime: enable `tokio` or `smol` as well");
 
 impl ClientBuilder {
-    /// Starts the client on a thread of its own, and waits up to `within` until the proxy can scrape it. Whether or not it can by then,
-    /// the client goes on: see [`Client::is_ready`]. The thread ends with the client, and holds up no exit of the process.
+    /// Starts the client on a thread of its own, and waits at most `within` until the proxy can scrape it. The client goes on in any case: see
+    /// [`Client::is_ready`]. The thread ends with the client, and does not delay the exit of the process.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with a setting or a file, or that there is no thread to be had.
+    /// A setting or a file is invalid, or the system cannot start a thread.
     ///
     /// # Examples
     ///
@@ -70,8 +70,7 @@ fn start(config: Config, source: impl Source) -> io::Result<Client> {
     client.recv_blocking().unwrap_or_else(|_| Err(io::Error::other("its thread ended at once")))
 }
 
-/// The waits of a client as calls that block the thread, from whichever runtime the client runs on. They must not be made on a thread that runs
-/// the client.
+/// Blocking variants of the client's methods, for any runtime that the client runs on. Do not call them on a thread that runs the client.
 impl Client {
     /// As [`wait_ready`](Self::wait_ready).
     ///

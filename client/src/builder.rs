@@ -1,4 +1,4 @@
-//! The way to a client that most programs take.
+//! The builder of a client.
 
 use crate::client::Client;
 use crate::config::{Config, OnKey};
@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// Describes a client; made by [`Client::builder`]. Each setting has a default. What is wrong with a value is said when the client is started.
+/// Configures a client; [`Client::builder`] returns it. Each setting has a default. Bad values are reported when the client is started.
 ///
-/// # For who comes from the Java client
+/// # Names of the Java client
 ///
 /// | `PrometheusRSocketClient` | Spring (`micrometer.prometheus.rsocket.`, before `management.metrics.export.prometheus.rsocket.`) | here |
 /// |---|---|---|
@@ -79,7 +79,7 @@ impl std::fmt::Debug for TokenFrom {
 /// Longer than any token.
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
-/// Why a client cannot be started. Nothing runs then.
+/// The error of starting a client. Nothing runs then.
 ///
 /// # Examples
 ///
@@ -94,13 +94,13 @@ const MAX_TOKEN_FILE: u64 = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A label that cannot be one, or two of the same name.
+    /// An invalid label, or two labels of the same name.
     #[error("label: {0}")]
     Label(#[from] LabelError),
-    /// The file of proxies' keys cannot be used.
+    /// The file of [`pin_file`](ClientBuilder::pin_file) cannot be used.
     #[error(transparent)]
     PinFile(#[from] PinFileError),
-    /// The token cannot be one.
+    /// The token is invalid.
     #[error("token: {0}")]
     Token(#[from] TokenError),
     /// The file with the token cannot be read.
@@ -111,20 +111,20 @@ pub enum BuildError {
         /// Why.
         error: FileError,
     },
-    /// The files of TLS cannot be used.
+    /// The TLS files cannot be used.
     #[cfg(feature = "_tls")]
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The URL of a proxy asks for what this build lacks.
+    /// The URL of a proxy needs a feature that is not built in.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// There is no tokio runtime where [`spawn`](ClientBuilder::spawn) was called, and no feature `smol`.
+    /// [`spawn`](ClientBuilder::spawn) was called outside of a tokio runtime, and the feature `smol` is not built in.
     #[error(
         "no runtime: call `spawn` within a tokio runtime (`#[tokio::main]`), enable the feature `smol`, \
          or `blocking` for a thread of its own"
     )]
     NoRuntime,
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
@@ -144,35 +144,36 @@ impl From<Config> for ClientBuilder {
     }
 }
 
-/// Whom to connect to, and when.
+/// Proxies and connecting.
 impl ClientBuilder {
-    /// Adds a proxy that stands in for those before it: see [several proxies](crate#several-proxies).
+    /// Adds a proxy that takes over if those before it cannot be reached: see [several proxies](crate#several-proxies).
     pub fn proxy(mut self, proxy: ProxyUrl) -> Self {
         self.config.proxies.push(proxy);
         self
     }
 
-    /// The shortest pause before connecting again; 1 s by default, where the Java client has 10 s. The first pause is one to five times as long,
-    /// so that not all applications come back at once, and pauses double after that.
+    /// Sets the shortest pause before reconnecting: 1 s by default, where the Java client has 10 s. The first pause is one to five times as long, so
+    /// that not all applications reconnect at once, and pauses double after that.
     pub fn first_backoff(mut self, pause: Duration) -> Self {
         self.config.agent.backoff.min = pause;
         self
     }
 
-    /// The longest pause before connecting again; 1 minute by default, where the Java client has 10 minutes.
+    /// Sets the longest pause before reconnecting: 1 minute by default, where the Java client has 10 minutes.
     pub fn max_backoff(mut self, pause: Duration) -> Self {
         self.config.agent.backoff.max = pause;
         self
     }
 
-    /// How many attempts to connect may follow one that failed; without limit by default. After that the client is closed, with
-    /// [`Status::GaveUp`](crate::Status::GaveUp). A connection that received a key begins the count anew.
+    /// Sets how many attempts to connect may follow a failed one; unlimited by default. After that the client is closed, with
+    /// [`Status::GaveUp`](crate::Status::GaveUp). A connection that receives a key resets the count.
     pub fn max_retries(mut self, retries: u64) -> Self {
         self.config.agent.max_retries = Some(retries);
         self
     }
 
-    /// How connections leave the network: directly by default, through an HTTP proxy, or as the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    /// Sets how connections leave the network: directly by default, through an HTTP proxy, or as the variables `HTTPS_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY` say.
     ///
     /// [`Route`] has an example.
     pub fn route(mut self, route: Route) -> Self {
@@ -180,22 +181,22 @@ impl ClientBuilder {
         self
     }
 
-    /// How long opening a connection may take, with tunnel, TLS and WebSocket; 10 s by default.
+    /// Sets the time limit for opening a connection, with tunnel, TLS and WebSocket; 10 s by default.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.config.connect_timeout = time;
         self
     }
 
-    /// How long the client stays with a later proxy before it looks whether an earlier one can be reached again; 5 minutes by default.
+    /// Sets how long the client stays with a later proxy before it checks whether an earlier one can be reached again; 5 minutes by default.
     pub fn return_after(mut self, time: Duration) -> Self {
         self.config.agent.return_after = time;
         self
     }
 }
 
-/// Who this application is, and whom it trusts.
+/// Identity and trust.
 impl ClientBuilder {
-    /// A label that tells this application from others; replaces one of the same name. By default there is `instance` with the name of the
+    /// Adds a label that identifies this application, in place of one with the same name. By default there is `instance` with the name of the
     /// machine.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
@@ -204,44 +205,45 @@ impl ClientBuilder {
         self
     }
 
-    /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
+    /// Sets the program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
     pub fn program(mut self, program: impl Into<String>) -> Self {
         self.config.program = program.into();
         self
     }
 
-    /// The token that says to the proxy who this application is. Connecting to a proxy that is reached neither by TLS nor on this machine fails
+    /// Sets the token that identifies this application to the proxy. Connecting to a proxy that is reached neither by TLS nor on this machine fails
     /// unless [`token_in_clear`](Self::token_in_clear) allows it.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(TokenFrom::Text(Zeroizing::new(token.into())));
         self
     }
 
-    /// A file with the token, of up to 16 KiB; read when the client is started.
+    /// Reads the token from a file of at most 16 KiB, when the client is started.
     pub fn token_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.token = Some(TokenFrom::File(file.into()));
         self
     }
 
-    /// Shows the token also over connections that anybody on the way can read.
+    /// Also sends the token over connections that anybody on the way can read.
     pub fn token_in_clear(mut self) -> Self {
         self.config.token_in_clear = true;
         self
     }
 
-    /// The keys that a proxy may have, as it logs their SHA-256; another one does not get the metrics. Any key is taken by default.
+    /// Sets the keys that a proxy may have, by the SHA-256 that it logs; a proxy with another key does not get the metrics. By default any key is
+    /// accepted.
     pub fn pins(mut self, keys: impl IntoIterator<Item = Fingerprint>) -> Self {
         self.config.agent.pins = Pins::These(keys.into_iter().collect());
         self
     }
 
-    /// A file that keeps the key of each proxy from when it was first met, in place of [`pins`](Self::pins): see [`PinFile`].
+    /// Stores the first key of each proxy in a file, in place of [`pins`](Self::pins): see [`PinFile`].
     pub fn pin_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.pin_file = Some(file.into());
         self
     }
 
-    /// The version of the metrics envelope that a proxy must offer, 1 (default) or 2. With 2, the original Java proxy does not get the metrics.
+    /// Sets the version of the metrics envelope that a proxy must offer, 1 (default) or 2. With 2, the original Java proxy does not get the metrics.
     pub fn min_envelope(mut self, version: u8) -> Self {
         self.config.agent.min_envelope = version;
         self
@@ -251,19 +253,19 @@ impl ClientBuilder {
 /// TLS, for URLs of `tls` and `wss`. The files are read when the client is started, and again for each connection.
 #[cfg(feature = "_tls")]
 impl ClientBuilder {
-    /// The CAs that a proxy's certificate must come from, in PEM; those of the system by default.
+    /// Sets the CAs of the proxies' certificates, in PEM; by default those of the system.
     pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Self {
         self.tls.ca = Some(file.into());
         self
     }
 
-    /// The certificate to show, with those that lead to its CA, and its private key, both in PEM; by default none is shown.
+    /// Sets the certificate to present, with its chain, and its private key, both in PEM; by default there is none.
     pub fn tls_identity(mut self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls.identity = Some((cert.into(), key.into()));
         self
     }
 
-    /// The name or address that a proxy's certificate must be for; by default the host of its URL.
+    /// Sets the name or address that a proxy's certificate must have; by default the host of its URL.
     pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
         self.tls.server_name = Some(name.into());
         self
@@ -272,19 +274,19 @@ impl ClientBuilder {
 
 /// Metrics.
 impl ClientBuilder {
-    /// How long the source may take; 10 s by default.
+    /// Sets the time limit for the source; 10 s by default.
     pub fn metrics_timeout(mut self, time: Duration) -> Self {
         self.config.metrics_timeout = time;
         self
     }
 
-    /// How long a push may take; 10 s by default. If there is no connection at that moment, one is sought for as long.
+    /// Sets the time limit for a push; 10 s by default. If there is no connection at that moment, the client tries to open one within this time.
     pub fn push_timeout(mut self, time: Duration) -> Self {
         self.config.agent.push_timeout = time;
         self
     }
 
-    /// Whether a push waits for the proxy's word that it is stored, as it does by default.
+    /// Sets whether a push waits for the proxy's acknowledgement, as it does by default.
     pub fn push_mode(mut self, mode: PushMode) -> Self {
         self.config.agent.push = mode;
         self
@@ -296,21 +298,21 @@ impl ClientBuilder {
         self
     }
 
-    /// Is called when a connection has received its key, so that the proxy can scrape the client: with the SHA-256 of the key, or with `None` if the proxy
-    /// wants no encryption. The call is made on the event loop and must not block.
+    /// Sets a function that is called when a connection has received its key, so that the proxy can scrape the client. Its argument is the SHA-256 of
+    /// the key, or `None` if the proxy wants no encryption. It runs on the event loop and must not block.
     pub fn on_key(mut self, called: impl Fn(Option<Fingerprint>) + Send + Sync + 'static) -> Self {
         self.config.on_key = Some(OnKey::new(called));
         self
     }
 }
 
-/// The start.
+/// Starting.
 impl ClientBuilder {
-    /// The settings, for [`Client::new`]: the way onto any runtime. Reads the files that are named, by blocking calls.
+    /// Returns the settings for [`Client::new`], which works on any runtime. Reads the named files, by blocking calls.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with a setting or a file.
+    /// A setting or a file is invalid.
     pub fn into_config(self) -> Result<Config, BuildError> {
         let mut config = self.config;
         config.proxies.iter().try_for_each(ProxyUrl::check_is_built_in)?;
@@ -336,15 +338,14 @@ impl ClientBuilder {
         Ok(config)
     }
 
-    /// Starts the client: on the tokio runtime that this is called on (feature `tokio`), or else on smol's global executor (feature `smol`). It does not
-    /// wait for a connection; [`Client::wait_ready`] does. Reads the files that are named, by blocking calls.
+    /// Starts the client on the tokio runtime that this is called on (feature `tokio`), or else on smol's global executor (feature `smol`). It does
+    /// not wait for a connection; [`Client::wait_ready`] does. Reads the named files, by blocking calls.
     ///
     /// On another runtime, pass [`into_config`](Self::into_config) to [`Client::new`].
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with a setting or a file, or [`BuildError::NoRuntime`]. That the proxy cannot be reached is none: the client goes on
-    /// trying.
+    /// A setting or a file is invalid, or [`BuildError::NoRuntime`]. A proxy that cannot be reached is not an error: the client keeps trying.
     #[cfg(any(feature = "smol", feature = "tokio"))]
     pub fn spawn(self, source: impl Source) -> Result<Client, BuildError> {
         #[cfg(feature = "tokio")]

@@ -14,7 +14,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A handle to a running client, which [`Client::builder`] begins. Clones are handles to the same one; when the last is dropped, the client closes, without a push.
+/// A handle to a running client; [`Client::builder`] starts one. Clones are handles to the same client; when the last one is dropped, the client
+/// closes, without a push.
 #[derive(Clone)]
 #[must_use = "a client closes when the last handle to it is dropped"]
 pub struct Client {
@@ -35,34 +36,33 @@ pub(crate) enum Command {
     Push { is_last: bool, done: Sender<Result<(), PushFailure>> },
 }
 
-/// The client was not connected, with a key, within the time: the error of [`Client::wait_ready`].
+/// The error of [`Client::wait_ready`]: the proxy could not scrape the client within the time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// It is closed.
+    /// The client is closed.
     #[error("the client is closed")]
     Closed,
-    /// It has given up, and is closed.
+    /// The client has given up, and is closed.
     #[error("the client has given up connecting: {reason}")]
     GaveUp {
         /// Why the last attempt failed.
         reason: String,
     },
-    /// It goes on trying.
+    /// The client keeps trying.
     #[error("not connected in time: {reason}")]
     TimedOut {
-        /// Why there is no connection yet, as far as that is known.
+        /// Why there is no connection yet, if that is known.
         reason: String,
     },
 }
 
 impl Client {
-    /// Begins to describe a client of the proxy at `proxy`: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or
-    /// `wss://HOST:PORT/PATH`.
+    /// Returns a builder for a client of the proxy at `proxy`: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or `wss://HOST:PORT/PATH`.
     ///
     /// # Errors
     ///
-    /// If that is no such URL.
+    /// The URL is invalid.
     ///
     /// # Examples
     ///
@@ -84,8 +84,8 @@ impl Client {
         Ok(ClientBuilder::from(Config::new(proxy.try_into()?)))
     }
 
-    /// A client, and the future that it runs as, to be spawned on `runtime`. It begins to connect when that future is first polled, and goes
-    /// on for ever: whatever happens to the proxy, it connects again.
+    /// Returns a client, and the future that it runs in, which the caller spawns on `runtime`. It begins to connect when that future is first polled,
+    /// and never ends by itself: it reconnects whatever happens to the proxy.
     ///
     /// `source` is asked for the metrics for each scrape, and for each push.
     ///
@@ -126,7 +126,7 @@ impl Client {
         (client, run::run(running))
     }
 
-    /// Waits until the proxy can scrape this client: it is connected, and has a key. Whether or not it is, it goes on.
+    /// Waits until the proxy can scrape this client, which means that it is connected and has a key. The client goes on in any case.
     ///
     /// # Examples
     ///
@@ -143,7 +143,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If that has not come about `within` the time, or cannot any more.
+    /// The proxy cannot scrape the client `within` the time, or never will.
     pub async fn wait_ready(&self, within: Duration) -> Result<(), WaitError> {
         let is_settled =
             |status: &Status| matches!(status, Status::Ready { .. }) || status.is_final();
@@ -163,17 +163,17 @@ impl Client {
         }
     }
 
-    /// Whether the proxy can scrape this client now.
+    /// Returns whether the proxy can scrape this client now.
     pub fn is_ready(&self) -> bool {
         matches!(self.status(), Status::Ready { .. })
     }
 
-    /// How it stands between this client and the proxy.
+    /// Returns the state of the connection between this client and the proxy.
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
-    /// The status now, and whenever it changes.
+    /// Returns a stream of the current status and every change.
     ///
     /// # Examples
     ///
@@ -193,39 +193,39 @@ impl Client {
         StatusChanges::new(Arc::clone(&self.shared))
     }
 
-    /// The client's own metrics, `prometheus_rsocket_client_*`, in the text format 0.0.4: whether it is connected, attempts to connect, errors by
-    /// reason, scrapes and pushes by outcome. [`ClientBuilder::own_metrics`] adds them to what is scraped.
+    /// Returns the client's own metrics, `prometheus_rsocket_client_*`, in the text format 0.0.4: whether it is connected, attempts to connect,
+    /// errors by reason, scrapes and pushes by outcome. [`ClientBuilder::own_metrics`] adds them to the metrics of the source.
     pub fn own_metrics(&self) -> String {
         self.shared.own_metrics()
     }
 
-    /// Asks for the metrics, pushes them, and stays connected: for a program that may be frozen or ended without notice once it has done its
-    /// work, such as a function in the cloud. Takes no longer than [`push_timeout`](ClientBuilder::push_timeout); if there is no connection, or
-    /// it ends meanwhile, another is sought within that time.
+    /// Pushes the current metrics and stays connected, for programs that may be frozen or ended without notice once they have done their work, such
+    /// as cloud functions. It takes no longer than [`push_timeout`](ClientBuilder::push_timeout); if there is no connection, or it ends meanwhile,
+    /// the client opens another one within that time.
     ///
-    /// `Ok` means that the proxy has stored the metrics. With [`PushMode::FireAndForget`](crate::PushMode::FireAndForget) it means that they
-    /// are handed to the connection, where up to 64 KiB may still wait to be written: too little for a program that is frozen at once.
+    /// `Ok` means that the proxy has stored the metrics. With [`PushMode::FireAndForget`](crate::PushMode::FireAndForget) it means that they were
+    /// passed to the connection, where up to 64 KiB may still wait to be written, so a program that is frozen at once may lose them.
     ///
-    /// One push is under way at a time. Callers that come meanwhile are served together by the one that follows, so each pushes metrics that
-    /// were taken after it called. To drop the future does not call the push off.
+    /// One push is under way at a time. Callers that arrive meanwhile share the one that follows, so each call pushes metrics that were taken after
+    /// it began. Dropping the future does not cancel the push.
     ///
     /// The [front page](crate#functions-that-are-frozen) has an example.
     ///
     /// # Errors
     ///
-    /// See [`PushFailure`]; it is [`Closed`](PushFailure::Closed) once the client closes. A push that failed may have arrived all the same.
+    /// See [`PushFailure`]; it is [`Closed`](PushFailure::Closed) once the client closes. A push that failed may have reached the proxy nevertheless.
     pub async fn push(&self) -> Result<(), PushFailure> {
         self.ask_for_push(false).await
     }
 
-    /// Asks for the metrics a last time, pushes them, and closes, after a [`push`](Self::push) that is under way. Returns once the connection
-    /// is closed; takes no longer than [`push_timeout`](ClientBuilder::push_timeout) and the closing.
+    /// Pushes the current metrics and closes, after a [`push`](Self::push) that is under way. Returns when the connection is closed; takes no longer
+    /// than [`push_timeout`](ClientBuilder::push_timeout) and closing.
     ///
     /// `Ok` means that the proxy has stored them, or with [`PushMode::FireAndForget`](crate::PushMode::FireAndForget), that they are sent.
     ///
     /// # Errors
     ///
-    /// As those of [`push`](Self::push). The client closes in any case.
+    /// Those of [`push`](Self::push). The client closes in any case.
     pub async fn push_and_close(&self) -> Result<(), PushFailure> {
         let result = self.ask_for_push(true).await;
         self.shared.until(Status::is_final).await;
@@ -239,7 +239,7 @@ impl Client {
         result.recv().await.unwrap_or(Err(PushFailure::Closed))
     }
 
-    /// Closes, without a push; returns once the connection is closed.
+    /// Closes without a push, and returns when the connection is closed.
     pub async fn close(&self) {
         // Fails only where it is closed already.
         let _ = self.commands.send(Command::Close).await;

@@ -1,4 +1,4 @@
-//! How a client behaves, as data.
+//! The configuration of a client.
 
 use crate::pins::PinFile;
 use crate::proxies::Proxies;
@@ -19,48 +19,49 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a client behaves, as [`Client::new`](crate::Client::new) takes it; for programs that have settings of their own to take it from; [`Client::builder`](crate::Client::builder) is shorter elsewhere.
+/// The configuration of a client, for [`Client::new`](crate::Client::new). Use it in programs that have settings of their own to fill it from;
+/// elsewhere [`Client::builder`](crate::Client::builder) is shorter.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The proxies, in the order of preference. The client is connected to one at a time: when that cannot be reached, refuses the client,
-    /// or goes away, the next is tried at once. After [`agent::Config::return_after`] the client looks whether an earlier one can be reached
-    /// again, and goes back to it between two scrapes.
+    /// The proxies, in the order of preference. The client is connected to one at a time. When that one cannot be reached, refuses the client, or
+    /// goes away, it tries the next one at once. After [`agent::Config::return_after`] it checks whether an earlier one can be reached again, and
+    /// goes back between two scrapes.
     pub proxies: Proxies,
-    /// For `tls://` and `wss://`: whom to trust, and who we are. By default the system's certificate authorities are trusted, and
-    /// we are nobody. The files are read again for each connection.
+    /// For `tls://` and `wss://`: the CAs to trust, and the certificate to present. By default the system's certificate authorities are trusted, and
+    /// no certificate is presented. The files are read again for each connection.
     #[cfg(feature = "_tls")]
     pub tls: Option<ClientTls>,
     /// How connections to proxies leave the network: directly by default.
     pub route: Route,
-    /// How long opening a connection may take, with tunnel, TLS and WebSocket; 10 s by default.
+    /// Time limit for opening a connection, with tunnel, TLS and WebSocket; 10 s by default.
     pub connect_timeout: Duration,
-    /// How long the source may take to give the metrics; 10 s by default.
+    /// Time limit for the source; 10 s by default.
     pub metrics_timeout: Duration,
-    /// Where the keys of proxies are kept from when they were first met; with `None`, nowhere. A proxy that has another key later is not connected to.
-    /// Takes the place of [`agent::Config::pins`], with which keys that are known beforehand are pinned.
+    /// The file that stores the first key of each proxy, or `None`. The client does not connect to a proxy that has another key later. Replaces
+    /// [`agent::Config::pins`], which pins keys that are known in advance.
     pub pin_file: Option<PinFile>,
-    /// What tells this application from others; `instance=<the machine's name>` by default. The proxy adds them to the metrics where those
-    /// lack them. The original Java proxy does not look at them.
+    /// The labels that identify this application; `instance=<the machine's name>` by default. The proxy adds them to series that lack them. The
+    /// original Java proxy ignores them.
     pub labels: Labels,
     /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
     pub program: String,
-    /// The token that says to the proxy who this application is. It is shown to no proxy that is reached neither by TLS nor on this machine
-    /// (`localhost`, or an address of loopback): connecting to such a one fails.
+    /// The token that identifies this application to the proxy. It is sent only over TLS or to this machine (`localhost`, or a loopback address);
+    /// connecting to another proxy fails.
     pub token: Option<Token>,
-    /// Shows it there as well: whoever listens on the network then has it.
+    /// Sends the token to other proxies, too; an eavesdropper on the network then has it.
     pub token_in_clear: bool,
     /// Adds the client's [own metrics](crate::Client::own_metrics) to those of the source.
     pub own_metrics: bool,
-    /// Is told when a connection has received its key.
+    /// Called when a connection has received its key.
     pub on_key: Option<OnKey>,
-    /// Pauses between connections, pushes, keys, limits. How many proxies there are is taken from [`proxies`](Self::proxies). If its SETUP has metadata of its own, that is sent, and
-    /// [`labels`](Self::labels) and [`program`](Self::program) are not.
+    /// Pauses between connections, pushes, keys, limits. The number of proxies is that of [`proxies`](Self::proxies). If its SETUP has metadata of
+    /// its own, that is sent instead of [`labels`](Self::labels) and [`program`](Self::program).
     pub agent: agent::Config,
 }
 
 impl Config {
-    /// The defaults, for a proxy. Others that stand in for it can be added to [`proxies`](Self::proxies).
+    /// Returns the defaults for a proxy. Add others that take over to [`proxies`](Self::proxies).
     pub fn new(proxy: ProxyUrl) -> Self {
         Self {
             proxies: proxy.into(),
@@ -108,12 +109,13 @@ impl Config {
     }
 }
 
-/// What [`ClientBuilder::on_key`](crate::ClientBuilder::on_key) is given, in a [`Config`]: a function that is told the SHA-256 of a proxy's key, or `None` where the proxy wants no encryption.
+/// The function of [`ClientBuilder::on_key`](crate::ClientBuilder::on_key), in a [`Config`]. Its argument is the SHA-256 of the proxy's key, or
+/// `None` if the proxy wants no encryption.
 #[derive(Clone)]
 pub struct OnKey(Arc<dyn Fn(Option<Fingerprint>) + Send + Sync>);
 
 impl OnKey {
-    /// Makes one of a function that must not block.
+    /// Wraps a function, which must not block.
     pub fn new(called: impl Fn(Option<Fingerprint>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(called))
     }
@@ -137,7 +139,7 @@ fn default_labels() -> Labels {
     Labels::new(hostname().map(|hostname| ("instance", hostname))).unwrap_or_default()
 }
 
-/// The name of this machine or container, if it has one: what the label `instance` is by default.
+/// Returns the name of this machine or container, if it has one: the default of the label `instance`.
 ///
 /// # Examples
 ///

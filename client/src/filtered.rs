@@ -2,7 +2,7 @@ use crate::source::{MetricsError, Source};
 use prometheus_rsocket_protocol::exposition::filter::Filter;
 use std::sync::Arc;
 
-/// A source without what a [`Filter`] leaves out: families by name, labels, help texts. What is left out is never sent.
+/// A source without the families, labels and help texts that a [`Filter`] leaves out. These are never sent.
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ pub struct Filtered<S> {
 }
 
 impl<S: Source> Filtered<S> {
-    /// The source, filtered.
+    /// Returns the source with a filter.
     pub fn new(source: S, filter: Filter) -> Self {
         Self { source, filter: Arc::new(filter) }
     }

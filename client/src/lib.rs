@@ -1,5 +1,5 @@
-//! The client of prometheus-rsocket-proxy: connects an application that may only open outgoing connections to a proxy,
-//! answers its scrapes, and pushes its metrics when it ends, or when it asks for that.
+//! The client of prometheus-rsocket-proxy. It connects an application that may only open outgoing connections to a proxy, answers its scrapes, and
+//! pushes its metrics when the application ends, or when it asks for that.
 //!
 //! ```no_run
 //! # #[cfg(feature = "tokio")]
@@ -16,9 +16,9 @@
 //! # #[cfg(not(feature = "tokio"))] fn main() {}
 //! ```
 //!
-//! The client goes on trying where the proxy cannot be reached, and never stops the application. [`Client::wait_ready`] waits for a connection,
-//! [`Client::status`] and [`Client::status_changes`] tell how it stands, and what the proxy has to say about the metrics.
-//! [`ClientBuilder`] has all settings, beside the names that the Java client has for them.
+//! The client keeps trying if the proxy cannot be reached, and never stops the application. [`Client::wait_ready`] waits for a connection.
+//! [`Client::status`] and [`Client::status_changes`] return the state of the connection, and the proxy's reports about the metrics. [`ClientBuilder`]
+//! has all settings, with the names that the Java client has for them.
 //!
 //! # Sources
 //!
@@ -32,7 +32,7 @@
 //! | what the macros of the crate `metrics` 0.24 record: `install_metrics_recorder()`, or a `PrometheusHandle` of `metrics-exporter-prometheus` 0.18 | `metrics` |
 //! | [`Joined`], several of these in one, each with labels of its own | |
 //!
-//! Metrics of OpenTelemetry are had through a registry of `prometheus`, into which `opentelemetry-prometheus` 0.33 writes them:
+//! Metrics of OpenTelemetry go through a registry of `prometheus`, into which `opentelemetry-prometheus` 0.33 writes them:
 //!
 //! ```
 //! # #[cfg(feature = "prometheus")]
@@ -51,12 +51,12 @@
 //! # #[cfg(not(feature = "prometheus"))] fn main() {}
 //! ```
 //!
-//! A source is asked on a thread of the runtime that may block, as encoding takes its time: of 10,000 series, some 2 ms with `prometheus-client`, 9 ms with
-//! `prometheus` and 10 ms with `metrics`, and [`Joined`] takes 6 to 9 ms on top (measured once, on one core of a virtual machine).
+//! A source is asked on a thread of the runtime that may block, because encoding takes time: for 10,000 series, some 2 ms with `prometheus-client`, 9
+//! ms with `prometheus` and 10 ms with `metrics`, and [`Joined`] adds 6 to 9 ms (measured once, on one core of a virtual machine).
 //!
 //! # Examples
 //!
-//! Each is a program that runs against a proxy at `tcp://localhost:7001`, or at the address in its first argument or in the variable `PROXY`.
+//! Each example is a program that runs against a proxy at `tcp://localhost:7001`, or at the address in its first argument or in the variable `PROXY`.
 //!
 //! | example | what it shows |
 //! |---|---|
@@ -74,13 +74,14 @@
 //!
 //! # Features
 //!
-//! `tokio` (default) and `smol` are the runtimes that [`ClientBuilder::spawn`] knows; on any other, pass a [`Runtime`] of your own to [`Client::new`]. `tls`
-//! and `websocket` (both default) are the transports beside TCP; `aws-lc-rs` in place of `tls` chooses other cryptography. `blocking` adds calls for programs
-//! without a runtime. A default provider of the process is neither used nor installed, so the application may use rustls as it likes.
+//! `tokio` (default) and `smol` are the runtimes that [`ClientBuilder::spawn`] knows; on any other, pass a [`Runtime`] of your own to
+//! [`Client::new`]. `tls` and `websocket` (both default) are the transports besides TCP; `aws-lc-rs` in place of `tls` chooses other cryptography.
+//! `blocking` adds calls for programs without a runtime. The client neither uses nor installs the default crypto provider of the process, so the
+//! application may use rustls as it likes.
 //!
 //! # Batch jobs
 //!
-//! [`run_job`] runs a job and pushes its metrics at the end, whatever way it ends, so that a failed job is seen as well:
+//! [`run_job`] runs a job and pushes its metrics however it ends, so that a failed job is visible, too:
 //!
 //! ```no_run
 //! use prometheus_rsocket_client::{Client, run_job};
@@ -105,8 +106,8 @@
 //!
 //! # Functions that are frozen
 //!
-//! A function in the cloud is frozen between its invocations, and ended without notice. It pushes at the end of each invocation, by
-//! [`Client::push`], and keeps the client for the next. If the connection has not outlived the pause, the push goes over a new one:
+//! A cloud function is frozen between its invocations, and ended without notice. It calls [`Client::push`] at the end of each invocation, and keeps
+//! the client for the next one. If the connection has not survived the pause, the push goes over a new one:
 //!
 //! ```
 //! use prometheus_rsocket_client::{Client, PushFailure};
@@ -119,26 +120,25 @@
 //! }
 //! ```
 //!
-//! A push is stored by the proxy until it is scraped. The next push of the same application replaces it, so its metrics should count on from
-//! those before, as they do where they live in the process.
+//! The proxy stores a push until it is scraped. The next push of the same application replaces it, so counters should continue from the previous
+//! invocation, as they do if they live in the process.
 //!
 //! # Several proxies
 //!
-//! [`ClientBuilder::proxy`] adds proxies. The client is connected to the first that can be reached; when that proxy refuses the client or goes away, the
-//! next takes over at once. [`ClientBuilder::return_after`] later, 5 minutes by default, the client looks whether an earlier one can be
-//! reached again, by opening a connection and closing it, and goes back between two scrapes. There is a pause only after the whole list has
-//! failed.
+//! [`ClientBuilder::proxy`] adds proxies. The client is connected to the first one that can be reached; when that proxy refuses the client or goes
+//! away, the next one takes over at once. After [`ClientBuilder::return_after`], 5 minutes by default, the client checks whether an earlier one can
+//! be reached again, by opening a connection and closing it, and goes back between two scrapes. It pauses only after the whole list has failed.
 //!
-//! To be connected to all of them at once, start a client for each, with the same metrics. Then each proxy has the application, and asks it for
-//! its metrics. A Prometheus that scrapes all of the proxies has every series once for
-//! each, told apart by the `instance` or `job` of its target; sums and alerts count each of them. The last push has to be made by each client.
+//! To be connected to all of them at once, start a client for each, with the same metrics. Then every proxy has the application, and asks it for its
+//! metrics. A Prometheus that scrapes all of the proxies has every series once for each, told apart by the `instance` or `job` of its target; sums
+//! and alerts count each of them. Each client must make the last push.
 //!
-//! A name that has several addresses is one proxy. The client draws the address to connect to, so that many clients spread over them.
+//! A name with several addresses is one proxy. The client draws an address at random, so that many clients spread over them.
 //!
 //! # Telling applications apart
 //!
-//! [`ClientBuilder::label`] says which application this is. By default there is `instance` with the name of the machine. Where several run on one
-//! machine, or one at a time on several, say more: an `application`, say.
+//! [`ClientBuilder::label`] identifies the application. By default there is `instance` with the name of the machine. If several applications run on
+//! one machine, or one moves between machines, add a label such as `application`.
 //!
 //! # Other programs
 //!

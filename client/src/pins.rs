@@ -1,4 +1,4 @@
-//! The keys of proxies that were met, in a file.
+//! A file of proxies' keys.
 
 use crate::proxies::Proxies;
 use prometheus_rsocket_protocol::envelope::Fingerprint;
@@ -8,10 +8,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A file with the fingerprint of each proxy's key, from when the proxy was first met: one line for each, its URL and 64 hexadecimal digits.
-/// Whoever answers first at the proxy's address is trusted; a proxy that is to have another key needs its line removed.
+/// A file with the fingerprint of the first key of each proxy: one line for each, with its URL and 64 hexadecimal digits. The first connection trusts
+/// whoever answers at the proxy's address. To accept another key of a proxy, remove its line.
 ///
-/// [`ClientBuilder::pin_file`](crate::ClientBuilder::pin_file) opens one. Clones share what is known. A file is for one process: another one's lines would be lost.
+/// [`ClientBuilder::pin_file`](crate::ClientBuilder::pin_file) opens one. Clones share their content. Only one process may use a file: lines that
+/// another process writes would be lost.
 #[derive(Clone, Debug)]
 pub struct PinFile(Arc<Pinned>);
 
@@ -21,7 +22,7 @@ struct Pinned {
     pins: Mutex<BTreeMap<String, Fingerprint>>,
 }
 
-/// A file that holds no pins, or cannot be read or written.
+/// The file is malformed, or cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the file of proxies' keys {path}: {reason}")]
 pub struct PinFileError {
@@ -30,7 +31,7 @@ pub struct PinFileError {
 }
 
 impl PinFile {
-    /// Reads a file of up to 64 KiB; one that is missing is as good as empty. Blocks.
+    /// Reads a file of at most 64 KiB; a missing file counts as empty. Blocks.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, PinFileError> {
         let path = path.into();
         match read(&path) {

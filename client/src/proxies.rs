@@ -1,7 +1,7 @@
 use crate::url::ProxyUrl;
 use std::fmt;
 
-/// The proxies that a client may connect to, in the order of preference; at least one.
+/// The proxies that a client may connect to, at least one, in the order of preference.
 ///
 /// # Examples
 ///
@@ -21,17 +21,17 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Adds one to the end.
+    /// Adds a proxy to the end.
     pub fn push(&mut self, proxy: ProxyUrl) {
         self.others.push(proxy);
     }
 
-    /// The first one.
+    /// Returns the first proxy.
     pub fn first(&self) -> &ProxyUrl {
         &self.first
     }
 
-    /// All of them, in their order.
+    /// Returns all proxies in their order.
     pub fn iter(&self) -> impl Iterator<Item = &ProxyUrl> {
         std::iter::once(&self.first).chain(&self.others)
     }

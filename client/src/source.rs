@@ -1,4 +1,4 @@
-//! Where metrics come from.
+//! Sources of metrics.
 
 mod joined;
 #[cfg(feature = "metrics")]
@@ -21,10 +21,10 @@ use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
-/// Why metrics cannot be had; its text is what the proxy is told. Any error converts to it by `?`.
+/// The error of a source; the proxy receives its text. Any error converts to it by `?`.
 pub type MetricsError = Box<dyn Error + Send + Sync>;
 
-/// Where a client's metrics come from. It is asked once for each scrape, and for each push.
+/// The source of a client's metrics. It is asked once for each scrape and for each push.
 ///
 /// These are sources:
 ///
@@ -40,7 +40,7 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
 ///
 /// # Examples
 ///
-/// A source of one's own:
+/// A source of your own:
 ///
 /// ```
 /// use prometheus_rsocket_client::{MetricsError, Source};
@@ -62,13 +62,13 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
     note = "a registry is one with the feature of its crate: `prometheus`, `prometheus-client` or `metrics`"
 )]
 pub trait Source: Send + 'static {
-    /// Returns the metrics as they are now. The call itself is made on a thread of the runtime that may block, and may compute and wait, and there the future is
-    /// polled once. If it is pending then, the rest of it is polled on the event loop, and must do neither for longer than some milliseconds. Both together may take until
-    /// [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics, this one scrape fails.
+    /// Returns the current metrics. The call runs on a thread of the runtime that may block, so it may compute and wait; the future is polled once
+    /// there. If it is pending then, the event loop polls it further, so from then on it must not compute or block for longer than some milliseconds.
+    /// Both together may take until [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics, this one scrape fails.
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static;
 }
 
-/// What a closure that is a [`Source`] may return: a `String`, or a `Result` of one whose error becomes a [`MetricsError`].
+/// The return type of a closure that is a [`Source`]: a `String`, or a `Result` of one whose error becomes a [`MetricsError`].
 ///
 /// # Examples
 ///
@@ -87,7 +87,7 @@ pub trait Source: Send + 'static {
     note = "if it returns a future, put it into `from_async`: `from_async(|| async {{ … }})`"
 )]
 pub trait IntoMetrics {
-    /// The text, or why there is none.
+    /// Returns the text, or the error.
     fn into_metrics(self) -> Result<String, MetricsError>;
 }
 
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// A source from a closure that returns a future.
+/// Returns a source made from a closure that returns a future.
 ///
 /// # Examples
 ///
@@ -136,7 +136,7 @@ where
     FromAsync(metrics)
 }
 
-/// What [`from_async`] returns: a [`Source`].
+/// The [`Source`] that [`from_async`] returns.
 #[derive(Clone)]
 pub struct FromAsync<M>(M);
 

@@ -1,4 +1,4 @@
-//! How it stands between a client and the proxy.
+//! The state of the connection between a client and the proxy.
 
 use crate::own::Counters;
 use event_listener::{Event as Notify, EventListener};
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-/// How it stands between a client and the proxy. [`Client::status`](crate::Client::status) tells it, and
-/// [`Client::status_changes`](crate::Client::status_changes) whenever it changes; there is the example.
+/// The state of the connection between a client and the proxy. [`Client::status`](crate::Client::status) returns it, and
+/// [`Client::status_changes`](crate::Client::status_changes) returns every change; it has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
@@ -19,15 +19,14 @@ pub enum Status {
     Connecting,
     /// The proxy can scrape the client.
     Ready {
-        /// What the proxy last said about the metrics, if it has anything to say: that they are refused, say. The original Java proxy
-        /// says nothing.
+        /// The proxy's last report about the metrics, such as that they are refused. The original Java proxy sends none.
         report: Option<Report>,
     },
     /// There is no connection; another attempt follows.
     Waiting {
-        /// Why the last one ended, or did not come about.
+        /// Why the last one ended, or could not be opened.
         reason: String,
-        /// When the next attempt follows, by the runtime's clock.
+        /// The time of the next attempt, by the runtime's clock.
         retry_at: Instant,
     },
     /// As many attempts to connect have failed as [`max_retries`](crate::ClientBuilder::max_retries) allows. The client is closed.
@@ -40,16 +39,16 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether it is the last one.
+    /// Returns whether no other status follows.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::GaveUp { .. } | Self::Closed)
     }
 }
 
-/// The [`Status`] of a client whenever it changes, as a [`Stream`]; begins with the current one, and ends after the one that
-/// [is final](Status::is_final). Only the latest counts: a status that is over before the stream is polled is passed over.
+/// A [`Stream`] of a client's [`Status`]. It begins with the current one, and ends after the one that [is final](Status::is_final). A status that is
+/// over before the stream is polled is skipped.
 ///
-/// It keeps no client running.
+/// It does not keep the client running.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct StatusChanges {
@@ -87,7 +86,7 @@ impl StatusChanges {
         Self { shared, last: None, changed: None }
     }
 
-    /// The next status, or `None` after the final one.
+    /// Returns the next status, or `None` after the final one.
     pub async fn next(&mut self) -> Option<Status> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

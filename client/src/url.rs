@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Where a proxy listens: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or `wss://HOST:PORT/PATH`.
+/// The URL of a proxy: `tcp://HOST:PORT`, `tls://HOST:PORT`, `ws://HOST:PORT/PATH` or `wss://HOST:PORT/PATH`.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ pub struct ProxyUrl {
     path: String,
 }
 
-/// How the proxy is connected to: a part of a [`ProxyUrl`].
+/// The transport to a proxy: the scheme of a [`ProxyUrl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// RSocket over TCP.
@@ -37,7 +37,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// As it is written in a URL.
+    /// Returns the scheme as it is written in a URL.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
@@ -47,12 +47,12 @@ impl Scheme {
         }
     }
 
-    /// Whether the connection is protected by TLS.
+    /// Returns whether the connection uses TLS.
     pub fn is_tls(self) -> bool {
         matches!(self, Self::Tls | Self::Wss)
     }
 
-    /// Whether frames travel as messages of a WebSocket.
+    /// Returns whether frames travel as WebSocket messages.
     pub fn is_websocket(self) -> bool {
         matches!(self, Self::Ws | Self::Wss)
     }
@@ -68,27 +68,27 @@ impl Scheme {
 }
 
 impl ProxyUrl {
-    /// How to connect.
+    /// Returns the scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// A name or a literal address, an IPv6 one without brackets.
+    /// Returns the host: a name or a literal address, an IPv6 one without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port. Where the URL names none, it is 7001 for TCP and TLS, 80 for `ws`, and 443 for `wss`.
+    /// Returns the port. If the URL names none, it is 7001 for TCP and TLS, 80 for `ws`, and 443 for `wss`.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Path and query that a WebSocket is asked for, `/` at least.
+    /// Returns the path and query of the WebSocket request, at least `/`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether the proxy is on this machine for certain: `localhost`, or an address of loopback.
+    /// Returns whether the proxy is certainly on this machine: `localhost`, or a loopback address.
     pub fn is_local(&self) -> bool {
         is_local(&self.host)
     }
@@ -126,7 +126,7 @@ impl fmt::Display for ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// Whether this build can connect to it.
+    /// Returns whether this build can connect to it.
     pub(crate) fn check_is_built_in(&self) -> Result<(), UrlError> {
         let missing = if self.scheme.is_tls() && !cfg!(feature = "_tls") {
             "this build cannot use TLS: enable the feature `tls` of prometheus-rsocket-client"
@@ -188,7 +188,7 @@ impl FromStr for ProxyUrl {
     }
 }
 
-/// A URL that is not a proxy's.
+/// The URL is not that of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url:?}: {reason}")]
 pub struct UrlError {

@@ -49,8 +49,8 @@ pub fn rows(markdown: &str, header: &str) -> Vec<Vec<String>> {
             None => columns = Some((cells.len(), false)),
             Some((count, is_wanted)) => {
                 assert_eq!(cells.len(), count, "{line}");
-                let is_rule = cells.iter().all(|cell| cell.chars().all(|char| char == '-'));
-                if is_wanted && !(is_rule && !cells[0].is_empty()) {
+                let is_rule = cells[0].starts_with("---");
+                if is_wanted && !is_rule {
                     rows.push(cells);
                 }
             }
