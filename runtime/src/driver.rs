@@ -49,7 +49,7 @@ use std::{
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the stream. `machine` and `owner` remain as they were, and are not told.
+/// Dropping the future drops the stream. `machine` and `owner` remain as they were, and are not notified.
 pub async fn drive<R, S, M, O>(
     runtime: &R,
     stream: S,
@@ -81,19 +81,18 @@ where
 
 /// The program's side of a machine that is being driven.
 ///
-/// A closure will do where no state has to be named.
+/// A closure is enough if the state needs no name.
 pub trait Owner<M> {
     /// Called in every pass, and a last time when the connection is over.
     ///
-    /// Hands in the commands that are waiting, then takes events until there are none. It registers the waker of `cx`
-    /// with whatever brings it new commands; what the machine itself causes needs no waker. An owner that stops before
-    /// it is through wakes `cx` itself.
+    /// Passes in the commands that are waiting, then takes events until there are none. It registers the waker of `cx` with its source of new
+    /// commands; what the machine itself causes needs no waker. An owner that stops before it has finished wakes `cx` itself.
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, machine: &mut M);
 
-    /// Called before each read with the bytes that this connection holds: what the machine [does](Machine::held_bytes), output that is
-    /// not written, and input up to the end of the frame that has begun, whether that has arrived or not. Returns how many bytes to read
-    /// at most, beside [`read_chunk`](DriverConfig::read_chunk). While it is pending, nothing is read; the owner wakes `cx` when there
-    /// is room. By default there always is.
+    /// Called before each read with the bytes that this connection holds: those that the machine [holds](Machine::held_bytes), output that is not
+    /// written, and input up to the end of the frame that has begun, whether that has arrived or not. Returns how many bytes to read at most, in
+    /// addition to [`read_chunk`](DriverConfig::read_chunk). While it is pending, nothing is read; the owner wakes `cx` when there is room. By
+    /// default there always is.
     fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<usize> {
         let _ = (cx, now, held);
         Poll::Ready(usize::MAX)

@@ -6,13 +6,13 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Why a file that a program is configured with is not read.
+/// The error of reading a configuration file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
     /// The system cannot read it.
     Io(io::Error),
-    /// It is no regular file, but what this says: reading it could wait for ever, or never end.
+    /// It is not a regular file; this names its kind. Reading it could block forever, or never end.
     Kind(&'static str),
     /// It has more bytes than the limit.
     TooLong {
@@ -46,12 +46,12 @@ impl From<io::Error> for FileError {
 /// that is gone, cannot be interrupted.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Reads a regular file of at most `limit` bytes, by blocking calls. Links are followed. The right way to read any file that a program
-/// is configured with: a FIFO, a device or an endless file in its place is an error, and is not waited for.
+/// Reads a regular file of at most `limit` bytes, by blocking calls. Links are followed. Use it for every file that a program is configured with: a
+/// FIFO, a device or an endless file in its place is an error, and does not block.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is no regular file, is longer than `limit`, or takes longer than 5 seconds.
+/// The file cannot be read, is not a regular file, is longer than `limit`, or takes longer than 5 seconds.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     // Opening alone does something to some devices, and fails for sockets with an error that says little.
     check_kind(&fs::metadata(path)?)?;
@@ -119,8 +119,8 @@ fn check_kind(metadata: &Metadata) -> Result<(), FileError> {
     Err(FileError::Kind("something else"))
 }
 
-/// Writes a file that its owner alone may read, by blocking calls: either all of it is there afterwards or what was before, also after a crash. What
-/// is unfinished has `.unfinished` at the end of its name.
+/// Writes a file that only its owner may read, by blocking calls. Afterwards the file has either its whole new content or its previous one, even
+/// after a crash. An unfinished file has `.unfinished` at the end of its name.
 ///
 /// # Errors
 ///
@@ -149,12 +149,10 @@ pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls `reload`, such as `ServerTls::reload` of the feature `tls`, with pauses of `every` (at least 1 ms) for
-/// ever, each time where it may block.
+/// Calls `reload`, such as `ServerTls::reload` of the feature `tls`, forever, with pauses of `every` (at least 1 ms), on a thread that may block.
 ///
-/// `on` is called with what is news: that something changed and is in use now; an error, which leaves things as they
-/// are, once and not with every attempt; or `Ok(false)` where such an error went away because the files are again what
-/// they were.
+/// Calls `on` with every change: that a new version is in use; an error, which leaves everything as it is, once and not with every attempt; or
+/// `Ok(false)` if such an error went away because the files have their previous content again.
 pub async fn watch<R, E>(
     runtime: R,
     reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,

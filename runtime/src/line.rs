@@ -1,7 +1,7 @@
 use std::fmt::{self, Display, Write};
 
-/// A text as part of one log line: at most 200 bytes of it, with "…" behind one that was cut. Whatever is not printable is escaped:
-/// control characters, ESC among them; breaks of lines and paragraphs; marks of direction and other formats; combining marks.
+/// A text as part of one log line: at most 200 bytes of it, with "…" at the end if it was cut. Everything that is not printable is escaped: control
+/// characters, including ESC; line and paragraph breaks; marks of direction and other format characters; combining marks.
 ///
 /// Every text that a peer may have chosen is logged through this.
 #[derive(Clone, Copy, Debug)]

@@ -32,11 +32,11 @@ static WORKER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 static NO_ROOM: OnceLock<ErrorCounter> = OnceLock::new();
 static NOT_WRITTEN: AtomicU64 = AtomicU64::new(0);
 
-/// Logs to standard error from here on, panics included: as JSON, one object per line, or as text. What passes is what `filter` says.
+/// Logs to standard error from now on, including panics, as JSON with one object per line or as text. `filter` selects the lines.
 ///
 /// # Panics
 ///
-/// If it is called twice, or the system has no thread to give.
+/// If it is called twice, or the system cannot start a thread.
 pub fn start(filter: EnvFilter, json: bool) {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_LINES).lossy(true);
     let (lines, worker) = builder.finish(StandardError::open());
@@ -56,32 +56,32 @@ pub fn start(filter: EnvFilter, json: bool) {
     panic::set_hook(Box::new(on_panic));
 }
 
-/// Lines that are lost, of this process: there was no room for them, or they could not be written.
+/// Returns the number of lines that this process has lost: there was no room for them, or they could not be written.
 pub fn dropped_lines() -> u64 {
     let no_room = NO_ROOM.get().map_or(0, |counter| counter.dropped_lines() as u64);
     no_room + NOT_WRITTEN.load(Ordering::Relaxed)
 }
 
-/// Writes the lines that still wait, for a second at most. What is logged after it is lost.
+/// Writes the lines that still wait, for at most a second. Lines that are logged later are lost.
 pub fn finish() {
     let worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner).take();
     // In a thread of its own: tracing-appender prints, in vain or for ever, where it finds no room.
     within_patience(move || drop(worker));
 }
 
-/// Ends the process, after what [`finish`] does.
+/// Ends the process, after [`finish`].
 pub fn exit(code: i32) -> ! {
     finish();
     std::process::exit(code)
 }
 
-/// Tells the user of an error that ends the program before there is a log. Never fails, and takes a second at most.
+/// Prints an error that ends the program before there is a log. Never fails, and takes at most a second.
 pub fn tell_error(error: &dyn Display) {
     let text = format!("error: {error}\n");
     tell(move || drop(io::stderr().write_all(text.as_bytes())));
 }
 
-/// Prints something by a function that may wait for a reader, but not fail; gives up on it after a second.
+/// Prints by a function that may wait for a reader, but must not fail; gives up on it after a second.
 pub fn tell(print: impl FnOnce() + Send + 'static) {
     within_patience(print);
 }

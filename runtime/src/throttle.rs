@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-/// Bounds log lines of one kind: so many pass in 10 seconds, and the others are counted for the next that passes.
+/// Bounds log lines of one kind: a fixed number pass in 10 seconds; the others are counted, and the next line that passes gets the count.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
     began_at: Option<Instant>,
@@ -9,7 +9,7 @@ pub struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// Whether to log now, if at most `max` lines may be logged per period; and then how many have not been since the last one.
+    /// Returns whether to log now, if at most `max` lines may be logged per period, and how many were suppressed since the last one.
     pub fn pass(&mut self, now: Instant, max: u32) -> Option<u64> {
         if self.is_over(now) {
             self.began_at = Some(now);

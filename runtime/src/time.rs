@@ -18,12 +18,12 @@ pub async fn sleep_until<R: Runtime>(runtime: &R, deadline: Instant) {
     poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// Runs `future`, and drops it unless it is done by `deadline`.
+/// Runs `future`, and drops it unless it has finished by `deadline`.
 ///
-/// A future that is done when it is polled has its result, however late that is.
+/// A future that is ready when it is polled returns its result, however late that is.
 ///
-/// If the deadline is noticed more than two seconds late, the process was suspended or the clock jumped, and the future had no chance to
-/// use its time. It gets two more seconds then, once.
+/// If the deadline is noticed more than two seconds late, the process was suspended or the clock jumped, and the future had no chance to use its
+/// time. It then gets two more seconds, once.
 pub async fn timeout<R: Runtime, F: Future>(
     runtime: &R,
     deadline: Instant,

@@ -16,17 +16,16 @@ use futures_rustls::{
 use rustls_native_certs::{CertificateResult, load_native_certs};
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-/// The files of a client, all PEM and of at most 1 MiB each, and whom it expects. By default it trusts what the system
-/// trusts, shows no certificate, and expects the host that it connects to.
+/// The files of a client, all PEM and of at most 1 MiB each, and the expected name. By default the client trusts the system's CAs, presents no
+/// certificate, and expects the host that it connects to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientTlsFiles {
-    /// The certificates of the CAs, one of which the server's must come from; `None` are those that the system trusts.
+    /// The CAs of the server's certificate; `None` means those of the system.
     pub ca: Option<PathBuf>,
-    /// The client's certificate, and behind it those that lead to the CA; and its private key, as a server's. They may
-    /// be the same file.
+    /// The client's certificate with its chain, and its private key, like a server's. They may be the same file.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The DNS name or IP address that the server's certificate must be for, in place of the host that is connected to.
+    /// The DNS name or IP address that the server's certificate must have, in place of the host that is connected to.
     pub server_name: Option<String>,
 }
 
@@ -39,37 +38,32 @@ pub struct ClientTls {
 impl ClientTls {
     /// Reads the files, by blocking calls.
     ///
-    /// Of the system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), whatever cannot be used is passed
-    /// over.
+    /// Of the system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), unusable ones are skipped.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or not be used; key and certificate are not of a pair; the system has no roots; the
-    /// server name is none.
+    /// A file cannot be read or used; key and certificate do not match; the system has no roots; or the server name is invalid.
     pub fn load(files: ClientTlsFiles) -> Result<Self, TlsError> {
         Ok(Self { live: Arc::new(Live::load(files)?) })
     }
 
-    /// Reads the files again, by blocking calls. If a byte of them has changed, connections made from now on use that;
-    /// those that are open keep what they have. Says whether it was so. The system's roots are looked at again only
-    /// along with a file.
+    /// Reads the files again, by blocking calls. If a byte of them has changed, new connections use them, and open connections keep what they have.
+    /// Returns whether anything has changed. The system's roots are read again only together with a file.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load). What is in use then stays in use.
+    /// Those of [`load`](Self::load). The previous files then stay in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
         self.live.reload()
     }
 
-    /// Does the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 one
-    /// without brackets), unless there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; put
-    /// [`timeout`](crate::timeout) around it.
+    /// Performs the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 one without brackets), unless
+    /// there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; put [`timeout`](crate::timeout) around it.
     ///
     /// # Errors
     ///
-    /// As [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) where the
-    /// host is neither. With TLS 1.3 a server that refuses the client's certificate says so later, which is then an
-    /// error of reading.
+    /// Those of [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) if the host is neither. With TLS
+    /// 1.3 a server that refuses the client's certificate says so later; that is an error of reading.
     pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<MaybeTls<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -18,7 +18,7 @@ pub enum MaybeTls<S> {
 }
 
 impl<S> MaybeTls<S> {
-    /// Whether what is sent and received is protected.
+    /// Returns whether the stream has TLS.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
