@@ -22,37 +22,37 @@ use std::{fmt, io, path::PathBuf, sync::Arc};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerTlsFiles {
-    /// The server's certificate with its chain.
+    /// The server's certificate, and behind it those that lead to the CA.
     pub certificate: PathBuf,
     /// The private key of the server's certificate: PKCS #8, PKCS #1 or SEC1; RSA, ECDSA or Ed25519; without a
     /// password.
     pub key: PathBuf,
-    /// Whether clients present certificates; [`ClientAuth::Off`] by default.
+    /// Whether clients show certificates, too; [`ClientAuth::Off`] by default.
     pub client_auth: ClientAuth,
 }
 
 impl ServerTlsFiles {
-    /// Returns the files of a server that requests no client certificates.
+    /// A server that asks for no certificates of clients.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let (certificate, key) = (certificate.into(), key.into());
         Self { certificate, key, client_auth: ClientAuth::Off }
     }
 }
 
-/// Whether clients present certificates.
+/// Whether clients show certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAuth {
-    /// They are not requested.
+    /// They are not asked to.
     Off,
-    /// They are optional. A certificate that is presented must be valid: an expired one, for example, is refused.
+    /// They may. A certificate that is shown must be good: one that has expired, say, is refused.
     Optional {
-        /// The CAs of client certificates.
+        /// The certificates of the CAs, one of which it must come from.
         ca: PathBuf,
     },
-    /// They are required.
+    /// They must.
     Required {
-        /// The CAs of client certificates.
+        /// The certificates of the CAs, one of which it must come from.
         ca: PathBuf,
     },
 }
@@ -68,23 +68,23 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// A file cannot be read or used, or key and certificate do not match.
+    /// A file cannot be read, or not be used, or key and certificate are not of a pair.
     pub fn load(files: ServerTlsFiles) -> Result<Self, TlsError> {
         Ok(Self { live: Arc::new(Live::load(files)?) })
     }
 
-    /// Reads the files again, by blocking calls. If a byte of them has changed, connections accepted from now on use them, and open connections keep
-    /// what they have. Returns whether anything has changed.
+    /// Reads the files again, by blocking calls. If a byte of them has changed, connections accepted from now on use
+    /// that; those that are open keep what they have. Says whether it was so.
     ///
     /// # Errors
     ///
-    /// Those of [`load`](Self::load). The previous files then stay in use. A pair of which only half is written already is such an error; the next
-    /// call finds both.
+    /// As [`load`](Self::load). What is in use then stays in use. A pair of which half is written already is such an
+    /// error; the next call finds it whole.
     pub fn reload(&self) -> Result<bool, TlsError> {
         self.live.reload()
     }
 
-    /// Performs the handshake with a client. There is no time limit; put [`timeout`](crate::timeout) around it.
+    /// Does the handshake with a client. There is no time limit; put [`timeout`](crate::timeout) around it.
     ///
     /// # Errors
     ///
