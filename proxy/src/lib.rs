@@ -35,6 +35,7 @@ mod observe;
 mod proxy;
 mod service;
 pub mod shutdown;
+pub mod status;
 mod store;
 
 pub use auth::AuthFileError;

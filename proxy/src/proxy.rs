@@ -17,6 +17,7 @@ use crate::service::admitting::Admitting;
 use crate::service::backend::Service;
 use crate::service::hub::Hub;
 use crate::service::leaving;
+use crate::service::looks::Looks;
 use crate::service::memory::{BodyMemory, Shares, TextMemory};
 use crate::service::rotation::Rotation;
 use crate::service::storing::{self, Storing};
@@ -29,6 +30,7 @@ use futures_lite::future::{or, zip};
 use prometheus_rsocket_protocol::collector::Collector;
 use prometheus_rsocket_protocol::envelope::KeyUnwrap;
 use prometheus_rsocket_protocol::rsocket::connection;
+use prometheus_rsocket_runtime::tls::ServerTls;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, watch};
 use std::fmt;
@@ -104,8 +106,11 @@ impl<R: Runtime> Proxy<R> {
         let admin = Bound::open(&runtime, ADMIN, &c.listen_admin, c.http_tls.as_ref()).await?;
         let gate = scraper_gate(&runtime, c).await?;
         let bounds = [&tcp, &websocket, &http, &admin].into_iter().flatten();
-        let listeners = bounds.map(|bound| (bound.name, bound.address)).collect();
-        let service = Arc::new(service(runtime, &config, listeners).await?);
+        let bounds: Vec<_> = bounds.collect();
+        let listeners = bounds.iter().map(|bound| (bound.name, bound.address)).collect();
+        let tls =
+            bounds.iter().filter_map(|bound| Some((bound.name, bound.tls.clone()?))).collect();
+        let service = Arc::new(service(runtime, &config, listeners, tls).await?);
         let Service { runtime, hub, context, .. } = &*service;
         let storing = match disk {
             Some(disk) => Some(Storing::restore(runtime, hub, context, &config, disk).await?),
@@ -219,7 +224,9 @@ async fn service<R: Runtime>(
     runtime: R,
     config: &Config,
     listeners: Vec<(&'static str, SocketAddr)>,
+    tls: Vec<(&'static str, ServerTls)>,
 ) -> Result<Service<R>, StartError> {
+    let started = runtime.now();
     let keys = keys::make(&runtime, config).await?;
     let mut seed = [0; 8];
     runtime.fill_random(&mut seed).map_err(|error| StartError::System(error.to_string()))?;
@@ -250,8 +257,8 @@ async fn service<R: Runtime>(
         group_families: config.group_families,
         app_metrics: config.app_metrics,
         listeners,
-        demo: config.demo,
         running: false.into(),
+        looks: Looks::new(config.runtime.name(), started, (config.demo, config.max_memory), tls),
     })
 }
 
@@ -356,7 +363,9 @@ async fn serve_http<R: Runtime>(
         (_, limits) => limits,
     };
     let runtime = service.runtime.clone();
-    let listening = Listening { name, listener, tls, gate: gate.clone() };
+    let places = http::Places::new(limits.max_connections, limits.spare_connections);
+    service.looks.add_places(name, limits.max_connections, Arc::clone(&places));
+    let listening = Listening { name, listener, tls, gate: gate.clone(), places };
     http::serve(runtime, listening, router, limits, shutdown.clone()).await;
 }
 

@@ -6,6 +6,7 @@ use super::reports::Reports;
 use super::{AppId, ConnectionId, Grant, Injected, ScrapeFailure};
 use crate::Labels;
 use crate::hello::Hello;
+use crate::report::Report;
 use crate::rsocket::connection::CloseReason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,6 +85,12 @@ pub struct App {
     pub state: AppState,
     /// How its last scrape went; `None` if it was never scraped.
     pub last_scrape: Option<LastScrape>,
+    /// Its last scrape that it answered, if there was one.
+    pub last_served: Option<LastScrape>,
+    /// The last time that scrapes of it failed, whether or not they still do.
+    pub trouble: Option<Trouble>,
+    /// Since when its scrapes have taken at least [`SLOW`]; `None` if the last one that it answered was faster.
+    pub slow_since: Option<Instant>,
     /// Whether a push of its is held.
     pub has_push: bool,
     /// Pushes that were held, ever.
@@ -133,6 +140,25 @@ pub struct LastScrape {
     pub error: Option<ScrapeFailure>,
 }
 
+/// Scrapes of an application that failed one after another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trouble {
+    /// When the first of them was settled.
+    pub since: Instant,
+    /// When the last one was.
+    pub at: Instant,
+    /// How many there were.
+    pub times: u64,
+    /// Why the last one failed.
+    pub failure: ScrapeFailure,
+    /// When the application was served again; `None` if it was not.
+    pub ended: Option<Instant>,
+}
+
+/// How long a scrape of an application takes at least for it to be noted as slow.
+pub const SLOW: Duration = Duration::from_secs(1);
+
 impl App {
     /// Whether the application has gone.
     pub fn is_gone(&self) -> bool {
@@ -142,6 +168,38 @@ impl App {
     /// Whether the application is connected and set up.
     pub fn is_up(&self) -> bool {
         self.state == AppState::Up
+    }
+
+    /// The scrapes that fail now.
+    pub fn failing(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|trouble| trouble.ended.is_none())
+    }
+
+    /// What its owner should know of its last text, and since when it is so: that it was refused, that part of it was left out, or that
+    /// some series were.
+    pub fn report(&self) -> Option<(&Report, Instant)> {
+        self.reports.current()
+    }
+
+    /// It has answered a scrape.
+    pub(super) fn on_served(&mut self, scrape: LastScrape) {
+        let is_slow = scrape.took >= SLOW;
+        self.slow_since = is_slow.then(|| self.slow_since.unwrap_or(scrape.at));
+        if let Some(trouble) = &mut self.trouble {
+            trouble.ended.get_or_insert(scrape.at);
+        }
+        self.last_served = Some(scrape.clone());
+        self.last_scrape = Some(scrape);
+    }
+
+    /// It has not answered a scrape.
+    pub(super) fn on_failed(&mut self, at: Instant, took: Duration, failure: ScrapeFailure) {
+        let error = Some(failure.clone());
+        self.last_scrape = Some(LastScrape { at, took, bytes: 0, samples: 0, error });
+        self.trouble = Some(match self.trouble.take().filter(|trouble| trouble.ended.is_none()) {
+            Some(trouble) => Trouble { at, times: trouble.times + 1, failure, ..trouble },
+            None => Trouble { since: at, at, times: 1, failure, ended: None },
+        });
     }
 
     /// Whether the application is connected and answered its last scrape, so that what it pushed is not its last word.

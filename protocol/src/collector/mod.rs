@@ -108,7 +108,7 @@ mod views;
 mod tests;
 
 pub use admitting::{AdmissionRequest, Grant, GrantId};
-pub use app::{App, AppState, LastScrape, Peer, PeerTls, Transport};
+pub use app::{App, AppState, LastScrape, Peer, PeerTls, SLOW, Transport, Trouble};
 pub use config::{Config, PushKeep};
 pub use event::{AppRef, Notice, PushEviction, is_ordinary};
 pub use failure::{PushError, PushShare, ScrapeFailure, TooManyApps, TooManyScrapes, TurnedAway};
@@ -121,6 +121,7 @@ pub use scrape::ScrapeId;
 pub use scrapers::Scraper;
 pub use session::{Session, SessionCommand, SessionEvent};
 pub use storing::{StoreCommand, StoreId};
+pub use views::HeldPush;
 
 use crate::envelope::v2::KnownKey;
 use crate::rsocket::frame::ErrorCode;
@@ -134,7 +135,7 @@ use rekey::Rekeying;
 use request::Request;
 use room::Yielding;
 use scrape::{Delivery, Scrapes};
-use scrapers::Scrapers;
+use scrapers::{Scrapers, Whose};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -291,10 +292,7 @@ impl Collector {
         targets: Targets,
         scraper: &Scraper,
     ) -> Result<ScrapeId, TooManyScrapes> {
-        let limit = self.config.max_scrapes;
-        if self.scrapes.len() >= limit {
-            return Err(TooManyScrapes { limit });
-        }
+        self.check_scrapes()?;
         let (whose, forgotten) = self.scrapers.see(now, scraper);
         self.pushes.forget_scrapers(forgotten);
         let scrape = self.scrapes.start(now, deadline, whose);
@@ -313,6 +311,25 @@ impl Collector {
             self.add_target(now, scrape, deadline, app);
         }
         Ok(scrape)
+    }
+
+    /// Begins a scrape of one application by somebody who only looks at it. He is no scraper: nobody waits for him to come again, and a push
+    /// that he is shown stays held for all scrapers.
+    pub fn start_look(
+        &mut self,
+        now: Instant,
+        deadline: Instant,
+        app: AppId,
+    ) -> Result<ScrapeId, TooManyScrapes> {
+        self.check_scrapes()?;
+        let scrape = self.scrapes.start(now, deadline, Whose::NOBODY);
+        self.add_target(now, scrape, deadline, app);
+        Ok(scrape)
+    }
+
+    fn check_scrapes(&self) -> Result<(), TooManyScrapes> {
+        let limit = self.config.max_scrapes;
+        if self.scrapes.len() >= limit { Err(TooManyScrapes { limit }) } else { Ok(()) }
     }
 
     /// Returns what a scrape has to hand out next: in the order of first connecting, unless an application keeps others waiting for more than
@@ -398,10 +415,10 @@ impl Collector {
 
     /// Says how many series of an application were left out of an answer because an application before it has them too. To be called for every application of an answer that looked for collisions, also with 0.
     /// The application's owner hears of it.
-    pub fn report_collisions(&mut self, app: AppId, count: usize) {
+    pub fn report_collisions(&mut self, now: Instant, app: AppId, count: usize) {
         let Some(entry) = self.registry.get_mut(app) else { return };
         entry.collisions = count;
-        entry.reports.on_collisions(count);
+        entry.reports.on_collisions(now, count);
         self.report(app);
     }
 

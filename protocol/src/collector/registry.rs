@@ -79,6 +79,9 @@ impl Registry {
             since: now,
             state: AppState::Gone { reason: None, at: now },
             last_scrape: None,
+            last_served: None,
+            trouble: None,
+            slow_since: None,
             has_push: false,
             pushes: 0,
             is_duplicate: false,
@@ -285,6 +288,9 @@ impl Registry {
         kept.state = app.state;
         kept.reports = app.reports;
         kept.last_scrape = app.last_scrape.or_else(|| kept.last_scrape.take());
+        kept.last_served = app.last_served.or_else(|| kept.last_served.take());
+        kept.trouble = app.trouble.or_else(|| kept.trouble.take());
+        kept.slow_since = app.slow_since;
         kept.failing = app.failing.or(kept.failing);
         kept.pushes += app.pushes;
         kept.pace.join(app.pace);

@@ -1,14 +1,18 @@
 use super::JobError;
 use crate::exposition::{ExpositionError, Facts};
 use crate::report::{Report, ReportKind};
+use std::time::Instant;
 
 /// What the owner of one application should know, and what he was told already.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reports {
     /// About its text.
     text: Option<Report>,
+    /// Since when there has been a report about the text of the same kind.
+    text_since: Option<Instant>,
     /// About its series.
     collision: Option<Report>,
+    collision_since: Option<Instant>,
     /// The topic of the last report; `None` if all is well.
     told: Option<Topic>,
 }
@@ -22,8 +26,8 @@ struct Topic {
 
 impl Reports {
     /// The text was read, or refused.
-    pub(super) fn on_text(&mut self, result: Result<&Facts, &JobError>) {
-        self.text = match result {
+    pub(super) fn on_text(&mut self, now: Instant, result: Result<&Facts, &JobError>) {
+        let report = match result {
             Ok(facts) => facts.reduced.as_ref().map(|reduced| {
                 let (lines, families, first) = (reduced.lines, reduced.families, &reduced.first);
                 let message =
@@ -39,15 +43,27 @@ impl Reports {
             }
             Err(JobError::Worker) => return,
         };
+        let kind = |report: &Option<Report>| report.as_ref().map(|report| report.kind);
+        if kind(&report) != kind(&self.text) {
+            self.text_since = report.as_ref().map(|_| now);
+        }
+        self.text = report;
     }
 
     /// So many series were left out of an answer, as another application has them too.
-    pub(super) fn on_collisions(&mut self, count: usize) {
+    pub(super) fn on_collisions(&mut self, now: Instant, count: usize) {
+        self.collision_since = (count > 0).then(|| self.collision_since.unwrap_or(now));
         self.collision = (count > 0).then(|| {
             let message =
                 format!("{count} series are those of another application, and were left out");
             Report::new(ReportKind::Collided, message)
         });
+    }
+
+    /// What there is to report now, and since when.
+    pub(super) fn current(&self) -> Option<(&Report, Instant)> {
+        let text = self.text.as_ref().zip(self.text_since);
+        text.or_else(|| self.collision.as_ref().zip(self.collision_since))
     }
 
     /// A new connection is told anew.

@@ -233,7 +233,7 @@ impl Collector {
         let Some(request) = self.take_request(connection, id) else { return };
         let Some(app) = self.registry.app_of(connection) else { return };
         if let Some(entry) = self.registry.get_mut(app) {
-            entry.reports.on_text(result.as_ref().map(|answer| &*answer.facts));
+            entry.reports.on_text(now, result.as_ref().map(|answer| &*answer.facts));
         }
         match result {
             Ok(answer) => self.on_read(now, app, id, &request.waiters, &answer),
@@ -357,7 +357,7 @@ impl Collector {
         };
         let Some(entry) = self.registry.get_mut(id) else { return };
         let (bytes, samples) = (answer.text_len, answer.facts.samples);
-        entry.last_scrape = Some(LastScrape { at: now, took, bytes, samples, error: None });
+        entry.on_served(LastScrape { at: now, took, bytes, samples, error: None });
         if entry.failing.take().is_some() {
             let app = AppRef::from(&*entry);
             self.notices.push_back(Notice::Recovered { app });
@@ -370,8 +370,7 @@ impl Collector {
         else {
             return;
         };
-        let error = Some(failure.clone());
-        entry.last_scrape = Some(LastScrape { at: now, took, bytes: 0, samples: 0, error });
+        entry.on_failed(now, took, failure.clone());
         // That its connection ended has a notice of its own.
         if failure != ScrapeFailure::Closed && entry.failing != Some(failure.reason()) {
             entry.failing = Some(failure.reason());

@@ -32,6 +32,11 @@ impl Scraper {
         let origin = origin.into();
         Self { name: origin.clone(), origin, connection: Some(connection) }
     }
+
+    /// Its name; where nothing but its connection tells it from others, its origin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A scraper, for as long as it is known. One that was forgotten and comes back is another one.
@@ -47,6 +52,14 @@ pub(super) struct Whose {
     pub(super) scraper: ScraperId,
     /// What it has in common with those from which nothing but its connection tells it. The same as `scraper` where that has a name.
     pub(super) group: ScraperId,
+}
+
+impl Whose {
+    /// Nobody who is known: for a look at an application that takes no push from anybody.
+    pub(super) const NOBODY: Self = {
+        let id = ScraperId { slot: u32::MAX, generation: 0 };
+        Self { scraper: id, group: id }
+    };
 }
 
 /// All scrapers that are known, at most [`MAX_SCRAPERS`].
@@ -140,6 +153,25 @@ impl Scrapers {
         known.is_some_and(|known| known.generation == id.generation)
     }
 
+    /// The scrapers of a set by their names, each once, and when they were seen last. A name that stands for connections is its origin.
+    pub(super) fn of(&self, set: ScraperSet) -> Vec<(&str, Instant)> {
+        let known = (0_u32..).zip(&self.table);
+        let mut found: Vec<(&str, Instant)> = Vec::new();
+        for (_, known) in known.filter(|(slot, _)| set.0 & bit(*slot) != 0) {
+            let name = &*known.scraper.name;
+            match found.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, seen)) => *seen = known.seen.max(*seen),
+                None => found.push((name, known.seen)),
+            }
+        }
+        found
+    }
+
+    /// All that are known, as [`of`](Self::of) returns them.
+    pub(super) fn all(&self) -> Vec<(&str, Instant)> {
+        self.of(ScraperSet(u64::MAX))
+    }
+
     /// Those that were seen in the last ten minutes, and may come again: connections without a name count together.
     pub(super) fn seen_lately(&self, now: Instant) -> ScraperSet {
         let is_late = |it: &Known| now.saturating_duration_since(it.seen) <= LATELY;
@@ -172,6 +204,10 @@ impl ScraperSet {
         let is_new = !self.contains(id);
         self.0 |= bit(id.slot);
         is_new
+    }
+
+    pub(super) fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
     }
 
     pub(super) fn remove_all(&mut self, others: Self) {

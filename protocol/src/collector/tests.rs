@@ -3,6 +3,7 @@ mod delivery;
 mod identity;
 mod jumps;
 mod leaving;
+mod looks;
 mod pressed;
 mod pushes;
 mod random;

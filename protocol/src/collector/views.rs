@@ -1,9 +1,39 @@
 //! What a collector has, to be looked at.
 
-use super::{App, AppId, Collector, ConnectionId};
-use std::time::Instant;
+use super::{App, AppId, Collector, Config, ConnectionId};
+use std::time::{Duration, Instant};
+
+/// A push that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldPush {
+    /// Whose it is.
+    pub app: AppId,
+    /// Bytes of its text.
+    pub text_len: usize,
+    /// Bytes that are held, compressed.
+    pub bytes: usize,
+    /// Samples of its text.
+    pub samples: usize,
+    /// How long it has been held, from its time to live and what is left of that: so the time before a restart counts if the time to live is
+    /// still the same.
+    pub age: Duration,
+    /// How long it will be held at most.
+    pub left: Duration,
+    /// Whether it is on a disk as well.
+    pub is_stored: bool,
+    /// The names of the scrapers that have had it, or a later answer in its place.
+    pub had: Vec<String>,
+    /// The names of those that were seen in the last ten minutes and have not.
+    pub missing: Vec<String>,
+}
 
 impl Collector {
+    /// Its limits.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Whether answers that wait to be opened or handed out take half of the room that they have. Whoever carries session events should then hold
     /// back those of connections that are not [heads](Self::heads), so that applications wait instead of failing as overloaded.
     pub fn is_pressed(&self) -> bool {
@@ -81,6 +111,34 @@ impl Collector {
     /// Bytes of pushes held or being opened.
     pub fn push_bytes(&self) -> usize {
         self.pushes.bytes()
+    }
+
+    /// The pushes of an application that are held, or of all applications, in the order of arrival.
+    pub fn held(&self, now: Instant, app: Option<AppId>) -> impl Iterator<Item = HeldPush> {
+        let lately = self.scrapers.seen_lately(now);
+        let of_app = app.into_iter().flat_map(|app| self.pushes.of(app));
+        let of_all = app.is_none().then(|| self.pushes.iter()).into_iter().flatten();
+        of_app.chain(of_all).map(move |(_, held)| {
+            let names =
+                |set| self.scrapers.of(set).into_iter().map(|(name, _)| name.to_owned()).collect();
+            let left = held.expires.saturating_duration_since(now);
+            HeldPush {
+                app: held.app,
+                text_len: held.answer.text_len,
+                bytes: held.answer.block.len(),
+                samples: held.answer.facts.samples,
+                age: self.config.push_ttl.saturating_sub(left),
+                left,
+                is_stored: held.is_stored,
+                had: names(held.had),
+                missing: names(lately.without(held.had)),
+            }
+        })
+    }
+
+    /// The scrapers that are known, at most 64, and when they were seen last.
+    pub fn known_scrapers(&self) -> Vec<(&str, Instant)> {
+        self.scrapers.all()
     }
 
     /// Scrapes under way.

@@ -27,6 +27,7 @@ mod cursor;
 mod error;
 mod escape;
 mod facts;
+mod families;
 pub mod filter;
 mod float;
 pub mod group;
@@ -41,6 +42,7 @@ mod write;
 
 pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
 pub use self::facts::{Facts, Reduced, SourceFormat, read, read_as, source_format};
+pub use self::families::{Families, Family, MAX_FAMILIES, MAX_HELP, MAX_NAME, families};
 pub use self::render::{render, to_text004};
 pub use self::reserved::{NotAName, ReservedNames};
 

@@ -35,6 +35,13 @@ impl Part {
     }
 }
 
+/// A whole text as one gzip member.
+pub fn whole(text: &[u8]) -> Bytes {
+    let mut member = Member::new();
+    let deflated = member.append(&deflate_part(text, LEVEL));
+    [Member::header(), deflated, member.finish()].concat().into()
+}
+
 /// Deflates a text at a level from 1, which is least work, to 9. Any number of threads may do so at once.
 pub fn deflate_part(text: &[u8], level: u32) -> Part {
     let mut checksum = Hasher::new();

@@ -1,5 +1,7 @@
 use super::{Listed, Negotiated, ScrapeBody};
+use crate::status::{AppPage, Overview, Query};
 use prometheus_rsocket_protocol::collector::Scraper;
+use prometheus_rsocket_runtime::JobLost;
 use std::{
     fmt::{self, Display},
     future::Future,
@@ -33,8 +35,22 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether scrapes make sense now.
     fn readiness(&self) -> Readiness;
 
-    /// What the page at `/` tells.
-    fn status(&self) -> Status;
+    /// Gathers what the page at `/` tells, and has `make` make something of it, both away from the event loop. One after the other, however
+    /// many ask: what is gathered is a copy of all that is known of the applications.
+    fn overview<T: Send + 'static>(
+        &self,
+        query: Query,
+        make: impl FnOnce(&Overview) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, JobLost>> + Send;
+
+    /// The same for one application, by its path behind `/app/`. It is asked for its metrics, which takes up to three seconds. `None` if
+    /// there is none, or no longer.
+    fn app_page<T: Send + 'static>(
+        &self,
+        path: &str,
+        peer: IpAddr,
+        make: impl FnOnce(&AppPage) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<Option<T>, JobLost>> + Send;
 }
 
 /// A scrape.
@@ -97,17 +113,4 @@ impl Display for Readiness {
             Self::Starting => "starting: not all listeners are open yet",
         })
     }
-}
-
-/// What a person wants to know at first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Name and address of each listener.
-    pub listeners: Vec<(&'static str, String)>,
-    /// How many applications are connected.
-    pub connected_applications: usize,
-    /// How many example applications run inside this process.
-    pub demo_applications: usize,
-    /// The SHA-256 of the key that applications are sent, in hexadecimal; `None` in plaintext mode.
-    pub key_sha256: Option<String>,
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// * If all are busy, a newcomer gets one of a few spare places. From there it is told how the proxy is, and nothing that takes long.
 ///   With its request it moves to an ordinary place, if there is one by then.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     max: usize,
     spare: usize,
     state: Mutex<State>,
@@ -56,7 +56,7 @@ struct Notice {
 }
 
 impl Places {
-    pub(super) fn new(max: usize, spare: usize) -> Arc<Self> {
+    pub(crate) fn new(max: usize, spare: usize) -> Arc<Self> {
         Arc::new(Self { max, spare, state: Mutex::default(), emptied: Event::new() })
     }
 
@@ -77,7 +77,7 @@ impl Places {
     }
 
     /// How many connections are open.
-    pub(super) fn taken(&self) -> usize {
+    pub(crate) fn taken(&self) -> usize {
         self.lock().entries.len()
     }
 

@@ -3,12 +3,12 @@ use super::{
     ScrapeRequest, ScrapeTimeouts,
     discovery::{self, APP_PATH},
     negotiate::prefers_gzip,
-    page,
+    pages,
 };
 use crate::auth::failures::PERIOD;
 use crate::auth::scrapers::Refused;
 use crate::{
-    gzip::{self, Member, deflate_part},
+    gzip,
     observe::telemetry::{HttpCode, HttpPath, Label, Telemetry},
 };
 use bytes::Bytes;
@@ -44,7 +44,7 @@ pub enum Pages {
 impl Pages {
     fn have(self, path: HttpPath) -> bool {
         match path {
-            HttpPath::Index => self != Self::Metrics,
+            HttpPath::Index | HttpPath::StatusJson | HttpPath::App => self != Self::Metrics,
             HttpPath::MetricsConnected | HttpPath::MetricsApp | HttpPath::ServiceDiscovery => {
                 self != Self::Admin
             }
@@ -98,12 +98,14 @@ impl<B: Backend> Router<B> {
             HttpPath::MetricsConnected
             | HttpPath::MetricsApp
             | HttpPath::ServiceDiscovery
+            | HttpPath::App
             | HttpPath::Other => {
                 let answer = unavailable(&ScrapeRefused { reason: BUSY, retry_after: SOON });
                 self.telemetry.http_answered(path, answer.code);
                 answer.into_response()
             }
             HttpPath::Index
+            | HttpPath::StatusJson
             | HttpPath::MetricsProxy
             | HttpPath::Healthy
             | HttpPath::Ready
@@ -158,7 +160,9 @@ impl<B: Backend> Router<B> {
             return Answer::text(HttpCode::NotFound, "this is served on another port\n");
         }
         match path {
-            HttpPath::Index => Answer::html(page::render(&self.backend.status())),
+            HttpPath::Index | HttpPath::StatusJson | HttpPath::App => {
+                pages::answer(&*self.backend, path, head, peer.address).await
+            }
             HttpPath::MetricsConnected => self.scrape(head, peer, now).await,
             HttpPath::MetricsApp => self.scrape_app(head, peer, now).await,
             HttpPath::ServiceDiscovery => self.discover(head),
@@ -260,24 +264,20 @@ impl<B: Backend> Router<B> {
 }
 
 /// What a request is answered with.
-struct Answer {
+pub(super) struct Answer {
     code: HttpCode,
     headers: HeaderMap,
     body: AnswerBody,
 }
 
 impl Answer {
-    fn new(code: HttpCode, content_type: HeaderValue, body: AnswerBody) -> Self {
+    pub(super) fn new(code: HttpCode, content_type: HeaderValue, body: AnswerBody) -> Self {
         let answer = Self { code, headers: HeaderMap::new(), body };
         answer.with(header::CONTENT_TYPE, content_type)
     }
 
-    fn text(code: HttpCode, text: impl Into<Bytes>) -> Self {
+    pub(super) fn text(code: HttpCode, text: impl Into<Bytes>) -> Self {
         Self::new(code, HeaderValue::from_static(PLAIN_TEXT), AnswerBody::Full(text.into()))
-    }
-
-    fn html(page: String) -> Self {
-        Self::new(HttpCode::Ok, HeaderValue::from_static(HTML), AnswerBody::Full(page.into()))
     }
 
     /// What Spring Boot's actuator says of a component.
@@ -301,7 +301,7 @@ impl Answer {
         }
     }
 
-    fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+    pub(super) fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
@@ -327,6 +327,9 @@ impl Answer {
 fn route(path: &str) -> HttpPath {
     if path.starts_with(APP_PATH) {
         return HttpPath::MetricsApp;
+    }
+    if path.starts_with(pages::APP_PATH) {
+        return HttpPath::App;
     }
     let mut served = HttpPath::ALL.iter().copied().filter(|known| *known != HttpPath::Other);
     served.find(|known| known.value() == path).unwrap_or(HttpPath::Other)
@@ -381,13 +384,7 @@ fn unavailable(refused: &ScrapeRefused) -> Answer {
 
 fn own_metrics(text: String, headers: &HeaderMap) -> Answer {
     let gzip = prefers_gzip(headers);
-    let body = if gzip {
-        let mut member = Member::new();
-        let deflated = member.append(&deflate_part(text.as_bytes(), gzip::LEVEL));
-        [Member::header(), deflated, member.finish()].concat().into()
-    } else {
-        text.into()
-    };
+    let body = if gzip { gzip::whole(text.as_bytes()) } else { text.into() };
     Answer::exposition(AnswerBody::Full(body), Negotiated::TEXT, gzip)
         .with(header::VARY, HeaderValue::from_static("accept-encoding"))
 }
@@ -415,8 +412,7 @@ const SOON: Duration = Duration::from_secs(1);
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
 
-const NOT_FOUND: &str = "not found; there are /metrics/connected, /metrics/app/<id>, /sd, /metrics/proxy, /-/healthy, /-/ready and /\n";
+const NOT_FOUND: &str = "not found; there are /metrics/connected, /metrics/app/<id>, /sd, /metrics/proxy, /-/healthy, /-/ready, /status.json, /app/<id> and /\n";

@@ -76,6 +76,8 @@ pub(crate) struct Listening<R: Runtime> {
     pub(crate) tls: Option<ServerTls>,
     /// Who may scrape and look at pages, if that is not anybody.
     pub(crate) gate: Option<Arc<ScraperGate>>,
+    /// Places for connections, as many as the limits say.
+    pub(crate) places: Arc<Places>,
 }
 
 /// Serves HTTP until the shutdown signal; then no more connections are accepted, and idle ones are closed. Returns when the answers
@@ -87,9 +89,8 @@ pub(crate) async fn serve<R: Runtime, B: Backend>(
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    let Listening { name, listener, tls, gate } = listening;
+    let Listening { name, listener, tls, gate, places } = listening;
     let (abort, aborted) = shutdown::channel();
-    let places = Places::new(limits.max_connections, limits.spare_connections);
     let probes = ProbeLog::new(router.telemetry());
     let server = HttpServer {
         runtime: runtime.clone(),

@@ -1,17 +1,18 @@
 use crate::http::{
     AppFailure, Backend, Listed, Negotiated, Readiness, ScrapeBody, ScrapeRefused, ScrapeRequest,
-    Status,
 };
 use crate::observe::telemetry::{Label, LogCause, RoundOutcome, ScrapeGivenUp, Telemetry};
 use crate::service::admission::{Admission, Admitted, PATIENCE, PATIENCE_FOR_ONE};
 use crate::service::hub::Hub;
+use crate::service::looks::Looks;
 use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
 use crate::service::scrape::{Ended, Ending, Form, Scrape};
 use crate::service::workers::WorkerContext;
+use crate::status::{AppPage, Overview, Query, Round};
 use futures_lite::future::or;
 use prometheus_rsocket_protocol::collector::{Outcome, Progress, Targets};
-use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::{JobLost, Runtime};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,8 +32,9 @@ pub(crate) struct Service<R> {
     pub(crate) app_metrics: bool,
     /// Each listener's name and real address.
     pub(crate) listeners: Vec<(&'static str, SocketAddr)>,
-    pub(crate) demo: usize,
     pub(crate) running: AtomicBool,
+    /// What the status page needs beside.
+    pub(crate) looks: Looks,
 }
 
 /// Chunks of a body that wait for a scraper, of 64 KiB at most.
@@ -68,10 +70,11 @@ impl<R: Runtime> Service<R> {
             renderer: Renderer { context, target, gzip: request.gzip },
             form,
             bodies: Arc::clone(&self.bodies),
+            round: Arc::default(),
         })
     }
 
-    fn admit(
+    pub(super) fn admit(
         &self,
         request: &ScrapeRequest,
         patience: Duration,
@@ -91,12 +94,14 @@ impl<R: Runtime> Service<R> {
         scrape: Scrape<R>,
         admitted: Admitted,
         single: Option<Outcome>,
-        peer: IpAddr,
+        request: &ScrapeRequest,
     ) -> ScrapeBody {
         let started = self.runtime.now();
         let (sender, body) = ScrapeBody::channel(CHUNKS);
         let (telemetry, runtime) = (Arc::clone(&self.telemetry), self.runtime.clone());
         let is_round = single.is_none();
+        let (peer, scraper) = (request.peer, request.scraper.clone());
+        let (hub, round): (_, Arc<Round>) = (Arc::clone(&self.hub), Arc::clone(&scrape.round));
         self.runtime.spawn(async move {
             let ended = scrape.send(single, admitted, sender).await;
             let took = runtime.now().saturating_duration_since(started);
@@ -113,6 +118,8 @@ impl<R: Runtime> Service<R> {
                 Ended::Aborted | Ended::GivenUp(_) => RoundOutcome::Aborted,
             };
             telemetry.round_ended(outcome, took);
+            let whose = (scraper.name(), peer.to_string());
+            hub.history().on_round(runtime.now(), took, whose, outcome.value(), &round);
         });
         body
     }
@@ -130,7 +137,7 @@ impl<R: Runtime> Backend for Service<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
         let admitted = self.admit(&request, PATIENCE)?;
         let scrape = self.start(&request, Targets::All, self.form(request.format))?;
-        Ok(self.send(scrape, admitted, None, request.peer))
+        Ok(self.send(scrape, admitted, None, &request))
     }
 
     async fn scrape_app(
@@ -162,7 +169,7 @@ impl<R: Runtime> Backend for Service<R> {
             let (reason, message) = (failure.reason(), failure.to_string());
             return Err(AppFailure::Down { reason, message });
         }
-        Ok(self.send(scrape, admitted, Some(outcome), request.peer))
+        Ok(self.send(scrape, admitted, Some(outcome), &request))
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -177,6 +184,9 @@ impl<R: Runtime> Backend for Service<R> {
 
     fn own_metrics(&self) -> String {
         self.hub.count_apps();
+        for certificate in self.looks.certificates() {
+            self.telemetry.certificate_expires(certificate.listener, certificate.not_after);
+        }
         self.telemetry.encode(self.runtime.now())
     }
 
@@ -190,14 +200,21 @@ impl<R: Runtime> Backend for Service<R> {
         }
     }
 
-    fn status(&self) -> Status {
-        let listener = |(name, address): &(&'static str, SocketAddr)| (*name, address.to_string());
-        Status {
-            listeners: self.listeners.iter().map(listener).collect(),
-            connected_applications: self.hub.connected(),
-            demo_applications: self.demo,
-            key_sha256: self.context.keys.current().map(|key| key.fingerprint.to_string()),
-        }
+    async fn overview<T: Send + 'static>(
+        &self,
+        query: Query,
+        make: impl FnOnce(&Overview) -> T + Send + 'static,
+    ) -> Result<T, JobLost> {
+        self.make_overview(query, make).await
+    }
+
+    async fn app_page<T: Send + 'static>(
+        &self,
+        path: &str,
+        peer: IpAddr,
+        make: impl FnOnce(&AppPage) -> T + Send + 'static,
+    ) -> Result<Option<T>, JobLost> {
+        self.make_app_page(path, peer, make).await
     }
 }
 

@@ -1,5 +1,6 @@
 mod keys;
 mod leaving;
+mod looking;
 
 use crate::observe::census::Census;
 use crate::observe::notices;
@@ -10,6 +11,7 @@ use crate::service::memory::{ConnectionMemory, Shares};
 use crate::service::tables::Tables;
 use crate::service::turns::Turns;
 use crate::service::workers::NoJob;
+use crate::status::History;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
     AdmissionRequest, Answer, App, AppId, Collector, ConnectionId, Grant, GrantId, Job, JobDone,
@@ -45,6 +47,7 @@ pub(crate) struct Hub {
     telemetry: Arc<Telemetry>,
     probes: ProbeLog,
     memory: Arc<ConnectionMemory>,
+    history: History,
 }
 
 struct State {
@@ -101,6 +104,7 @@ impl Hub {
             probes: ProbeLog::new(&telemetry),
             telemetry,
             memory: ConnectionMemory::new(shares.connections),
+            history: History::default(),
         }
     }
 
@@ -198,7 +202,7 @@ impl Hub {
         self.telemetry.collided(counts.iter().map(|(_, count)| *count as u64).sum());
         self.with(now, |state| {
             for (app, count) in counts {
-                state.collector.report_collisions(*app, *count);
+                state.collector.report_collisions(now, *app, *count);
             }
         });
     }
@@ -346,11 +350,6 @@ impl Hub {
         (next, listener)
     }
 
-    /// Applications that are set up.
-    pub(crate) fn connected(&self) -> usize {
-        self.lock().collector.connected()
-    }
-
     /// Brings up to date what the proxy's own metrics say of the registry.
     pub(crate) fn count_apps(&self) {
         let mut census = Census::default();
@@ -412,6 +411,7 @@ impl Hub {
             self.admissions.notify(1);
         }
         self.wake(effects.tasks, &effects.news, effects.has_jobs, effects.timer_changed);
+        effects.notices.iter().for_each(|notice| self.history.on_notice(now, notice));
         effects.notices.iter().for_each(|notice| notices::log(&self.probes, now, notice));
         result
     }

@@ -10,6 +10,7 @@ pub(crate) mod hub;
 pub(crate) mod inbox;
 mod joined;
 pub(crate) mod leaving;
+pub(crate) mod looks;
 pub(crate) mod memory;
 pub(crate) mod render;
 pub(crate) mod rotation;

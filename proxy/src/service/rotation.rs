@@ -165,7 +165,7 @@ impl<R: Runtime> Rotation<R> {
         }
         let (sha256, bits) = (key.fingerprint, key.bits);
         let public = key.pair.public_key();
-        self.ring.replace(key);
+        self.ring.replace(key, self.runtime.now());
         self.hub.rekey(self.runtime.now(), public);
         self.telemetry.key_rotated();
         self.telemetry.keys(&self.ring);

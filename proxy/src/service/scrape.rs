@@ -9,6 +9,7 @@ use crate::service::collisions::Collisions;
 use crate::service::hub::Hub;
 use crate::service::memory::{BodyMemory, Texts};
 use crate::service::render::{Body, Piece, Renderer, Served};
+use crate::status::Round;
 use bytes::Bytes;
 use event_listener::Event;
 use futures_lite::future::or;
@@ -30,6 +31,8 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) form: Form,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
+    /// What has come of the applications so far, for the status page.
+    pub(crate) round: Arc<Round>,
     pub(crate) ending: Arc<Ending<R>>,
 }
 
@@ -191,6 +194,7 @@ impl<R: Runtime> Scrape<R> {
     /// An application's text is not in the body.
     pub(super) fn on_left_out(&self, app: AppId, reason: &'static str, metrics: &mut AppMetrics) {
         self.hub.leave_out(self.id, app);
+        self.round.on_left_out(&self.hub.path_of(app), reason);
         metrics.on_left_out(app, reason);
     }
 
@@ -202,6 +206,7 @@ impl<R: Runtime> Scrape<R> {
         collisions: &mut Collisions,
         metrics: &mut AppMetrics,
     ) -> Vec<Served> {
+        self.round.add(&outcome);
         let latest_first =
             outcome.result.as_ref().ok().into_iter().chain(outcome.earlier.iter().rev());
         let mut all: Vec<Served> = latest_first

@@ -136,7 +136,7 @@ pub(crate) async fn make<R: Runtime>(
     tracing::info!(
         rsa_backend, library, bits, %sha256, how, "the key that applications seal with"
     );
-    Ok(Arc::new(KeyRing::new(backend, current, old)))
+    Ok(Arc::new(KeyRing::new(backend, current, old, runtime.now())))
 }
 
 /// A type with a name: with a tuple, the compiler cannot tell that the future of a job may be sent to another thread.

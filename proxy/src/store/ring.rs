@@ -6,6 +6,7 @@ use prometheus_rsocket_protocol::envelope::{
     Fingerprint, KeyUnwrap, PLAINTEXT, PrivateKeyFile, SecretKey, UnwrapError,
 };
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 /// A key pair. It says nothing of itself in Debug but what is public.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub(crate) struct Key {
 #[derive(Clone)]
 struct Keys {
     current: Key,
+    /// When the current one came into use in this process.
+    since: Instant,
     old: Option<Key>,
 }
 
@@ -31,8 +34,8 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    pub(crate) fn new(backend: Backend, current: Key, old: Option<Key>) -> Self {
-        Self { keys: Some((backend, RwLock::new(Keys { current, old }))) }
+    pub(crate) fn new(backend: Backend, current: Key, old: Option<Key>, now: Instant) -> Self {
+        Self { keys: Some((backend, RwLock::new(Keys { current, since: now, old }))) }
     }
 
     /// Of plaintext mode.
@@ -53,13 +56,21 @@ impl KeyRing {
         self.keys().map(|keys| keys.current)
     }
 
+    /// When the current key came into use in this process.
+    pub(crate) fn in_use_since(&self) -> Option<Instant> {
+        self.keys().map(|keys| keys.since)
+    }
+
     pub(crate) fn old(&self) -> Option<Key> {
         self.keys()?.old
     }
 
     /// Replaces the current key, which becomes the old one. The one that was old is dropped.
-    pub(crate) fn replace(&self, key: Key) {
-        self.change(|keys| keys.old = Some(std::mem::replace(&mut keys.current, key)));
+    pub(crate) fn replace(&self, key: Key, now: Instant) {
+        self.change(|keys| {
+            keys.old = Some(std::mem::replace(&mut keys.current, key));
+            keys.since = now;
+        });
     }
 
     /// Drops the old key.
@@ -156,17 +167,19 @@ mod tests {
     fn the_current_key_and_the_one_before_open_and_no_error_tells_which_were_tried() {
         let keys = [key(1), key(2), key(3)];
         let wrapped = keys.each_ref().map(sealed_under);
-        let ring = KeyRing::new(Backend::Rust, keys[0].clone(), None);
+        let ring = KeyRing::new(Backend::Rust, keys[0].clone(), None, Instant::now());
         let opened = |ring: &KeyRing| {
             wrapped.each_ref().map(|wrapped| ring.unwrap_key(wrapped, [5; 32]).is_ok())
         };
         assert_eq!(opened(&ring), [true, false, false]);
         let alone = ring.unwrap_key(&wrapped[2], [5; 32]).unwrap_err();
-        ring.replace(keys[1].clone());
+        ring.replace(keys[1].clone(), Instant::now());
         assert_eq!(opened(&ring), [true, true, false]);
         assert_eq!(ring.unwrap_key(&wrapped[2], [5; 32]).unwrap_err(), alone);
         assert_eq!(ring.public_key(), keys[1].pair.public_key());
-        ring.replace(keys[2].clone());
+        let now = Instant::now();
+        ring.replace(keys[2].clone(), now);
+        assert_eq!(ring.in_use_since(), Some(now));
         assert_eq!(opened(&ring), [false, true, true]);
         ring.drop_old();
         assert_eq!(opened(&ring), [false, false, true]);

@@ -16,7 +16,8 @@ use futures_rustls::{
         sign::SingleCertAndKey,
     },
 };
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
+use x509_cert::{Certificate, der::Decode};
 
 /// The files of a server, all PEM and of at most 1 MiB each. Two of them may be the same file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,11 @@ impl ServerTls {
         self.live.reload()
     }
 
+    /// When the certificate that is shown now expires; `None` if that cannot be read.
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.live.current().not_after
+    }
+
     /// Does the handshake with a client. There is no time limit; put [`timeout`](crate::timeout) around it.
     ///
     /// # Errors
@@ -98,7 +104,7 @@ impl ServerTls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let acceptor = TlsAcceptor::from(self.live.current());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.live.current().config));
         let accepting = acceptor.accept_with(Wire::new(stream), |session| {
             session.set_buffer_limit(Some(BUFFER_MAX));
         });
@@ -115,6 +121,19 @@ impl fmt::Debug for ServerTls {
     }
 }
 
+/// What is made of the files of a server.
+pub(super) struct Made {
+    config: Arc<ServerConfig>,
+    /// When the certificate expires.
+    not_after: Option<SystemTime>,
+}
+
+fn not_after(certificate: &[u8]) -> Option<SystemTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let since_epoch = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch)
+}
+
 /// What is in the files of a server.
 #[derive(PartialEq, Eq)]
 pub(super) struct ServerContents {
@@ -125,7 +144,7 @@ pub(super) struct ServerContents {
 
 impl Source for ServerTlsFiles {
     type Contents = ServerContents;
-    type Made = ServerConfig;
+    type Made = Made;
 
     fn read(&self) -> Result<ServerContents, TlsError> {
         let client_ca = match &self.client_auth {
@@ -136,7 +155,7 @@ impl Source for ServerTlsFiles {
         Ok(ServerContents { certificate, key: PemFile::read(&self.key)?, client_ca })
     }
 
-    fn make(&self, contents: &ServerContents) -> Result<ServerConfig, TlsError> {
+    fn make(&self, contents: &ServerContents) -> Result<Made, TlsError> {
         let provider = provider()?;
         let identity = contents.certificate.identity(&contents.key, &provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -154,8 +173,9 @@ impl Source for ServerTlsFiles {
                 builder.with_client_cert_verifier(verifier)
             }
         };
+        let not_after = identity.cert.first().and_then(|certificate| not_after(certificate));
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(config)
+        Ok(Made { config: Arc::new(config), not_after })
     }
 }

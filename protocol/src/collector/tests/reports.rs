@@ -39,7 +39,7 @@ fn collisions_are_reported_until_there_are_none() {
     let app = world.connect_as("a");
     let id = world.app(app).id;
     for count in [0, 3, 4, 0] {
-        world.collector.report_collisions(id, count);
+        world.collector.report_collisions(world.now, id, count);
         world.run();
         assert_eq!(world.app(app).collisions, count);
     }

@@ -26,7 +26,9 @@ mod tokio {
 
 use super::*;
 use crate::observe::telemetry::Telemetry;
+use crate::status::{AppPage, AppRow, Overview, Query};
 use async_channel::{Receiver, Sender};
+use prometheus_rsocket_runtime::JobLost;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -70,7 +72,8 @@ struct Fake {
     telemetry: Arc<Telemetry>,
     readiness: Mutex<Readiness>,
     refusal: Mutex<Option<ScrapeRefused>>,
-    status: Mutex<Status>,
+    overview: Mutex<Overview>,
+    apps: Mutex<BTreeMap<&'static str, AppPage>>,
     /// How scrapes of single applications fail, by path; others are served.
     failures: Mutex<BTreeMap<&'static str, AppFailure>>,
     listed: Mutex<Vec<Listed>>,
@@ -111,8 +114,21 @@ impl Backend for Fake {
         *self.readiness.lock().unwrap()
     }
 
-    fn status(&self) -> Status {
-        self.status.lock().unwrap().clone()
+    async fn overview<T: Send + 'static>(
+        &self,
+        _: Query,
+        make: impl FnOnce(&Overview) -> T + Send + 'static,
+    ) -> Result<T, JobLost> {
+        Ok(make(&self.overview.lock().unwrap()))
+    }
+
+    async fn app_page<T: Send + 'static>(
+        &self,
+        path: &str,
+        _: IpAddr,
+        make: impl FnOnce(&AppPage) -> T + Send + 'static,
+    ) -> Result<Option<T>, JobLost> {
+        Ok(self.apps.lock().unwrap().get(path).map(make))
     }
 }
 
@@ -131,7 +147,8 @@ fn setup() -> Setup {
         telemetry: Arc::clone(&telemetry),
         readiness: Mutex::new(Readiness::Ready),
         refusal: Mutex::default(),
-        status: Mutex::default(),
+        overview: Mutex::default(),
+        apps: Mutex::default(),
         failures: Mutex::default(),
         listed: Mutex::default(),
         scrapes: sender,

@@ -159,33 +159,66 @@ fn head_asks_no_application() {
 #[test]
 fn the_index_links_to_all_that_is_served() {
     let setup = setup();
-    *setup.fake.status.lock().unwrap() = Status {
-        listeners: vec![("tcp", "0.0.0.0:7001".to_owned()), ("http", "<b>&\"".to_owned())],
-        connected_applications: 1,
-        demo_applications: 3,
-        key_sha256: Some("0123abcd".to_owned()),
-    };
     let response = get(&setup, "/?query=ignored");
     assert_header(&response, header::CONTENT_TYPE, "text/html; charset=utf-8");
     let page = text(response);
-    for part in [
-        "href=\"/metrics/connected\"",
-        "href=\"/metrics/proxy\"",
-        "href=\"/-/healthy\"",
-        "href=\"/-/ready\"",
-        env!("CARGO_PKG_VERSION"),
-        "0.0.0.0:7001",
-        "&lt;b&gt;&amp;&quot;",
-        "1 application is connected",
-        "3 applications run inside this process",
-        "SHA-256 is <code>0123abcd</code>",
-    ] {
-        assert!(page.contains(part), "no {part:?} in\n{page}");
+    for path in ["/metrics/connected", "/sd", "/metrics/proxy", "/status.json", "/-/healthy"] {
+        assert!(page.contains(&format!("href=\"{path}\"")), "no {path} in\n{page}");
     }
-    *setup.fake.status.lock().unwrap() = Status::default();
-    let page = text(get(&setup, "/"));
-    assert!(page.contains("No application is connected") && !page.contains("Demo"));
-    assert!(page.contains("seal nothing") && !page.contains("SHA-256"));
+}
+
+#[test]
+fn pages_may_do_nothing_but_what_is_in_them_and_are_not_kept() {
+    let setup = setup();
+    setup.fake.apps.lock().unwrap().insert("a", AppPage::default());
+    for path in ["/", "/app/a", "/app/other", "/status.json"] {
+        let response = get(&setup, path);
+        assert_header(&response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        assert_header(&response, header::REFERRER_POLICY, "no-referrer");
+        assert_header(&response, header::CACHE_CONTROL, "no-store");
+        if path == "/status.json" {
+            continue;
+        }
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        for part in [
+            "default-src 'none'; ",
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+            "script-src 'sha256-",
+            "style-src 'sha256-",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+    }
+}
+
+#[test]
+fn the_status_is_there_as_json_and_compressed() {
+    let setup = setup();
+    let row = AppRow { id: "a".to_owned(), ..AppRow::default() };
+    setup.fake.overview.lock().unwrap().applications.push(row);
+    let plain = get(&setup, "/status.json");
+    assert_header(&plain, header::CONTENT_TYPE, "application/json");
+    let plain = text(plain);
+    let value: serde_json::Value = serde_json::from_str(&plain).unwrap();
+    assert_eq!(value["applications"][0]["id"], "a");
+    let request = Request::get("/status.json").header(header::ACCEPT_ENCODING, "gzip");
+    let gzip = ask(&setup, request);
+    assert_header(&gzip, header::CONTENT_ENCODING, "gzip");
+    assert_eq!(gunzip(&bytes(gzip).unwrap()), plain);
+}
+
+#[test]
+fn an_unknown_application_and_a_bad_query_are_told() {
+    let setup = setup();
+    let response = get(&setup, "/app/nobody");
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(text(response).contains("<bdi>nobody</bdi>"));
+    for path in ["/?state=bad", "/status.json?sort=bad", "/?page=x"] {
+        let response = get(&setup, path);
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert!(text(response).starts_with("the query parameter `"));
+    }
+    setup.assert_metric("prometheus_proxy_http_requests_total{code=\"404\",path=\"/app/\"} 1");
 }
 
 #[test]

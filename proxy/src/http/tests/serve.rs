@@ -22,7 +22,8 @@ pub(super) fn on_site<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(
         let (end, ended) = async_channel::bounded(1);
         let (router, serving) = (Arc::clone(&setup.router), runtime.clone());
         runtime.spawn(async move {
-            let listening = Listening { name: "http", listener, tls: None, gate: None };
+            let places = Places::new(limits.max_connections, limits.spare_connections);
+            let listening = Listening { name: "http", listener, tls: None, gate: None, places };
             serve(serving, listening, router, limits, shutdown).await;
             let _ = end.send(()).await;
         });

@@ -288,8 +288,12 @@ label! {
 label! {
     /// The paths that the HTTP side serves.
     HttpPath, "path" {
-        /// The page with links to the others.
+        /// The status page.
         Index = "/",
+        /// The same as JSON.
+        StatusJson = "/status.json",
+        /// The page of one application.
+        App = "/app/",
         /// The applications' metrics.
         MetricsConnected = "/metrics/connected",
         /// One application's metrics.

@@ -269,6 +269,15 @@ impl Keys {
     }
 }
 
+/// One series for each listener with TLS.
+pub(super) fn certificates(make: &Families<'_>) -> IntGaugeVec {
+    let opts = Opts::new(
+        "prometheus_proxy_tls_certificate_expiry_timestamp_seconds",
+        "When the certificate that a listener shows expires, in seconds since 1970; 0 if that cannot be read.",
+    );
+    make.register(IntGaugeVec::new(opts, &["listener"]))
+}
+
 pub(super) fn build_info(make: &Families<'_>, runtime: &str, rsa_backend: &str) {
     let opts = Opts::new("prometheus_proxy_build_info", "What is running; always 1.")
         .const_label("version", env!("CARGO_PKG_VERSION"))

@@ -17,11 +17,13 @@ pub use labels::{
     RoundOutcome, ScrapeGivenUp, ScrapeOutcome, SignalType,
 };
 
+pub(crate) use process::resident_bytes;
+
 use crate::observe::throttle::PeerThrottle;
 use crate::store::ring::KeyRing;
 use family::Families;
 use meters::{Apps, Http, Keys, Pushes, Rsocket, Scrapes};
-use prometheus::{IntCounterVec, Registry, TextEncoder};
+use prometheus::{IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 use std::time::{Duration, Instant, SystemTime};
 
 /// All that the proxy counts about itself. Shared by reference; every method may be called from any thread.
@@ -35,6 +37,7 @@ pub struct Telemetry {
     rsocket: Rsocket,
     http: Http,
     keys: Keys,
+    certificates: IntGaugeVec,
     suppressed_lines: IntCounterVec,
     lines: PeerThrottle,
 }
@@ -54,6 +57,7 @@ impl Telemetry {
             rsocket: Rsocket::new(&make),
             http: Http::new(&make),
             keys: Keys::new(&make),
+            certificates: meters::certificates(&make),
             suppressed_lines: make.counters::<LogCause>(
                 "prometheus_proxy_log_lines_suppressed_total",
                 "Log lines that were not written because a peer caused too many.",
@@ -72,6 +76,14 @@ impl Telemetry {
             let values = [&sha256, state, &bits, ring.backend_name()];
             self.keys.info.with_label_values(&values).set(1);
         }
+    }
+
+    /// The certificate that a listener shows expires then; `None` if that cannot be read.
+    pub(crate) fn certificate_expires(&self, listener: &str, at: Option<SystemTime>) {
+        let since_epoch = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let seconds =
+            since_epoch.map_or(0, |since_epoch| saturated(since_epoch.as_secs() as usize));
+        self.certificates.with_label_values(&[listener]).set(seconds);
     }
 
     /// The key was replaced by another.

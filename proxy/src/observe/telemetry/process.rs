@@ -37,7 +37,7 @@ pub(super) fn cpu_seconds(stat: &str) -> Option<f64> {
 }
 
 /// Resident memory, from the text of `/proc/self/status`.
-pub(super) fn resident_bytes(status: &str) -> Option<u64> {
+pub(crate) fn resident_bytes(status: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kib.checked_mul(1024)

@@ -80,6 +80,11 @@ impl ConnectionMemory {
         self.lock().used
     }
 
+    /// Bytes that may be held.
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
     /// Whether nobody holds anything or waits.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

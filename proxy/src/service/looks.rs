@@ -1,0 +1,249 @@
+//! What people look at: gathered when somebody asks, away from the event loop.
+
+use super::backend::Service;
+use super::scrape::Ending;
+use crate::http::{Backend, Places, Readiness};
+use crate::service::admission::PATIENCE_FOR_ONE;
+use crate::service::workers::WorkerContext;
+use crate::status::{
+    AppPage, Around, Asked, Certificate, FamilyRow, KeyInfo, ListenerRow, MAX_PUSHES, Overview,
+    ProxyInfo, Query, app_page, overview,
+};
+use async_channel::{Receiver, Sender};
+use futures_lite::future::or;
+use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress};
+use prometheus_rsocket_protocol::envelope;
+use prometheus_rsocket_protocol::exposition::{Family, SourceFormat, families};
+use prometheus_rsocket_runtime::tls::ServerTls;
+use prometheus_rsocket_runtime::{JobLost, Runtime};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long an application may take to answer for its page.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is known of the proxy for people, beside the hub.
+pub(crate) struct Looks {
+    pub(crate) runtime: &'static str,
+    pub(crate) started: Instant,
+    /// How many example applications run inside the process.
+    pub(crate) demo: usize,
+    pub(crate) max_memory: usize,
+    /// The listeners with TLS.
+    pub(crate) tls: Vec<(&'static str, ServerTls)>,
+    places: Mutex<Vec<HttpPlaces>>,
+    turn: Turn,
+}
+
+/// The connections of an HTTP listener.
+struct HttpPlaces {
+    listener: &'static str,
+    max: usize,
+    places: Arc<Places>,
+}
+
+impl Looks {
+    pub(crate) fn new(
+        runtime: &'static str,
+        started: Instant,
+        (demo, max_memory): (usize, usize),
+        tls: Vec<(&'static str, ServerTls)>,
+    ) -> Self {
+        let (places, turn) = (Mutex::default(), Turn::default());
+        Self { runtime, started, demo, max_memory, tls, places, turn }
+    }
+
+    /// Counts the connections of an HTTP listener from now on.
+    pub(crate) fn add_places(&self, listener: &'static str, max: usize, places: Arc<Places>) {
+        let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(HttpPlaces { listener, max, places });
+    }
+
+    /// The certificates that listeners show.
+    pub(crate) fn certificates(&self) -> Vec<Certificate> {
+        let tls = self.tls.iter();
+        tls.map(|(listener, tls)| Certificate { listener, not_after: tls.not_after() }).collect()
+    }
+
+    fn http(&self) -> Vec<(&'static str, usize, usize)> {
+        let all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|it| (it.listener, it.places.taken(), it.max)).collect()
+    }
+}
+
+/// Lets one at a time through: what is gathered may take some kilobytes for each application.
+struct Turn {
+    enter: Sender<()>,
+    leave: Receiver<()>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        let (enter, leave) = async_channel::bounded(1);
+        Self { enter, leave }
+    }
+}
+
+/// Somebody's turn; the next one comes when it is dropped.
+struct Taken(Receiver<()>);
+
+impl Turn {
+    async fn take(&self) -> Taken {
+        // The other end is here.
+        let _ = self.enter.send(()).await;
+        Taken(self.leave.clone())
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let _ = self.0.try_recv();
+    }
+}
+
+impl<R: Runtime> Service<R> {
+    pub(super) async fn make_overview<T: Send + 'static>(
+        &self,
+        query: Query,
+        make: impl FnOnce(&Overview) -> T + Send + 'static,
+    ) -> Result<T, JobLost> {
+        let turn = self.looks.turn.take().await;
+        let (hub, around, now) = (Arc::clone(&self.hub), self.around(), self.runtime.now());
+        let gather = move || {
+            let seen = hub.look(now, MAX_PUSHES);
+            let made = make(&overview(seen, around, hub.history(), &query, now));
+            // Also if nobody waits for this any more.
+            drop(turn);
+            made
+        };
+        self.runtime.unblock(gather).await
+    }
+
+    pub(super) async fn make_app_page<T: Send + 'static>(
+        &self,
+        path: &str,
+        peer: IpAddr,
+        make: impl FnOnce(&AppPage) -> T + Send + 'static,
+    ) -> Result<Option<T>, JobLost> {
+        let Some(app) = self.hub.app_at(path, |app| app.id) else { return Ok(None) };
+        let asked = self.ask(app, peer).await;
+        let (hub, context) = (Arc::clone(&self.hub), Arc::clone(&self.context));
+        let (now, time) = (self.runtime.now(), self.runtime.time_of_day());
+        // As much as the text takes, and the list of its families less than that again.
+        let texts = match &asked {
+            Ok(Answer { text_len, .. }) => Some(context.rendered.take(2 * text_len).await),
+            Err(_) => None,
+        };
+        // It may have got another path meanwhile.
+        let path = self.hub.path_of(app);
+        let gather = move || {
+            let seen = hub.look_at(now, &path)?;
+            let asked = match asked {
+                Ok(answer) => served(&answer, &context),
+                Err(message) => Asked::Failed { message },
+            };
+            drop(texts);
+            Some(make(&app_page(seen, asked, time, now)))
+        };
+        self.runtime.unblock(gather).await
+    }
+
+    /// Asks an application as a scrape does, for nobody who scrapes. Returns its metrics, or why there are none.
+    async fn ask(&self, app: AppId, peer: IpAddr) -> Result<Answer, String> {
+        let now = self.runtime.now();
+        let admitted = self.admission.admit(now, peer, PATIENCE_FOR_ONE);
+        let busy = |_| "it was not asked, as too many scrapes are under way".to_owned();
+        let admitted = admitted.map_err(busy)?;
+        let started = self.hub.start_look(now, now + PATIENCE, app);
+        let (id, news) = started.map_err(|error| format!("it was not asked: {error}"))?;
+        let _ending = Ending { runtime: self.runtime.clone(), hub: Arc::clone(&self.hub), id };
+        let outcome = async {
+            loop {
+                let listener = news.listen();
+                match self.hub.poll_scrape(self.runtime.now(), id) {
+                    Progress::Outcome(outcome) => return Ok(*outcome),
+                    Progress::Pending => listener.await,
+                    Progress::Finished(_) => return Err("it is gone".to_owned()),
+                }
+            }
+        };
+        let evicted = async {
+            admitted.evicted().await;
+            Err("the request was given up: others needed the room".to_owned())
+        };
+        let Outcome { result, .. } = or(outcome, evicted).await?;
+        result.map_err(|failure| failure.to_string())
+    }
+
+    fn around(&self) -> Around {
+        let (now, time) = (self.runtime.now(), self.runtime.time_of_day());
+        let certificates = self.looks.certificates();
+        let listeners = self.listeners.iter().map(|(name, address)| {
+            let row = ListenerRow { name, address: address.to_string(), ..ListenerRow::default() };
+            match certificates.iter().find(|certificate| certificate.listener == *name) {
+                Some(certificate) => row.with_certificate(certificate, time),
+                None => row,
+            }
+        });
+        let keys = &self.context.keys;
+        let age = |at: Instant| now.saturating_duration_since(at).as_secs_f64().round();
+        let key = keys.current().map(|key| KeyInfo {
+            sha256: key.fingerprint.to_string(),
+            bits: key.bits,
+            in_use_seconds: keys.in_use_since().map(age).unwrap_or_default(),
+            old_sha256: keys.old().map(|old| old.fingerprint.to_string()),
+        });
+        Around {
+            proxy: ProxyInfo {
+                verdict: match self.readiness() {
+                    Readiness::Draining => "draining",
+                    Readiness::Ready => "ready",
+                    Readiness::Starting => "starting",
+                },
+                version: env!("CARGO_PKG_VERSION"),
+                runtime: self.looks.runtime,
+                rsa_backend: keys.backend_name(),
+                uptime_seconds: age(self.looks.started),
+                listeners: listeners.collect(),
+                demo_applications: self.looks.demo,
+                key,
+            },
+            time,
+            http: self.looks.http(),
+            max_memory: self.looks.max_memory,
+        }
+    }
+}
+
+impl fmt::Debug for Looks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Looks").finish_non_exhaustive()
+    }
+}
+
+/// The families of an answer.
+fn served(answer: &Answer, context: &WorkerContext) -> Asked {
+    let text = match envelope::expand(&answer.block, context.open.max_text_len) {
+        Ok(text) => text,
+        Err(error) => return Asked::Failed { message: error.to_string() },
+    };
+    let found = families(&text, &answer.facts, &context.policy);
+    let row = |family: Family| FamilyRow {
+        name: family.name,
+        kind: family.kind,
+        help: family.help,
+        samples: family.samples,
+    };
+    Asked::Served {
+        is_push: answer.is_push,
+        format: match answer.facts.format {
+            SourceFormat::OpenMetrics => "OpenMetrics",
+            _ => "text 0.0.4",
+        },
+        bytes: answer.text_len,
+        families: found.listed.into_iter().map(row).collect(),
+        unlisted_samples: found.unlisted_samples,
+    }
+}
