@@ -42,6 +42,7 @@ mod smol {
     mod pushes;
     mod readers;
     mod scrapes;
+    mod status;
     mod storing;
     mod targets;
     mod transports;
@@ -69,6 +70,7 @@ mod tokio {
     mod pushes;
     mod readers;
     mod scrapes;
+    mod status;
     mod storing;
     mod targets;
     mod transports;

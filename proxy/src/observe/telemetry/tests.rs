@@ -194,7 +194,7 @@ fn the_text_of_proc_is_read_as_the_kernel_writes_it() {
     assert_eq!(process::cpu_seconds("4711 (cut off) S 1"), None);
     assert_eq!(process::cpu_seconds(""), None);
     let status = "Name:\tx\nVmHWM:\t  9000 kB\nVmRSS:\t    1234 kB\nRssAnon:\t 1 kB\n";
-    assert_eq!(process::resident_bytes(status), Some(1234 * 1024));
-    assert_eq!(process::resident_bytes("VmRSS:\t many kB"), None);
-    assert_eq!(process::resident_bytes("Name:\tx\n"), None);
+    assert_eq!(resident_bytes(status), Some(1234 * 1024));
+    assert_eq!(resident_bytes("VmRSS:\t many kB"), None);
+    assert_eq!(resident_bytes("Name:\tx\n"), None);
 }

@@ -167,9 +167,13 @@ pub(super) fn badge(status: AppStatus) -> String {
 pub(super) fn link(id: &str) -> String {
     match id {
         "" => "?".to_owned(),
+        id if id.len() > MAX_ID => bdi(id),
         id => format!("<a href=\"/app/{}\">{}</a>", Escaped(encoded(id)), bdi(id)),
     }
 }
+
+/// No path is as long as this.
+const MAX_ID: usize = 512;
 
 /// A query as part of a URL in an attribute, with its question mark; empty if it is the default.
 pub(super) fn url_query(query: &Query) -> String {
