@@ -113,6 +113,13 @@ class Tools:
         """The folder of both versions of rsocket-js, with their libraries."""
         return javascript()
 
+    # A browser
+
+    def browser(self):
+        """The command that looks at pages, with Chromium as its first argument: an installed one, else Debian's package, which is installed."""
+        need("node")
+        return ["node", os.path.join(browser(), "check.js"), chromium()]
+
     # Prometheus
 
     def prometheus(self, program="prometheus"):
@@ -149,6 +156,10 @@ class Tools:
     def crowd(self):
         """The command of the program that is many applications at once."""
         return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "crowd.py")]
+
+    def shop(self):
+        """The command of the program that is many applications which go wrong when they are told so."""
+        return [python_environment("crowd"), "-B", "-u", os.path.join(INTEROP, "crowd", "shop.py")]
 
     def jobs(self):
         """The command of the program that is many applications which end."""
@@ -272,6 +283,37 @@ def javascript():
             run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, version))
         write(stamp, digest)
     return output
+
+
+def browser():
+    """Puts the check and the libraries that its lock file names beside each other, outside of the source tree."""
+    source = os.path.join(INTEROP, "browser")
+    output = os.path.join(CACHE, "browser")
+    stamp = os.path.join(output, "made-from")
+    digest = digest_of(source)
+    if read(stamp) != digest:
+        need("npm")
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(source, output)
+        run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], output)
+        write(stamp, digest)
+    return output
+
+
+def chromium():
+    """The path of Chromium. Its libraries are too many to be unpacked beside it, so the package is installed where it is missing."""
+    if not shutil.which("chromium"):
+        need("apt-get")
+        if os.geteuid() != 0:
+            raise Unavailable("chromium is not installed, and only root can do that")
+        install = ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "chromium"]
+        try:
+            run(install, INTEROP)
+        except Unavailable:
+            # A new machine has no package lists yet.
+            run(["apt-get", "-qq", "update"], INTEROP)
+            run(install, INTEROP)
+    return shutil.which("chromium")
 
 
 def go_judge(name):

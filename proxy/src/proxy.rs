@@ -258,7 +258,7 @@ async fn service<R: Runtime>(
         app_metrics: config.app_metrics,
         listeners,
         running: false.into(),
-        looks: Looks::new(config.runtime.name(), started, (config.demo, config.max_memory), tls),
+        looks: Looks::new(config, started, tls),
     })
 }
 

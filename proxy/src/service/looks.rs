@@ -2,6 +2,7 @@
 
 use super::backend::Service;
 use super::scrape::Ending;
+use crate::config::Config;
 use crate::http::{Backend, Places, Readiness};
 use crate::service::admission::PATIENCE_FOR_ONE;
 use crate::service::workers::WorkerContext;
@@ -30,6 +31,7 @@ pub(crate) struct Looks {
     pub(crate) started: Instant,
     /// How many example applications run inside the process.
     pub(crate) demo: usize,
+    pub(crate) max_connections: usize,
     pub(crate) max_memory: usize,
     /// The listeners with TLS.
     pub(crate) tls: Vec<(&'static str, ServerTls)>,
@@ -46,13 +48,14 @@ struct HttpPlaces {
 
 impl Looks {
     pub(crate) fn new(
-        runtime: &'static str,
+        config: &Config,
         started: Instant,
-        (demo, max_memory): (usize, usize),
         tls: Vec<(&'static str, ServerTls)>,
     ) -> Self {
         let (places, turn) = (Mutex::default(), Turn::default());
-        Self { runtime, started, demo, max_memory, tls, places, turn }
+        let runtime = config.runtime.name();
+        let &Config { demo, max_connections, max_memory, .. } = config;
+        Self { runtime, started, demo, max_connections, max_memory, tls, places, turn }
     }
 
     /// Counts the connections of an HTTP listener from now on.
@@ -212,6 +215,7 @@ impl<R: Runtime> Service<R> {
             },
             time,
             http: self.looks.http(),
+            max_connections: self.looks.max_connections,
             max_memory: self.looks.max_memory,
         }
     }

@@ -32,7 +32,7 @@ pub(crate) struct SeenApp {
 /// What the hub has, and how much it may have: each first what is used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeenLimits {
-    pub(crate) connections: (usize, usize),
+    pub(crate) connections: usize,
     pub(crate) gone: (usize, usize),
     pub(crate) scrapes: (usize, usize),
     pub(crate) held_pushes: (usize, usize),
@@ -48,6 +48,8 @@ pub(crate) struct Around {
     pub(crate) time: Option<SystemTime>,
     /// Connections of each HTTP listener, and how many there may be.
     pub(crate) http: Vec<(&'static str, usize, usize)>,
+    /// Connections of applications that there may be.
+    pub(crate) max_connections: usize,
     /// Bytes that all may take together beside the program itself.
     pub(crate) max_memory: usize,
 }
@@ -185,9 +187,11 @@ fn limit_rows(limits: &SeenLimits, around: &Around) -> Vec<LimitRow> {
         limit: Some(limit as u64),
         unit,
     };
+    // A few more may be there for a moment, to be told that there is no place for them.
+    let connections = (limits.connections, around.max_connections);
     let memory = "--max-memory";
     let mut rows = vec![
-        row("Connections of applications", "--max-connections", limits.connections, "count"),
+        row("Connections of applications", "--max-connections", connections, "count"),
         row("Applications gone", "--max-gone-applications", limits.gone, "count"),
         row("Scrapes under way", "--max-http-connections", limits.scrapes, "count"),
         row("Held pushes", "--max-held-pushes", limits.held_pushes, "count"),

@@ -16,7 +16,7 @@ impl Hub {
         let config = collector.config();
         let gone = collector.entries().saturating_sub(collector.connections());
         let limits = SeenLimits {
-            connections: (collector.connections(), config.max_connections),
+            connections: collector.connections(),
             gone: (gone, config.max_gone),
             scrapes: (collector.scrapes(), config.max_scrapes),
             held_pushes: (collector.held_pushes(), config.max_pushes),
