@@ -71,3 +71,21 @@ def status(proxy, query=""):
 def get(proxy, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{proxy.http}{path}", timeout=20) as answer:
         return answer.read().decode()
+
+
+@case("status/ten-thousand", ("our_proxy", "shop"), java_passes=False, transports=TCP, usual=False)
+def ten_thousand(bench):
+    """With 10,000 applications that were scraped, the page, its JSON and a search take less than 200 ms, half of the times at least."""
+    proxy = bench.proxy(["--max-connections", "10100", "--scrape-timeout-max", "120s"])
+    bench.start("shop", [*bench.tools.shop(), "--port", str(proxy.tcp), "--count", "10000"]).find("^CONNECTED$", 300)
+    proxy.scrape(100)
+    check(status(proxy)["counts"]["ok"] >= 9_000, "most are well")
+    for path in ("/", "/status.json", "/?q=shop-7", "/?sort=-took&page=50"):
+        took = []
+        for _ in range(21):
+            began = time.monotonic()
+            get(proxy, path)
+            took.append(1000 * (time.monotonic() - began))
+        took.sort()
+        print(f"# {path}: {took[10]:.0f} ms median, {took[0]:.0f} to {took[-1]:.0f} ms")
+        check(took[10] < 200, f"{path} takes {took[10]:.0f} ms")

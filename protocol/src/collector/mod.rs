@@ -313,8 +313,8 @@ impl Collector {
         Ok(scrape)
     }
 
-    /// Begins a scrape of one application by somebody who only looks at it. He is no scraper: nobody waits for him to come again, and a push
-    /// that he is shown stays held for all scrapers.
+    /// Begins a scrape of one application by somebody who only looks at it. He is no scraper: nobody waits for him to come again, a push
+    /// that he is shown stays held for all scrapers, and what comes of it is neither counted nor kept as the application's last scrape.
     pub fn start_look(
         &mut self,
         now: Instant,

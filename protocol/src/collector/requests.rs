@@ -6,6 +6,7 @@ use super::job::{Job, Purpose};
 use super::push::PushId;
 use super::request::{Request, RequestId};
 use super::scrape::{Open, Origin, ScrapeId, Settled};
+use super::scrapers::Whose;
 use super::{
     Answer, App, AppId, AppRef, AppState, Collector, ConnectionId, JobError, Notice, ScrapeFailure,
     SessionCommand,
@@ -54,7 +55,8 @@ impl Collector {
 
     fn add_gone(&mut self, scrape: ScrapeId, app: AppRef) {
         if let Some(stand_in) = self.stand_in(scrape, app.id) {
-            let settled = self.pushed(app.clone(), ScrapeFailure::Gone, Duration::ZERO, stand_in);
+            let settled =
+                self.pushed(scrape, app.clone(), ScrapeFailure::Gone, Duration::ZERO, stand_in);
             self.scrapes.add_settled(scrape, app, settled);
         } else if let Some(push) = self.pushes.opening(app.id) {
             self.scrapes.add_awaiting(scrape, app, push, ScrapeFailure::Gone);
@@ -66,14 +68,17 @@ impl Collector {
     /// The outcome of an application whose pushes stand in.
     fn pushed(
         &mut self,
+        scrape: ScrapeId,
         app: AppRef,
         failure: ScrapeFailure,
         took: Duration,
         (pushes, answer, earlier): (Vec<PushId>, Answer, Vec<Answer>),
     ) -> Settled {
         let len = earlier.iter().fold(answer.text_len, |len, answer| len + answer.text_len);
-        let notice = Notice::Scraped { app, result: Ok(len), is_push: true, took };
-        self.notices.push_back(notice);
+        if !self.is_look(scrape) {
+            let notice = Notice::Scraped { app, result: Ok(len), is_push: true, took };
+            self.notices.push_back(notice);
+        }
         let (result, instead_of) = (Ok(answer), Some(failure));
         Settled { result, earlier, instead_of, took, origin: Origin::Push, pushes }
     }
@@ -273,7 +278,9 @@ impl Collector {
                 pushes: superseded.clone(),
             };
             self.scrapes.settle(*scrape, slot, settled);
-            self.note_scraped(now, owner, app, took, Ok(answer));
+            if !self.is_look(*scrape) {
+                self.note_scraped(now, owner, app, took, Ok(answer));
+            }
         }
     }
 
@@ -302,14 +309,16 @@ impl Collector {
         let Some((app, took)) = self.scrapes.open_slot(now, scrape, slot) else { return };
         // Two entries that were merged while the scrape went on have the same pushes, which are in it once.
         if let Some(stand_in) = self.stand_in(scrape, owner) {
-            let settled = self.pushed(app, failure.clone(), took, stand_in);
+            let settled = self.pushed(scrape, app, failure.clone(), took, stand_in);
             self.scrapes.settle(scrape, slot, settled);
-            self.note_failing(now, owner, took, failure);
+            if !self.is_look(scrape) {
+                self.note_failing(now, owner, took, failure);
+            }
         } else if let Some(push) = self.pushes.opening(owner).filter(|_| may_wait) {
             self.scrapes.await_push(scrape, slot, push, failure);
         } else {
             self.scrapes.settle(scrape, slot, Settled { took, ..failed(failure.clone()) });
-            if failure != ScrapeFailure::Gone {
+            if failure != ScrapeFailure::Gone && !self.is_look(scrape) {
                 self.note_scraped(now, owner, app, took, Err(failure));
             }
         }
@@ -338,6 +347,11 @@ impl Collector {
             };
             self.fail_slot(now, SlotOf { scrape, slot, app }, failure, false);
         }
+    }
+
+    /// Whether nobody scrapes, but somebody looks.
+    fn is_look(&self, scrape: ScrapeId) -> bool {
+        self.scrapes.whose(scrape) == Some(Whose::NOBODY)
     }
 
     /// Counts how a scrape of an application went, and keeps it as the entry's last.

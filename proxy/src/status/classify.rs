@@ -2,7 +2,8 @@
 
 use super::data::seconds;
 use super::{AppRow, AppStatus, ErrorRow, ScrapeRow};
-use prometheus_rsocket_protocol::collector::{App, AppState, LastScrape, SLOW};
+use prometheus_rsocket_protocol::collector::{App, AppState, LastScrape};
+use prometheus_rsocket_protocol::report::ReportKind;
 use std::time::{Duration, Instant};
 
 /// How an application is, why, and since when.
@@ -34,7 +35,7 @@ impl Verdict {
         }
         if app.failing().is_some() {
             AppStatus::Failing
-        } else if app.report().is_some() {
+        } else if is_partial(app) {
             AppStatus::Partial
         } else if app.is_duplicate {
             AppStatus::Duplicate
@@ -70,9 +71,9 @@ impl Verdict {
             }
             (AppStatus::Slow, _) => {
                 let why = format!(
-                    "its scrape took {:.1} s; at most {:.1} s are usual now",
+                    "its scrape took {:.1} s, where half of all take {:.2} s at most",
                     took(app).as_secs_f64(),
-                    (usual * SLOW_FACTOR).max(SLOW).as_secs_f64()
+                    usual.as_secs_f64()
                 );
                 (Some(why), app.slow_since)
             }
@@ -83,6 +84,11 @@ impl Verdict {
         };
         Self { status, why, since }
     }
+}
+
+/// Whether part of its text is not served. One that was refused as a whole may be so since somebody looked, and no scraper has met it.
+fn is_partial(app: &App) -> bool {
+    app.report().is_some_and(|(report, _)| report.kind != ReportKind::Refused)
 }
 
 fn took(app: &App) -> Duration {

@@ -99,6 +99,8 @@ fn a_look_shares_the_request_of_a_scrape() {
     assert_eq!(world.collector.requests(), 1);
     world.answer(app, "a 1\n");
     world.work();
+    let scraped = |notice: &&Notice| matches!(notice, Notice::Scraped { .. });
+    assert_eq!(world.notices.iter().filter(scraped).count(), 1);
     for scrape in [scrape, look] {
         assert_eq!(world.take(scrape).0, [served("a", "a 1\n")]);
         world.collector.end_scrape(scrape, true);
@@ -127,4 +129,20 @@ fn held_pushes_say_whose_they_are_how_old_and_who_has_had_them() {
     assert_eq!((held[0].text_len, held[0].samples, held[0].is_stored), (7, 1, false));
     let of_one: Vec<_> = world.collector.held(world.now, Some(ids[1])).collect();
     assert_eq!(of_one, held[1..]);
+}
+
+#[test]
+fn a_look_leaves_no_trace() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    look(&mut world, app);
+    world.answer(app, "a b c\n");
+    world.work();
+    look(&mut world, app);
+    world.advance(Duration::from_secs(11));
+    let entry = world.app(app);
+    assert!(entry.last_scrape.is_none() && entry.trouble.is_none());
+    let tells =
+        |notice: &Notice| matches!(notice, Notice::Scraped { .. } | Notice::ScrapeFailing { .. });
+    assert!(!world.has_notice(tells));
 }

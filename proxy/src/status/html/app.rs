@@ -1,7 +1,7 @@
 //! The page of one application.
 
 use super::tables;
-use super::write::{age, badge, bdi, bytes, count, labels, long_text, moment, text, took};
+use super::write::{age, badge, bdi, bytes, count, labels, long_text, moment, scrapes, text, took};
 use crate::status::{AppPage, AppRow, Asked, FamilyRow, ScrapeRow};
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ pub(crate) fn app(page: &AppPage) -> String {
         let _ = write!(main, " {}", long_text(why));
     }
     if let Some(seconds) = app.for_seconds {
-        let _ = write!(main, ", for {}", age(seconds));
+        let _ = write!(main, " (for {})", age(seconds));
     }
     main.push_str("</p>\n");
     facts(page, &mut main);
@@ -70,11 +70,11 @@ fn facts(page: &AppPage, out: &mut String) {
             None => "not over".to_owned(),
         };
         format!(
-            "{}<br>reason {}, began {} ago, {} scrapes, the latest {} ago, {until}",
+            "{}<br>reason {}, began {} ago, {} failed, the latest {} ago, {until}",
             long_text(&error.message),
             error.reason,
             age(error.since_seconds),
-            count(error.times),
+            scrapes(error.times),
             age(error.age_seconds)
         )
     });
@@ -85,7 +85,7 @@ fn facts(page: &AppPage, out: &mut String) {
             format!("{} series left out, as others have them", count(app.collisions as u64)),
         );
     }
-    list("Pushes held ever", count(app.pushes));
+    list("Pushes ever held", count(app.pushes));
     let id = text(&app.id);
     list("Metrics", format!("<a href=\"/metrics/app/{id}\">/metrics/app/{id}</a>"));
     list("As of", page.time.map(moment).unwrap_or_default());
@@ -108,14 +108,14 @@ fn asked(page: &AppPage, out: &mut String) {
         Asked::Failed { message } => {
             let _ = writeln!(
                 out,
-                "<p>The application was asked for this page, and has no metrics: {}</p>",
+                "<p>The application was asked when this page was opened, and has no metrics: {}</p>",
                 long_text(message)
             );
         }
         Asked::Served { is_push, format, bytes: len, families, unlisted_samples } => {
             let whose = match is_push {
                 true => "This is what it pushed, since it does not answer",
-                false => "The application was asked for this page",
+                false => "The application was asked when this page was opened",
             };
             let _ = writeln!(out, "<p>{whose}: {} of {format}.</p>", bytes(*len as u64));
             family_table(families, *unlisted_samples, out);

@@ -1,7 +1,8 @@
 //! The tables of the page at `/`.
 
 use super::write::{
-    Escaped, age, badge, bdi, bytes, count, labels, link, long_text, moment, text, took, url_query,
+    Escaped, age, badge, bdi, bytes, count, labels, link, long_text, moment,
+    scrapes as scrape_count, since, text, took, url_query,
 };
 use crate::status::{
     AppRow, Departure, LimitRow, ListenerRow, MAX_DEPARTURES, MAX_ROUNDS, Overview, ProxyInfo,
@@ -39,7 +40,7 @@ pub(super) fn applications(overview: &Overview, query: &Query, out: &mut String)
     }
     out.push_str("</tr></thead>\n<tbody role=\"rowgroup\">\n");
     for app in &overview.applications {
-        application(app, out);
+        application(app, overview.time, out);
     }
     out.push_str("</tbody>\n</table>\n");
 }
@@ -84,7 +85,7 @@ fn header(key: Option<SortKey>, name: &str, query: &Query, out: &mut String) {
     );
 }
 
-fn application(app: &AppRow, out: &mut String) {
+fn application(app: &AppRow, time: Option<f64>, out: &mut String) {
     let served = app.last_served.as_ref().or(app.last_scrape.as_ref()).filter(|it| it.bytes > 0);
     let name = match app.labels.is_empty() {
         true => link(&app.id),
@@ -98,9 +99,9 @@ fn application(app: &AppRow, out: &mut String) {
         badge(app.status)
     );
     cell("t", "", &why(app), out);
-    cell("n", "Since", &app.for_seconds.map(age).unwrap_or_default(), out);
+    cell("n", "Since", &app.for_seconds.map(|age| since(age, time)).unwrap_or_default(), out);
     cell("t", "Peer", &peer(app), out);
-    cell("n", "Connected", &age(app.connected_seconds), out);
+    cell("n", "Connected", &format!("{} ago", age(app.connected_seconds)), out);
     let last = app.last_scrape.as_ref();
     let scraped = last.map(|last| format!("{} ago", age(last.age_seconds)));
     cell("n", "Last scrape", &scraped.unwrap_or_default(), out);
@@ -133,8 +134,8 @@ fn why(app: &AppRow) -> String {
     {
         let _ = write!(
             why,
-            "<br><span class=\"m\">{} scrapes failed; served last {} ago</span>",
-            count(error.times),
+            "<br><span class=\"m\">{} failed; served last {} ago</span>",
+            scrape_count(error.times),
             age(served.age_seconds)
         );
     }

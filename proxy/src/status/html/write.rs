@@ -78,6 +78,21 @@ pub(super) fn age(seconds: f64) -> String {
     }
 }
 
+/// How long ago something began, and at which time of the day, in UTC.
+pub(super) fn since(seconds: f64, now: Option<f64>) -> String {
+    let ago = format!("{} ago", age(seconds));
+    match now {
+        None => ago,
+        Some(now) => format!("{ago}<br><span class=\"m\">{}</span>", moment(now - seconds)),
+    }
+}
+
+/// `1 scrape`, `2 scrapes`.
+pub(super) fn scrapes(amount: u64) -> String {
+    let plural = if amount == 1 { "" } else { "s" };
+    format!("{} scrape{plural}", count(amount))
+}
+
 /// A duration that is short: `0.004 s`, `1.2 s`, `12 s`.
 pub(super) fn took(seconds: f64) -> String {
     match seconds {
