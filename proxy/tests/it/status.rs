@@ -1,5 +1,6 @@
 //! The status page: what an operator finds on it.
 
+use super::transports::tls_on;
 use super::world::{Answer, World, get};
 use crate::app::App;
 use serde_json::Value;
@@ -181,4 +182,18 @@ fn the_limits_follow_what_is_used() {
     assert_eq!(status["proxy"]["verdict"], "ready");
     assert_eq!(status["proxy"]["key"]["sha256"].as_str().unwrap().len(), 64);
     drop(apps);
+}
+
+#[test]
+fn it_is_told_when_certificates_expire() {
+    let options = tls_on("tcp");
+    let world = World::start(&options.each_ref().map(String::as_str));
+    let status = json(&world, "");
+    let listeners = status["proxy"]["listeners"].as_array().unwrap();
+    let tcp = listeners.iter().find(|listener| listener["name"] == "tcp").unwrap();
+    assert_eq!((&tcp["tls"], &tcp["certificate_expires"]), (&true.into(), &4_733_510_400.0.into()));
+    assert!(tcp["certificate_left_seconds"].as_f64().unwrap() > 1e9);
+    assert!(page(&world, "/").contains("2120-01-01 00:00:00 UTC"));
+    let expiry = "prometheus_proxy_tls_certificate_expiry_timestamp_seconds{listener=\"tcp\"}";
+    assert_eq!(world.own(expiry), 4_733_510_400.0);
 }

@@ -42,7 +42,9 @@ fn pages() -> Seen {
     for path in [
         "/",
         "/metrics/connected",
+        "/status.json",
         &format!("/metrics/app/{}", app.unwrap_or_default()),
+        &format!("/app/{}", app.unwrap_or_default()),
         "/metrics/proxy",
         "/-/healthy",
         "/-/ready",

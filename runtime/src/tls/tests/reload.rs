@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// A server whose files are its own.
@@ -51,6 +51,19 @@ fn nothing_changes_while_the_files_are_the_same() {
     dir.put("a.pem", "server.pem");
     assert!(!tls.reload().unwrap());
     assert_eq!(shown(&tls), "server.pem");
+}
+
+#[test]
+fn it_is_known_when_the_certificate_expires() {
+    let dir = Dir::new();
+    let tls = install(&dir);
+    // As `openssl x509 -enddate` says.
+    let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    assert_eq!(tls.not_after(), at(4_733_510_400));
+    dir.put("a.pem", "expired.pem");
+    dir.put("a.key", "expired.key");
+    assert!(tls.reload().unwrap());
+    assert_eq!(tls.not_after(), at(1_580_515_200));
 }
 
 #[cfg(unix)]
