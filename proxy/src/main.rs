@@ -4,7 +4,7 @@ mod healthcheck;
 mod printed;
 
 use prometheus_rsocket_proxy::Proxy;
-use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind};
+use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind, Sources, Task};
 use prometheus_rsocket_proxy::descriptors;
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
 use prometheus_rsocket_runtime::{Runtime, logging};
@@ -37,14 +37,24 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut config = match Config::from_args(args, std::env::vars_os()) {
-        Ok(config) => config,
+    let loaded = Sources::new(args, std::env::vars_os()).and_then(|sources| {
+        let loaded = sources.load()?;
+        Ok((sources, loaded))
+    });
+    let (sources, loaded) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => {
             let exit_code = error.exit_code();
             logging::tell(move || error.print());
             return ExitCode::from(exit_code);
         }
     };
+    match sources.task() {
+        Task::Serve => {}
+        Task::Check => return printed::check(&loaded.config),
+        Task::Print => return printed::config(&loaded),
+    }
+    let mut config = loaded.config;
     logging::start(EnvFilter::new(&config.log), config.log_format == LogFormat::Json);
     for warning in &config.warnings {
         tracing::warn!("{warning}");

@@ -1,7 +1,7 @@
-//! What packages print from the command line's description. The help does not list these options.
+//! What the program prints in place of serving: what packages need, which the help does not list, and the configuration.
 
 use clap_complete::Shell;
-use prometheus_rsocket_proxy::config::Config;
+use prometheus_rsocket_proxy::config::{Config, Loaded};
 use prometheus_rsocket_runtime::logging;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -30,6 +30,26 @@ pub(crate) fn completions(shell: Option<&OsString>) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut named(), env!("CARGO_BIN_NAME"), &mut text);
     print(io::stdout().write_all(&text))
+}
+
+/// Prints a configuration as a file for `--config`.
+pub(crate) fn config(loaded: &Loaded) -> ExitCode {
+    print(io::stdout().write_all(loaded.to_string().as_bytes()))
+}
+
+/// Tells whether a configuration is good, of which all but the files that it names is known to be.
+pub(crate) fn check(config: &Config) -> ExitCode {
+    for warning in &config.warnings {
+        logging::tell_error(&format_args!("{warning}"));
+    }
+    let errors = config.check_files();
+    for error in &errors {
+        logging::tell_error(error);
+    }
+    if !errors.is_empty() {
+        return ExitCode::from(2);
+    }
+    print(io::stdout().write_all(b"the configuration is good\n"))
 }
 
 /// The command by the program's name.

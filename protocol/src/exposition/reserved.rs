@@ -54,6 +54,14 @@ impl ReservedNames {
         Ok(Self { names: names.into(), first })
     }
 
+    /// The names as [`new`](Self::new) takes them.
+    pub fn patterns(&self) -> impl Iterator<Item = String> {
+        self.names.iter().map(|Reserved { text, is_beginning }| match is_beginning {
+            true => format!("{text}*"),
+            false => text.to_string(),
+        })
+    }
+
     #[inline]
     pub(super) fn contains(&self, name: &Name<'_>) -> bool {
         if name.is_quoted {

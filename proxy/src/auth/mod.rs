@@ -3,7 +3,7 @@
 pub(crate) mod applications;
 pub(crate) mod failures;
 pub(crate) mod live;
-mod parse;
+pub(crate) mod parse;
 pub(crate) mod scrapers;
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 /// The text of a file, to tell lines.
 #[derive(Clone, Copy)]
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl<'a> Text<'a> {
-    pub(super) fn parse(self) -> Result<DeTable<'a>, Fault> {
+    pub(crate) fn parse(self) -> Result<DeTable<'a>, Fault> {
         let table = DeTable::parse(self.0).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             // Its own text would quote the line.
@@ -20,7 +20,7 @@ impl<'a> Text<'a> {
         Ok(table.into_inner())
     }
 
-    pub(super) fn fault(self, at: usize, what: impl Into<String>) -> Fault {
+    pub(crate) fn fault(self, at: usize, what: impl Into<String>) -> Fault {
         let before = self.0.as_bytes().get(..at).unwrap_or(self.0.as_bytes());
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         Fault { line, what: what.into() }

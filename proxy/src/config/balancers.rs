@@ -1,42 +1,19 @@
 //! Load balancers in front of the listeners for applications, and what is believed of them.
 
-use super::source::{ConfigError, Environment};
-use clap::Args;
+use super::Config;
+use super::error::ConfigError;
+use super::value::{Choice, chosen};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The options about load balancers.
-#[derive(Debug, Args)]
-pub(super) struct BalancerArgs {
-    /// Whether connections of applications begin with a header of the PROXY protocol, version 1 or 2: off; optional, where those from
-    /// --trusted-proxies may; or required, where all must, and must come from there [default: off]
-    #[arg(long, value_name = "WHETHER", value_parser = ProxyProtocol::from_str, help_heading = "Load balancers")]
-    pub(super) proxy_protocol: Option<ProxyProtocol>,
-
-    /// Addresses and networks of load balancers, such as 10.0.0.0/8,::1, whose PROXY headers are read and whose X-Forwarded-For is
-    /// believed where applications open WebSockets; or none [default: none]
-    #[arg(long, value_name = "NETWORKS", value_parser = TrustedProxies::from_str, help_heading = "Load balancers")]
-    pub(super) trusted_proxies: Option<TrustedProxies>,
-}
-
-impl BalancerArgs {
-    /// Completes the options from the environment.
-    pub(super) fn resolve(
-        self,
-        env: &Environment,
-    ) -> Result<(ProxyProtocol, TrustedProxies), ConfigError> {
-        let (mut protocol, mut trusted) = Default::default();
-        env.set(&mut protocol, self.proxy_protocol, "proxy-protocol", ProxyProtocol::from_str)?;
-        env.set(&mut trusted, self.trusted_proxies, "trusted-proxies", TrustedProxies::from_str)?;
-        if protocol != ProxyProtocol::Off && trusted.is_empty() {
-            return Err(ConfigError::Conflict(format!(
-                "--proxy-protocol {protocol} needs --trusted-proxies"
-            )));
-        }
-        Ok((protocol, trusted))
-    }
+/// What of these settings does not fit together.
+pub(super) fn check(c: &Config) -> Option<ConfigError> {
+    (c.proxy_protocol != ProxyProtocol::Off && c.trusted_proxies.is_empty()).then(|| {
+        let protocol = c.proxy_protocol;
+        ConfigError::Conflict(format!("--proxy-protocol {protocol} needs --trusted-proxies"))
+    })
 }
 
 /// Whether connections of applications begin with a header of the PROXY protocol.
@@ -51,26 +28,14 @@ pub enum ProxyProtocol {
     Required,
 }
 
-impl FromStr for ProxyProtocol {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self::Off),
-            "optional" => Ok(Self::Optional),
-            "required" => Ok(Self::Required),
-            _ => Err("it is off, optional or required".to_owned()),
-        }
-    }
+impl Choice for ProxyProtocol {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("optional", Self::Optional), ("required", Self::Required)];
 }
 
 impl fmt::Display for ProxyProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Optional => "optional",
-            Self::Required => "required",
-        })
+        f.write_str(chosen(self))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What to log, and how.
 
+use super::value::Choice;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -12,12 +13,8 @@ pub enum LogFormat {
     Text,
 }
 
-pub(super) fn format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        _ => Err("it is text or json".to_owned()),
-    }
+impl Choice for LogFormat {
+    const CHOICES: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
 /// A level, or several filters as `tracing-subscriber` reads them.

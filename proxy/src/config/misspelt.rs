@@ -1,38 +1,34 @@
 //! Variables that look as if they were meant for this program, but are none of its settings.
 
-use super::args::Args;
-use super::source::{Environment, PREFIX, env_name};
-use clap::CommandFactory;
+use super::command::CONFIG;
+use super::error::ConfigError;
+use super::settings::{self, PREFIX, Setting};
+use super::source::Environment;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
-/// Returns a sentence for each such variable, with the nearest name that there is.
-pub(super) fn warnings(env: &Environment) -> Vec<String> {
-    let known = known();
+/// Returns an error for each such variable, with the nearest name that there is.
+pub(super) fn errors(env: &Environment) -> Vec<ConfigError> {
+    let config = format!("{PREFIX}{}", CONFIG.to_ascii_uppercase());
+    let known: BTreeSet<String> = settings::all().map(Setting::variable).chain([config]).collect();
     let unknown = env.variables().filter(|(name, value)| {
         name.starts_with(PREFIX) && !known.contains(*name) && !is_of_kubernetes(name, value)
     });
-    unknown.map(|(name, _)| warning(name, &known)).collect()
+    let error = |name: &str| {
+        let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
+        let nearest = nearest(&own(name), known.iter().map(|name| own(name)));
+        ConfigError::UnknownVariable {
+            name: name.to_owned(),
+            nearest: format!("{PREFIX}{nearest}"),
+        }
+    };
+    unknown.map(|(name, _)| error(name)).collect()
 }
 
-fn warning(name: &str, known: &BTreeSet<String>) -> String {
-    let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
-    let likeness = |other: &str| strsim::jaro_winkler(&own(name), &own(other));
-    let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    let warning = format!(
-        "the environment variable {name} is not a setting of this program and has no effect"
-    );
-    match nearest {
-        Some(nearest) => format!("{warning}; the nearest name is {nearest}"),
-        None => warning,
-    }
-}
-
-/// The variables of all options.
-fn known() -> BTreeSet<String> {
-    let command = Args::command();
-    let options = command.get_arguments().filter(|arg| !arg.is_hide_set());
-    options.filter_map(|arg| arg.get_long()).map(env_name).collect()
+/// The name that is most similar to another; empty where there are no names.
+pub(super) fn nearest(name: &str, names: impl Iterator<Item = String>) -> String {
+    let likeness = |other: &String| strsim::jaro_winkler(name, other);
+    names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
 }
 
 /// Whether Kubernetes sets such a variable, in all containers beside a service whose name begins as this program's.

@@ -1,7 +1,11 @@
 //! Settings of the original, a Spring Boot application, that are not its ports: what there is of them here is taken over, and the rest is told and
 //! has no effect.
 
-use super::source::{ConfigError, Environment, env_name};
+use super::error::ConfigError;
+use super::settings::PREFIX;
+use super::source::Environment;
+use super::value;
+use clap::Arg;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -128,15 +132,52 @@ fn is_property(name: &str) -> bool {
 
 /// The original's options that are options here, too.
 fn is_option(name: &str) -> bool {
-    PORTS.iter().any(|(property, _)| *property == name) || name == "server.address"
+    LISTENERS.iter().any(|listener| listener.property == name) || name == ADDRESS
 }
 
-/// Properties that have a variable of the original's.
-const PORTS: [(&str, &str); 3] = [
-    ("micrometer.prometheus-proxy.tcp-port", "MICROMETER_PROMETHEUSPROXY_TCPPORT"),
-    ("micrometer.prometheus-proxy.websocket-port", "MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT"),
-    ("server.port", "SERVER_PORT"),
+/// The options that [`is_option`] is about, which the help does not list.
+pub(super) fn options() -> impl Iterator<Item = Arg> {
+    let hidden = |name| Arg::new(name).long(name).hide(true);
+    let address = hidden(ADDRESS)
+        .value_name("HOST")
+        .value_parser(value::host)
+        .help("The original's name for the host of all listeners");
+    let ports = LISTENERS.iter().map(move |Listener { field, property, .. }| {
+        let help = format!("The original's name for the port of --{}", field.replace('_', "-"));
+        hidden(property).value_name("PORT").value_parser(value::port).help(help)
+    });
+    [address].into_iter().chain(ports)
+}
+
+/// A listener, of which the original configures the port.
+pub(super) struct Listener {
+    /// The setting's here.
+    pub(super) field: &'static str,
+    pub(super) property: &'static str,
+    /// The variable as Spring binds it (dots to underscores, dashes dropped), and as people write it too.
+    pub(super) variables: &'static [&'static str],
+}
+
+pub(super) const LISTENERS: [Listener; 3] = [
+    Listener {
+        field: "listen_tcp",
+        property: "micrometer.prometheus-proxy.tcp-port",
+        variables: &["MICROMETER_PROMETHEUSPROXY_TCPPORT", "MICROMETER_PROMETHEUS_PROXY_TCP_PORT"],
+    },
+    Listener {
+        field: "listen_websocket",
+        property: "micrometer.prometheus-proxy.websocket-port",
+        variables: &[
+            "MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT",
+            "MICROMETER_PROMETHEUS_PROXY_WEBSOCKET_PORT",
+        ],
+    },
+    Listener { field: "listen_http", property: "server.port", variables: &["SERVER_PORT"] },
 ];
+
+/// The host of all listeners.
+pub(super) const ADDRESS: &str = "server.address";
+pub(super) const ADDRESS_VARIABLE: &str = "SERVER_ADDRESS";
 
 /// Spring's relaxed binding: dashes and cases do not count, and variables have underscores for dots.
 fn canonical(name: &str) -> String {
@@ -144,7 +185,8 @@ fn canonical(name: &str) -> String {
 }
 
 fn apply(mut found: BTreeMap<String, Found>, env: &mut Environment, sentences: &mut Vec<String>) {
-    for (property, variable) in PORTS.into_iter().chain([("server.address", "SERVER_ADDRESS")]) {
+    let ports = LISTENERS.iter().map(|listener| (listener.property, listener.variables[0]));
+    for (property, variable) in ports.chain([(ADDRESS, ADDRESS_VARIABLE)]) {
         if let Some(port) = found.remove(&canonical(property)) {
             env.replace(variable, port.value);
         }
@@ -202,7 +244,7 @@ fn apply_levels(
         sentences
             .push(format!("{given} is a setting of the Java proxy; here it is --log {filter}"));
     }
-    env.add(&env_name("log"), filter);
+    env.add(format!("{PREFIX}LOG"), filter);
 }
 
 const LEVEL: &str = "logginglevel";
@@ -232,7 +274,8 @@ fn apply_tls(
         };
         sentences
             .push(format!("{given} is a setting of the Java proxy; here it is --{option} {value}"));
-        env.add(&env_name(option), value);
+        let name = option.replace('-', "_").to_ascii_uppercase();
+        env.add(format!("{PREFIX}{name}"), value);
     }
     for (_, Found { given, .. }) in
         found.extract_if(.., |name, _| name.starts_with("serversslkeystore"))

@@ -1,170 +1,282 @@
+use super::Config;
+use super::command::{self, CHECK, CONFIG, PRINT};
+use super::error::ConfigError;
+use super::file::File;
+use super::misspelt;
+use super::original::{self, Listener};
+use super::settings::{self, Draft, PREFIX, Setting};
+use super::tls;
 use super::value::{self, ListenAddr};
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    ffi::{OsStr, OsString},
-    fmt,
-    io::{self, Write},
-};
+use crate::service::memory::Shares;
+use clap::ArgMatches;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-/// A command line or an environment that cannot be used.
+/// What a program is configured by: its command line, its environment, and the file that one of them names. The file can be read again.
 #[derive(Debug)]
-pub enum ConfigError {
-    /// The command line; or it asks for help or the version, which is no error but ends the program as well.
-    Arguments(clap::Error),
-    /// Settings that do not fit together.
-    Conflict(String),
-    /// An environment variable.
-    Environment {
-        /// Its name.
-        name: String,
-        /// What it is set to.
-        value: String,
-        /// Why that will not do.
-        reason: String,
-    },
+pub struct Sources {
+    options: ArgMatches,
+    env: Environment,
+    path: Option<PathBuf>,
+    sentences: Vec<String>,
 }
 
-impl ConfigError {
-    /// What the process should exit with: 2, or 0 where help or the version was asked for.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Arguments(error) if error.exit_code() == 0 => 0,
-            Self::Arguments(_) | Self::Conflict(_) | Self::Environment { .. } => 2,
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// To run.
+    Serve,
+    /// To tell whether the configuration is good.
+    Check,
+    /// To print the configuration.
+    Print,
+}
+
+/// A configuration, and where it comes from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// By field. Those that are missing have their defaults.
+    pub(super) origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    File {
+        path: PathBuf,
+        line: usize,
+    },
+    Variable(String),
+    /// A name of the original's, for something that has another name here.
+    Original,
+    Option(String),
+}
+
+impl Sources {
+    /// Reads a command line, whose first argument is the program's name, and takes an environment, as [`std::env::args_os`] and
+    /// [`std::env::vars_os`] supply them.
+    ///
+    /// # Errors
+    ///
+    /// An option is unknown or has a bad value, or help or the version is asked for.
+    pub fn new(
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut env = Environment::new(env);
+        let (args, sentences) =
+            original::translate(args.into_iter().map(Into::into).collect(), &mut env)?;
+        let options = command::command().try_get_matches_from(args)?;
+        let variable = env.get(&format!("{PREFIX}{}", CONFIG.to_ascii_uppercase()));
+        let path = match options.get_one::<Option<PathBuf>>(CONFIG) {
+            Some(path) => path.clone(),
+            None => variable.map(PathBuf::from),
+        };
+        Ok(Self { options, env, path, sentences })
+    }
+
+    /// What the command line asks for.
+    pub fn task(&self) -> Task {
+        match (self.options.get_flag(CHECK), self.options.get_flag(PRINT)) {
+            (true, _) => Task::Check,
+            (_, true) => Task::Print,
+            _ => Task::Serve,
         }
     }
 
-    /// Tells the user: on standard output what was asked for, errors on standard error.
-    pub fn print(&self) {
-        match self {
-            // Nowhere is left to tell that an output is closed.
-            Self::Arguments(error) => drop(error.print()),
-            Self::Conflict(_) | Self::Environment { .. } => {
-                drop(io::stderr().write_all(format!("error: {self}\n").as_bytes()));
+    /// The file with settings, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Reads the file, by blocking calls, and puts all together.
+    ///
+    /// # Errors
+    ///
+    /// Values that cannot be used, in the environment or in the file; names in either that are no settings; a file that cannot be read;
+    /// or settings that do not fit together, where all else is good.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let mut errors = misspelt::errors(&self.env);
+        let file = self.path.as_deref().map(|path| File::read(path, &mut errors));
+        let file = file.unwrap_or_default();
+        let host = self.original_host().unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        });
+        let mut draft = Draft::default();
+        let mut origins = BTreeMap::new();
+        for setting in settings::all() {
+            let found = match self.find(setting, &file, host.as_deref()) {
+                Ok(found) => found,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let Some((text, origin)) = found else { continue };
+            if let Err(reason) = (setting.set)(&mut draft, &text) {
+                errors.push(origin.error(setting, text, reason));
+            }
+            origins.insert(setting.field, origin);
+        }
+        let Draft { mut config, tls } = draft;
+        tls::resolve(tls, &mut config, &mut errors);
+        follow(&mut config, |field| !origins.contains_key(field));
+        // Where a value is missing, others may only seem to contradict.
+        if errors.is_empty() {
+            errors.extend(config.conflicts());
+        }
+        config.warnings.clone_from(&self.sentences);
+        match ConfigError::all(errors) {
+            None => Ok(Loaded { config, origins }),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The value of a setting in the first source that has it.
+    fn find(
+        &self,
+        setting: &Setting,
+        file: &File,
+        host: Option<&str>,
+    ) -> Result<Option<(String, Origin)>, ConfigError> {
+        if let Some(text) = self.options.get_one::<String>(setting.field) {
+            return Ok(Some((text.clone(), Origin::Option(setting.name()))));
+        }
+        let listener = original::LISTENERS.iter().find(|listener| listener.field == setting.field);
+        let at = |port| ListenAddr::On { host: host.unwrap_or(value::ANY_HOST).to_owned(), port };
+        if let Some(Listener { property, .. }) = listener
+            && let Some(port) = self.options.get_one::<u16>(property)
+        {
+            return Ok(Some((at(*port).to_string(), Origin::Option((*property).to_owned()))));
+        }
+        let variable = setting.variable();
+        if let Some(text) = self.env.parsed(&variable, |text| Ok(text.to_owned()))? {
+            let is_original = self.env.is_translated(&variable);
+            let origin = if is_original { Origin::Original } else { Origin::Variable(variable) };
+            return Ok(Some((text, origin)));
+        }
+        for name in listener.map_or(&[][..], |listener| listener.variables) {
+            if let Some(port) = self.env.parsed(name, value::port)? {
+                return Ok(Some((at(port).to_string(), Origin::Variable((*name).to_owned()))));
             }
         }
+        if let Some((line, text)) = file.get(setting) {
+            let origin = Origin::File { path: file.path.clone(), line: *line };
+            return Ok(Some((text.clone(), origin)));
+        }
+        // A host alone goes with the default of the port.
+        let default = listener.and_then(|_| (setting.show)(&Config::default())?.parse().ok());
+        match (default, host) {
+            (Some(ListenAddr::On { port, .. }), Some(_)) => {
+                Ok(Some((at(port).to_string(), Origin::Original)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The host of all listeners of which only the port is set, if that.
+    fn original_host(&self) -> Result<Option<String>, ConfigError> {
+        match self.options.get_one::<String>(original::ADDRESS) {
+            Some(host) => Ok(Some(host.clone())),
+            None => self.env.parsed(original::ADDRESS_VARIABLE, value::host),
+        }
     }
 }
 
-impl fmt::Display for ConfigError {
+/// Defaults that follow from other settings.
+fn follow(config: &mut Config, is_open: impl Fn(&str) -> bool) {
+    if is_open("max_held_push_bytes") {
+        config.max_held_push_bytes = Shares::of(config.max_memory).pushes;
+    }
+    // Who lowers the maximum alone has not asked for more than it.
+    if is_open("scrape_timeout") {
+        config.scrape_timeout = config.scrape_timeout.min(config.scrape_timeout_max);
+    }
+}
+
+impl Origin {
+    fn error(&self, setting: &Setting, value: String, reason: String) -> ConfigError {
+        match self {
+            Self::Variable(name) => ConfigError::Environment { name: name.clone(), value, reason },
+            Self::Original => ConfigError::Environment { name: setting.variable(), value, reason },
+            Self::File { path, line } => ConfigError::File {
+                path: path.clone(),
+                line: Some(*line),
+                what: format!("invalid value '{value}' for {}: {reason}", setting.name()),
+            },
+            Self::Option(_) | Self::Default => ConfigError::Conflict(format!(
+                "invalid value '{value}' for --{}: {reason}",
+                setting.name()
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Arguments(error) => error.fmt(f),
-            Self::Conflict(conflict) => f.write_str(conflict),
-            Self::Environment { name, value, reason } => {
-                write!(f, "invalid value '{value}' for environment variable {name}: {reason}")
-            }
+            Self::Default => f.write_str("default"),
+            // Escaped, as a path may hold anything.
+            Self::File { path, line } => write!(f, "{path:?}, line {line}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Original => f.write_str("a setting of the Java proxy"),
+            Self::Option(name) => write!(f, "option --{name}"),
         }
     }
 }
 
-impl Error for ConfigError {}
-
-impl From<clap::Error> for ConfigError {
-    fn from(error: clap::Error) -> Self {
-        Self::Arguments(error)
-    }
-}
-
-/// The environment, which sets what the command line leaves open.
-pub(super) struct Environment(BTreeMap<OsString, OsString>);
-
-/// The names by which a listener is configured in the environment.
-pub(super) struct ListenerNames {
-    option: &'static str,
-    /// The original's variables, which hold a port.
-    originals: &'static [&'static str],
-    pub(super) default_port: u16,
+/// The environment.
+#[derive(Debug)]
+pub(super) struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    /// Names of those that stand for settings of the original's.
+    translated: BTreeSet<String>,
 }
 
 impl Environment {
     pub(super) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         // Windows does not tell the cases of names apart.
         let key = |name: OsString| if cfg!(windows) { name.to_ascii_uppercase() } else { name };
-        Self(variables.into_iter().map(|(name, value)| (key(name), value)).collect())
+        let variables = variables.into_iter().map(|(name, value)| (key(name), value)).collect();
+        Self { variables, translated: BTreeSet::new() }
     }
 
     /// Names and values of all variables. A name that is not UTF-8 is none of ours.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &OsStr)> {
-        self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.as_os_str())))
+        self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value.as_os_str())))
     }
 
     /// What a variable holds, unless that is nothing.
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        let value = self.variables.get(OsStr::new(name)).map(OsString::as_os_str);
+        value.filter(|value| !value.is_empty())
     }
 
-    /// Sets a variable, whatever it held.
+    /// Sets a variable of the original's, whatever it held.
     pub(super) fn replace(&mut self, name: &str, value: String) {
-        self.0.insert(name.into(), value.into());
+        self.variables.insert(name.into(), value.into());
     }
 
-    /// Sets a variable that holds nothing.
-    pub(super) fn add(&mut self, name: &str, value: String) {
-        if self.get(name).is_none() {
-            self.replace(name, value);
+    /// Sets a variable that holds nothing to what a setting of the original's says.
+    pub(super) fn add(&mut self, name: String, value: String) {
+        if self.get(&name).is_none() {
+            self.replace(&name, value);
+            self.translated.insert(name);
         }
     }
 
-    /// Sets what was given as an option, or else what its own variable holds, and leaves the default otherwise.
-    pub(super) fn set<T>(
-        &self,
-        setting: &mut T,
-        given: Option<T>,
-        option: &str,
-        parse: fn(&str) -> Result<T, String>,
-    ) -> Result<(), ConfigError> {
-        let found = match given {
-            Some(given) => Some(given),
-            None => self.parsed(&env_name(option), parse)?,
-        };
-        if let Some(found) = found {
-            *setting = found;
-        }
-        Ok(())
-    }
-
-    /// Sets what was not given as an option to what its variable holds, if anything.
-    pub(super) fn complete<T>(
-        &self,
-        setting: &mut Option<T>,
-        option: &str,
-        parse: fn(&str) -> Result<T, String>,
-    ) -> Result<(), ConfigError> {
-        if setting.is_none() {
-            *setting = self.parsed(&env_name(option), parse)?;
-        }
-        Ok(())
-    }
-
-    /// Returns where to listen: what was given as an option, or as the original's option, or else what the own variable
-    /// holds, or the original's. `host` is that of an address of which only the port is set, if that.
-    pub(super) fn listener(
-        &self,
-        names: &ListenerNames,
-        host: &str,
-        given: Option<ListenAddr>,
-        given_port: Option<u16>,
-    ) -> Result<ListenAddr, ConfigError> {
-        if let Some(given) = given {
-            return Ok(given);
-        }
-        let mut port = given_port;
-        if port.is_none() {
-            if let Some(own) = self.parsed(&env_name(names.option), value::listen_addr)? {
-                return Ok(own);
-            }
-            for name in names.originals {
-                if port.is_none() {
-                    port = self.parsed(name, value::port)?;
-                }
-            }
-        }
-        Ok(ListenAddr::On { host: host.to_owned(), port: port.unwrap_or(names.default_port) })
+    fn is_translated(&self, name: &str) -> bool {
+        self.translated.contains(name)
     }
 
     /// Returns what a variable holds. One that is empty counts as not set.
-    pub(super) fn parsed<T>(
+    fn parsed<T>(
         &self,
         name: &str,
         parse: fn(&str) -> Result<T, String>,
@@ -181,33 +293,3 @@ impl Environment {
         })
     }
 }
-
-/// The variable of an option.
-pub(super) fn env_name(option: &str) -> String {
-    format!("{PREFIX}{}", option.replace('-', "_").to_ascii_uppercase())
-}
-
-/// What the variables of all options begin with.
-pub(super) const PREFIX: &str = "PROMETHEUS_RSOCKET_PROXY_";
-
-// The original's variables, as Spring binds them (dots to underscores, dashes dropped), and as people write them too.
-
-pub(super) const LISTEN_TCP: ListenerNames = ListenerNames {
-    option: "listen-tcp",
-    originals: &["MICROMETER_PROMETHEUSPROXY_TCPPORT", "MICROMETER_PROMETHEUS_PROXY_TCP_PORT"],
-    default_port: 7001,
-};
-
-pub(super) const LISTEN_WEBSOCKET: ListenerNames = ListenerNames {
-    option: "listen-websocket",
-    originals: &[
-        "MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT",
-        "MICROMETER_PROMETHEUS_PROXY_WEBSOCKET_PORT",
-    ],
-    default_port: 8081,
-};
-
-pub(super) const LISTEN_HTTP: ListenerNames =
-    ListenerNames { option: "listen-http", originals: &["SERVER_PORT"], default_port: 8080 };
-
-pub(super) const ORIGINAL_ADDRESS: &str = "SERVER_ADDRESS";

@@ -1,20 +1,53 @@
 mod auth;
 mod derived;
+mod file;
 mod listeners;
 mod log;
 mod misspelt;
 mod original;
+mod table;
 mod tls;
 mod values;
 
 use super::*;
-use clap::CommandFactory;
+use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{fs, process};
 
 fn parse(args: &[&str], env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Ok(load(args, env)?.config)
+}
+
+fn load(args: &[&str], env: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let env = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let args = ["prometheus-rsocket-proxy"].iter().chain(args).map(OsString::from);
-    Config::from_args(args.collect::<Vec<_>>(), env)
+    Sources::new(args, env)?.load()
+}
+
+/// A file with a text, which is removed with this.
+struct TextFile(PathBuf);
+
+impl TextFile {
+    fn new(text: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("config-{}-{number}.toml", process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TextFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[track_caller]
@@ -39,7 +72,7 @@ fn on(host: &str, port: u16) -> ListenAddr {
 
 /// Option, what its help calls the default, and its own variable.
 fn options() -> Vec<(String, String, String)> {
-    let args = Args::command();
+    let args = Config::command();
     let visible = args.get_arguments().filter(|arg| !arg.is_hide_set());
     visible
         .filter_map(|arg| {
@@ -212,10 +245,14 @@ fn every_setting_reaches_its_field() {
 
 #[test]
 fn every_option_is_in_the_help_under_a_default_or_without() {
-    let args = Args::command();
+    let args = Config::command();
     let visible = args.get_arguments().filter(|arg| !arg.is_hide_set());
     let names = visible.filter_map(|arg| arg.get_long());
-    let mut names: Vec<_> = names.filter(|name| !["help", "version"].contains(name)).collect();
+    let mut names: Vec<_> = names
+        .filter(|name| {
+            !["help", "version", "config", "check-config", "print-config"].contains(name)
+        })
+        .collect();
     let mut known: Vec<_> = options().into_iter().map(|(option, ..)| option).collect();
     known.extend(tls::options().into_iter().map(|(_, option, _)| option));
     known.extend(

@@ -1,111 +1,122 @@
-use super::source::{ConfigError, Environment};
-use super::value::{self, ClientAuthKind};
-use clap::Args;
+//! TLS of the listeners: the same four settings for each.
+
+use super::Config;
+use super::error::ConfigError;
+use super::kind::Form;
+use super::settings::{Change, Setting, TLS};
+use super::value::{self, ClientAuthKind, choose, chosen};
 use prometheus_rsocket_runtime::tls::{ClientAuth, ServerTlsFiles};
-use std::{path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
-/// The options of TLS: the same four for each listener.
-#[derive(Debug, Args)]
-pub(super) struct TlsArgs {
-    /// PEM file with the certificate of --listen-tcp and those that lead to its CA; turns TLS on
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) tcp_tls_cert: Option<PathBuf>,
-
-    /// PEM file with its private key, without a password
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) tcp_tls_key: Option<PathBuf>,
-
-    /// PEM file with the CAs that certificates of applications must come from
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) tcp_tls_client_ca: Option<PathBuf>,
-
-    /// Whether applications must show one: required or optional; required where there is a CA
-    #[arg(long, value_name = "HOW", value_parser = value::client_auth, help_heading = "TLS")]
-    pub(super) tcp_tls_client_auth: Option<ClientAuthKind>,
-
-    /// Likewise, for --listen-websocket
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) websocket_tls_cert: Option<PathBuf>,
-
-    /// Its private key
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) websocket_tls_key: Option<PathBuf>,
-
-    /// The CAs of applications
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) websocket_tls_client_ca: Option<PathBuf>,
-
-    /// Whether applications must show a certificate
-    #[arg(long, value_name = "HOW", value_parser = value::client_auth, help_heading = "TLS")]
-    pub(super) websocket_tls_client_auth: Option<ClientAuthKind>,
-
-    /// Likewise, for --listen-http
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) http_tls_cert: Option<PathBuf>,
-
-    /// Its private key
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) http_tls_key: Option<PathBuf>,
-
-    /// The CAs of scrapers
-    #[arg(long, value_name = "FILE", value_parser = value::file, help_heading = "TLS")]
-    pub(super) http_tls_client_ca: Option<PathBuf>,
-
-    /// Whether scrapers must show a certificate
-    #[arg(long, value_name = "HOW", value_parser = value::client_auth, help_heading = "TLS")]
-    pub(super) http_tls_client_auth: Option<ClientAuthKind>,
-
-    /// How often all these files are read again; what changed counts for new connections [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = value::positive_duration, help_heading = "TLS")]
-    pub(super) tls_reload_interval: Option<Duration>,
-}
-
-/// What is configured for the listeners for TCP, WebSocket and HTTP.
-pub(super) type Resolved = (Option<ServerTlsFiles>, Option<ServerTlsFiles>, Option<ServerTlsFiles>);
-
-impl TlsArgs {
-    /// Takes all but the interval, and completes it from the environment.
-    pub(super) fn resolve(&mut self, env: &Environment) -> Result<Resolved, ConfigError> {
-        let tcp = Given {
-            certificate: self.tcp_tls_cert.take(),
-            key: self.tcp_tls_key.take(),
-            client_ca: self.tcp_tls_client_ca.take(),
-            client_auth: self.tcp_tls_client_auth.take(),
-        };
-        let websocket = Given {
-            certificate: self.websocket_tls_cert.take(),
-            key: self.websocket_tls_key.take(),
-            client_ca: self.websocket_tls_client_ca.take(),
-            client_auth: self.websocket_tls_client_auth.take(),
-        };
-        let http = Given {
-            certificate: self.http_tls_cert.take(),
-            key: self.http_tls_key.take(),
-            client_ca: self.http_tls_client_ca.take(),
-            client_auth: self.http_tls_client_auth.take(),
-        };
-        Ok((tcp.files("tcp", env)?, websocket.files("websocket", env)?, http.files("http", env)?))
-    }
-}
+/// What is given for the listeners for TCP, WebSocket and HTTP.
+pub(super) type Draft = [Given; 3];
 
 /// The four of one listener.
-struct Given {
+#[derive(Clone, Default)]
+pub(super) struct Given {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
     client_auth: Option<ClientAuthKind>,
 }
 
+/// Makes the four settings of each listener: its place in [`Draft`], its field of [`Config`], and a name and a help for each.
+macro_rules! settings {
+    ($($index:literal $files:ident {
+        $certificate:ident: $certificate_help:literal,
+        $key:ident: $key_help:literal,
+        $client_ca:ident: $client_ca_help:literal,
+        $client_auth:ident: $client_auth_help:literal,
+    })+) => {
+        pub(super) static SETTINGS: &[Setting] = &[$(
+            Setting {
+                field: stringify!($certificate),
+                help: &[$certificate_help],
+                set: |draft, text| put(&mut draft.tls[$index].certificate, value::file(text)),
+                show: |config| config.$files.as_ref().and_then(|it| path(&it.certificate)),
+                ..FILE
+            },
+            Setting {
+                field: stringify!($key),
+                help: &[$key_help],
+                set: |draft, text| put(&mut draft.tls[$index].key, value::file(text)),
+                show: |config| config.$files.as_ref().and_then(|it| path(&it.key)),
+                ..FILE
+            },
+            Setting {
+                field: stringify!($client_ca),
+                help: &[$client_ca_help],
+                set: |draft, text| put(&mut draft.tls[$index].client_ca, value::file(text)),
+                show: |config| config.$files.as_ref().and_then(|it| client_ca(&it.client_auth)),
+                ..FILE
+            },
+            Setting {
+                field: stringify!($client_auth),
+                help: &[$client_auth_help],
+                value_name: "HOW",
+                set: |draft, text| {
+                    put(&mut draft.tls[$index].client_auth, choose(text).map(Some))
+                },
+                show: |config| config.$files.as_ref().and_then(|it| client_auth(&it.client_auth)),
+                ..FILE
+            },
+        )+];
+    };
+}
+
+settings! {
+    0 tcp_tls {
+        tcp_tls_cert: "PEM file with the certificate of --listen-tcp and those that lead to its CA; turns TLS on",
+        tcp_tls_key: "PEM file with its private key, without a password",
+        tcp_tls_client_ca: "PEM file with the CAs that certificates of applications must come from",
+        tcp_tls_client_auth: "Whether applications must show one: required or optional; required where there is a CA",
+    }
+    1 websocket_tls {
+        websocket_tls_cert: "Likewise, for --listen-websocket",
+        websocket_tls_key: "Its private key",
+        websocket_tls_client_ca: "The CAs of applications",
+        websocket_tls_client_auth: "Whether applications must show a certificate",
+    }
+    2 http_tls {
+        http_tls_cert: "Likewise, for --listen-http",
+        http_tls_key: "Its private key",
+        http_tls_client_ca: "The CAs of scrapers",
+        http_tls_client_auth: "Whether scrapers must show a certificate",
+    }
+}
+
+/// What the settings of all listeners have in common.
+const FILE: Setting = Setting {
+    field: "",
+    heading: TLS,
+    help: &[],
+    value_name: "FILE",
+    form: Form::Text,
+    set: |_, _| Ok(()),
+    show: |_| None,
+    change: Change::Restart,
+};
+
+/// Puts what is given into the configuration, or says what of it does not fit together.
+pub(super) fn resolve(given: Draft, config: &mut Config, errors: &mut Vec<ConfigError>) {
+    let listeners = [
+        ("tcp", &mut config.tcp_tls),
+        ("websocket", &mut config.websocket_tls),
+        ("http", &mut config.http_tls),
+    ];
+    for (given, (listener, files)) in given.into_iter().zip(listeners) {
+        match given.files(listener) {
+            Ok(given) => *files = given,
+            Err(error) => errors.push(error),
+        }
+    }
+}
+
 impl Given {
-    #[rustfmt::skip] // One setting, one line.
-    fn files(mut self, listener: &str, env: &Environment) -> Result<Option<ServerTlsFiles>, ConfigError> {
-        let option = |name| format!("{listener}-tls-{name}");
-        env.complete(&mut self.certificate, &option("cert"), value::file)?;
-        env.complete(&mut self.key, &option("key"), value::file)?;
-        env.complete(&mut self.client_ca, &option("client-ca"), value::file)?;
-        env.complete(&mut self.client_auth, &option("client-auth"), value::client_auth)?;
+    fn files(self, listener: &str) -> Result<Option<ServerTlsFiles>, ConfigError> {
         let needs = |has, lacks| {
-            Err(ConfigError::Conflict(format!("--{} needs --{}", option(has), option(lacks))))
+            let (has, lacks) = (format!("{listener}-tls-{has}"), format!("{listener}-tls-{lacks}"));
+            Err(ConfigError::Conflict(format!("--{has} needs --{lacks}")))
         };
         let (certificate, key) = match (self.certificate, self.key) {
             (Some(certificate), Some(key)) => (certificate, key),
@@ -124,4 +135,29 @@ impl Given {
         };
         Ok(Some(files))
     }
+}
+
+fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+fn path(path: &Path) -> Option<String> {
+    Some(path.to_string_lossy().into_owned())
+}
+
+fn client_ca(auth: &ClientAuth) -> Option<String> {
+    match auth {
+        ClientAuth::Optional { ca } | ClientAuth::Required { ca } => path(ca),
+        _ => None,
+    }
+}
+
+fn client_auth(auth: &ClientAuth) -> Option<String> {
+    let kind = match auth {
+        ClientAuth::Optional { .. } => ClientAuthKind::Optional,
+        ClientAuth::Required { .. } => ClientAuthKind::Required,
+        _ => return None,
+    };
+    Some(chosen(&kind).to_owned())
 }

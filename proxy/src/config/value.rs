@@ -96,10 +96,7 @@ pub enum RuntimeKind {
 impl RuntimeKind {
     /// The name by which it is chosen.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Smol => "smol",
-            Self::Tokio => "tokio",
-        }
+        chosen(&self)
     }
 }
 
@@ -110,16 +107,9 @@ impl Default for RuntimeKind {
     }
 }
 
-impl FromStr for RuntimeKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "smol" => Ok(Self::Smol),
-            "tokio" => Ok(Self::Tokio),
-            _ => Err("it is tokio or smol".to_owned()),
-        }
-    }
+impl Choice for RuntimeKind {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("tokio", Self::Tokio), ("smol", Self::Smol)];
 }
 
 /// How applications are told to send their metrics.
@@ -131,16 +121,9 @@ pub enum Envelope {
     Plaintext,
 }
 
-impl FromStr for Envelope {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "encrypted" => Ok(Self::Encrypted),
-            "plaintext" => Ok(Self::Plaintext),
-            _ => Err("it is encrypted or plaintext".to_owned()),
-        }
-    }
+impl Choice for Envelope {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("encrypted", Self::Encrypted), ("plaintext", Self::Plaintext)];
 }
 
 /// Whose RSA unwraps what applications have sealed.
@@ -155,25 +138,48 @@ pub enum RsaBackend {
     OpenSsl,
 }
 
-impl FromStr for RsaBackend {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "rust" => Ok(Self::Rust),
-            "openssl" => Ok(Self::OpenSsl),
-            _ => Err("it is auto, rust or openssl".to_owned()),
-        }
-    }
+impl Choice for RsaBackend {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("rust", Self::Rust), ("openssl", Self::OpenSsl)];
 }
 
-/// A limit that there may not be.
-pub(super) type LimitedTime = Option<Duration>;
-pub(super) type Limit = Option<usize>;
+impl Choice for PushKeep {
+    const CHOICES: &'static [(&'static str, Self)] = &[("last", Self::Last), ("all", Self::All)];
+}
 
-/// Several names. Not spelt as a `Vec` in the command line, which would have the option given several times.
-pub(super) type Names = Vec<String>;
+impl Choice for Inject {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("missing", Self::Missing), ("always", Self::Always), ("never", Self::Never)];
+}
+
+impl Choice for OnBadLine {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("drop-application", Self::DropApplication), ("drop-family", Self::DropFamily)];
+}
+
+/// A value that is one of a few words.
+pub(super) trait Choice: Copy + PartialEq + 'static {
+    /// All of them with their words.
+    const CHOICES: &'static [(&'static str, Self)];
+}
+
+/// Reads the word for a value.
+pub(super) fn choose<T: Choice>(text: &str) -> Result<T, String> {
+    let found = T::CHOICES.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<&str> = T::CHOICES.iter().map(|(word, _)| *word).collect();
+        match words.split_last() {
+            Some((last, [])) => format!("it is {last}"),
+            Some((last, others)) => format!("it is {} or {last}", others.join(", ")),
+            None => "there is no such value".to_owned(),
+        }
+    })
+}
+
+/// The word for a value.
+pub(super) fn chosen<T: Choice>(value: &T) -> &'static str {
+    T::CHOICES.iter().find(|(_, other)| other == value).map_or("", |(word, _)| word)
+}
 
 /// The names of the proxy's own series.
 const OWN_NAMES: &str = "prometheus_proxy_*";
@@ -185,11 +191,12 @@ pub(super) enum ClientAuthKind {
     Required,
 }
 
-pub(super) fn envelope(text: &str) -> Result<Envelope, String> {
-    text.parse()
+impl Choice for ClientAuthKind {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("optional", Self::Optional)];
 }
 
-pub(super) fn key_rotation(text: &str) -> Result<LimitedTime, String> {
+pub(super) fn key_rotation(text: &str) -> Result<Option<Duration>, String> {
     let least = |text: &str| match duration(text)? {
         time if time < KEY_ROTATION_MIN => Err("it is at least 10s".to_owned()),
         time => Ok(time),
@@ -200,28 +207,8 @@ pub(super) fn key_rotation(text: &str) -> Result<LimitedTime, String> {
 /// Making a key takes some seconds of CPU on slow machines.
 const KEY_ROTATION_MIN: Duration = Duration::from_secs(10);
 
-pub(super) fn rsa_backend(text: &str) -> Result<RsaBackend, String> {
-    text.parse()
-}
-
-pub(super) fn push_keep(text: &str) -> Result<PushKeep, String> {
-    match text {
-        "last" => Ok(PushKeep::Last),
-        "all" => Ok(PushKeep::All),
-        _ => Err("it is last or all".to_owned()),
-    }
-}
-
-pub(super) fn client_auth(text: &str) -> Result<ClientAuthKind, String> {
-    match text {
-        "optional" => Ok(ClientAuthKind::Optional),
-        "required" => Ok(ClientAuthKind::Required),
-        _ => Err("it is required or optional".to_owned()),
-    }
-}
-
-pub(super) fn file(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("it names no file".to_owned()) } else { Ok(text.into()) }
+pub(super) fn file(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() { Err("it names no file".to_owned()) } else { Ok(Some(text.into())) }
 }
 
 pub(super) fn envelope_version(text: &str) -> Result<u8, String> {
@@ -232,12 +219,12 @@ pub(super) fn envelope_version(text: &str) -> Result<u8, String> {
     }
 }
 
-/// A path of a URL without its query, or [`ANY_PATH`].
-pub(super) fn websocket_path(text: &str) -> Result<String, String> {
+/// A path of a URL without its query; `None` for [`ANY_PATH`].
+pub(super) fn websocket_path(text: &str) -> Result<Option<String>, String> {
     let is_path = text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
     if is_path || text == ANY_PATH {
-        Ok(text.to_owned())
+        Ok(Some(text.to_owned()).filter(|path| path != ANY_PATH))
     } else {
         Err("it is a path such as /rsocket, or any".to_owned())
     }
@@ -266,17 +253,13 @@ pub(super) fn host(text: &str) -> Result<String, String> {
 }
 
 /// Host and port, as they stand in URLs.
-pub(super) fn authority(text: &str) -> Result<String, String> {
+pub(super) fn authority(text: &str) -> Result<Option<String>, String> {
     match text.parse()? {
         ListenAddr::On { host, port } if port > 0 && !text.starts_with(':') => {
-            Ok(ListenAddr::On { host, port }.to_string())
+            Ok(Some(ListenAddr::On { host, port }.to_string()))
         }
         ListenAddr::On { .. } | ListenAddr::Off => Err(AUTHORITY_FORM.to_owned()),
     }
-}
-
-pub(super) fn runtime(text: &str) -> Result<RuntimeKind, String> {
-    text.parse()
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, String> {
@@ -288,31 +271,19 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 }
 
 /// Names of labels, or [`NO_NAMES`].
-pub(super) fn label_names(text: &str) -> Result<Names, String> {
+pub(super) fn label_names(text: &str) -> Result<Vec<String>, String> {
     if text == NO_NAMES {
-        return Ok(Names::new());
+        return Ok(Vec::new());
     }
-    let names: Names = text.split(',').map(|name| name.trim().to_owned()).collect();
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
     // What they are looked for to become are labels of an identity.
     Labels::new(names.iter().map(|name| (&**name, "value"))).map_err(|error| error.to_string())?;
     Ok(names)
 }
 
-pub(super) fn inject(text: &str) -> Result<Inject, String> {
-    match text {
-        "always" => Ok(Inject::Always),
-        "missing" => Ok(Inject::Missing),
-        "never" => Ok(Inject::Never),
-        _ => Err("it is missing, always or never".to_owned()),
-    }
-}
-
-pub(super) fn on_bad_line(text: &str) -> Result<OnBadLine, String> {
-    match text {
-        "drop-application" => Ok(OnBadLine::DropApplication),
-        "drop-family" => Ok(OnBadLine::DropFamily),
-        _ => Err("it is drop-application or drop-family".to_owned()),
-    }
+/// The names as [`label_names`] reads them.
+pub(super) fn listed(names: &[String]) -> String {
+    if names.is_empty() { NO_NAMES.to_owned() } else { names.join(",") }
 }
 
 /// Names of metrics, or beginnings of names before a `*`; the proxy's own where it is empty, or [`NO_NAMES`].
@@ -320,6 +291,11 @@ pub(super) fn reserved_names(text: &str) -> Result<ReservedNames, String> {
     let names = if text.trim().is_empty() || text == NO_NAMES { None } else { Some(text) };
     let names = names.into_iter().flat_map(|names| names.split(',').map(str::trim));
     ReservedNames::new(names.chain([OWN_NAMES])).map_err(|error| error.to_string())
+}
+
+/// The names as [`reserved_names`] reads them.
+pub(super) fn listed_reserved(names: &ReservedNames) -> String {
+    listed(&names.patterns().filter(|name| name != OWN_NAMES).collect::<Vec<_>>())
 }
 
 pub(super) fn gzip_level(text: &str) -> Result<u32, String> {
@@ -370,19 +346,33 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of bytes as [`bytes`] reads it.
+pub(super) fn size(bytes: usize) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None => bytes.to_string(),
+    }
+}
+
 /// Like [`bytes`], or [`NO_LIMIT`].
-pub(super) fn limit_bytes(text: &str) -> Result<Limit, String> {
+pub(super) fn limit_bytes(text: &str) -> Result<Option<usize>, String> {
     limit(text, bytes)
 }
 
 /// Like [`positive_count`], or [`NO_LIMIT`].
-pub(super) fn limit_count(text: &str) -> Result<Limit, String> {
+pub(super) fn limit_count(text: &str) -> Result<Option<usize>, String> {
     limit(text, positive_count)
 }
 
 /// Like [`positive_duration`], or [`NO_LIMIT`].
-pub(super) fn limit_duration(text: &str) -> Result<LimitedTime, String> {
+pub(super) fn limit_duration(text: &str) -> Result<Option<Duration>, String> {
     limit(text, positive_duration)
+}
+
+/// A limit as the functions above read it.
+pub(super) fn shown_limit<T>(limit: Option<T>, show: fn(T) -> String) -> Option<String> {
+    Some(limit.map_or_else(|| NO_LIMIT.to_owned(), show))
 }
 
 fn limit<T>(text: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
@@ -426,6 +416,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         rest = after;
     }
     Ok(total)
+}
+
+/// A time as [`duration`] reads it. What is shorter than a millisecond is left out.
+pub(super) fn time(time: Duration) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let mut left = time.as_millis();
+    let mut text = String::new();
+    for (millis, unit) in units {
+        if left >= millis {
+            text += &format!("{}{unit}", left / millis);
+            left %= millis;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {

@@ -60,6 +60,20 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
+    /// Says what [`open`](Self::open) would not do with a path, without a change. Another process may use it.
+    pub(crate) fn check(path: &Path) -> io::Result<()> {
+        let is_dir = |path: &Path| match fs::metadata(path)?.is_dir() {
+            true => Ok(()),
+            false => Err(io::Error::from(ErrorKind::NotADirectory)),
+        };
+        match (is_dir(path), path.parent()) {
+            (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
+                is_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+            }
+            (checked, _) => checked,
+        }
+    }
+
     /// Opens a directory, or makes it if its parent is there. One that cannot be written to can be read all the same: that its disk is full or
     /// read-only shows when something is to be written.
     ///

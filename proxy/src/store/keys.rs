@@ -103,6 +103,26 @@ fn key(pair: Arc<dyn KeyUnwrap>, file: Option<PrivateKeyFile>) -> Result<Key, Ke
     Ok(Key { fingerprint: Fingerprint::of(&public), bits, pair, file: file.map(Arc::new) })
 }
 
+/// Says what would keep [`make`] from using the key file, by blocking calls, without making a key.
+pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    let backend = Backend::choose(config.rsa_backend)?;
+    let Some(path) = config.key_file.as_deref() else { return Ok(()) };
+    let old = key_file::old_path(path);
+    for path in [path, &old] {
+        if let Some(file) = key_file::read(path)? {
+            backend.load_at(path, file)?;
+        }
+    }
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match directory.metadata() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(KeyFileError::new(path, &error).into()),
+    }
+}
+
 /// Makes the key that all applications are sent, or reads it from its file, where it is also written if it is missing.
 pub(crate) async fn make<R: Runtime>(
     runtime: &R,

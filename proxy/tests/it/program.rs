@@ -97,23 +97,54 @@ fn an_address_in_use_ends_with_1_and_names_it_and_its_flag() {
 }
 
 #[test]
-fn a_misspelt_variable_is_warned_of() {
-    let mut child = program()
+fn a_misspelt_variable_ends_with_2_and_the_nearest_name() {
+    let output = program()
         .env("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTPP", "off")
         .env("PROMETHEUS_RSOCKET_PROXY_PORT", "tcp://10.0.0.1:7001")
-        .args(["tcp", "websocket", "http"].map(|name| format!("--listen-{name}=127.0.0.1:0")))
-        .stderr(Stdio::piped())
-        .spawn()
+        .output()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let first = lines.next().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(first.contains("WARN"), "{first}");
-    assert!(first.contains("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTPP"), "{first}");
-    assert!(first.ends_with("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTTP"), "{first}");
-    let rest = lines.find(|line| line.contains("PROMETHEUS_RSOCKET_PROXY_PORT"));
-    assert_eq!(rest, None);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(
+        message
+            .starts_with("error: the environment variable PROMETHEUS_RSOCKET_PROXY_LISTEN_HTPP "),
+        "{message}"
+    );
+    assert!(message.trim_end().ends_with("PROMETHEUS_RSOCKET_PROXY_LISTEN_HTTP"), "{message}");
+}
+
+#[test]
+fn a_configuration_is_checked_without_a_start() {
+    let good = |name| format!("{}/../runtime/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"));
+    let output = run(&["--check-config", "--listen-tcp=192.0.2.1:1"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "the configuration is good\n");
+    let (certificate, key) = (good("server.pem"), "--http-tls-key=none.key");
+    let certificate = format!("--http-tls-cert={certificate}");
+    let output = run(&["--check-config", &certificate, key, "--auth-file=none.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("none.key") && message.contains("none.toml"), "{message}");
+    let output = run(&["--check-config", "--config=none.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn a_printed_configuration_is_good() {
+    let output = run(&["--print-config", "--demo=3"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let path = std::env::temp_dir().join(format!("printed-{}.toml", std::process::id()));
+    std::fs::write(&path, &output.stdout).unwrap();
+    let again = program().args(["--print-config", "--config"]).arg(&path).output().unwrap();
+    std::fs::remove_file(path).unwrap();
+    let values = |output: &Output| {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let values = text.lines().map(|line| line.split("  # ").next().unwrap().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(values(&again), values(&output));
+    assert!(values(&again).contains(&"demo = 3".to_owned()));
 }
 
 #[test]

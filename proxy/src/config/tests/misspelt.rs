@@ -1,7 +1,7 @@
-use super::{accepted, options};
+use super::{accepted, options, parse, refused};
 
 #[test]
-fn a_misspelt_variable_is_told_with_the_nearest_name() {
+fn a_misspelt_variable_is_an_error_with_the_nearest_name() {
     for (name, nearest) in [
         ("LSTEN_TCP", "LISTEN_TCP"),
         ("LISTEN_HTPP", "LISTEN_HTTP"),
@@ -12,11 +12,12 @@ fn a_misspelt_variable_is_told_with_the_nearest_name() {
         ("SCRAPE_TIMEOUT_MAXIMUM", "SCRAPE_TIMEOUT_MAX"),
     ] {
         let name = format!("PROMETHEUS_RSOCKET_PROXY_{name}");
-        let config = accepted(&[], &[(&name, "secret")]);
-        let [warning] = config.warnings.try_into().unwrap();
-        assert!(warning.contains(&format!(" {name} ")), "{warning}");
-        assert!(warning.ends_with(&format!(" PROMETHEUS_RSOCKET_PROXY_{nearest}")), "{warning}");
-        assert!(!warning.contains("secret"), "{warning}");
+        let error = parse(&[], &[(&name, "secret")]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let error = error.to_string();
+        assert!(error.contains(&format!(" {name} ")), "{error}");
+        assert!(error.ends_with(&format!(" PROMETHEUS_RSOCKET_PROXY_{nearest}")), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }
 
@@ -28,7 +29,8 @@ fn every_misspelt_variable_is_told() {
         ("PROMETHEUS_RSOCKET_PROXY_PORT", "7001"),
         ("PROMETHEUS_RSOCKET_PROXY_HELP", "1"),
     ];
-    assert_eq!(accepted(&[], &env).warnings.len(), env.len());
+    refused(&[], &env, &env.map(|(name, _)| name));
+    assert_eq!(parse(&[], &env).unwrap_err().to_string().lines().count(), env.len());
 }
 
 #[test]

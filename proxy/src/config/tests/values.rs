@@ -5,7 +5,8 @@ use proptest::prelude::*;
 #[test]
 fn paths_of_websockets() {
     for path in ["/", "/rsocket", "/a/b-c_d.e~%20", "any"] {
-        assert_eq!(value::websocket_path(path).as_deref(), Ok(path));
+        let expected = Some(path.to_owned()).filter(|path| path != "any");
+        assert_eq!(value::websocket_path(path), Ok(expected));
     }
     for path in ["", "rsocket", "ws://host/", "/a?b", "/a#b", "/a b", "/é", "ANY"] {
         assert!(value::websocket_path(path).is_err(), "{path}");

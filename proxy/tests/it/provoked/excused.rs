@@ -68,7 +68,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("cannot start the runtime", "a system without threads or epoll"),
     ("cannot check files for changes", "a fault of the program"),
     ("the system gives no randomness", "the system does not run dry"),
-    ("{warning}", "it is all placeholder; program.rs has misspelt variables"),
+    ("{warning}", "it is all placeholder; the tests of the original's settings have it"),
 ];
 
 /// Series and messages that a busy machine may provoke all the same.

@@ -1,0 +1,67 @@
+//! The command line, which is made of the settings.
+
+use super::kind::Form;
+use super::original;
+use super::settings::{self, Setting};
+use super::value;
+use clap::{Arg, ArgAction, Command};
+
+/// The option and, in capitals behind the prefix, the variable that name the file with settings.
+pub(super) const CONFIG: &str = "config";
+
+/// Tells whether the configuration is good.
+pub(super) const CHECK: &str = "check-config";
+
+/// Prints the configuration.
+pub(super) const PRINT: &str = "print-config";
+
+/// An option's id is the field of its setting, or its own name where it is none.
+pub(super) fn command() -> Command {
+    let command = Command::new("prometheus-rsocket-proxy")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Lets Prometheus scrape applications that may only open outgoing connections")
+        .after_help(AFTER_HELP);
+    let about_config = [
+        Arg::new(CONFIG).long(CONFIG).value_name("FILE").value_parser(value::file).help(
+            "A TOML file with settings, by the names of the options: max-connections = 500. Options and environment variables come before it. \
+             It is read again on SIGHUP and when it changes (--tls-reload-interval)",
+        ),
+        Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).conflicts_with(PRINT).help(
+            "Reads all settings and the files that they name, tells what is wrong with them, and ends: with 0 if nothing is, else with 2",
+        ),
+        Arg::new(PRINT).long(PRINT).action(ArgAction::SetTrue).help(
+            "Prints all settings, and where each comes from, as a file for --config, and ends",
+        ),
+    ];
+    command.args(about_config).args(settings::all().map(option)).args(original::options())
+}
+
+fn option(setting: &'static Setting) -> Arg {
+    let arg = Arg::new(setting.field)
+        .long(setting.name())
+        .value_name(setting.value_name)
+        .value_parser(|text: &str| setting.check(text).map(|()| text.to_owned()))
+        .help(setting.help());
+    let arg = match setting.heading {
+        "" => arg,
+        heading => arg.help_heading(heading),
+    };
+    match setting.form {
+        Form::Flag => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => arg,
+    }
+}
+
+const AFTER_HELP: &str = "\
+Times are written like 500ms, 10s, 5m or 1h30m; bytes like 16777215, 64KiB, 8MiB or 1GiB.
+
+Every option can be set by an environment variable too: PROMETHEUS_RSOCKET_PROXY_ and its name in capitals, such as
+PROMETHEUS_RSOCKET_PROXY_LISTEN_TCP. The names of the Java proxy work as well: --server.port,
+--micrometer.prometheus-proxy.tcp-port and --micrometer.prometheus-proxy.websocket-port with a port, and SERVER_PORT,
+MICROMETER_PROMETHEUSPROXY_TCPPORT and MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT in the environment; --server.address and
+SERVER_ADDRESS set the host of all listeners whose --listen-… option is not given.
+Of its other settings, logging.level.… and server.ssl.… (PEM) are taken over, also from SPRING_APPLICATION_JSON; the rest is told and has no effect.
+Options come before environment variables, both before the file of --config, and names of this program before names of the Java proxy.
+
+`prometheus-rsocket-proxy healthcheck`, with the same options or environment, asks the proxy beside it for /-/ready: it exits with 0 if that is
+ready, and with 1 if not.";

@@ -1,0 +1,114 @@
+//! The file with settings: TOML, whose keys are the names of the options.
+
+use super::error::ConfigError;
+use super::kind::Form;
+use super::misspelt::nearest;
+use super::settings::{self, Setting};
+use crate::auth::parse::Text;
+use prometheus_rsocket_runtime::read_file;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml::de::{DeInteger, DeValue};
+
+/// The longest file, in bytes.
+const MAX_LEN: u64 = 1 << 20;
+
+/// What is in a file.
+#[derive(Default)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    /// By field: the line, and the value as an option has it.
+    values: BTreeMap<&'static str, (usize, String)>,
+}
+
+impl File {
+    /// Reads a file, by blocking calls. What is wrong with it is put to the errors, and what is good is returned.
+    pub(super) fn read(path: &Path, errors: &mut Vec<ConfigError>) -> Self {
+        let of_line = |line, what| ConfigError::File { path: path.to_owned(), line, what };
+        let read = read_file(path, MAX_LEN).map_err(|error| error.to_string());
+        let text = read
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+        match text {
+            Ok(text) => {
+                let mut faults = Vec::new();
+                let values = parse(&text, &mut faults);
+                errors.extend(faults.into_iter().map(|(line, what)| of_line(Some(line), what)));
+                Self { path: path.to_owned(), values }
+            }
+            Err(what) => {
+                errors.push(of_line(None, what));
+                Self::default()
+            }
+        }
+    }
+
+    /// The line and the text of a setting that is in the file.
+    pub(super) fn get(&self, setting: &Setting) -> Option<&(usize, String)> {
+        self.values.get(setting.field)
+    }
+}
+
+/// Lines and texts of all settings. Faults have their lines, too.
+fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str, (usize, String)> {
+    let mut values = BTreeMap::new();
+    let text = Text(text);
+    let table = match text.parse() {
+        Ok(table) => table,
+        Err(fault) => {
+            faults.push((fault.line, fault.what));
+            return values;
+        }
+    };
+    for (key, value) in &table {
+        let name = key.get_ref();
+        let Some(setting) = settings::all().find(|setting| setting.name() == **name) else {
+            let nearest = nearest(name, settings::all().map(Setting::name));
+            let fault = text.fault(
+                key.span().start,
+                format!("there is no setting {name:?}; the nearest name is {nearest}"),
+            );
+            faults.push((fault.line, fault.what));
+            continue;
+        };
+        let fault = text.fault(value.span().start, String::new());
+        match as_option(value.get_ref(), setting.form) {
+            Some(value) => drop(values.insert(setting.field, (fault.line, value))),
+            None => faults.push((fault.line, format!("{name} is to be {}", wanted(setting.form)))),
+        }
+    }
+    values
+}
+
+/// A value as the option has it; `None` if it is of the wrong type.
+fn as_option(value: &DeValue<'_>, form: Form) -> Option<String> {
+    match (value, form) {
+        (DeValue::String(text), _) => Some(text.to_string()),
+        (DeValue::Integer(number), Form::Integer) => Some(integer(number)),
+        (DeValue::Boolean(is_true), Form::Boolean | Form::Flag) => Some(is_true.to_string()),
+        (DeValue::Array(elements), Form::List) if elements.is_empty() => Some("none".to_owned()),
+        (DeValue::Array(elements), Form::List) => {
+            let texts = elements.iter().map(|element| match element.get_ref() {
+                DeValue::String(text) if !text.contains(',') => Some(&**text),
+                _ => None,
+            });
+            Some(texts.collect::<Option<Vec<_>>>()?.join(","))
+        }
+        _ => None,
+    }
+}
+
+/// A number in decimal digits. One that is too long for the type stays as it is, for the setting to refuse it.
+fn integer(number: &DeInteger<'_>) -> String {
+    let digits = number.as_str();
+    let parsed = i128::from_str_radix(digits, number.radix());
+    parsed.map_or_else(|_| digits.to_owned(), |number| number.to_string())
+}
+
+fn wanted(form: Form) -> &'static str {
+    match form {
+        Form::Text => "a string",
+        Form::Integer => "a number or a string",
+        Form::Boolean | Form::Flag => "true or false",
+        Form::List => "a list of strings without commas",
+    }
+}

@@ -1,0 +1,50 @@
+//! The configuration as a file.
+
+use super::kind::Form;
+use super::settings::{self, Setting};
+use super::source::{Loaded, Origin};
+use std::fmt;
+
+/// All settings as TOML, as `--config` reads it, each with where it comes from in a comment.
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut heading = None;
+        for setting in settings::all() {
+            if heading != Some(setting.heading) {
+                match setting.heading {
+                    "" => {}
+                    heading => writeln!(f, "\n# {heading}")?,
+                }
+                heading = Some(setting.heading);
+            }
+            let name = setting.name();
+            match (setting.show)(&self.config) {
+                Some(text) => {
+                    let origin = self.origins.get(setting.field).unwrap_or(&Origin::Default);
+                    writeln!(f, "{name} = {}  # {origin}", value(setting, &text))?;
+                }
+                None => writeln!(f, "# {name} is not set")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value of a setting in TOML.
+fn value(setting: &Setting, text: &str) -> String {
+    match setting.form {
+        Form::Integer if text.bytes().all(|byte| byte.is_ascii_digit()) => text.to_owned(),
+        Form::Boolean | Form::Flag => matches!(text, "on" | "true").to_string(),
+        Form::List if text == "none" => "[]".to_owned(),
+        Form::List => {
+            let elements: Vec<String> = text.split(',').map(quoted).collect();
+            format!("[{}]", elements.join(", "))
+        }
+        Form::Text | Form::Integer => quoted(text),
+    }
+}
+
+/// A basic string.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}

@@ -1,0 +1,150 @@
+//! The table of settings, and what is made of it.
+
+use super::*;
+use crate::config::settings;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+#[test]
+fn every_setting_has_a_help_and_a_name_of_its_own() {
+    let mut names = BTreeSet::new();
+    for setting in settings::all() {
+        assert!(setting.help.iter().any(|line| !line.trim().is_empty()), "{}", setting.name());
+        assert!(names.insert(setting.name()), "{} is there twice", setting.name());
+        assert!(!["", "config", "check-config", "print-config"].contains(&&*setting.name()));
+    }
+    // Those with a default, those of TLS, and five that name a file or an address.
+    assert_eq!(names.len(), FIELDS + 12 + 5);
+}
+
+#[test]
+fn a_default_is_read_as_it_is_shown() {
+    for setting in settings::all() {
+        let Some(default) = (setting.show)(&Config::default()) else { continue };
+        let mut draft = settings::Draft::default();
+        (setting.set)(&mut draft, &default).unwrap();
+        assert_eq!(draft.config, Config::default(), "{} {default}", setting.name());
+    }
+}
+
+/// What a setting may be set to.
+fn values(name: &str) -> &'static [&'static str] {
+    match name {
+        "runtime" => &["tokio", "smol"],
+        "log" => &["debug,hyper=warn", "info,[scrape{peer=\"a b\"}]=debug"],
+        "log-format" => &["json"],
+        "listen-tcp" => &["off", "[::1]:0", "localhost:7"],
+        "listen-websocket" | "listen-http" | "listen-admin" => &["127.0.0.1:0", "off"],
+        "websocket-path" => &["/rsocket", "any"],
+        "advertise-http" => &["[::1]:8080"],
+        "proxy-protocol" => &["off", "optional"],
+        "trusted-proxies" => &["10.0.0.0/8,::1/128"],
+        "identity-labels" => &["a", "a,b"],
+        "reserved-names" => &["none", "up", "up,a_*"],
+        "inject-identity" => &["always", "never"],
+        "on-bad-line" => &["drop-family"],
+        "push-keep" => &["all"],
+        "rsa-backend" => &["rust", "openssl"],
+        "envelope" => &["encrypted"],
+        "key-rotation" => &["1h", "1d1h1m1s1ms", "unlimited"],
+        "max-connection-age" => &["1ms", "unlimited"],
+        "key-bits" => &["4096"],
+        "gzip-level" => &["1", "9"],
+        "min-envelope" => &["2"],
+        "demo" => &["0", "7"],
+        "max-memory" => &["1GiB", "17MiB"],
+        "max-text-bytes" | "max-held-push-bytes" => &["1", "1023", "3KiB", "1GiB"],
+        "max-line-bytes" => &["1", "1KiB", "unlimited"],
+        "max-labels" | "max-series" | "max-families" => &["1", "4294967295", "unlimited"],
+        "max-frame-bytes" => &["4KiB", "16777215"],
+        "app-metrics" => &["off", "on"],
+        "group-families" | "insecure-plaintext" => &["true", "false"],
+        "require-identity" => &["false"],
+        "scrape-timeout" => &["5s", "1m"],
+        "scrape-timeout-max" => &["1m", "1h1ms"],
+        "scrape-timeout-offset" => &["0s", "4s999ms"],
+        _ if name.ends_with("-client-auth") => &["optional", "required"],
+        _ if name.ends_with("-file") || name.contains("-tls-") || name.ends_with("-dir") => {
+            &["/etc/a b/\"c\".pem", "\\\u{7f}\n\u{1}é#"]
+        }
+        _ if name.starts_with("max-") => &["1", "77"],
+        _ => &["1s", "1ms", "1d", "90m"],
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_printed_configuration_is_read_as_the_same(
+        choices in proptest::collection::vec(any::<Option<prop::sample::Index>>(), FIELDS + 17),
+    ) {
+        let args = settings::all().zip(choices).filter_map(|(setting, choice)| {
+            let value = choice?.get(values(&setting.name()));
+            Some(format!("--{}={value}", setting.name()))
+        });
+        let args: Vec<String> = args.collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let Ok(loaded) = load(&args, &[]) else {
+            // They do not fit together.
+            return Ok(());
+        };
+        let file = TextFile::new(&loaded.to_string());
+        let config = accepted(&["--config", file.path()], &[]);
+        prop_assert_eq!(config, loaded.config);
+    }
+}
+
+#[test]
+fn each_value_of_each_setting_is_printed_as_it_is_read() {
+    let mut count = 0;
+    for setting in settings::all() {
+        for value in values(&setting.name()) {
+            let config = match setting.heading {
+                settings::TLS if setting.name() != "tls-reload-interval" => {
+                    let listener = setting.field.split('_').next().unwrap();
+                    let mut args = String::new();
+                    for option in ["cert", "key", "client-ca"] {
+                        if !setting.name().ends_with(option) {
+                            write!(args, "--{listener}-tls-{option}=x|").unwrap();
+                        }
+                    }
+                    write!(args, "--{}={value}", setting.name()).unwrap();
+                    accepted(&args.split('|').collect::<Vec<_>>(), &[])
+                }
+                _ => {
+                    let mut draft = settings::Draft::default();
+                    (setting.set)(&mut draft, value).unwrap();
+                    draft.config
+                }
+            };
+            assert_eq!((setting.show)(&config).as_deref(), Some(*value), "{}", setting.name());
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
+#[test]
+fn what_is_printed_says_where_it_is_from() {
+    let file = TextFile::new("\nmax-series = 5\npush-ttl = \"1m\"\n");
+    let file = file.path();
+    let env = [
+        ("PROMETHEUS_RSOCKET_PROXY_PUSH_TTL", "2m"),
+        ("SERVER_PORT", "81"),
+        ("LOGGING_LEVEL_ROOT", "debug"),
+    ];
+    let printed = load(&["--demo=3", "--config", file], &env).unwrap().to_string();
+    for line in [
+        "demo = 3  # option --demo".to_owned(),
+        format!("max-series = 5  # {file:?}, line 2"),
+        "push-ttl = \"2m\"  # environment variable PROMETHEUS_RSOCKET_PROXY_PUSH_TTL".to_owned(),
+        "listen-http = \"0.0.0.0:81\"  # environment variable SERVER_PORT".to_owned(),
+        "log = \"debug\"  # a setting of the Java proxy".to_owned(),
+        "max-labels = \"unlimited\"  # default".to_owned(),
+        "app-metrics = true  # default".to_owned(),
+        "identity-labels = []  # default".to_owned(),
+        "# auth-file is not set".to_owned(),
+    ] {
+        assert!(printed.lines().any(|found| found == line), "no {line:?} in {printed}");
+    }
+}
