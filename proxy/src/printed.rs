@@ -40,7 +40,8 @@ pub(crate) fn config(loaded: &Loaded) -> ExitCode {
 /// Tells whether a configuration is good, of which all but the files that it names is known to be.
 pub(crate) fn check(config: &Config) -> ExitCode {
     for warning in &config.warnings {
-        logging::tell_error(&format_args!("{warning}"));
+        let line = format!("warning: {warning}\n");
+        logging::tell(move || drop(io::stderr().write_all(line.as_bytes())));
     }
     let errors = config.check_files();
     for error in &errors {

@@ -69,7 +69,7 @@ fn values(name: &str) -> &'static [&'static str] {
             &["/etc/a b/\"c\".pem", "\\\u{7f}\n\u{1}é#"]
         }
         _ if name.starts_with("max-") => &["1", "77"],
-        _ => &["1s", "1ms", "1d", "90m"],
+        _ => &["1s", "1ms", "1d", "1h30m"],
     }
 }
 
