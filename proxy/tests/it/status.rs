@@ -13,6 +13,18 @@ fn json(world: &World, query: &str) -> Value {
     serde_json::from_str(&answer.text()).unwrap()
 }
 
+/// Waits until the status is as it should be.
+fn wait(world: &World, is_right: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..500 {
+        let status = json(world, "");
+        if is_right(&status) {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{}", json(world, ""));
+}
+
 fn page(world: &World, path: &str) -> String {
     let answer = get(world.http, path, "");
     assert_eq!(answer.status(), "200 OK");
@@ -51,7 +63,8 @@ fn what_is_missing_broken_or_slow_is_on_the_page_with_the_reason_and_since_when(
     slow.flush();
     let _ = scrape.text();
 
-    let status = json(&world, "");
+    // It is noted when the scraper's connection has taken all.
+    let status = wait(&world, |status| status["rounds"][0].is_object());
     let first: Vec<&str> = status["applications"].as_array().unwrap()[..3]
         .iter()
         .map(|app| app["status"].as_str().unwrap())
@@ -137,13 +150,7 @@ fn held_pushes_say_who_has_had_them() {
     let answer = get(world.http, "/metrics/connected?scraper=p1", "");
     assert_eq!(answer.text(), "last{instance=\"job\"} 9\n");
     // Delivered once the connection has ended cleanly.
-    for _ in 0..500 {
-        if push(&world)["had"] == serde_json::json!(["?p1"]) {
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(push(&world)["had"], serde_json::json!(["?p1"]));
+    wait(&world, |status| status["pushes"]["listed"][0]["had"] == serde_json::json!(["?p1"]));
     assert_eq!(push(&world)["missing"].as_array().unwrap().len(), 0);
 }
 
