@@ -17,7 +17,6 @@ use prometheus_rsocket_protocol::envelope;
 use prometheus_rsocket_protocol::exposition::{Family, SourceFormat, families};
 use prometheus_rsocket_runtime::tls::ServerTls;
 use prometheus_rsocket_runtime::{JobLost, Runtime};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -218,12 +217,6 @@ impl<R: Runtime> Service<R> {
             max_connections: self.looks.max_connections,
             max_memory: self.looks.max_memory,
         }
-    }
-}
-
-impl fmt::Debug for Looks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Looks").finish_non_exhaustive()
     }
 }
 

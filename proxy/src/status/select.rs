@@ -2,7 +2,7 @@
 
 use super::classify::{self, Verdict};
 use super::{AppRow, AppStatus, Counts, PER_PAGE, PageInfo, Query, SortKey, StateFilter};
-use prometheus_rsocket_protocol::collector::{App, LastScrape};
+use prometheus_rsocket_protocol::collector::{App, AppState, LastScrape};
 use std::cmp::{Ordering, Reverse};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ pub(super) struct Selected {
     pub(super) rows: Vec<AppRow>,
 }
 
-/// An application and what it is sorted by.
+/// An application that the filter lets through.
 struct Candidate<'a> {
     app: &'a App,
     status: AppStatus,
@@ -130,7 +130,6 @@ fn compare(a: &Candidate<'_>, b: &Candidate<'_>, key: SortKey, is_reversed: bool
 
 /// Since when an application has been in trouble, for the order; others come by their names.
 fn since(app: &App) -> Option<Instant> {
-    use prometheus_rsocket_protocol::collector::AppState;
     match &app.state {
         AppState::Gone { at, .. } => Some(*at),
         AppState::Connecting => Some(app.since),

@@ -4,7 +4,7 @@ mod selecting;
 
 use super::*;
 use prometheus_rsocket_protocol::collector::{
-    App, Collector, Config, ConnectionId, Peer, Scraper, SessionEvent, Targets, Transport,
+    App, Collector, Config, ConnectionId, Peer, Progress, Scraper, SessionCommand, SessionEvent, Targets, Transport,
 };
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::{Labels, Payload};
@@ -60,7 +60,6 @@ impl World {
 
     /// A scrape to which this one answers without metrics, and the others not.
     fn scrape_answered_empty_by(&mut self, id: ConnectionId) {
-        use prometheus_rsocket_protocol::collector::SessionCommand;
         let (deadline, scraper) = (self.now + Duration::from_secs(1), Scraper::named("a", "x"));
         let scrape =
             self.collector.start_scrape(self.now, deadline, Targets::All, &scraper).unwrap();

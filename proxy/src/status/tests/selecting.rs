@@ -131,7 +131,6 @@ fn the_names_of_missing_applications_are_bounded_and_all_are_counted() {
         let scrape = started.unwrap();
         world.advance(0);
         let round = Round::default();
-        use prometheus_rsocket_protocol::collector::Progress;
         while let Progress::Outcome(outcome) = world.collector.poll_scrape(scrape) {
             round.add(&outcome);
         }
