@@ -8,7 +8,7 @@ use prometheus_rsocket_protocol::collector::{
 use prometheus_rsocket_protocol::envelope::{
     self, AesKeySize, KeyUnwrap, OpenLimits, PLAINTEXT, PeerKey, RsaKeyPair,
 };
-use prometheus_rsocket_protocol::exposition::{Inject, Policy};
+use prometheus_rsocket_protocol::exposition::Inject;
 use prometheus_rsocket_protocol::rsocket::connection::{self, Connection, Event};
 use prometheus_rsocket_protocol::rsocket::frame::Setup;
 use prometheus_rsocket_protocol::{Machine, Payload};
@@ -106,7 +106,7 @@ impl World {
         let tools = Tools {
             keys: &self.keys,
             open: &self.limits,
-            policy: &Policy::default(),
+            policy: &Arc::default(),
             inject: Inject::Missing,
             seed: 7,
         };

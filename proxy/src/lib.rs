@@ -26,6 +26,7 @@
 
 mod auth;
 pub mod config;
+mod current;
 mod demo;
 pub mod descriptors;
 pub mod gzip;
@@ -33,15 +34,18 @@ pub mod http;
 mod ingress;
 mod observe;
 mod proxy;
+mod reload;
 mod service;
 pub mod shutdown;
 pub mod status;
 mod store;
 
 pub use auth::AuthFileError;
+pub use current::Current;
 pub use ingress::StartError;
 pub use observe::telemetry;
 pub use proxy::{Proxy, Watch};
+pub use reload::{ReloadPhase, Reloading};
 pub use service::{Collisions, Tables};
 pub use store::disk::{Disk, SharedDisk};
 #[cfg(feature = "openssl")]

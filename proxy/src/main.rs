@@ -3,11 +3,14 @@
 mod healthcheck;
 mod printed;
 
-use prometheus_rsocket_proxy::Proxy;
+use async_channel::Receiver;
 use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind, Sources, Task};
 use prometheus_rsocket_proxy::descriptors;
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
+use prometheus_rsocket_proxy::{Proxy, ReloadPhase, Reloading};
 use prometheus_rsocket_runtime::{Runtime, logging};
+#[cfg(target_os = "linux")]
+use sd_notify::NotifyState;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
         Task::Check => return printed::check(&loaded.config),
         Task::Print => return printed::config(&loaded),
     }
-    let mut config = loaded.config;
+    let mut config = loaded.config.clone();
     logging::start(EnvFilter::new(&config.log), config.log_format == LogFormat::Json);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -64,15 +67,22 @@ fn main() -> ExitCode {
         Ok(Some(warning)) => tracing::warn!("{warning}"),
         Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
     }
+    let reloading = Reloading {
+        sources,
+        loaded,
+        requests: signals.reloads.clone(),
+        set_log: |filter| logging::set_filter(EnvFilter::new(filter)),
+        tell: tell_reload,
+    };
     let ended: io::Result<ExitCode> = match config.runtime {
         #[cfg(feature = "smol")]
-        RuntimeKind::Smol => {
-            prometheus_rsocket_smol::Smol::block_on(None, |runtime| run(runtime, config, signals))
-        }
+        RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(None, |runtime| {
+            run(runtime, config, reloading, signals)
+        }),
         #[cfg(feature = "tokio")]
-        RuntimeKind::Tokio => {
-            prometheus_rsocket_tokio::Tokio::block_on(None, |runtime| run(runtime, config, signals))
-        }
+        RuntimeKind::Tokio => prometheus_rsocket_tokio::Tokio::block_on(None, |runtime| {
+            run(runtime, config, reloading, signals)
+        }),
         #[cfg(not(all(feature = "smol", feature = "tokio")))]
         other => {
             let name = other.name();
@@ -91,13 +101,25 @@ fn main() -> ExitCode {
 }
 
 /// Tells systemd, where it has asked to be told (`Type=notify`).
-fn tell_systemd(state: &'static str) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
+#[cfg(target_os = "linux")]
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        let state = states.first().map(tracing::field::display);
         tracing::warn!(%error, state, "cannot notify systemd");
     }
+}
+
+/// Tells systemd that the configuration is read again, or that it was.
+fn tell_reload(phase: ReloadPhase) {
+    #[cfg(target_os = "linux")]
+    match (phase, NotifyState::monotonic_usec_now()) {
+        (ReloadPhase::Begun, Ok(now)) => tell_systemd(&[NotifyState::Reloading, now]),
+        // Without the time it would be refused.
+        (ReloadPhase::Begun, Err(_)) => {}
+        (ReloadPhase::Done, _) => tell_systemd(&[NotifyState::Ready]),
+    }
     #[cfg(not(target_os = "linux"))]
-    let _ = state;
+    let _ = phase;
 }
 
 /// What was freed goes back to the system, also after a burst.
@@ -105,21 +127,28 @@ fn tell_systemd(state: &'static str) {
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The signals to stop.
+/// The signals to stop, and to read the configuration again.
 struct Signals {
     shutdown: Shutdown,
+    reloads: Receiver<()>,
     /// Whether there is anything that has to be ended in order.
     is_serving: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Handles them from now on: the first ends the process at once with status 0 until the proxy serves, and then stops the proxy.
-    /// The second ends the process with status 1.
-    fn handle() -> Result<Self, ctrlc::Error> {
+    /// Handles them from now on. Of those to stop, the first ends the process at once with status 0 until the proxy serves, and then stops the
+    /// proxy; the second ends the process with status 1.
+    fn handle() -> io::Result<Self> {
         let (trigger, shutdown) = shutdown::channel();
+        // One that comes while another waits asks for nothing more.
+        let (asking, reloads) = async_channel::bounded(1);
         let is_serving = Arc::new(AtomicBool::new(false));
-        let signals = Self { shutdown: shutdown.clone(), is_serving: Arc::clone(&is_serving) };
-        ctrlc::set_handler(move || on_signal(&trigger, &shutdown, &is_serving))?;
+        let signals =
+            Self { shutdown: shutdown.clone(), reloads, is_serving: Arc::clone(&is_serving) };
+        listen(move |is_stop| match is_stop {
+            true => on_signal(&trigger, &shutdown, &is_serving),
+            false => drop(asking.try_send(())),
+        })?;
         Ok(signals)
     }
 
@@ -128,6 +157,22 @@ impl Signals {
         self.is_serving.store(true, Ordering::SeqCst);
         self.shutdown
     }
+}
+
+/// Calls `on` in a thread of its own for each signal: with `true` for those to stop, with `false` for SIGHUP.
+#[cfg(unix)]
+fn listen(on: impl Fn(bool) + Send + 'static) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let listening = move || signals.forever().for_each(|signal| on(signal != SIGHUP));
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listening)?;
+    Ok(())
+}
+
+/// Calls `on` for Ctrl-C and its like.
+#[cfg(not(unix))]
+fn listen(on: impl Fn(bool) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || on(true)).map_err(io::Error::other)
 }
 
 fn on_signal(trigger: &ShutdownTrigger, shutdown: &Shutdown, is_serving: &AtomicBool) {
@@ -141,11 +186,17 @@ fn on_signal(trigger: &ShutdownTrigger, shutdown: &Shutdown, is_serving: &Atomic
         logging::exit(0);
     }
     tracing::info!("stopping: finishing scrapes under way, then closing connections");
-    tell_systemd("STOPPING=1");
+    #[cfg(target_os = "linux")]
+    tell_systemd(&[NotifyState::Stopping]);
     trigger.trigger();
 }
 
-async fn run<R: Runtime>(runtime: R, config: Config, signals: Signals) -> ExitCode {
+async fn run<R: Runtime>(
+    runtime: R,
+    config: Config,
+    reloading: Reloading,
+    signals: Signals,
+) -> ExitCode {
     let demo = config.demo;
     let proxy = match Proxy::bind(runtime, config).await {
         Ok(proxy) => proxy,
@@ -161,8 +212,9 @@ async fn run<R: Runtime>(runtime: R, config: Config, signals: Signals) -> ExitCo
         tracing::info!(demo, "example applications run inside this process (--demo)");
     }
     let shutdown = signals.begin_serving();
-    tell_systemd("READY=1");
-    proxy.run(shutdown).await;
+    #[cfg(target_os = "linux")]
+    tell_systemd(&[NotifyState::Ready]);
+    proxy.reloading(reloading).run(shutdown).await;
     tracing::info!("stopped");
     ExitCode::SUCCESS
 }

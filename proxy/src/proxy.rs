@@ -2,8 +2,9 @@ use crate::auth::applications::Applications;
 use crate::auth::live::{AuthFileError, LiveFile};
 use crate::auth::scrapers::{ScraperGate, Scrapers};
 use crate::config::Config;
+use crate::current::Current;
 use crate::demo::{self, Demo};
-use crate::http::{self, Limits, Listening, Pages, Router, TargetAddress};
+use crate::http::{self, Limits, Listening, Pages, Router, ScrapeTimeouts, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
 use crate::ingress::places::Places;
@@ -12,6 +13,7 @@ use crate::ingress::rsocket::RsocketServer;
 use crate::ingress::slots::Slots;
 use crate::ingress::websocket::UpgradeConfig;
 use crate::observe::telemetry::Telemetry;
+use crate::reload::{self, Live, Reloading};
 use crate::service::admission::Admission;
 use crate::service::admitting::Admitting;
 use crate::service::backend::Service;
@@ -26,13 +28,14 @@ use crate::service::workers::{self, WorkerContext};
 use crate::shutdown::{self, Shutdown};
 use crate::store::disk::SharedDisk;
 use crate::store::keys;
+use event_listener::Event;
 use futures_lite::future::{or, zip};
 use prometheus_rsocket_protocol::collector::Collector;
 use prometheus_rsocket_protocol::envelope::KeyUnwrap;
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_runtime::tls::ServerTls;
 use prometheus_rsocket_runtime::websocket::WebSocketConfig;
-use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, watch};
+use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout, watch_when};
 use std::fmt;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
@@ -50,6 +53,11 @@ pub struct Proxy<R: Runtime> {
     http: Option<Bound<R>>,
     admin: Option<Bound<R>>,
     gate: Option<Arc<ScraperGate>>,
+    places: Arc<Places>,
+    timeouts: Current<ScrapeTimeouts>,
+    /// Has all files looked at again that are in use.
+    reread: Arc<Event>,
+    reloading: Option<Reloading>,
 }
 
 /// A look at a proxy, also while it runs and after it has stopped.
@@ -116,8 +124,30 @@ impl<R: Runtime> Proxy<R> {
             Some(disk) => Some(Storing::restore(runtime, hub, context, &config, disk).await?),
             None => None,
         };
-        let admitting = admitting(runtime, hub, &config).await?;
-        Ok(Self { config, service, storing, admitting, tcp, websocket, http, admin, gate })
+        let admitting = admitting(runtime, &service, &config).await?;
+        let places = Places::new(config.max_connections, 2 * config.max_turned_away);
+        let (timeouts, reread) = (config.scrape_timeouts().into(), Arc::default());
+        Ok(Self {
+            config,
+            service,
+            storing,
+            admitting,
+            tcp,
+            websocket,
+            http,
+            admin,
+            gate,
+            places,
+            timeouts,
+            reread,
+            reloading: None,
+        })
+    }
+
+    /// The same proxy, which reads its configuration again while it runs.
+    #[must_use]
+    pub fn reloading(self, reloading: Reloading) -> Self {
+        Self { reloading: Some(reloading), ..self }
     }
 
     /// Where applications connect over TCP, with the real port.
@@ -154,8 +184,10 @@ impl<R: Runtime> Proxy<R> {
     /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
     /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { config, service, storing, admitting, tcp, websocket, http, admin, gate } = self;
-        let runtime = service.runtime.clone();
+        let live = self.live();
+        let Self { config, service, storing, admitting, tcp, websocket, http, .. } = self;
+        let (admin, gate, reloading) = (self.admin, self.gate, self.reloading);
+        let (runtime, reread) = (service.runtime.clone(), &live.reread);
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
         for _ in 0..runtime.parallelism() {
@@ -166,11 +198,12 @@ impl<R: Runtime> Proxy<R> {
             spawn_until(&runtime, &ended, storing.run());
         }
         for bound in [&tcp, &websocket, &http, &admin].into_iter().flatten() {
-            watch_tls(&runtime, &config, bound, &ended);
+            watch_tls(&runtime, &config, bound, reread, &ended);
         }
         if let Some(admitting) = admitting {
             let every = config.tls_reload_interval;
-            spawn_until(&runtime, &ended, Arc::clone(&admitting).watch(every));
+            let watching = Arc::clone(&admitting).watch(every, Arc::clone(reread));
+            spawn_until(&runtime, &ended, watching);
             spawn_until(&runtime, &ended, async move { admitting.run().await });
         }
         if let Some(gate) = &gate {
@@ -178,25 +211,28 @@ impl<R: Runtime> Proxy<R> {
                 runtime.clone(),
                 Arc::clone(gate.file()),
                 config.tls_reload_interval,
+                Arc::clone(reread),
             );
             spawn_until(&runtime, &ended, watching);
         }
         let memory = Arc::clone(service.hub.memory());
         spawn_until(&runtime, &ended, memory.run(runtime.clone()));
-        if let Some(age) = config.max_connection_age {
-            let hub = Arc::clone(&service.hub);
-            spawn_until(&runtime, &ended, leaving::age(runtime.clone(), hub, age));
-        }
+        let aging = leaving::age(runtime.clone(), Arc::clone(&service.hub), live.config.clone());
+        spawn_until(&runtime, &ended, aging);
         let (keys, telemetry) = (&service.context.keys, &service.telemetry);
         if let Some(rotation) = Rotation::new(&runtime, &service.hub, keys, telemetry, &config) {
             spawn_until(&runtime, &ended, rotation.run());
         }
         let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
         let (stop, stopping) = shutdown::channel();
-        accept_applications(&service, &config, tcp, websocket, &stopping);
+        accept_applications(&service, &config, &live.places, (tcp, websocket), &stopping);
         let pages = if admin.is_some() { Pages::Metrics } else { Pages::All };
+        let timeouts = live.timeouts.clone();
         let serve = async |bound, pages| match bound {
-            Some(bound) => serve_http(&service, &config, bound, (pages, &gate), &stopping).await,
+            Some(bound) => {
+                let limits = config.http_limits();
+                serve_http(&service, &timeouts, limits, bound, (pages, &gate), &stopping).await
+            }
             None => stopping.wait().await,
         };
         let serving = async {
@@ -204,10 +240,13 @@ impl<R: Runtime> Proxy<R> {
         };
         let draining = async {
             shutdown.wait().await;
-            leaving::drain(&runtime, &service.hub, config.drain()).await;
+            leaving::drain(&runtime, &service.hub, service.config.get().drain()).await;
             stop.trigger();
             pending().await
         };
+        if let Some(reloading) = reloading {
+            spawn_until(&runtime, &ended, reload::run(runtime.clone(), live, reloading));
+        }
         service.set_running();
         // Workers and timers go on until the last scrape is through.
         or(or(serving, draining), keep_time(&runtime, &service.hub)).await;
@@ -215,6 +254,22 @@ impl<R: Runtime> Proxy<R> {
         let deadline = runtime.now() + leaving::GOODBYE;
         if timeout(&runtime, deadline, service.hub.drained()).await.is_err() {
             tracing::warn!("some connections did not end in time");
+        }
+    }
+}
+
+impl<R: Runtime> Proxy<R> {
+    /// What a reload changes.
+    fn live(&self) -> Live {
+        let Self { service, places, timeouts, reread, .. } = self;
+        Live {
+            hub: Arc::clone(&service.hub),
+            context: Arc::clone(&service.context),
+            config: service.config.clone(),
+            timeouts: timeouts.clone(),
+            places: Arc::clone(places),
+            telemetry: Arc::clone(&service.telemetry),
+            reread: Arc::clone(reread),
         }
     }
 }
@@ -239,11 +294,8 @@ async fn service<R: Runtime>(
     let shares = Shares::of(config.max_memory);
     let context = WorkerContext {
         keys,
-        open: config.open_limits(),
-        policy: config.policy(),
-        inject: config.inject_identity,
+        rules: config.rules().into(),
         seed: u64::from_ne_bytes(seed),
-        gzip_level: config.gzip_level,
         texts: TextMemory::new(shares.texts / 2),
         rendered: TextMemory::new(shares.texts / 2),
     };
@@ -254,8 +306,7 @@ async fn service<R: Runtime>(
         context: Arc::new(context),
         bodies: BodyMemory::new(shares.bodies),
         admission: Admission::new(config.max_scrapes(), config.max_concurrent_scrapes),
-        group_families: config.group_families,
-        app_metrics: config.app_metrics,
+        config: config.clone().into(),
         listeners,
         running: false.into(),
         looks: Looks::new(config, started, tls),
@@ -265,15 +316,15 @@ async fn service<R: Runtime>(
 /// Reads the credentials of applications, if there are some.
 async fn admitting<R: Runtime>(
     runtime: &R,
-    hub: &Arc<Hub>,
+    service: &Service<R>,
     config: &Config,
 ) -> Result<Option<Arc<Admitting<R>>>, StartError> {
     let Some(path) = config.auth_file.clone() else { return Ok(None) };
     let load = move || LiveFile::load(path, Applications::parse);
     let loaded = runtime.unblock(load).await?;
     let file = loaded.map_err(|error| StartError::Auth { option: "auth-file", error })?;
-    let (runtime, hub) = (runtime.clone(), Arc::clone(hub));
-    Ok(Some(Arc::new(Admitting::new(runtime, hub, Arc::new(file), config.require_identity))))
+    let (runtime, hub) = (runtime.clone(), Arc::clone(&service.hub));
+    Ok(Some(Arc::new(Admitting::new(runtime, hub, Arc::new(file), service.config.clone()))))
 }
 
 /// Reads who may scrape, if that is not anybody.
@@ -289,8 +340,13 @@ async fn scraper_gate<R: Runtime>(
     Ok(Some(Arc::new(ScraperGate::new(Arc::new(file), key))))
 }
 
-/// Reads who may scrape again now and then.
-async fn watch_scrapers<R: Runtime>(runtime: R, file: Arc<LiveFile<Scrapers>>, every: Duration) {
+/// Reads who may scrape again now and then, and when it is asked to.
+async fn watch_scrapers<R: Runtime>(
+    runtime: R,
+    file: Arc<LiveFile<Scrapers>>,
+    every: Duration,
+    asked: Arc<Event>,
+) {
     let on_reload = |reloaded: Result<bool, AuthFileError>| match reloaded {
         Ok(true) => tracing::info!("--http-auth-file has changed and is in use"),
         Ok(false) => {}
@@ -298,18 +354,17 @@ async fn watch_scrapers<R: Runtime>(runtime: R, file: Arc<LiveFile<Scrapers>>, e
             %error, "a changed --http-auth-file cannot be used; what it said before counts"
         ),
     };
-    watch(runtime, move || file.reload(), every, on_reload).await;
+    watch_when(runtime, move || file.reload(), every, || asked.listen(), on_reload).await;
 }
 
 /// Accepts applications until the signal.
 fn accept_applications<R: Runtime>(
     service: &Service<R>,
     config: &Config,
-    tcp: Option<Bound<R>>,
-    websocket: Option<Bound<R>>,
+    places: &Arc<Places>,
+    (tcp, websocket): (Option<Bound<R>>, Option<Bound<R>>),
     shutdown: &Shutdown,
 ) {
-    let places = Places::new(config.max_connections, 2 * config.max_turned_away);
     let leaving = Slots::new(config.max_turned_away);
     let upgrade = upgrade_config(service, config);
     for (bound, upgrade) in [(tcp, None), (websocket, Some(upgrade))] {
@@ -321,10 +376,10 @@ fn accept_applications<R: Runtime>(
             upgrade,
             hub: Arc::clone(&service.hub),
             balancers: config.balancers(),
-            places: Arc::clone(&places),
+            places: Arc::clone(places),
             leaving: Arc::clone(&leaving),
             telemetry: Arc::clone(&service.telemetry),
-            connection: config.connection(),
+            config: service.config.clone(),
             handshake_timeout: config.handshake_timeout,
             shutdown: shutdown.clone(),
             logs: Default::default(),
@@ -346,18 +401,19 @@ fn accept_applications<R: Runtime>(
 /// Serves HTTP until the signal, and until the answers under way are sent.
 async fn serve_http<R: Runtime>(
     service: &Arc<Service<R>>,
-    config: &Config,
+    timeouts: &Current<ScrapeTimeouts>,
+    limits: Limits,
     bound: Bound<R>,
     (pages, gate): (Pages, &Option<Arc<ScraperGate>>),
     shutdown: &Shutdown,
 ) {
     let Bound { name, listener, tls, .. } = bound;
-    let advertised = config.advertise_http.clone();
+    let advertised = service.config.get().advertise_http.clone();
     let targets = TargetAddress { advertised, is_https: tls.is_some() };
     let (backend, telemetry) = (Arc::clone(service), Arc::clone(&service.telemetry));
-    let router = Router::new(backend, telemetry, config.scrape_timeouts(), targets);
+    let router = Router::new(backend, telemetry, timeouts.clone(), targets);
     let router = Arc::new(router.with_pages(pages));
-    let limits = match (pages, config.http_limits()) {
+    let limits = match (pages, limits) {
         // For people.
         (Pages::Admin, limits) => Limits { max_connections: ADMIN_CONNECTIONS, ..limits },
         (_, limits) => limits,
@@ -381,7 +437,13 @@ async fn keep_time<R: Runtime>(runtime: &R, hub: &Hub) {
 }
 
 /// Reads a listener's TLS files again now and then, if it has any.
-fn watch_tls<R: Runtime>(runtime: &R, config: &Config, bound: &Bound<R>, ended: &Shutdown) {
+fn watch_tls<R: Runtime>(
+    runtime: &R,
+    config: &Config,
+    bound: &Bound<R>,
+    asked: &Arc<Event>,
+    ended: &Shutdown,
+) {
     let Some(tls) = bound.tls.clone() else { return };
     let listener = bound.name;
     let on_reload = move |reloaded| match reloaded {
@@ -392,7 +454,11 @@ fn watch_tls<R: Runtime>(runtime: &R, config: &Config, bound: &Bound<R>, ended: 
         ),
     };
     let every = config.tls_reload_interval;
-    let watching = watch(runtime.clone(), move || tls.reload(), every, on_reload);
+    let (runtime_of_watch, asked) = (runtime.clone(), Arc::clone(asked));
+    let watching = async move {
+        let asked = || asked.listen();
+        watch_when(runtime_of_watch, move || tls.reload(), every, asked, on_reload).await;
+    };
     spawn_until(runtime, ended, watching);
 }
 

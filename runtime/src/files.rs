@@ -1,4 +1,4 @@
-use crate::{Runtime, sleep_until};
+use crate::{Runtime, timeout};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -157,18 +157,36 @@ pub async fn watch<R, E>(
     runtime: R,
     reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,
     every: Duration,
-    mut on: impl FnMut(Result<bool, E>),
+    on: impl FnMut(Result<bool, E>),
 ) where
     R: Runtime,
     E: ToString + Send + 'static,
 {
+    watch_when(runtime, reload, every, std::future::pending, on).await;
+}
+
+/// Like [`watch`], and without the pause whenever a future of `asked` resolves. Each is taken before `reload` is called, so that one which resolves
+/// meanwhile has it called again.
+pub async fn watch_when<R, E, A>(
+    runtime: R,
+    reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,
+    every: Duration,
+    asked: impl Fn() -> A,
+    mut on: impl FnMut(Result<bool, E>),
+) where
+    R: Runtime,
+    E: ToString + Send + 'static,
+    A: Future<Output = ()>,
+{
     let every = every.max(Duration::from_millis(1));
     let mut told = None;
+    let mut next_asked = asked();
     loop {
-        let Some(next) = runtime.now().checked_add(every) else {
-            return std::future::pending().await;
-        };
-        sleep_until(&runtime, next).await;
+        match runtime.now().checked_add(every) {
+            Some(next) => drop(timeout(&runtime, next, next_asked).await),
+            None => next_asked.await,
+        }
+        next_asked = asked();
         let outcome = match runtime.unblock(reload.clone()).await {
             Ok(outcome) => outcome,
             Err(error) => {

@@ -64,7 +64,7 @@ pub mod websocket;
 
 pub use dial::dial;
 pub use driver::{DriveEnd, DriverConfig, Owner, drive};
-pub use files::{FileError, read_file, watch, write_private};
+pub use files::{FileError, read_file, watch, watch_when, write_private};
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperIo, HyperTimer};
 pub use line::Line;

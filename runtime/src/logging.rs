@@ -17,6 +17,7 @@ use std::time::Duration;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload::Handle;
 
 /// Lines that wait to be written.
 const MAX_LINES: usize = 4096;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Dropped by the end of the program, which writes what still waits.
 static WORKER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 static NO_ROOM: OnceLock<ErrorCounter> = OnceLock::new();
+static SET_FILTER: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
 static NOT_WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// Logs to standard error from now on, including panics, as JSON with one object per line or as text. `filter` selects the lines.
@@ -42,18 +44,35 @@ pub fn start(filter: EnvFilter, json: bool) {
     let (lines, worker) = builder.finish(StandardError::open());
     NO_ROOM.get_or_init(|| lines.error_counter());
     *WORKER.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
-    let log = tracing_subscriber::fmt()
+    let builder = tracing_subscriber::fmt()
         .with_writer(Bounded(lines))
         .with_target(false)
         // It would print them to standard error itself, and panic if that fails.
         .log_internal_errors(false)
         .with_env_filter(filter);
     if json {
-        log.json().flatten_event(true).with_current_span(false).init();
+        let log = builder.json().flatten_event(true).with_current_span(false);
+        let log = log.with_filter_reloading();
+        set_by(log.reload_handle());
+        log.init();
     } else {
-        log.with_ansi(io::stderr().is_terminal()).init();
+        let log = builder.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
+        set_by(log.reload_handle());
+        log.init();
     }
     panic::set_hook(Box::new(on_panic));
+}
+
+/// Selects the lines by another filter from now on. Without [`start`], nothing happens.
+pub fn set_filter(filter: EnvFilter) {
+    if let Some(set) = SET_FILTER.get() {
+        set(filter);
+    }
+}
+
+fn set_by<S: 'static>(handle: Handle<EnvFilter, S>) {
+    // It fails where the log is gone, which ends with the process.
+    let _ = SET_FILTER.set(Box::new(move |filter| drop(handle.reload(filter))));
 }
 
 /// Returns the number of lines that this process has lost: there was no room for them, or they could not be written.

@@ -479,7 +479,7 @@ fn work(job: Job) -> JobDone {
     let mut open = OpenLimits::default();
     open.allow_plaintext = true;
     let identity_labels = ["b".into(), "instance".into()].into();
-    let policy = Policy { identity_labels, ..Policy::default() };
+    let policy = Policy { identity_labels, ..Policy::default() }.into();
     let tools = Tools { keys: &NoKeys, open: &open, policy: &policy, inject: INJECT, seed: SEED };
     job.run(&tools, &mut Scratch::default(), [7; 32])
 }

@@ -75,7 +75,7 @@ pub struct Tools<'a> {
     /// Limits of opening.
     pub open: &'a OpenLimits,
     /// What is accepted of a text.
-    pub policy: &'a Policy,
+    pub policy: &'a Arc<Policy>,
     /// Whether a text gets the labels that its application said.
     pub inject: Inject,
     /// The secret of the series' fingerprints, the same for all jobs of one proxy.
@@ -204,9 +204,9 @@ fn read(
     tools: &Tools<'_>,
     scratch: &mut Scratch,
 ) -> Result<Answer, JobError> {
+    let inject = injected.inject(tools.inject);
     let read = |text: &[u8]| {
         let format = format.unwrap_or_else(|| exposition::source_format(text));
-        let inject = injected.inject(tools.inject);
         let source = Source { text, identity: &injected.labels, inject, seed: tools.seed };
         exposition::read_as(format, &source, tools.policy).map(|facts| (text.len(), facts))
     };
@@ -220,5 +220,6 @@ fn read(
             (block, found)
         }
     };
-    Ok(Answer { block, text_len, facts: Arc::new(facts), injected, is_push: false })
+    let (facts, policy) = (Arc::new(facts), Arc::clone(tools.policy));
+    Ok(Answer { block, text_len, facts, injected, inject, policy, is_push: false })
 }

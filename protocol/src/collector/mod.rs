@@ -91,6 +91,7 @@ mod outcome;
 mod pace;
 mod push;
 mod pushing;
+mod reconfigure;
 mod record;
 mod registry;
 mod rekey;

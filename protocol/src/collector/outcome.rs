@@ -2,7 +2,7 @@
 
 use super::{AppId, AppRef, ScrapeFailure};
 use crate::Labels;
-use crate::exposition::{Facts, Inject};
+use crate::exposition::{Facts, Inject, Policy};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,10 @@ pub struct Answer {
     pub facts: Arc<Facts>,
     /// The labels that the text was read with, to be rendered with the same.
     pub injected: Injected,
+    /// When they are added; as it was then, whatever is configured since.
+    pub inject: Inject,
+    /// What was accepted of the text, likewise.
+    pub policy: Arc<Policy>,
     /// Whether this is a push that stands in for an answer.
     pub is_push: bool,
 }

@@ -142,7 +142,8 @@ impl PushRecord {
         let facts = exposition::read(&source_text, tools.policy)?;
         let sealed = Sealed::new(self.digest, true, &facts);
         let (block, text_len) = (self.block, text.len());
-        let answer = Answer { block, text_len, facts: Arc::new(facts), injected, is_push: true };
+        let (facts, policy) = (Arc::new(facts), Arc::clone(tools.policy));
+        let answer = Answer { block, text_len, facts, injected, inject, policy, is_push: true };
         Ok(RestoredPush { labels: self.labels, source, answer, sealed })
     }
 }

@@ -7,6 +7,7 @@ mod looks;
 mod pressed;
 mod pushes;
 mod random;
+mod reconfigure;
 mod rekey;
 mod reports;
 mod requests;
@@ -260,7 +261,7 @@ impl KeyUnwrap for NoKeys {
 fn work_one(job: Job) -> JobDone {
     let open = OpenLimits { allow_plaintext: true, ..OpenLimits::default() };
     let names = ["application".into(), "instance".into()];
-    let policy = Policy { identity_labels: names.into(), ..Policy::default() };
+    let policy = Arc::new(Policy { identity_labels: names.into(), ..Policy::default() });
     let tools =
         Tools { keys: &NoKeys, open: &open, policy: &policy, inject: Inject::Missing, seed: 1 };
     job.run(&tools, &mut Scratch::default(), [7; 32])

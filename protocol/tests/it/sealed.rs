@@ -165,7 +165,7 @@ impl World {
     }
 
     fn work(&mut self, job: Job) -> JobDone {
-        let (open, policy) = (OpenLimits::default(), Policy::default());
+        let (open, policy) = (OpenLimits::default(), Arc::default());
         let seed = self.fresh();
         let tools = Tools {
             keys: &self.keys,

@@ -69,7 +69,7 @@ impl Raw {
                 self.collector.handle_session(self.now, self.id, event);
             }
             while let Some(job) = self.collector.poll_job() {
-                let (open, policy) = (OpenLimits::default(), Policy::default());
+                let (open, policy) = (OpenLimits::default(), Arc::default());
                 let (keys, inject) = (&self.keys, Inject::default());
                 let tools = Tools { keys, open: &open, policy: &policy, inject, seed: 1 };
                 let done = job.run(&tools, &mut Scratch::default(), [9; 32]);

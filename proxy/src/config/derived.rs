@@ -6,10 +6,12 @@ use crate::ingress::forwarded::Balancers;
 use crate::proxy::ADMIN_CONNECTIONS;
 use crate::service::leaving::DrainTimes;
 use crate::service::memory::Shares;
+use crate::service::workers::Rules;
 use prometheus_rsocket_protocol::collector;
 use prometheus_rsocket_protocol::envelope::OpenLimits;
 use prometheus_rsocket_protocol::exposition::{self, Policy};
 use prometheus_rsocket_protocol::rsocket::connection;
+use std::sync::Arc;
 
 impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
@@ -48,6 +50,16 @@ impl Config {
         limits
     }
 
+    /// What texts are read and rendered by.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            open: self.open_limits(),
+            policy: Arc::new(self.policy()),
+            inject: self.inject_identity,
+            gzip_level: self.gzip_level,
+        }
+    }
+
     pub(crate) fn policy(&self) -> Policy {
         let unless = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
         Policy {
@@ -79,11 +91,7 @@ impl Config {
 
     /// Load balancers in front of applications.
     pub(crate) fn balancers(&self) -> Balancers {
-        Balancers {
-            protocol: self.proxy_protocol,
-            trusted: self.trusted_proxies.clone(),
-            header_timeout: self.setup_timeout,
-        }
+        Balancers { protocol: self.proxy_protocol, trusted: self.trusted_proxies.clone() }
     }
 
     pub(crate) fn drain(&self) -> DrainTimes {

@@ -58,6 +58,14 @@ impl ConfigError {
         }
     }
 
+    /// Each of several, or this one.
+    pub(crate) fn each(&self) -> &[Self] {
+        match self {
+            Self::Several(errors) => errors,
+            error => std::slice::from_ref(error),
+        }
+    }
+
     /// All of them as one; `None` where there is none.
     pub(super) fn all(mut errors: Vec<Self>) -> Option<Self> {
         match errors.len() {

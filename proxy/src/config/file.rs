@@ -6,6 +6,7 @@ use super::misspelt::nearest;
 use super::settings::{self, Setting};
 use crate::auth::parse::Text;
 use prometheus_rsocket_runtime::read_file;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::{DeInteger, DeValue};
@@ -13,12 +14,22 @@ use toml::de::{DeInteger, DeValue};
 /// The longest file, in bytes.
 const MAX_LEN: u64 = 1 << 20;
 
+/// SHA-256 of a file's contents.
+pub(crate) type Digest = [u8; 32];
+
+/// Reads a file for its digest, by blocking calls; `None` if it cannot be read. It is told by its bytes, as times and inodes tell little
+/// about links that are swapped, which is what Kubernetes does with ConfigMaps.
+pub(super) fn digest(path: &Path) -> Option<Digest> {
+    read_file(path, MAX_LEN).ok().map(|bytes| Sha256::digest(bytes).into())
+}
+
 /// What is in a file.
 #[derive(Default)]
 pub(super) struct File {
     pub(super) path: PathBuf,
     /// By field: the line, and the value as an option has it.
     values: BTreeMap<&'static str, (usize, String)>,
+    pub(super) digest: Option<Digest>,
 }
 
 impl File {
@@ -26,6 +37,7 @@ impl File {
     pub(super) fn read(path: &Path, errors: &mut Vec<ConfigError>) -> Self {
         let of_line = |line, what| ConfigError::File { path: path.to_owned(), line, what };
         let read = read_file(path, MAX_LEN).map_err(|error| error.to_string());
+        let digest = read.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
         let text = read
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
         match text {
@@ -33,7 +45,7 @@ impl File {
                 let mut faults = Vec::new();
                 let values = parse(&text, &mut faults);
                 errors.extend(faults.into_iter().map(|(line, what)| of_line(Some(line), what)));
-                Self { path: path.to_owned(), values }
+                Self { path: path.to_owned(), values, digest }
             }
             Err(what) => {
                 errors.push(of_line(None, what));

@@ -2,6 +2,7 @@
 
 mod auth;
 mod balancers;
+mod changes;
 mod command;
 mod derived;
 mod error;
@@ -18,6 +19,7 @@ mod tls;
 mod value;
 
 pub use balancers::{ProxyProtocol, TrustedProxies};
+pub(crate) use changes::Changed;
 pub use error::ConfigError;
 pub use log::LogFormat;
 pub use prometheus_rsocket_protocol::collector::PushKeep;

@@ -193,7 +193,7 @@ settings! {
         websocket_path: Option<String> = None, WEBSOCKET_PATH, Live;
 
         /// How long a TLS handshake, and then a WebSocket's opening, may take each
-        handshake_timeout: Duration = Duration::from_secs(10), POSITIVE_TIME, Live;
+        handshake_timeout: Duration = Duration::from_secs(10), POSITIVE_TIME, Restart;
 
         /// Where the status page / is served instead of on --listen-http, with its TLS and --http-auth-file; /metrics/proxy and the health
         /// endpoints are on both
@@ -218,7 +218,7 @@ settings! {
         http_auth_file: Option<PathBuf> = None, FILE, Restart;
 
         /// Turns applications away that show no credentials of --auth-file
-        require_identity: bool = false, FLAG, Restart;
+        require_identity: bool = false, FLAG, Live;
     }
 
     "Load balancers" {
@@ -290,7 +290,7 @@ settings! {
         envelope: Envelope = Envelope::Encrypted, ENVELOPE, Restart;
 
         /// Which version of the envelope applications must know to be served: 1 or 2. With 2, Java clients are turned away
-        min_envelope: u8 = 1, ENVELOPE_VERSION, Restart;
+        min_envelope: u8 = 1, ENVELOPE_VERSION, Live;
 
         /// Allows --envelope plaintext where applications connect without TLS and not on loopback: whoever is on the way reads, and changes,
         /// their metrics
@@ -305,7 +305,7 @@ settings! {
 
         /// How old a connection may become, give or take a tenth; then it ends right after a scrape, and its application connects again. Spreads
         /// applications anew over the proxies behind a load balancer
-        max_connection_age: Option<Duration> = None, TIME_LIMIT, Restart;
+        max_connection_age: Option<Duration> = None, TIME_LIMIT, Live;
     }
 
     "Metrics" {
@@ -363,7 +363,7 @@ settings! {
         push_linger: Duration = Duration::ZERO, TIME, Live;
 
         /// How long scrapes under way may go on in the end
-        shutdown_timeout: Duration = Duration::from_secs(15), TIME, Live;
+        shutdown_timeout: Duration = Duration::from_secs(15), TIME, Restart;
     }
 
     beside {

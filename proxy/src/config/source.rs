@@ -1,7 +1,7 @@
 use super::Config;
 use super::command::{self, CHECK, CONFIG, PRINT};
 use super::error::ConfigError;
-use super::file::File;
+use super::file::{self, Digest, File};
 use super::misspelt;
 use super::original::{self, Listener};
 use super::settings::{self, Draft, PREFIX, Setting};
@@ -41,6 +41,8 @@ pub struct Loaded {
     pub config: Config,
     /// By field. Those that are missing have their defaults.
     pub(super) origins: BTreeMap<&'static str, Origin>,
+    /// That of the file.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// Where a value comes from.
@@ -133,9 +135,14 @@ impl Sources {
         }
         config.warnings.clone_from(&self.sentences);
         match ConfigError::all(errors) {
-            None => Ok(Loaded { config, origins }),
+            None => Ok(Loaded { config, origins, digest: file.digest }),
             Some(error) => Err(error),
         }
+    }
+
+    /// The digest of the file as it is now; `None` if there is none or it cannot be read. Blocks.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        file::digest(self.path()?)
     }
 
     /// The value of a setting in the first source that has it.

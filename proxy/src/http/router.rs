@@ -7,6 +7,7 @@ use super::{
 };
 use crate::auth::failures::PERIOD;
 use crate::auth::scrapers::Refused;
+use crate::current::Current;
 use crate::{
     gzip,
     observe::telemetry::{HttpCode, HttpPath, Label, Telemetry},
@@ -25,7 +26,7 @@ use std::{
 pub struct Router<B> {
     backend: Arc<B>,
     telemetry: Arc<Telemetry>,
-    timeouts: ScrapeTimeouts,
+    timeouts: Current<ScrapeTimeouts>,
     targets: TargetAddress,
     pages: Pages,
 }
@@ -67,10 +68,10 @@ impl<B: Backend> Router<B> {
     pub fn new(
         backend: Arc<B>,
         telemetry: Arc<Telemetry>,
-        timeouts: ScrapeTimeouts,
+        timeouts: impl Into<Current<ScrapeTimeouts>>,
         targets: TargetAddress,
     ) -> Self {
-        Self { backend, telemetry, timeouts, targets, pages: Pages::All }
+        Self { backend, telemetry, timeouts: timeouts.into(), targets, pages: Pages::All }
     }
 
     /// The same with a part of the pages.
@@ -240,7 +241,7 @@ impl<B: Backend> Router<B> {
             peer: peer.address,
             scraper: scraper(head, peer)?,
             format: Negotiated::of(&head.headers),
-            deadline: now + self.timeouts.budget(timeout),
+            deadline: now + self.timeouts.get().budget(timeout),
             gzip: prefers_gzip(&head.headers),
         })
     }

@@ -29,6 +29,11 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
         None
     }
 
+    /// How long a PROXY header may take, within the limit of the handshake where there is one.
+    fn header_timeout(&self) -> Duration {
+        Duration::MAX
+    }
+
     /// Puts a connection down to its peer, once its PROXY header has been read or it has none.
     fn on_known(&self, place: &mut Self::Place, peer: SocketAddr) {
         let _ = (place, peer);
@@ -266,7 +271,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         let Some(balancers) = balancers.filter(|it| it.expects_header(peer.ip())) else {
             return Some((stream, peer));
         };
-        let deadline = self.runtime.now() + balancers.header_timeout.min(limit);
+        let deadline = self.runtime.now() + self.server.header_timeout().min(limit);
         let read = balancers.read_header(&mut stream, peer.ip());
         let read = timeout(&self.runtime, deadline, read);
         let read = or(async { Some(read.await) }, async {

@@ -16,15 +16,12 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// Load balancers in front of a listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Balancers {
     pub(crate) protocol: ProxyProtocol,
     pub(crate) trusted: TrustedProxies,
-    /// How long a connection may take to send its header.
-    pub(crate) header_timeout: Duration,
 }
 
 impl Balancers {

@@ -17,13 +17,13 @@ use std::task::{Context, Poll, Waker};
 /// have a single connection.
 #[derive(Debug)]
 pub(crate) struct Places {
-    max: usize,
     max_evicted: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    max: usize,
     taken: usize,
     /// Connections that were evicted, and are still there.
     evicted: usize,
@@ -64,7 +64,12 @@ impl Notice {
 
 impl Places {
     pub(crate) fn new(max: usize, max_evicted: usize) -> Arc<Self> {
-        Arc::new(Self { max, max_evicted, state: Mutex::default() })
+        Arc::new(Self { max_evicted, state: Mutex::new(State { max, ..State::default() }) })
+    }
+
+    /// Has so many places from now on. Connections that are there keep theirs.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.lock().max = max;
     }
 
     /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted; returns `None` if all
@@ -75,7 +80,7 @@ impl Places {
     pub(crate) fn take(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Place> {
         let mut state = self.lock();
         let mut evicted = None;
-        if state.taken < self.max {
+        if state.taken < state.max {
             state.taken += 1;
         } else {
             if state.evicted >= self.max_evicted {
@@ -289,6 +294,22 @@ mod tests {
         let second = second.unwrap();
         second.keep();
         assert!(!is_evicted(&second) && places.take(Some(peer(3))).is_none());
+    }
+
+    #[test]
+    fn there_may_be_more_or_fewer_places_later() {
+        let places = Places::new(1, MAX_EVICTED);
+        let first = places.take(Some(peer(1))).unwrap();
+        first.keep();
+        assert!(places.take(Some(peer(2))).is_none());
+        places.set_max(2);
+        let second = places.take(Some(peer(2))).unwrap();
+        second.keep();
+        places.set_max(1);
+        drop(first);
+        assert!(places.take(Some(peer(3))).is_none() && !is_evicted(&second));
+        drop(second);
+        assert!(places.take(Some(peer(3))).is_some());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use crate::config::Config;
+use crate::current::Current;
 use crate::ingress::acceptor::{Serve, TurnedAway};
 use crate::ingress::forwarded::{Balancers, Begun};
 use crate::ingress::places::{Place, Places};
@@ -14,7 +16,7 @@ use http::HeaderMap;
 use prometheus_rsocket_protocol::collector::{
     Peer, PeerTls, Session, SessionCommand, SessionEvent, Transport,
 };
-use prometheus_rsocket_protocol::rsocket::connection::{self, CloseReason, Connection};
+use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Connection};
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
 use prometheus_rsocket_runtime::tls::MaybeTls;
 use prometheus_rsocket_runtime::websocket::WebSocket;
@@ -32,7 +34,7 @@ pub(crate) struct RsocketServer<R> {
     pub(crate) runtime: R,
     /// The listener's name.
     pub(crate) name: &'static str,
-    /// The request to upgrade, where the listener is the WebSocket one.
+    /// The request to upgrade as of the start, where the listener is the WebSocket one.
     pub(crate) upgrade: Option<UpgradeConfig>,
     pub(crate) hub: Arc<Hub>,
     /// Load balancers in front of the listener.
@@ -42,7 +44,7 @@ pub(crate) struct RsocketServer<R> {
     /// Places of connections that have to go, until they are told so.
     pub(crate) leaving: Arc<Slots>,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) connection: connection::Config,
+    pub(crate) config: Current<Config>,
     /// How long the upgrade to WebSocket may take.
     pub(crate) handshake_timeout: Duration,
     /// Upgrades are given up when it is triggered.
@@ -70,6 +72,10 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         Some(&self.balancers)
     }
 
+    fn header_timeout(&self) -> Duration {
+        self.config.get().setup_timeout
+    }
+
     fn on_known(&self, place: &mut Place, peer: SocketAddr) {
         // The request for a WebSocket may say more.
         if self.upgrade.is_none() || !self.balancers.trusts(peer.ip()) {
@@ -92,9 +98,9 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
     }
 
     async fn turn_away(&self, stream: MaybeTls<Begun<R::Stream>>, peer: SocketAddr) {
-        match &self.upgrade {
+        match self.upgrade_config() {
             Some(config) => {
-                let config = UpgradeConfig { is_full: true, ..config.clone() };
+                let config = UpgradeConfig { is_full: true, ..config };
                 let deadline = self.runtime.now() + self.handshake_timeout;
                 // Whatever the peer asks for, the answer is the same.
                 let _ =
@@ -116,7 +122,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
             .then(|| PeerTls { subject: stream.peer_subject(), names: stream.peer_names() });
         let of_peer = |address, transport| Peer { address, transport, tls };
         let address = peer.to_string();
-        let Some(config) = &self.upgrade else {
+        let Some(config) = self.upgrade_config() else {
             return self.run_session(stream, of_peer(address, Transport::Tcp), &place).await;
         };
         // What the handshake needs is boxed, so that it is gone with it.
@@ -125,7 +131,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
             self.on_evicted(&address);
             None
         };
-        let upgraded = or(Box::pin(self.upgraded(stream, config, peer)), evicted).await;
+        let upgraded = or(Box::pin(self.upgraded(stream, &config, peer)), evicted).await;
         if let Some((stream, announced)) = upgraded {
             place.announce(announced.unwrap_or_else(|| peer.ip()));
             let address = announced.map_or(address, |address| address.to_string());
@@ -151,6 +157,15 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
 }
 
 impl<R: Runtime> RsocketServer<R> {
+    /// The request to upgrade as it is configured now.
+    fn upgrade_config(&self) -> Option<UpgradeConfig> {
+        let mut upgrade = self.upgrade.clone()?;
+        let config = self.config.get();
+        upgrade.path.clone_from(&config.websocket_path);
+        upgrade.websocket.max_message_len = config.max_frame_bytes;
+        Some(upgrade)
+    }
+
     /// The WebSocket, and the address of the client if a trusted load balancer announces it.
     async fn upgraded<S>(
         &self,
@@ -226,7 +241,7 @@ impl<R: Runtime> RsocketServer<R> {
         };
         tracing::debug!(connection = %id, peer = address, listener = self.name, "accepted");
         // Boxed, as futures have room for what they are given beside what they make of it.
-        let session = Box::new(Session::new(id, self.connection.clone(), seed, now));
+        let session = Box::new(Session::new(id, self.config.get().connection(), seed, now));
         let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
         let on_set_up = || place.keep();
         let inbox_of_session = Arc::clone(&inbox);
@@ -253,7 +268,7 @@ impl<R: Runtime> RsocketServer<R> {
     /// Tells a peer by an ERROR frame that there is no place for it.
     async fn reject<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
         let now = self.runtime.now();
-        let mut connection = Connection::server(self.connection.clone(), now);
+        let mut connection = Connection::server(self.config.get().connection(), now);
         connection.close(now, ErrorCode::REJECTED_SETUP, FULL);
         let mut owner = |_: &mut Context<'_>, _: Instant, _: &mut Connection| {};
         let config = DriverConfig { linger_bytes: LINGER_BYTES, ..DriverConfig::default() };

@@ -3,14 +3,17 @@
 use crate::auth::applications::{Applications, Found};
 use crate::auth::failures::Failures;
 use crate::auth::live::{AuthFileError, LiveFile};
+use crate::config::Config;
+use crate::current::Current;
 use crate::service::hub::Hub;
 use async_channel::{Receiver, Sender};
+use event_listener::Event;
 use futures_lite::future::{or, yield_now};
 use prometheus_rsocket_protocol::collector::{
     AdmissionRequest, ConnectionId, GrantId, Peer, TurnedAway,
 };
 use prometheus_rsocket_protocol::token::Token;
-use prometheus_rsocket_runtime::{Runtime, watch};
+use prometheus_rsocket_runtime::{Runtime, watch_when};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +23,8 @@ pub(crate) struct Admitting<R> {
     runtime: R,
     hub: Arc<Hub>,
     file: Arc<LiveFile<Applications>>,
-    /// Whether who shows nothing is turned away.
-    requires_identity: bool,
+    /// Says whether who shows nothing is turned away.
+    config: Current<Config>,
     failures: Failures,
     slow: (Sender<Slow>, Receiver<Slow>),
 }
@@ -40,11 +43,10 @@ impl<R: Runtime> Admitting<R> {
         runtime: R,
         hub: Arc<Hub>,
         file: Arc<LiveFile<Applications>>,
-        requires_identity: bool,
+        config: Current<Config>,
     ) -> Self {
         let slow = async_channel::bounded(MAX_SLOW);
-        let admitting =
-            Self { runtime, hub, file, requires_identity, failures: Failures::default(), slow };
+        let admitting = Self { runtime, hub, file, config, failures: Failures::default(), slow };
         admitting.grant();
         admitting
     }
@@ -54,8 +56,8 @@ impl<R: Runtime> Admitting<R> {
         self.hub.set_grants(self.runtime.now(), self.file.current().grants());
     }
 
-    /// Reads the file again now and then. Never returns.
-    pub(crate) async fn watch(self: Arc<Self>, every: Duration) {
+    /// Reads the file again now and then, and when it is asked to. Never returns.
+    pub(crate) async fn watch(self: Arc<Self>, every: Duration, asked: Arc<Event>) {
         let file = Arc::clone(&self.file);
         let on_reload = |reloaded| match reloaded {
             Ok(true) => {
@@ -68,7 +70,8 @@ impl<R: Runtime> Admitting<R> {
                 tracing::error!(%error, "a changed --auth-file cannot be used; what it said before counts");
             }
         };
-        watch(self.runtime.clone(), move || file.reload(), every, on_reload).await;
+        let reload = move || file.reload();
+        watch_when(self.runtime.clone(), reload, every, || asked.listen(), on_reload).await;
     }
 
     /// Never returns.
@@ -100,7 +103,7 @@ impl<R: Runtime> Admitting<R> {
             Err(_) => return Some((connection, self.fail(&peer))),
             Ok(None) => {
                 let found = applications.by_certificate(&peer);
-                let stranger = match self.requires_identity {
+                let stranger = match self.config.get().require_identity {
                     true => Err(TurnedAway::Identity),
                     false => Ok(None),
                 };

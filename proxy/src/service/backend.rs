@@ -1,3 +1,5 @@
+use crate::config::Config;
+use crate::current::Current;
 use crate::http::{
     AppFailure, Backend, Listed, Negotiated, Readiness, ScrapeBody, ScrapeRefused, ScrapeRequest,
 };
@@ -27,9 +29,7 @@ pub(crate) struct Service<R> {
     pub(crate) admission: Arc<Admission>,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
-    /// Whether families are grouped where the scraper does not get OpenMetrics.
-    pub(crate) group_families: bool,
-    pub(crate) app_metrics: bool,
+    pub(crate) config: Current<Config>,
     /// Each listener's name and real address.
     pub(crate) listeners: Vec<(&'static str, SocketAddr)>,
     pub(crate) running: AtomicBool,
@@ -125,9 +125,10 @@ impl<R: Runtime> Service<R> {
     }
 
     fn form(&self, format: Negotiated) -> Form {
+        let config = self.config.get();
         Form {
-            grouped: self.group_families || format.is_open_metrics(),
-            app_metrics: self.app_metrics,
+            grouped: config.group_families || format.is_open_metrics(),
+            app_metrics: config.app_metrics,
             open_metrics: format.is_open_metrics(),
         }
     }

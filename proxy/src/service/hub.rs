@@ -14,8 +14,8 @@ use crate::service::workers::NoJob;
 use crate::status::History;
 use event_listener::{Event, EventListener};
 use prometheus_rsocket_protocol::collector::{
-    AdmissionRequest, Answer, App, AppId, Collector, ConnectionId, Grant, GrantId, Job, JobDone,
-    Notice, Peer, Progress, PushError, RestoredPush, ScrapeId, Scraper, SessionCommand,
+    self, AdmissionRequest, Answer, App, AppId, Collector, ConnectionId, Grant, GrantId, Job,
+    JobDone, Notice, Peer, Progress, PushError, RestoredPush, ScrapeId, Scraper, SessionCommand,
     SessionEvent, StoreCommand, StoreId, Targets, TooManyApps, TooManyScrapes, TurnedAway,
 };
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -298,6 +298,11 @@ impl Hub {
     /// Says what may be granted from now on.
     pub(crate) fn set_grants(&self, now: Instant, grants: Vec<Grant>) {
         self.with(now, |state| state.collector.set_grants(grants));
+    }
+
+    /// Goes by other limits from now on.
+    pub(crate) fn reconfigure(&self, now: Instant, config: collector::Config) {
+        self.with(now, |state| state.collector.reconfigure(now, config));
     }
 
     /// Takes what became of pushes that were to be stored.

@@ -1,5 +1,7 @@
 //! How connections are let go: those that are too old, a few at a time, and all of them before the proxy stops.
 
+use crate::config::Config;
+use crate::current::Current;
 use crate::service::hub::{Hub, STOPPING};
 use prometheus_rsocket_protocol::collector::ConnectionId;
 use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout};
@@ -82,11 +84,16 @@ async fn let_all_go<R: Runtime>(runtime: &R, hub: &Hub, last: Instant) {
     }
 }
 
-/// Lets connections go that are older than `age`, give or take a tenth, so that applications spread anew over all proxies behind a load
+/// Lets connections go that are older than `--max-connection-age`, give or take a tenth, so that applications spread anew over all proxies behind a load
 /// balancer. Each goes when it has just been scraped, so that its application is back before the next scrape; one that nobody scrapes goes
 /// after some time all the same. No more are told to in a second than twice as many as must on average, and at least ten. Never returns.
-pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, age: Duration) {
+pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, config: Current<Config>) {
     loop {
+        let changed = config.listen();
+        let Some(age) = config.get().max_connection_age else {
+            changed.await;
+            continue;
+        };
         let now = runtime.now();
         let connections = hub.connections();
         let per_tick = connections.len() as f64 * 2.0 * TICK.as_secs_f64() / age.as_secs_f64();

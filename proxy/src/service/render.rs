@@ -73,7 +73,7 @@ impl Renderer {
             if facts.is_verbatim_for(self.target, &served.omit) && text.ends_with(b"\n") {
                 out.extend_from_slice(text);
             } else {
-                let (source, policy) = (self.source(&served.answer, text), &self.context.policy);
+                let (source, policy) = (self.source(&served.answer, text), &served.answer.policy);
                 exposition::render(&source, policy, facts, self.target, &served.omit, out);
             }
         })
@@ -82,7 +82,7 @@ impl Renderer {
     /// The application's part of a grouped body, as far as it is known without the others.
     pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
         self.with_text(&served.answer, |text| {
-            let (source, policy) = (self.source(&served.answer, text), &self.context.policy);
+            let (source, policy) = (self.source(&served.answer, text), &served.answer.policy);
             let facts = &served.answer.facts;
             group::prepare(&source, policy, facts, self.target, &served.omit)
         })
@@ -91,7 +91,7 @@ impl Renderer {
     /// The application's part of a grouped body where the others have a say in it.
     pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
         self.with_text(&served.answer, |text| {
-            let (source, policy) = (self.source(&served.answer, text), &self.context.policy);
+            let (source, policy) = (self.source(&served.answer, text), &served.answer.policy);
             let facts = &served.answer.facts;
             group::split(&source, policy, facts, self.target, &served.omit, plan)
         })
@@ -103,21 +103,20 @@ impl Renderer {
     }
 
     fn deflate(&self, text: &[u8]) -> Part {
-        gzip::deflate_part(text, self.context.gzip_level)
+        gzip::deflate_part(text, self.context.rules.get().gzip_level)
     }
 
     fn with_text<T>(&self, answer: &Answer, act: impl FnOnce(&[u8]) -> T) -> Result<T, OpenError> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let done = scratch.expand(&answer.block, self.context.open.max_text_len).map(act);
+            let done = scratch.expand(&answer.block, answer.text_len).map(act);
             scratch.trim();
             done
         })
     }
 
     fn source<'a>(&self, answer: &'a Answer, text: &'a [u8]) -> Source<'a> {
-        let WorkerContext { inject, seed, .. } = *self.context;
-        let injected = &answer.injected;
-        Source { text, identity: &injected.labels, inject: injected.inject(inject), seed }
+        let (identity, inject) = (&answer.injected.labels, answer.inject);
+        Source { text, identity, inject, seed: self.context.seed }
     }
 }
 

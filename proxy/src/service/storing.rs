@@ -140,8 +140,9 @@ type Found = (PushStore, Left, Vec<(PushName, RestoredPush)>);
 fn read(disk: SharedDisk, wall: u64, limits: Limits, context: &WorkerContext) -> io::Result<Found> {
     let (store, mut left) = PushStore::open(disk, wall, limits)?;
     let mut pushes = Vec::new();
+    let rules = context.rules.get();
     for (name, record) in std::mem::take(&mut left.pushes) {
-        match record.read(&context.tools()) {
+        match record.read(&context.tools(&rules)) {
             Ok(push) => pushes.push((name, push)),
             Err(error) => store.put_aside(name, &error),
         }

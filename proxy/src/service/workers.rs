@@ -1,3 +1,4 @@
+use crate::current::Current;
 use crate::service::hub::Hub;
 use crate::service::memory::{TextMemory, Texts};
 use crate::store::ring::KeyRing;
@@ -13,20 +14,25 @@ use std::sync::Arc;
 pub(crate) struct WorkerContext {
     /// The proxy's keys.
     pub(crate) keys: Arc<KeyRing>,
-    /// Limits of opening.
-    pub(crate) open: OpenLimits,
-    /// What is accepted of a text.
-    pub(crate) policy: Policy,
-    /// Whether a text gets the labels that its application said.
-    pub(crate) inject: Inject,
+    pub(crate) rules: Current<Rules>,
     /// The key of the series' fingerprints, drawn at start.
     pub(crate) seed: u64,
-    /// The level of gzip.
-    pub(crate) gzip_level: u32,
     /// What all texts that are being opened take.
     pub(crate) texts: Arc<TextMemory>,
     /// What all large texts that are being rendered take, and what was made of them and is not sent.
     pub(crate) rendered: Arc<TextMemory>,
+}
+
+/// What texts are read and rendered by.
+pub(crate) struct Rules {
+    /// Limits of opening.
+    pub(crate) open: OpenLimits,
+    /// What is accepted of a text.
+    pub(crate) policy: Arc<Policy>,
+    /// Whether a text gets the labels that its application said.
+    pub(crate) inject: Inject,
+    /// The level of gzip.
+    pub(crate) gzip_level: u32,
 }
 
 /// Why a worker has nothing to do.
@@ -84,7 +90,8 @@ impl<R: Runtime> Worker<R> {
         let mut blinding = [0; 32];
         match self.runtime.fill_random(&mut blinding) {
             Ok(()) => {
-                let done = job.run(&self.context.tools(), &mut self.scratch, blinding);
+                let rules = self.context.rules.get();
+                let done = job.run(&self.context.tools(&rules), &mut self.scratch, blinding);
                 drop(texts);
                 ticket.hand_in(done);
             }
@@ -142,15 +149,15 @@ async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, context: &WorkerContext) -
 impl WorkerContext {
     /// Takes the memory for a job's text, if it is there.
     fn room(&self) -> impl FnOnce(&Job) -> Option<Texts> {
-        |job| self.texts.try_take(job.text_estimate(&self.open))
+        |job| self.texts.try_take(job.text_estimate(&self.rules.get().open))
     }
 
-    pub(crate) fn tools(&self) -> Tools<'_> {
+    pub(crate) fn tools<'a>(&'a self, rules: &'a Rules) -> Tools<'a> {
         Tools {
             keys: &*self.keys,
-            open: &self.open,
-            policy: &self.policy,
-            inject: self.inject,
+            open: &rules.open,
+            policy: &rules.policy,
+            inject: rules.inject,
             seed: self.seed,
         }
     }

@@ -35,7 +35,7 @@ impl World {
     }
 
     fn restore(&mut self, record: PushRecord) -> Result<StoreId, PushError> {
-        let (open, policy) = (OpenLimits::default(), Policy::default());
+        let (open, policy) = (OpenLimits::default(), Arc::default());
         let keys = &NoKeys;
         let tools = Tools { keys, open: &open, policy: &policy, inject: Inject::Missing, seed: 1 };
         let restored = record.read(&tools).unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 fn balancers(is_required: bool) -> Balancers {
     let protocol = if is_required { ProxyProtocol::Required } else { ProxyProtocol::Optional };
     let trusted: TrustedProxies = "10.0.0.0/8".parse().unwrap();
-    Balancers { protocol, trusted, header_timeout: Duration::MAX }
+    Balancers { protocol, trusted }
 }
 
 const TRUSTED: &str = "10.0.0.1";

@@ -9,7 +9,7 @@ use prometheus::{
 };
 use std::{
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 #[derive(Debug)]
@@ -105,6 +105,38 @@ impl Scrapes {
             }
             self.payload_bytes_max.set(maxima.payload_bytes.max(now));
         });
+    }
+}
+
+/// The configuration, as it was read last.
+#[derive(Debug)]
+pub(super) struct Reloads {
+    successful: IntGauge,
+    success_seconds: Gauge,
+}
+
+impl Reloads {
+    /// It was read for the first time at the start.
+    pub(super) fn new(make: &Families<'_>, started: Option<SystemTime>) -> Self {
+        let this = Self {
+            successful: make.gauge(
+                "prometheus_proxy_config_last_reload_successful",
+                "Whether the configuration could be used when it was read last.",
+            ),
+            success_seconds: make.float_gauge(
+                "prometheus_proxy_config_last_reload_success_timestamp_seconds",
+                "When the configuration was last read and could be used.",
+            ),
+        };
+        this.tell(true, started);
+        this
+    }
+
+    pub(super) fn tell(&self, is_successful: bool, at: Option<SystemTime>) {
+        self.successful.set(is_successful.into());
+        if let Some(at) = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
+            self.success_seconds.set(at.as_secs_f64());
+        }
     }
 }
 

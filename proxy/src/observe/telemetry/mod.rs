@@ -22,7 +22,7 @@ pub(crate) use process::resident_bytes;
 use crate::observe::throttle::PeerThrottle;
 use crate::store::ring::KeyRing;
 use family::Families;
-use meters::{Apps, Http, Keys, Pushes, Rsocket, Scrapes};
+use meters::{Apps, Http, Keys, Pushes, Reloads, Rsocket, Scrapes};
 use prometheus::{IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,6 +38,7 @@ pub struct Telemetry {
     http: Http,
     keys: Keys,
     certificates: IntGaugeVec,
+    reloads: Reloads,
     suppressed_lines: IntCounterVec,
     lines: PeerThrottle,
 }
@@ -46,11 +47,11 @@ impl Telemetry {
     /// Metrics of a process that started at `started`, runs on the runtime of that name and has the RSA of that name. Without that time
     /// nothing is told of the process, which is then a simulated one.
     pub fn new(runtime: &str, rsa_backend: &str, started: impl Into<Option<SystemTime>>) -> Self {
-        let registry = Registry::new();
+        let (registry, started) = (Registry::new(), started.into());
         let make = Families(&registry);
         meters::build_info(&make, runtime, rsa_backend);
         Self {
-            started: started.into(),
+            started,
             apps: Apps::new(&make),
             scrapes: Scrapes::new(&make),
             pushes: Pushes::new(&make),
@@ -58,6 +59,7 @@ impl Telemetry {
             http: Http::new(&make),
             keys: Keys::new(&make),
             certificates: meters::certificates(&make),
+            reloads: Reloads::new(&make, started),
             suppressed_lines: make.counters::<LogCause>(
                 "prometheus_proxy_log_lines_suppressed_total",
                 "Log lines that were not written because a peer caused too many.",
@@ -89,6 +91,16 @@ impl Telemetry {
     /// The key was replaced by another.
     pub(crate) fn key_rotated(&self) {
         self.keys.rotations.inc();
+    }
+
+    /// The configuration was read again, at this time, and is in use.
+    pub(crate) fn config_reloaded(&self, at: Option<SystemTime>) {
+        self.reloads.tell(true, at);
+    }
+
+    /// The configuration was read again, and cannot be used.
+    pub(crate) fn config_refused(&self) {
+        self.reloads.tell(false, None);
     }
 
     /// So many applications are connected now.

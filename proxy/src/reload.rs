@@ -1,0 +1,174 @@
+//! A configuration that is read again while the proxy runs.
+
+use crate::config::{Changed, Config, ConfigError, Loaded, Sources};
+use crate::current::Current;
+use crate::descriptors;
+use crate::http::ScrapeTimeouts;
+use crate::ingress::places::Places;
+use crate::observe::telemetry::Telemetry;
+use crate::service::hub::Hub;
+use crate::service::workers::WorkerContext;
+use async_channel::Receiver;
+use event_listener::Event;
+use futures_lite::future::or;
+use prometheus_rsocket_runtime::{Runtime, sleep_until};
+use std::fmt;
+use std::sync::Arc;
+
+/// How a proxy reads its configuration again: when it is asked to, and when the file has changed.
+pub struct Reloading {
+    /// Where the configuration is read from.
+    pub sources: Sources,
+    /// What was read from there at first.
+    pub loaded: Loaded,
+    /// A message for each time that somebody asks for it.
+    pub requests: Receiver<()>,
+    /// Has another filter used for the log, which is good.
+    pub set_log: fn(&str),
+    /// Called before the configuration is read, and after it is in use or refused.
+    pub tell: fn(ReloadPhase),
+}
+
+/// How far a reload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadPhase {
+    /// It begins.
+    Begun,
+    /// It is over, whether it brought anything or not.
+    Done,
+}
+
+impl fmt::Debug for Reloading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloading").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+/// What a reload changes.
+pub(crate) struct Live {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) context: Arc<WorkerContext>,
+    pub(crate) config: Current<Config>,
+    pub(crate) timeouts: Current<ScrapeTimeouts>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Has the files that the configuration names looked at.
+    pub(crate) reread: Arc<Event>,
+}
+
+/// Reads the configuration whenever there is reason to. Never returns.
+pub(crate) async fn run<R: Runtime>(runtime: R, live: Live, reloading: Reloading) {
+    let Reloading { sources, loaded, requests, set_log, tell } = reloading;
+    let sources = Arc::new(sources);
+    // The configuration in use, as it was asked for: the system may have lowered limits.
+    let (mut asked, mut seen) = (loaded.config, loaded.digest);
+    loop {
+        let is_asked = wait(&runtime, &live, &sources, &requests).await;
+        let from = Arc::clone(&sources);
+        let digest = match runtime.unblock(move || from.digest()).await {
+            Ok(digest) => digest,
+            Err(error) => {
+                tracing::error!(%error, "files were not looked at");
+                continue;
+            }
+        };
+        if !is_asked && digest == seen {
+            continue;
+        }
+        seen = digest;
+        tell(ReloadPhase::Begun);
+        let from = Arc::clone(&sources);
+        let read = runtime.unblock(move || from.load()).await;
+        match read {
+            Ok(Ok(loaded)) => {
+                seen = loaded.digest;
+                reload(&runtime, &live, &mut asked, &loaded.config, set_log);
+            }
+            Ok(Err(error)) => refuse(&live, &error),
+            Err(error) => tracing::error!(%error, "files were not looked at"),
+        }
+        if is_asked {
+            live.reread.notify(usize::MAX);
+        }
+        tell(ReloadPhase::Done);
+    }
+}
+
+/// Waits until it is time to look at the file, or somebody asks for more than that; says whether somebody does.
+async fn wait<R: Runtime>(
+    runtime: &R,
+    live: &Live,
+    sources: &Sources,
+    requests: &Receiver<()>,
+) -> bool {
+    let asked = async {
+        match requests.recv().await {
+            Ok(()) => true,
+            // Nobody can ask any more.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let due = async {
+        let every = live.config.get().tls_reload_interval;
+        match runtime.now().checked_add(every).filter(|_| sources.path().is_some()) {
+            Some(next) => sleep_until(runtime, next).await,
+            None => std::future::pending().await,
+        }
+        false
+    };
+    or(asked, due).await
+}
+
+fn reload<R: Runtime>(
+    runtime: &R,
+    live: &Live,
+    asked: &mut Config,
+    read: &Config,
+    set_log: fn(&str),
+) {
+    let changes = asked.changes(read);
+    let adopted = asked.adopt(read).and_then(|next| Ok((next, live.config.get().adopt(read)?)));
+    let (next, mut effective) = match adopted {
+        Ok(adopted) => adopted,
+        Err(error) => return refuse(live, &error),
+    };
+    // Nobody wants to read again and again what the start has said.
+    let is_told = next.max_connections == asked.max_connections;
+    match descriptors::prepare(&mut effective) {
+        Ok(Some(warning)) if !is_told => tracing::warn!("{warning}"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
+    }
+    if next.log != asked.log {
+        set_log(&next.log);
+    }
+    live.apply(runtime, effective);
+    let changed = changes.iter().filter(|change| change.is_live).count();
+    for Changed { name: setting, old, new, is_live } in &changes {
+        match is_live {
+            true => tracing::info!(setting, old, new, "a setting has changed"),
+            false => tracing::warn!(setting, old, new, "a setting has changed and needs a restart"),
+        }
+    }
+    tracing::info!(changed, "the configuration was read again");
+    *asked = next;
+    live.telemetry.config_reloaded(runtime.time_of_day());
+}
+
+fn refuse(live: &Live, error: &ConfigError) {
+    for error in error.each() {
+        tracing::error!(%error, "a changed configuration cannot be used; what it said before counts");
+    }
+    live.telemetry.config_refused();
+}
+
+impl Live {
+    /// Has everything go by another configuration.
+    fn apply<R: Runtime>(&self, runtime: &R, config: Config) {
+        self.hub.reconfigure(runtime.now(), config.collector());
+        self.context.rules.set(config.rules());
+        self.timeouts.set(config.scrape_timeouts());
+        self.places.set_max(config.max_connections);
+        self.config.set(config);
+    }
+}
