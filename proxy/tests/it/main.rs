@@ -16,6 +16,8 @@ mod packaged;
 mod program;
 #[cfg(target_os = "linux")]
 mod provoked;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]

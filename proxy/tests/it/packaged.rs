@@ -95,6 +95,32 @@ fn systemd_is_told_when_the_proxy_is_ready_and_when_it_stops() {
 }
 
 #[test]
+fn systemd_is_told_of_a_reload() {
+    let path = std::env::temp_dir().join(format!("notify-reload-{}", std::process::id()));
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let told = || {
+        let mut message = [0; 128];
+        let len = socket.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..len]).trim_end().to_owned()
+    };
+    let mut child = notifying(&path).spawn().unwrap();
+    assert_eq!(told(), "READY=1");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let message = told();
+    let (reloading, time) = message.split_once('\n').expect("two lines");
+    assert_eq!(reloading, "RELOADING=1");
+    let time: u64 = time.strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+    assert!(time > 0);
+    assert_eq!(told(), "READY=1");
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn a_proxy_that_cannot_tell_systemd_logs_that_and_serves() {
     let mut child = notifying(Path::new("/nonexistent/notify")).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);

@@ -40,6 +40,11 @@ impl Seen {
         self.counts.contains_key(series)
     }
 
+    /// How many lines of the log contain a text.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.log.lines().filter(|line| line.contains(text)).count()
+    }
+
     pub(crate) fn has_logged(&self, message: &str) -> bool {
         self.log.contains(message)
     }
@@ -96,6 +101,24 @@ impl Proxy {
         wait_line(&self.lines, text)
     }
 
+    /// The next line that contains a text, if there is one within so many seconds.
+    pub(crate) fn line_within(&self, text: &str, seconds: u64) -> Option<String> {
+        let give_up = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).ok()?;
+            if line.contains(text) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let (signal, pid) = (format!("-{signal}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    }
+
     /// Waits until a counter of the proxy's is not 0.
     #[track_caller]
     pub(crate) fn wait_counted(&self, series: &str) {
@@ -129,7 +152,7 @@ impl Proxy {
     }
 
     /// Begins a scrape that waits for applications as long as these say.
-    pub(super) fn scrape(&self, seconds: f64) -> JoinHandle<String> {
+    pub(crate) fn scrape(&self, seconds: f64) -> JoinHandle<String> {
         let http = self.http;
         let request = format!(
             "GET /metrics/connected HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\

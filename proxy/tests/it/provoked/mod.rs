@@ -7,6 +7,7 @@ mod excused;
 mod http;
 mod keys;
 mod pushes;
+mod reload;
 mod rsocket;
 mod sealed;
 pub(crate) mod source;
@@ -22,6 +23,7 @@ fn every_counter_and_log_line_is_provoked() {
         http::SCENARIOS,
         keys::SCENARIOS,
         pushes::SCENARIOS,
+        reload::SCENARIOS,
         rsocket::SCENARIOS,
         sealed::SCENARIOS,
     ]
