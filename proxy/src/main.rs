@@ -4,7 +4,9 @@ mod healthcheck;
 mod printed;
 
 use async_channel::Receiver;
-use prometheus_rsocket_proxy::config::{Config, LogFormat, RuntimeKind, Sources, Task};
+use prometheus_rsocket_proxy::config::{
+    Config, ConfigError, Loaded, LogFormat, RuntimeKind, Sources, Task,
+};
 use prometheus_rsocket_proxy::descriptors;
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
 use prometheus_rsocket_proxy::{Proxy, ReloadPhase, Reloading};
@@ -40,12 +42,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let loaded = Sources::new(args, std::env::vars_os()).and_then(|sources| {
-        let loaded = sources.load()?;
-        Ok((sources, loaded))
-    });
-    let (sources, loaded) = match loaded {
-        Ok(loaded) => loaded,
+    let (sources, loaded) = match configuration(args) {
+        Ok(read) => read,
         Err(error) => {
             let exit_code = error.exit_code();
             logging::tell(move || error.print());
@@ -74,6 +72,20 @@ fn main() -> ExitCode {
         set_log: |filter| logging::set_filter(EnvFilter::new(filter)),
         tell: tell_reload,
     };
+    let exit_code = start(config, reloading, signals);
+    logging::finish();
+    exit_code
+}
+
+/// Reads the configuration for the first time.
+fn configuration(args: Vec<OsString>) -> Result<(Sources, Loaded), ConfigError> {
+    let sources = Sources::new(args, std::env::vars_os())?;
+    let loaded = sources.load()?;
+    Ok((sources, loaded))
+}
+
+/// Runs the proxy on the runtime that is configured.
+fn start(config: Config, reloading: Reloading, signals: Signals) -> ExitCode {
     let ended: io::Result<ExitCode> = match config.runtime {
         #[cfg(feature = "smol")]
         RuntimeKind::Smol => prometheus_rsocket_smol::Smol::block_on(None, |runtime| {
@@ -92,12 +104,10 @@ fn main() -> ExitCode {
             Ok(ExitCode::from(2))
         }
     };
-    let exit_code = ended.unwrap_or_else(|error| {
+    ended.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start the runtime");
         ExitCode::FAILURE
-    });
-    logging::finish();
-    exit_code
+    })
 }
 
 /// Tells systemd, where it has asked to be told (`Type=notify`).

@@ -190,10 +190,7 @@ impl<R: Runtime> Proxy<R> {
         let (runtime, reread) = (service.runtime.clone(), &live.reread);
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
-        for _ in 0..runtime.parallelism() {
-            let (hub, context) = (Arc::clone(&service.hub), Arc::clone(&service.context));
-            spawn_until(&runtime, &ended, workers::work(runtime.clone(), hub, context));
-        }
+        start_workers(&service, &ended);
         if let Some(storing) = storing {
             spawn_until(&runtime, &ended, storing.run());
         }
@@ -215,10 +212,6 @@ impl<R: Runtime> Proxy<R> {
             );
             spawn_until(&runtime, &ended, watching);
         }
-        let memory = Arc::clone(service.hub.memory());
-        spawn_until(&runtime, &ended, memory.run(runtime.clone()));
-        let aging = leaving::age(runtime.clone(), Arc::clone(&service.hub), live.config.clone());
-        spawn_until(&runtime, &ended, aging);
         let (keys, telemetry) = (&service.context.keys, &service.telemetry);
         if let Some(rotation) = Rotation::new(&runtime, &service.hub, keys, telemetry, &config) {
             spawn_until(&runtime, &ended, rotation.run());
@@ -355,6 +348,18 @@ async fn watch_scrapers<R: Runtime>(
         ),
     };
     watch_when(runtime, move || file.reload(), every, || asked.listen(), on_reload).await;
+}
+
+/// Starts the workers, and what lets connections go that take too much memory or are too old.
+fn start_workers<R: Runtime>(service: &Service<R>, ended: &Shutdown) {
+    let Service { runtime, hub, context, config, .. } = service;
+    for _ in 0..runtime.parallelism() {
+        let work = workers::work(runtime.clone(), Arc::clone(hub), Arc::clone(context));
+        spawn_until(runtime, ended, work);
+    }
+    spawn_until(runtime, ended, Arc::clone(hub.memory()).run(runtime.clone()));
+    let aging = leaving::age(runtime.clone(), Arc::clone(hub), config.clone());
+    spawn_until(runtime, ended, aging);
 }
 
 /// Accepts applications until the signal.

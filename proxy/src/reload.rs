@@ -64,6 +64,10 @@ pub(crate) async fn run<R: Runtime>(runtime: R, live: Live, reloading: Reloading
     let (mut asked, mut seen) = (loaded.config, loaded.digest);
     loop {
         let is_asked = wait(&runtime, &live, &sources, &requests).await;
+        if live.hub.is_leaving() {
+            // What comes is the end.
+            continue;
+        }
         let from = Arc::clone(&sources);
         let digest = match runtime.unblock(move || from.digest()).await {
             Ok(digest) => digest,

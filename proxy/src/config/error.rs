@@ -36,7 +36,7 @@ pub enum ConfigError {
         what: String,
     },
     /// Several, none of which is this again.
-    Several(Vec<ConfigError>),
+    Several(Vec<Self>),
 }
 
 impl ConfigError {

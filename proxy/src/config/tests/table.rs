@@ -148,3 +148,47 @@ fn what_is_printed_says_where_it_is_from() {
         assert!(printed.lines().any(|found| found == line), "no {line:?} in {printed}");
     }
 }
+
+/// Each setting with another value than its default, which fits the defaults of all others.
+fn changed() -> impl Iterator<Item = (&'static settings::Setting, Config)> {
+    let tls = |setting: &settings::Setting| setting.field.contains("_tls_");
+    let all = settings::all().filter(move |setting| !tls(setting));
+    all.filter_map(|setting| {
+        let default = (setting.show)(&Config::default());
+        let value =
+            values(&setting.name()).iter().find(|value| default.as_deref() != Some(value))?;
+        let mut draft = settings::Draft::default();
+        (setting.set)(&mut draft, value).unwrap();
+        let is_good = draft.config.conflicts().is_empty();
+        (is_good && draft.config != Config::default()).then_some((setting, draft.config))
+    })
+}
+
+#[test]
+fn what_is_live_is_taken_over_and_what_takes_a_restart_is_not() {
+    let (mut live, mut restart) = (0, 0);
+    for (setting, other) in changed() {
+        let start = Config::default();
+        let changes = start.changes(&other);
+        assert_eq!(changes.len(), 1, "{}", setting.name());
+        assert_eq!(changes[0].name, setting.name());
+        let adopted = start.adopt(&other).unwrap();
+        match changes[0].is_live {
+            true => assert_eq!(adopted, other, "{}", setting.name()),
+            false => assert_eq!(adopted, start, "{}", setting.name()),
+        }
+        live += usize::from(changes[0].is_live);
+        restart += usize::from(!changes[0].is_live);
+        assert!(start.changes(&start).is_empty());
+    }
+    assert!(live >= 30 && restart >= 15, "{live} {restart}");
+}
+
+#[test]
+fn what_does_not_fit_what_takes_a_restart_is_an_error() {
+    // After a restart, the file would be there.
+    let running = Config::default();
+    let read = accepted(&["--require-identity", "--auth-file=a"], &[]);
+    let error = running.adopt(&read).unwrap_err().to_string();
+    assert!(error.contains("--require-identity needs --auth-file"), "{error}");
+}

@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderValue};
 use ppp::v2::{Builder, Command, Protocol, Version};
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 fn balancers(is_required: bool) -> Balancers {
     let protocol = if is_required { ProxyProtocol::Required } else { ProxyProtocol::Optional };
