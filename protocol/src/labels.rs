@@ -123,7 +123,7 @@ pub enum LabelError {
     #[error("more than {} labels", Labels::MAX_LABELS)]
     TooMany,
     /// A name comes twice.
-    #[error("the label {name} is there twice")]
+    #[error("the label {name} appears twice")]
     Twice {
         /// The name.
         name: Box<str>,

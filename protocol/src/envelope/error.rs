@@ -25,7 +25,7 @@ pub enum KeyError {
         bits: usize,
     },
     /// Not a private key in PEM that is used here.
-    #[error("it is no RSA key in PEM: {0}")]
+    #[error("not an RSA key in PEM: {0}")]
     Pem(String),
     /// A key pair could not be made.
     #[error("cannot make a key pair: {0}")]

@@ -31,7 +31,7 @@ fn bad_labels_are_refused_by_name() {
         refused(&[(name, "x")], &format!("{name:?} is not a label name"));
     }
     refused(&[("a", "")], "the label a has an empty value");
-    refused(&[("a", "x"), ("a", "y")], "the label a is there twice");
+    refused(&[("a", "x"), ("a", "y")], "the label a appears twice");
     refused(&[("a", &"x".repeat(257))], "the label a has a value of 257 bytes");
     refused(&[(&"a".repeat(65), "x")], "a label name of 65 bytes");
     assert!(Labels::new([("a".repeat(64), "x".repeat(256))]).is_ok());

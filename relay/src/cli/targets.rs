@@ -328,9 +328,9 @@ impl FromStr for Named {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=').filter(|(name, _)| !name.contains(['/', '?'])) {
             None => Ok(Self { name: None, url: text.parse()? }),
-            Some((name, _)) if !is_name(name) => {
-                Err(format!("{name:?} is no name: letters, digits and _.:@-, at most 128 of them"))
-            }
+            Some((name, _)) if !is_name(name) => Err(format!(
+                "{name:?} is not a valid name: use letters, digits and _.:@-, at most 128 of them"
+            )),
             Some((name, url)) => Ok(Self { name: Some(name.to_owned()), url: url.parse()? }),
         }
     }

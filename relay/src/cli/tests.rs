@@ -243,7 +243,7 @@ fn several_targets_have_names_and_labels() {
 fn targets_that_cannot_be_told_apart_are_refused() {
     for (bad, part) in [
         (&["--scrape=a=http://l b=http://l", "--label=instance=x"][..], "the same labels"),
-        (&["--scrape=a=http://l a=http://m"], "\"a\" is there twice"),
+        (&["--scrape=a=http://l a=http://m"], "\"a\" appears twice"),
         (&["--scrape=http://l", "--target-label=b:x=y"], "--target-label: no --scrape is called"),
         (&["--scrape=http://l", "--drop-label=le"], "--drop-label"),
         (&["--scrape=http://l", "--scrape-header=host: s3cret"], "the header host cannot be set"),

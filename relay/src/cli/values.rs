@@ -51,7 +51,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     for word in text.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
         if !word.is_empty() && word.parse::<LevelFilter>().is_err() {
             let levels = "off, error, warn, info, debug and trace";
-            return Err(format!("{word:?} is no level; there are {levels}"));
+            return Err(format!("{word:?} is not a level; the levels are {levels}"));
         }
     }
     EnvFilter::try_new(text).map_err(|error| error.to_string())?;

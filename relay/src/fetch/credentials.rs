@@ -23,9 +23,9 @@ pub(crate) enum Credentials {
 pub(crate) enum CredentialsError {
     #[error("cannot read {}: {error}", file.display())]
     Read { file: PathBuf, error: FileError },
-    #[error("what is in {} is not UTF-8", file.display())]
+    #[error("the content of {} is not UTF-8", file.display())]
     NotUtf8 { file: PathBuf },
-    #[error("what is in {} cannot be sent in a header", file.display())]
+    #[error("the content of {} cannot be sent in a header", file.display())]
     Unsendable { file: PathBuf },
     #[error("{}, line {line}: {reason}", file.display())]
     Header { file: PathBuf, line: usize, reason: String },

@@ -31,11 +31,11 @@ pub(crate) enum FetchError {
     Body { url: ScrapeUrl, error: Box<dyn std::error::Error + Send + Sync> },
     #[error("the answer of {url} is longer than {limit} bytes (--max-text-bytes)")]
     TooLong { url: ScrapeUrl, limit: usize },
-    #[error("the answer of {url} is not gzip as it says: {error}")]
+    #[error("the answer of {url} claims to be gzip, and is not: {error}")]
     Gzip { url: ScrapeUrl, error: io::Error },
     #[error("the answer of {url} is not UTF-8")]
     NotUtf8 { url: ScrapeUrl },
-    #[error("the answer of {url} is not OpenMetrics as it says: {error}")]
+    #[error("the answer of {url} claims to be OpenMetrics, and is not: {error}")]
     NotOpenMetrics { url: ScrapeUrl, error: String },
     #[error("the answer of {url} cannot be filtered: {error}")]
     Filter { url: ScrapeUrl, error: Box<ExpositionError> },

@@ -79,7 +79,7 @@ pub(crate) fn pair(name: &str, value: &str) -> Result<(HeaderName, HeaderValue),
     let name: HeaderName =
         name.parse().map_err(|_| format!("{name:?} is not the name of a header"))?;
     if RESERVED.contains(&name.as_str()) {
-        return Err(format!("the header {name} cannot be set: the relay sets it where it is due"));
+        return Err(format!("the header {name} cannot be set: the relay sets it itself"));
     }
     let mut value: HeaderValue =
         value.parse().map_err(|_| format!("the value of {name} cannot be sent in a header"))?;

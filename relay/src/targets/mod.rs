@@ -87,7 +87,7 @@ pub(crate) fn check(targets: &[Target]) -> Result<(), String> {
     let mut labels: BTreeMap<&Labels, &str> = BTreeMap::new();
     for target in targets {
         if !names.insert(&target.name) {
-            return Err(format!("the name {:?} is there twice", target.name));
+            return Err(format!("the name {:?} appears twice", target.name));
         }
         if let Some(other) = labels.insert(&target.labels, &target.name) {
             return Err(format!(

@@ -98,10 +98,10 @@ fn what_is_wrong_in_toml_is_told_with_its_line() {
         ("[[target]]\nurl = \"ftp://a\"\n", 2, "url: "),
         (&format!("{target}timeuot = \"5s\"\n"), 3, "the nearest name is \"timeout\""),
         (&format!("{target}timeout = \"5\"\n"), 3, "timeout: "),
-        (&format!("{target}timeout = 5\n"), 3, "timeout: it is to be a string"),
+        (&format!("{target}timeout = 5\n"), 3, "timeout: it must be a string"),
         (&format!("{target}name = \"a b\"\n"), 3, "name: "),
         (&format!("{target}format = \"x\"\n"), 3, "format: "),
-        (&format!("{target}labels = 1\n"), 3, "labels: it is to be a table"),
+        (&format!("{target}labels = 1\n"), 3, "labels: it must be a table"),
         (&format!("{target}labels = {{ __a = \"1\" }}\n"), 3, "labels: "),
         (&format!("{target}password_file = \"a\"\n"), 3, "needs user"),
         (&format!("{target}user = \"a\"\nbearer_file = \"a\"\n"), 4, "cannot be there with user"),
@@ -114,7 +114,7 @@ fn what_is_wrong_in_toml_is_told_with_its_line() {
         (&format!("{target}allow = [\"a\",\n\"/(/\"]\n"), 4, "allow: "),
         (&format!("{target}drop_labels = [\"le\"]\n"), 3, "drop_labels: "),
         (&format!("{target}help = \"no\"\n"), 3, "true or false"),
-        (&format!("{target}{target}"), 3, "comes twice"),
+        (&format!("{target}{target}"), 3, "appears twice"),
     ] {
         let fault = of_toml(bad).unwrap_err();
         assert!(fault.what.contains(part), "{bad}: {}", fault.what);

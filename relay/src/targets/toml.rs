@@ -55,7 +55,7 @@ pub(super) fn parse(
             }
             let target = target(text, directory, defaults, table)?;
             if !names.insert(target.name.clone()) {
-                return Err(text.fault(at, format!("the name {:?} comes twice", target.name)));
+                return Err(text.fault(at, format!("the name {:?} appears twice", target.name)));
             }
             targets.push(target);
         }
@@ -289,7 +289,7 @@ impl Text<'_> {
     fn string<'v>(self, key: &str, value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Fault> {
         match value.get_ref() {
             DeValue::String(text) => Ok(text),
-            _ => Err(self.fault(value.span().start, format!("{key}: it is to be a string"))),
+            _ => Err(self.fault(value.span().start, format!("{key}: it must be a string"))),
         }
     }
 
@@ -300,7 +300,7 @@ impl Text<'_> {
     ) -> Result<&'v DeTable<'d>, Fault> {
         match value.get_ref() {
             DeValue::Table(table) => Ok(table),
-            _ => Err(self.fault(value.span().start, format!("{key}: it is to be a table"))),
+            _ => Err(self.fault(value.span().start, format!("{key}: it must be a table"))),
         }
     }
 }

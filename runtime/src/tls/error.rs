@@ -119,7 +119,7 @@ impl fmt::Display for TlsError {
                 reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
             }
             Self::NoProvider => {
-                f.write_str("there is no TLS here: it needs the feature `ring` or `aws-lc-rs`")
+                f.write_str("this build has no TLS: it needs the feature `ring` or `aws-lc-rs`")
             }
             Self::ServerName { name } => {
                 write!(f, "{name:?} is neither a DNS name nor an IP address")

@@ -125,7 +125,7 @@ fn of_incompatible(error: &PeerIncompatible) -> String {
         P::NoSignatureSchemesInCommon | P::NoCertificateRequestSignatureSchemesInCommon => {
             "no signature scheme in common with the peer, for the key that is configured".to_owned()
         }
-        error => format!("the peer's TLS does not fit: {error:?}"),
+        error => format!("the peer's TLS is incompatible: {error:?}"),
     }
 }
 
