@@ -190,7 +190,7 @@ pub async fn watch_when<R, E, A>(
         let outcome = match runtime.unblock(reload.clone()).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::error!(%error, "cannot check files for changes");
+                tracing::error!(%error, "files were not looked at");
                 continue;
             }
         };

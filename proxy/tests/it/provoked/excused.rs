@@ -66,7 +66,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ("cannot notify systemd", "takes a socket that is not there; packaged.rs has it"),
     ("cannot raise the limit of file descriptors", "the system does not say no"),
     ("cannot start the runtime", "a system without threads or epoll"),
-    ("cannot check files for changes", "a fault of the program"),
+    ("files were not looked at", "a fault of the program"),
     ("the system gives no randomness", "the system does not run dry"),
     ("{warning}", "it is all placeholder; the tests of the original's settings have it"),
 ];
