@@ -10,7 +10,7 @@ use prometheus_rsocket_proxy::config::{
 use prometheus_rsocket_proxy::descriptors;
 use prometheus_rsocket_proxy::shutdown::{self, Shutdown, ShutdownTrigger};
 use prometheus_rsocket_proxy::{Proxy, ReloadPhase, Reloading};
-use prometheus_rsocket_runtime::{Runtime, logging};
+use prometheus_rsocket_runtime::{Runtime, logging, manual};
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
 use std::ffi::OsString;
@@ -25,14 +25,14 @@ compile_error!("the program needs a runtime: build it with the feature `tokio` o
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    match args.get(1).and_then(|arg| arg.to_str()) {
-        Some(healthcheck::NAME) => {
-            args.remove(1);
-            return healthcheck::main(args);
-        }
-        Some(printed::MANUAL) => return printed::manual(),
-        Some(printed::COMPLETIONS) => return printed::completions(args.get(2)),
-        _ => {}
+    if args.get(1).is_some_and(|arg| arg == healthcheck::NAME) {
+        args.remove(1);
+        return healthcheck::main(args);
+    }
+    if let Some(exit_code) =
+        manual::printed(&args, || Config::command().name(env!("CARGO_BIN_NAME")))
+    {
+        return exit_code;
     }
     // Before anything that takes time: to process 1 of a container, the kernel delivers only signals that have a handler.
     let signals = match Signals::handle() {

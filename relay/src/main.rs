@@ -9,7 +9,7 @@ mod targets;
 use clap::CommandFactory;
 use cli::{Args, RuntimeKind};
 use modes::{Mode, Plan, Signals, Source, Supervised};
-use prometheus_rsocket_runtime::logging;
+use prometheus_rsocket_runtime::{logging, manual};
 use std::io;
 use std::process::ExitCode;
 use std::thread;
@@ -19,6 +19,12 @@ use tracing_subscriber::EnvFilter;
 compile_error!("the program needs a runtime: build it with the feature `tokio` or `smol`");
 
 fn main() -> ExitCode {
+    let given: Vec<_> = std::env::args_os().collect();
+    if let Some(exit_code) =
+        manual::printed(&given, || Args::command().name(env!("CARGO_BIN_NAME")))
+    {
+        return exit_code;
+    }
     // Before anything that takes time: process 1 of a container has no handler but this.
     let signals = match Signals::listen() {
         Ok(signals) => signals,

@@ -51,6 +51,8 @@ mod hyper;
 mod line;
 #[cfg(feature = "logging")]
 pub mod logging;
+#[cfg(feature = "manual")]
+pub mod manual;
 mod scratch;
 mod seam;
 #[cfg(test)]

@@ -4,7 +4,8 @@ mod selecting;
 
 use super::*;
 use prometheus_rsocket_protocol::collector::{
-    App, Collector, Config, ConnectionId, Peer, Progress, Scraper, SessionCommand, SessionEvent, Targets, Transport,
+    App, Collector, Config, ConnectionId, Peer, Progress, Scraper, SessionCommand, SessionEvent,
+    Targets, Transport,
 };
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::{Labels, Payload};

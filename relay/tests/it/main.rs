@@ -8,6 +8,7 @@ mod filters;
 mod log;
 #[cfg(unix)]
 mod modes;
+mod packaged;
 mod program;
 mod proxies;
 #[cfg(target_os = "linux")]
