@@ -27,7 +27,7 @@ fn known_options() -> Vec<(String, Option<String>)> {
         else {
             continue;
         };
-        let help = argument.get_long_help().or(argument.get_help());
+        let help = argument.get_long_help().or_else(|| argument.get_help());
         let help = help.expect("each option has a help").to_string();
         known.push((format!("--{name}"), default_in(&help).map(str::to_owned)));
     }
