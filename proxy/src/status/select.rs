@@ -107,9 +107,7 @@ fn compare(a: &Candidate<'_>, b: &Candidate<'_>, key: SortKey, is_reversed: bool
     };
     let turned = |order: Ordering| if is_reversed { order.reverse() } else { order };
     let order = match key {
-        SortKey::State => {
-            turned((a.status.cmp(&b.status)).then_with(|| since(b.app).cmp(&since(a.app))))
-        }
+        SortKey::State => turned((a.status.cmp(&b.status)).then_with(|| since(b).cmp(&since(a)))),
         SortKey::Name => turned(a.app.path.cmp(&b.app.path)),
         SortKey::Peer => turned(a.app.peer.address.cmp(&b.app.peer.address)),
         SortKey::Connected => turned(b.app.since.cmp(&a.app.since)),
@@ -129,7 +127,10 @@ fn compare(a: &Candidate<'_>, b: &Candidate<'_>, key: SortKey, is_reversed: bool
 }
 
 /// Since when an application has been in trouble, for the order; others come by their names.
-fn since(app: &App) -> Option<Instant> {
+fn since(Candidate { app, status }: &Candidate<'_>) -> Option<Instant> {
+    if !status.is_trouble() {
+        return None;
+    }
     match &app.state {
         AppState::Gone { at, .. } => Some(*at),
         AppState::Connecting => Some(app.since),

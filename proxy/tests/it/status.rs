@@ -200,7 +200,7 @@ fn it_is_told_when_certificates_expire() {
     let tcp = listeners.iter().find(|listener| listener["name"] == "tcp").unwrap();
     assert_eq!((&tcp["tls"], &tcp["certificate_expires"]), (&true.into(), &4_733_510_400.0.into()));
     assert!(tcp["certificate_left_seconds"].as_f64().unwrap() > 1e9);
-    assert!(page(&world, "/").contains("2120-01-01 00:00:00 UTC"));
+    assert!(page(&world, "/").contains("2120-01-01 00:00:00&nbsp;UTC"));
     let expiry = "prometheus_proxy_tls_certificate_expiry_timestamp_seconds{listener=\"tcp\"}";
     assert_eq!(world.own(expiry), 4_733_510_400.0);
 }

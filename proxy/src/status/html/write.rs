@@ -138,7 +138,7 @@ pub(super) fn moment(seconds: f64) -> String {
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!(
         "<time datetime=\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z\">{year:04}-{month:02}-{day:02} \
-         {hour:02}:{minute:02}:{second:02} UTC</time>"
+         {hour:02}:{minute:02}:{second:02}&nbsp;UTC</time>"
     )
 }
 
