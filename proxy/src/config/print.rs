@@ -1,13 +1,17 @@
 //! The configuration as a file.
 
 use super::kind::Form;
-use super::settings::{self, Setting};
+use super::settings::{self, Change, Setting};
 use super::source::{Loaded, Origin};
 use std::fmt;
 
-/// All settings as TOML, as `--config` reads it, each with where it comes from in a comment.
+/// All settings as TOML, as `--config` reads it, each with where it comes from in a comment, and whether a change of it takes a restart.
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "# Behind each value: where it comes from, and whether a change needs a restart.\n"
+        )?;
         let mut heading = None;
         for setting in settings::all() {
             if heading != Some(setting.heading) {
@@ -21,7 +25,11 @@ impl fmt::Display for Loaded {
             match (setting.show)(&self.config) {
                 Some(text) => {
                     let origin = self.origins.get(setting.field).unwrap_or(&Origin::Default);
-                    writeln!(f, "{name} = {}  # {origin}", value(setting, &text))?;
+                    let change = match setting.change {
+                        Change::Live => "",
+                        Change::Restart => "; needs a restart",
+                    };
+                    writeln!(f, "{name} = {}  # {origin}{change}", value(setting, &text))?;
                 }
                 None => writeln!(f, "# {name} is not set")?,
             }

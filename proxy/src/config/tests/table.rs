@@ -135,10 +135,11 @@ fn what_is_printed_says_where_it_is_from() {
     ];
     let printed = load(&["--demo=3", "--config", file], &env).unwrap().to_string();
     for line in [
-        "demo = 3  # option --demo".to_owned(),
+        "demo = 3  # option --demo; needs a restart".to_owned(),
         format!("max-series = 5  # {file:?}, line 2"),
         "push-ttl = \"2m\"  # environment variable PROMETHEUS_RSOCKET_PROXY_PUSH_TTL".to_owned(),
-        "listen-http = \"0.0.0.0:81\"  # environment variable SERVER_PORT".to_owned(),
+        "listen-http = \"0.0.0.0:81\"  # environment variable SERVER_PORT; needs a restart"
+            .to_owned(),
         "log = \"debug\"  # a setting of the Java proxy".to_owned(),
         "max-labels = \"unlimited\"  # default".to_owned(),
         "app-metrics = true  # default".to_owned(),
