@@ -16,6 +16,7 @@ use prometheus_rsocket_proxy::Collisions;
 use prometheus_rsocket_proxy::gzip::{self, Member};
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Applications of 1,000 series each that are connected, and the proxy's side of them, on one thread. The applications seal nothing during
