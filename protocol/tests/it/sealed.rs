@@ -9,12 +9,13 @@ use prometheus_rsocket_protocol::collector::{
 use prometheus_rsocket_protocol::envelope::{
     Fingerprint, KeyUnwrap, OpenLimits, RsaKeyPair, Scratch, SecretKey, UnwrapError,
 };
-use prometheus_rsocket_protocol::exposition::{Inject, Policy};
+use prometheus_rsocket_protocol::exposition::Inject;
 use prometheus_rsocket_protocol::hello::Hello;
 use prometheus_rsocket_protocol::rsocket::connection;
 use prometheus_rsocket_protocol::rsocket::metadata::MimeId;
 use prometheus_rsocket_protocol::{Labels, Machine};
 use prometheus_rsocket_testkit::vectors;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 

@@ -10,11 +10,12 @@ use prometheus_rsocket_protocol::envelope::v2::{
     self, Binding, ContentKey, IdempotencyKey, Message, Offer, Purpose,
 };
 use prometheus_rsocket_protocol::envelope::{OpenLimits, PeerKey, RsaKeyPair, Scratch};
-use prometheus_rsocket_protocol::exposition::{Inject, Policy};
+use prometheus_rsocket_protocol::exposition::Inject;
 use prometheus_rsocket_protocol::rsocket::connection::{self, Event};
 use prometheus_rsocket_protocol::rsocket::frame::StreamId;
 use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use prometheus_rsocket_testkit::vectors;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// An application that seals by hand.

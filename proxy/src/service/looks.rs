@@ -222,11 +222,12 @@ impl<R: Runtime> Service<R> {
 
 /// The families of an answer.
 fn served(answer: &Answer, context: &WorkerContext) -> Asked {
-    let text = match envelope::expand(&answer.block, context.open.max_text_len) {
+    let rules = context.rules.get();
+    let text = match envelope::expand(&answer.block, rules.open.max_text_len) {
         Ok(text) => text,
         Err(error) => return Asked::Failed { message: error.to_string() },
     };
-    let found = families(&text, &answer.facts, &context.policy);
+    let found = families(&text, &answer.facts, &rules.policy);
     let row = |family: Family| FamilyRow {
         name: family.name,
         kind: family.kind,

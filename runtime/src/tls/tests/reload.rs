@@ -2,18 +2,21 @@ use super::{Dir, Met, client, client_files, meet, server_files};
 use crate::{
     testing::{Task, Virtual, run},
     tls::{ClientAuth, ClientTls, ClientTlsFiles, MaybeTls, ServerTls, ServerTlsFiles},
-    watch,
+    watch, watch_when,
 };
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use futures_rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
-    cell::RefCell,
-    fs, mem,
+    cell::{Cell, RefCell},
+    fs,
+    future::poll_fn,
+    mem,
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Poll, Waker},
     time::{Duration, SystemTime},
 };
 
@@ -272,4 +275,46 @@ fn a_watch_without_pauses_does_not_spin_and_one_without_end_waits() {
         run(&mut [&mut task]);
         assert_eq!(called.load(Ordering::SeqCst), every.is_zero(), "{every:?}");
     }
+}
+
+#[test]
+fn a_watch_that_is_asked_does_not_wait_for_its_pause() {
+    let runtime = Virtual::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let reload = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(false)
+    };
+    let (is_asked, waker) = (Rc::new(Cell::new(false)), Rc::new(RefCell::new(None::<Waker>)));
+    let (asking, waiting) = (Rc::clone(&is_asked), Rc::clone(&waker));
+    let asked = move || {
+        let (is_asked, waker) = (Rc::clone(&asking), Rc::clone(&waiting));
+        poll_fn(move |cx| match is_asked.take() {
+            true => Poll::Ready(()),
+            false => {
+                *waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+    };
+    let mut task = Task::new(watch_when(
+        runtime.clone(),
+        reload,
+        Duration::from_secs(10),
+        asked,
+        |_: Result<bool, crate::tls::TlsError>| (),
+    ));
+    let mut calls_after = |time: Duration| {
+        runtime.advance(time);
+        run(&mut [&mut task]);
+        calls.swap(0, Ordering::SeqCst)
+    };
+    assert_eq!(calls_after(Duration::from_secs(1)), 0);
+    is_asked.set(true);
+    waker.borrow_mut().take().unwrap().wake();
+    assert_eq!(calls_after(Duration::ZERO), 1);
+    // The pause begins anew.
+    assert_eq!(calls_after(Duration::from_secs(9)), 0);
+    assert_eq!(calls_after(Duration::from_secs(1)), 1);
 }
