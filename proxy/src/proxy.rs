@@ -302,7 +302,7 @@ async fn service<R: Runtime>(
         config: config.clone().into(),
         listeners,
         running: false.into(),
-        looks: Looks::new(config, started, tls),
+        looks: Looks::new(started, tls),
     })
 }
 

@@ -2,7 +2,6 @@
 
 use super::backend::Service;
 use super::scrape::Ending;
-use crate::config::Config;
 use crate::http::{Backend, Places, Readiness};
 use crate::service::admission::PATIENCE_FOR_ONE;
 use crate::service::workers::WorkerContext;
@@ -26,12 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is known of the proxy for people, beside the hub.
 pub(crate) struct Looks {
-    pub(crate) runtime: &'static str,
     pub(crate) started: Instant,
-    /// How many example applications run inside the process.
-    pub(crate) demo: usize,
-    pub(crate) max_connections: usize,
-    pub(crate) max_memory: usize,
     /// The listeners with TLS.
     pub(crate) tls: Vec<(&'static str, ServerTls)>,
     places: Mutex<Vec<HttpPlaces>>,
@@ -46,15 +40,8 @@ struct HttpPlaces {
 }
 
 impl Looks {
-    pub(crate) fn new(
-        config: &Config,
-        started: Instant,
-        tls: Vec<(&'static str, ServerTls)>,
-    ) -> Self {
-        let (places, turn) = (Mutex::default(), Turn::default());
-        let runtime = config.runtime.name();
-        let &Config { demo, max_connections, max_memory, .. } = config;
-        Self { runtime, started, demo, max_connections, max_memory, tls, places, turn }
+    pub(crate) fn new(started: Instant, tls: Vec<(&'static str, ServerTls)>) -> Self {
+        Self { started, tls, places: Mutex::default(), turn: Turn::default() }
     }
 
     /// Counts the connections of an HTTP listener from now on.
@@ -181,6 +168,7 @@ impl<R: Runtime> Service<R> {
 
     fn around(&self) -> Around {
         let (now, time) = (self.runtime.now(), self.runtime.time_of_day());
+        let config = self.config.get();
         let certificates = self.looks.certificates();
         let listeners = self.listeners.iter().map(|(name, address)| {
             let row = ListenerRow { name, address: address.to_string(), ..ListenerRow::default() };
@@ -205,17 +193,17 @@ impl<R: Runtime> Service<R> {
                     Readiness::Starting => "starting",
                 },
                 version: env!("CARGO_PKG_VERSION"),
-                runtime: self.looks.runtime,
+                runtime: config.runtime.name(),
                 rsa_backend: keys.backend_name(),
                 uptime_seconds: age(self.looks.started),
                 listeners: listeners.collect(),
-                demo_applications: self.looks.demo,
+                demo_applications: config.demo,
                 key,
             },
             time,
             http: self.looks.http(),
-            max_connections: self.looks.max_connections,
-            max_memory: self.looks.max_memory,
+            max_connections: config.max_connections,
+            max_memory: config.max_memory,
         }
     }
 }
