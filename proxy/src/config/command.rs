@@ -1,6 +1,6 @@
 //! The command line, which is made of the settings.
 
-use super::kind::Form;
+use super::kind::TomlType;
 use super::original;
 use super::settings::{self, Setting};
 use super::value;
@@ -23,14 +23,14 @@ pub(super) fn command() -> Command {
         .after_help(AFTER_HELP);
     let about_config = [
         Arg::new(CONFIG).long(CONFIG).value_name("FILE").value_parser(value::file).help(
-            "A TOML file with settings, by the names of the options: max-connections = 500. Options and environment variables come before it. \
+            "TOML file with settings, named as the options are: max-connections = 500. Options and environment variables override it. \
              It is read again on SIGHUP and when it changes (--tls-reload-interval)",
         ),
         Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).conflicts_with(PRINT).help(
-            "Reads all settings and the files that they name, tells what is wrong with them, and ends: with 0 if nothing is, else with 2",
+            "Reads all settings and the files that they name, reports what is wrong with them, and exits: with 0 if nothing is wrong, else with 2",
         ),
         Arg::new(PRINT).long(PRINT).action(ArgAction::SetTrue).help(
-            "Prints all settings, and where each comes from, as a file for --config, and ends",
+            "Prints all settings, with where each comes from, as a file for --config, and exits",
         ),
     ];
     command.args(about_config).args(settings::all().map(option)).args(original::options())
@@ -46,8 +46,8 @@ fn option(setting: &'static Setting) -> Arg {
         "" => arg,
         heading => arg.help_heading(heading),
     };
-    match setting.form {
-        Form::Flag => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+    match setting.toml_type {
+        TomlType::Flag => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => arg,
     }
 }
@@ -60,7 +60,8 @@ PROMETHEUS_RSOCKET_PROXY_LISTEN_TCP. The names of the Java proxy work as well: -
 --micrometer.prometheus-proxy.tcp-port and --micrometer.prometheus-proxy.websocket-port with a port, and SERVER_PORT,
 MICROMETER_PROMETHEUSPROXY_TCPPORT and MICROMETER_PROMETHEUSPROXY_WEBSOCKETPORT in the environment; --server.address and
 SERVER_ADDRESS set the host of all listeners whose --listen-… option is not given.
-Of its other settings, logging.level.… and server.ssl.… (PEM) are taken over, also from SPRING_APPLICATION_JSON; the rest is told and has no effect.
+logging.level.… and server.ssl.… (PEM) are taken over as well, also from SPRING_APPLICATION_JSON; its other settings are
+accepted with a warning and have no effect.
 Options come before environment variables, both before the file of --config, and names of this program before names of the Java proxy.
 
 `prometheus-rsocket-proxy healthcheck`, with the same options or environment, asks the proxy beside it for /-/ready: it exits with 0 if that is

@@ -1,7 +1,7 @@
 //! The file with settings: TOML, whose keys are the names of the options.
 
 use super::error::ConfigError;
-use super::kind::Form;
+use super::kind::TomlType;
 use super::misspelt::nearest;
 use super::settings::{self, Setting};
 use crate::auth::parse::Text;
@@ -83,22 +83,28 @@ fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str
             continue;
         };
         let fault = text.fault(value.span().start, String::new());
-        match as_option(value.get_ref(), setting.form) {
+        match as_option(value.get_ref(), setting.toml_type) {
             Some(value) => drop(values.insert(setting.field, (fault.line, value))),
-            None => faults.push((fault.line, format!("{name} is to be {}", wanted(setting.form)))),
+            None => {
+                faults.push((fault.line, format!("{name} is to be {}", wanted(setting.toml_type))))
+            }
         }
     }
     values
 }
 
 /// A value as the option has it; `None` if it is of the wrong type.
-fn as_option(value: &DeValue<'_>, form: Form) -> Option<String> {
-    match (value, form) {
+fn as_option(value: &DeValue<'_>, toml_type: TomlType) -> Option<String> {
+    match (value, toml_type) {
         (DeValue::String(text), _) => Some(text.to_string()),
-        (DeValue::Integer(number), Form::Integer) => Some(integer(number)),
-        (DeValue::Boolean(is_true), Form::Boolean | Form::Flag) => Some(is_true.to_string()),
-        (DeValue::Array(elements), Form::List) if elements.is_empty() => Some("none".to_owned()),
-        (DeValue::Array(elements), Form::List) => {
+        (DeValue::Integer(number), TomlType::Integer) => Some(integer(number)),
+        (DeValue::Boolean(is_true), TomlType::Boolean | TomlType::Flag) => {
+            Some(is_true.to_string())
+        }
+        (DeValue::Array(elements), TomlType::List) if elements.is_empty() => {
+            Some("none".to_owned())
+        }
+        (DeValue::Array(elements), TomlType::List) => {
             let texts = elements.iter().map(|element| match element.get_ref() {
                 DeValue::String(text) if !text.contains(',') => Some(&**text),
                 _ => None,
@@ -116,11 +122,11 @@ fn integer(number: &DeInteger<'_>) -> String {
     parsed.map_or_else(|_| digits.to_owned(), |number| number.to_string())
 }
 
-fn wanted(form: Form) -> &'static str {
-    match form {
-        Form::Text => "a string",
-        Form::Integer => "a number or a string",
-        Form::Boolean | Form::Flag => "true or false",
-        Form::List => "a list of strings without commas",
+fn wanted(toml_type: TomlType) -> &'static str {
+    match toml_type {
+        TomlType::Text => "a string",
+        TomlType::Integer => "a number or a string",
+        TomlType::Boolean | TomlType::Flag => "true or false",
+        TomlType::List => "a list of strings without commas",
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// One kind of value.
 pub(super) struct Kind<T> {
     pub(super) value_name: &'static str,
-    pub(super) form: Form,
+    pub(super) toml_type: TomlType,
     pub(super) parse: fn(&str) -> Result<T, String>,
     /// `None` where nothing is set.
     pub(super) show: fn(&T) -> Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Kind<T> {
 
 /// Types of TOML that a value may have beside a string, which is what an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum TomlType {
     Text,
     Integer,
     Boolean,
@@ -33,81 +33,85 @@ pub(super) enum Form {
 impl<T> Kind<T> {
     const fn new(
         value_name: &'static str,
-        form: Form,
+        toml_type: TomlType,
         parse: fn(&str) -> Result<T, String>,
         show: fn(&T) -> Option<String>,
     ) -> Self {
-        Self { value_name, form, parse, show }
+        Self { value_name, toml_type, parse, show }
     }
 }
 
 /// One of a few words.
 const fn choice<T: Choice>(value_name: &'static str) -> Kind<T> {
-    Kind::new(value_name, Form::Text, choose, |chosen_one| Some(chosen(chosen_one).to_owned()))
+    Kind::new(value_name, TomlType::Text, choose, |chosen_one| Some(chosen(chosen_one).to_owned()))
 }
 
 pub(super) const LISTEN_ADDR: Kind<ListenAddr> =
-    Kind::new("ADDR", Form::Text, value::listen_addr, as_displayed);
+    Kind::new("ADDR", TomlType::Text, value::listen_addr, as_displayed);
 pub(super) const WEBSOCKET_PATH: Kind<Option<String>> =
-    Kind::new("PATH", Form::Text, value::websocket_path, |path| {
+    Kind::new("PATH", TomlType::Text, value::websocket_path, |path| {
         Some(path.as_deref().unwrap_or(value::ANY_PATH).to_owned())
     });
 pub(super) const AUTHORITY: Kind<Option<String>> =
-    Kind::new("HOST:PORT", Form::Text, value::authority, Clone::clone);
-pub(super) const FILE: Kind<Option<PathBuf>> = Kind::new("FILE", Form::Text, value::file, as_path);
+    Kind::new("HOST:PORT", TomlType::Text, value::authority, Clone::clone);
+pub(super) const FILE: Kind<Option<PathBuf>> =
+    Kind::new("FILE", TomlType::Text, value::file, as_path);
 pub(super) const DIRECTORY: Kind<Option<PathBuf>> =
-    Kind::new("DIR", Form::Text, value::file, as_path);
+    Kind::new("DIR", TomlType::Text, value::file, as_path);
 
 pub(super) const TIME: Kind<Duration> =
-    Kind::new("TIME", Form::Text, value::duration, |time| Some(value::time(*time)));
+    Kind::new("TIME", TomlType::Text, value::duration, |time| Some(value::time(*time)));
 pub(super) const POSITIVE_TIME: Kind<Duration> = Kind { parse: value::positive_duration, ..TIME };
 pub(super) const TIME_LIMIT: Kind<Option<Duration>> =
-    Kind::new("TIME", Form::Text, value::limit_duration, |limit| {
+    Kind::new("TIME", TomlType::Text, value::limit_duration, |limit| {
         value::shown_limit(*limit, value::time)
     });
 pub(super) const KEY_ROTATION: Kind<Option<Duration>> =
     Kind { parse: value::key_rotation, ..TIME_LIMIT };
 
 pub(super) const BYTES: Kind<usize> =
-    Kind::new("BYTES", Form::Integer, value::bytes, |bytes| Some(value::size(*bytes)));
+    Kind::new("BYTES", TomlType::Integer, value::bytes, |bytes| Some(value::size(*bytes)));
 pub(super) const FRAME_BYTES: Kind<usize> = Kind { parse: value::frame_bytes, ..BYTES };
 pub(super) const BYTES_LIMIT: Kind<Option<usize>> =
-    Kind::new("BYTES", Form::Integer, value::limit_bytes, |limit| {
+    Kind::new("BYTES", TomlType::Integer, value::limit_bytes, |limit| {
         value::shown_limit(*limit, value::size)
     });
 
-pub(super) const COUNT: Kind<usize> = Kind::new("COUNT", Form::Integer, value::count, as_displayed);
+pub(super) const COUNT: Kind<usize> =
+    Kind::new("COUNT", TomlType::Integer, value::count, as_displayed);
 pub(super) const POSITIVE_COUNT: Kind<usize> = Kind { parse: value::positive_count, ..COUNT };
 pub(super) const DEMO_COUNT: Kind<usize> = Kind { parse: value::demo_count, ..COUNT };
 pub(super) const COUNT_LIMIT: Kind<Option<usize>> =
-    Kind::new("COUNT", Form::Integer, value::limit_count, |limit| {
+    Kind::new("COUNT", TomlType::Integer, value::limit_count, |limit| {
         value::shown_limit(*limit, |count| count.to_string())
     });
 pub(super) const KEY_BITS: Kind<usize> =
-    Kind::new("BITS", Form::Integer, value::key_bits, as_displayed);
+    Kind::new("BITS", TomlType::Integer, value::key_bits, as_displayed);
 pub(super) const GZIP_LEVEL: Kind<u32> =
-    Kind::new("LEVEL", Form::Integer, value::gzip_level, as_displayed);
+    Kind::new("LEVEL", TomlType::Integer, value::gzip_level, as_displayed);
 pub(super) const ENVELOPE_VERSION: Kind<u8> =
-    Kind::new("VERSION", Form::Integer, value::envelope_version, as_displayed);
+    Kind::new("VERSION", TomlType::Integer, value::envelope_version, as_displayed);
 
 /// Read like a flag, and shown in other words.
-pub(super) const SWITCH: Kind<bool> = Kind::new("WHETHER", Form::Boolean, value::switch, |is_on| {
-    Some(if *is_on { "on" } else { "off" }.to_owned())
-});
-pub(super) const FLAG: Kind<bool> = Kind::new("WHETHER", Form::Flag, value::switch, as_displayed);
+pub(super) const SWITCH: Kind<bool> =
+    Kind::new("WHETHER", TomlType::Boolean, value::switch, |is_on| {
+        Some(if *is_on { "on" } else { "off" }.to_owned())
+    });
+pub(super) const FLAG: Kind<bool> =
+    Kind::new("WHETHER", TomlType::Flag, value::switch, as_displayed);
 
 pub(super) const LABEL_NAMES: Kind<Vec<String>> =
-    Kind::new("NAMES", Form::List, value::label_names, |names| Some(value::listed(names)));
+    Kind::new("NAMES", TomlType::List, value::label_names, |names| Some(value::listed(names)));
 pub(super) const RESERVED_NAMES: Kind<ReservedNames> =
-    Kind::new("NAMES", Form::List, value::reserved_names, |names| {
+    Kind::new("NAMES", TomlType::List, value::reserved_names, |names| {
         Some(value::listed_reserved(names))
     });
 pub(super) const NETWORKS: Kind<TrustedProxies> =
-    Kind::new("NETWORKS", Form::List, str::parse, as_displayed);
+    Kind::new("NETWORKS", TomlType::List, str::parse, as_displayed);
 
 pub(super) const RUNTIME: Kind<RuntimeKind> = choice("RUNTIME");
 pub(super) const LOG_FILTER: Kind<String> =
-    Kind::new("FILTER", Form::Text, log::filter, |filter| Some(filter.clone()));
+    Kind::new("FILTER", TomlType::Text, log::filter, |filter| Some(filter.clone()));
 pub(super) const LOG_FORMAT: Kind<LogFormat> = choice("FORMAT");
 pub(super) const PROXY_PROTOCOL: Kind<ProxyProtocol> = choice("WHETHER");
 pub(super) const INJECT: Kind<Inject> = choice("WHEN");

@@ -1,6 +1,6 @@
 //! The configuration as a file.
 
-use super::kind::Form;
+use super::kind::TomlType;
 use super::settings::{self, Change, Setting};
 use super::source::{Loaded, Origin};
 use std::fmt;
@@ -41,14 +41,14 @@ impl fmt::Display for Loaded {
 /// A value of a setting in TOML.
 fn value(setting: &Setting, text: &str) -> String {
     match setting.form {
-        Form::Integer if text.bytes().all(|byte| byte.is_ascii_digit()) => text.to_owned(),
-        Form::Boolean | Form::Flag => matches!(text, "on" | "true").to_string(),
-        Form::List if text == "none" => "[]".to_owned(),
-        Form::List => {
+        TomlType::Integer if text.bytes().all(|byte| byte.is_ascii_digit()) => text.to_owned(),
+        TomlType::Boolean | TomlType::Flag => matches!(text, "on" | "true").to_string(),
+        TomlType::List if text == "none" => "[]".to_owned(),
+        TomlType::List => {
             let elements: Vec<String> = text.split(',').map(quoted).collect();
             format!("[{}]", elements.join(", "))
         }
-        Form::Text | Form::Integer => quoted(text),
+        TomlType::Text | TomlType::Integer => quoted(text),
     }
 }
 

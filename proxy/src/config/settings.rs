@@ -2,7 +2,7 @@
 //! variables, keys of the file and the fields of [`Config`] follow from that.
 
 use super::balancers::{ProxyProtocol, TrustedProxies};
-use super::kind::{self, Form};
+use super::kind::{self, TomlType};
 use super::log::LogFormat;
 use super::tls;
 use super::value::{Envelope, ListenAddr, RsaBackend, RuntimeKind};
@@ -23,7 +23,7 @@ pub(super) struct Setting {
     pub(super) help: &'static [&'static str],
     /// What its value is called in the help.
     pub(super) value_name: &'static str,
-    pub(super) form: Form,
+    pub(super) toml_type: TomlType,
     /// Reads a value.
     pub(super) set: fn(&mut Draft, &str) -> Result<(), String>,
     /// Writes the value as `set` reads it; `None` where nothing is set.
@@ -135,7 +135,7 @@ macro_rules! settings {
             heading: $heading,
             help: &[$($help),+],
             value_name: kind::$kind.value_name,
-            form: kind::$kind.form,
+            toml_type: kind::$kind.toml_type,
             set: |draft, text| {
                 draft.config.$field = (kind::$kind.parse)(text)?;
                 Ok(())
@@ -162,10 +162,10 @@ macro_rules! built_in {
 
 settings! {
     "" {
-        /// The async runtime: tokio or smol, as far as built in
+        /// The async runtime: tokio or smol, if built in
         runtime: RuntimeKind = RuntimeKind::default(), RUNTIME, Restart;
 
-        /// Run so many small example applications inside this process
+        /// Runs this many example applications inside this process
         demo: usize = 0, DEMO_COUNT, Restart;
 
         /// What to log: off, error, warn, info, debug, trace, or filters such as info,hyper=debug
@@ -174,50 +174,49 @@ settings! {
         /// How to log: text, or json with one object per line
         log_format: LogFormat = LogFormat::Text, LOG_FORMAT, Restart;
 
-        /// How much memory all connections, answers, pushes and answers to scrapes may take together, beside some 64 MiB that the program
-        /// itself needs
+        /// Memory for all connections, answers and pushes together, beside some 64 MiB for the program itself
         max_memory: usize = 192 << 20, BYTES, Restart;
     }
 
     "Listeners" {
-        /// Where applications connect over TCP: host:port (port 0 takes any), or off
+        /// Address for applications over TCP: host:port (port 0 takes any free one), or off
         listen_tcp: ListenAddr = ListenAddr::any(7001), LISTEN_ADDR, Restart;
 
-        /// Where applications connect over WebSocket, likewise
+        /// Address for applications over WebSocket: host:port, or off
         listen_websocket: ListenAddr = ListenAddr::any(8081), LISTEN_ADDR, Restart;
 
-        /// Where Prometheus scrapes, over HTTP, likewise
+        /// Address for Prometheus and the status page, over HTTP: host:port, or off
         listen_http: ListenAddr = ListenAddr::any(8080), LISTEN_ADDR, Restart;
 
-        /// Which path WebSockets are opened on, such as /rsocket; others are refused
+        /// The only path on which WebSockets are accepted, such as /rsocket, or any
         websocket_path: Option<String> = None, WEBSOCKET_PATH, Live;
 
-        /// How long a TLS handshake, and then a WebSocket's opening, may take each
+        /// Time limit for a TLS handshake, and again for the WebSocket handshake
         handshake_timeout: Duration = Duration::from_secs(10), POSITIVE_TIME, Restart;
 
-        /// Where the status page / is served instead of on --listen-http, with its TLS and --http-auth-file; /metrics/proxy and the health
-        /// endpoints are on both
+        /// Address for the status page in place of --listen-http, with its TLS and --http-auth-file; /metrics/proxy and the health endpoints
+        /// are on both
         listen_admin: ListenAddr = ListenAddr::Off, LISTEN_ADDR, Restart;
 
-        /// The address under which Prometheus reaches this proxy, as host:port, for /sd; by default the Host of the request for /sd
+        /// Address under which Prometheus reaches this proxy, as host:port, for /sd; by default the Host of the request for /sd
         advertise_http: Option<String> = None, AUTHORITY, Restart;
     }
 
     "TLS" {
-        /// How often all these files are read again; what changed counts for new connections
+        /// How often the files of TLS and credentials and the file of --config are checked for changes; new connections use what has changed
         tls_reload_interval: Duration = Duration::from_secs(10), POSITIVE_TIME, Restart;
     }
 
     "Admission" {
-        /// TOML file with applications, the tokens and certificates by which they are known, and the labels that these give; read again
-        /// when it changes (--tls-reload-interval). Others must not be able to read it
+        /// TOML file with applications, their tokens and certificates, and the labels that these give; read again when it changes
+        /// (--tls-reload-interval). Others must not be able to read it
         auth_file: Option<PathBuf> = None, FILE, Restart;
 
-        /// YAML file with those who may scrape and look at pages, in the form of Prometheus' web configuration: basic_auth_users with bcrypt
-        /// hashes; beside them, bearer_tokens_sha256. /-/healthy, /-/ready and /actuator/health stay open. Read again when it changes
+        /// YAML file with the users who may scrape and see the status page, in the format of Prometheus' web configuration: basic_auth_users with
+        /// bcrypt hashes; beside them, bearer_tokens_sha256. /-/healthy, /-/ready and /actuator/health stay open. Read again when it changes
         http_auth_file: Option<PathBuf> = None, FILE, Restart;
 
-        /// Turns applications away that show no credentials of --auth-file
+        /// Refuses applications that present no credentials of --auth-file
         require_identity: bool = false, FLAG, Live;
     }
 
@@ -232,25 +231,25 @@ settings! {
     }
 
     "Scrapes" {
-        /// How long a scrape may take where the scraper does not say
+        /// Time limit of a scrape whose scraper names none
         scrape_timeout: Duration = Duration::from_secs(10), POSITIVE_TIME, Live;
 
-        /// How long it may take at most, whatever the scraper says
+        /// Upper bound for the time limit that a scraper asks for
         scrape_timeout_max: Duration = Duration::from_secs(60), POSITIVE_TIME, Live;
 
-        /// How much of that time is kept for putting the answer together and sending it
+        /// Part of the time limit that is kept for assembling and sending the answer
         scrape_timeout_offset: Duration = Duration::from_millis(500), TIME, Live;
 
-        /// How many scrapes may render at the same time; those that wait for applications do not count
+        /// Scrapes that may render at the same time; those that wait for applications do not count
         max_concurrent_scrapes: usize = 8, POSITIVE_COUNT, Restart;
 
-        /// How many HTTP connections may be open. Half as many scrapes may be under way
+        /// HTTP connections that may be open. Half as many scrapes may be under way
         max_http_connections: usize = 256, POSITIVE_COUNT, Restart;
 
         /// Whether /metrics/connected ends with the state of every application, prometheus_proxy_app_*: on or off
         app_metrics: bool = true, SWITCH, Live;
 
-        /// How much work gzip takes on to make answers smaller, 1 to 9
+        /// Effort of gzip, 1 to 9
         gzip_level: u32 = gzip::LEVEL, GZIP_LEVEL, Live;
 
         /// Writes one HELP and one TYPE per family over all applications, for strict parsers; OpenMetrics is always grouped
@@ -258,111 +257,109 @@ settings! {
     }
 
     "Applications" {
-        /// How many applications may be connected
+        /// Applications that may be connected
         max_connections: usize = 10_000, POSITIVE_COUNT, Live;
 
-        /// How long an application that has gone stays listed, for it to come back to and for alerts to fire
+        /// How long an application that has gone stays listed, so that it can come back and alerts can fire
         app_grace: Duration = Duration::from_secs(300), TIME, Live;
 
-        /// How many applications that have gone stay listed; beyond it, those that went first are forgotten early
+        /// Applications that have gone and stay listed; beyond it, those that went first are forgotten early
         max_gone_applications: usize = 10_000, COUNT, Live;
 
         /// Labels that identify an application by its metrics, such as application,instance
         identity_labels: Vec<String> = Vec::new(), LABEL_NAMES, Live;
 
-        /// When labels that an application says as it connects are added to its series: where they are missing, always (then
-        /// they replace its own), or never
+        /// When the labels that an application declares on connecting are added to its series: missing (where the series has none of that name),
+        /// always (they replace its own) or never
         inject_identity: Inject = Inject::Missing, INJECT, Live;
 
-        /// How long a frame of an application's may be
+        /// The longest frame that an application may send
         max_frame_bytes: usize = 0xff_ffff, FRAME_BYTES, Live;
 
-        /// How long a connected application may take to introduce itself
+        /// Time limit for the SETUP frame of a connection
         setup_timeout: Duration = Duration::from_secs(60), POSITIVE_TIME, Live;
 
         /// Size of the proxy's RSA key: 2048, 3072 or 4096
         key_bits: usize = 2048, KEY_BITS, Restart;
 
-        #[doc = concat!(" Whose RSA opens what applications send: ", built_in!(), "; or auto, the fastest of them")]
+        #[doc = concat!(" RSA implementation: ", built_in!(), "; or auto, the fastest of them")]
         rsa_backend: RsaBackend = RsaBackend::Auto, RSA_BACKEND, Restart;
 
-        /// How applications are to send metrics: encrypted, or plaintext under TLS or on loopback
+        /// How applications are asked to send metrics: encrypted, or plaintext under TLS or on loopback
         envelope: Envelope = Envelope::Encrypted, ENVELOPE, Restart;
 
-        /// Which version of the envelope applications must know to be served: 1 or 2. With 2, Java clients are turned away
+        /// The version of the envelope that applications must know: 1 or 2. With 2, Java clients are refused
         min_envelope: u8 = 1, ENVELOPE_VERSION, Live;
 
-        /// Allows --envelope plaintext where applications connect without TLS and not on loopback: whoever is on the way reads, and changes,
-        /// their metrics
+        /// Allows --envelope plaintext without TLS and not on loopback: anybody on the way can read and change the metrics
         insecure_plaintext: bool = false, FLAG, Restart;
 
-        /// A file with the proxy's private key: PKCS#8 in PEM, that nobody but its owner may read. It is made where it is missing, and read again
-        /// when it changes. Without it, each start makes a key that is kept in memory alone
+        /// File with the proxy's private key (PKCS#8 in PEM) that only its owner may read; created if it is missing, and read again when it
+        /// changes. Without it, each start makes a key in memory
         key_file: Option<PathBuf> = None, FILE, Restart;
 
-        /// After how long the key is replaced by a new one, at least 10s
+        /// Age at which the key is replaced by a new one, at least 10s
         key_rotation: Option<Duration> = None, KEY_ROTATION, Restart;
 
-        /// How old a connection may become, give or take a tenth; then it ends right after a scrape, and its application connects again. Spreads
-        /// applications anew over the proxies behind a load balancer
+        /// Age at which a connection is closed after a scrape, give or take a tenth; its application then connects again. Spreads applications
+        /// anew over the proxies behind a load balancer
         max_connection_age: Option<Duration> = None, TIME_LIMIT, Live;
     }
 
     "Metrics" {
-        /// What a line that Prometheus refuses costs its sender: drop-application or drop-family
+        /// What is dropped because of a line that Prometheus refuses: drop-application or drop-family
         on_bad_line: OnBadLine = OnBadLine::DropApplication, ON_BAD_LINE, Live;
 
-        /// Names of series that are left out of what applications send, also beginnings of names before a *; prometheus_proxy_* always is,
-        /// even where this is empty or none
+        /// Series of applications that are dropped; a name may end with *. prometheus_proxy_* always is, even if this is none
         reserved_names: ReservedNames = ReservedNames::default(), RESERVED_NAMES, Live;
 
-        /// How much text one application's metrics may be. Prometheus has no such limit by default, but the proxy's memory is bounded
+        /// The longest text of one application's metrics. Prometheus has no such limit by default, but the proxy's memory is bounded
         max_text_bytes: usize = 32 << 20, BYTES, Live;
 
-        /// How long a line may be; with unlimited, as long as the text, and likewise for the counts below
+        /// The longest line; unlimited means as long as the text. Likewise for the counts below
         max_line_bytes: Option<usize> = None, BYTES_LIMIT, Live;
 
-        /// How many labels a series may have
+        /// Labels that a series may have
         max_labels: Option<usize> = None, COUNT_LIMIT, Live;
 
-        /// How many series one application's metrics may have
+        /// Series that one application's metrics may have
         max_series: Option<usize> = None, COUNT_LIMIT, Live;
 
-        /// How many families one application's metrics may have
+        /// Families that one application's metrics may have
         max_families: Option<usize> = None, COUNT_LIMIT, Live;
     }
 
     "Pushes" {
-        /// How many applications' last metrics are held for the next scrapes
+        /// Pushes that are held at the same time
         max_held_pushes: usize = 1000, COUNT, Live;
 
-        /// How many bytes, compressed, they may be together; otherwise an eighth of --max-memory
+        /// Their compressed size together; by default an eighth of --max-memory
         max_held_push_bytes: usize = 24 << 20, BYTES, Live;
 
-        /// How many times a second one application may push over a longer time; it may push five times as often at once
+        /// Pushes per second of one application over a longer time; at once, it may push five times as many
         max_push_rate: usize = 10, POSITIVE_COUNT, Live;
 
         /// Which pushes of one application are kept: `last`, where a later one replaces those of which it has every series, or `all`
         push_keep: PushKeep = PushKeep::Last, PUSH_KEEP, Live;
 
-        /// A directory that holds them as well, so that they outlive the process: they are acknowledged only once they are safe there
+        /// Directory that also keeps pushes on disk, so that they survive a restart; a push is acknowledged once it is safe there
         push_dir: Option<PathBuf> = None, DIRECTORY, Restart;
 
-        /// How long they are held
+        /// How long a push is held
         push_ttl: Duration = Duration::from_secs(300), POSITIVE_TIME, Live;
     }
 
     "Stopping" {
-        /// How long to go on as usual after a signal to stop, but not ready, for load balancers to notice
+        /// Time after a stop signal to serve as before, but not ready, so that load balancers notice
         drain_delay: Duration = Duration::ZERO, TIME, Live;
 
-        /// Over how long connections are then let go, one after the other
+        /// Time over which connections are then closed one by one
         drain_spread: Duration = Duration::ZERO, TIME, Live;
 
-        /// How long to wait then for held pushes to be scraped
+        /// Time to wait then for held pushes to be scraped
         push_linger: Duration = Duration::ZERO, TIME, Live;
 
-        /// How long scrapes under way may go on in the end
+        /// Time that scrapes under way may take to finish in the end
         shutdown_timeout: Duration = Duration::from_secs(15), TIME, Restart;
     }
 

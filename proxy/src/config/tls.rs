@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::error::ConfigError;
-use super::kind::Form;
+use super::kind::TomlType;
 use super::settings::{Change, Setting, TLS};
 use super::value::{self, ClientAuthKind, choose, chosen};
 use prometheus_rsocket_runtime::tls::{ClientAuth, ServerTlsFiles};
@@ -66,22 +66,22 @@ macro_rules! settings {
 
 settings! {
     0 tcp_tls {
-        tcp_tls_cert: "PEM file with the certificate of --listen-tcp and those that lead to its CA; turns TLS on",
-        tcp_tls_key: "PEM file with its private key, without a password",
-        tcp_tls_client_ca: "PEM file with the CAs that certificates of applications must come from",
-        tcp_tls_client_auth: "Whether applications must show one: required or optional; required where there is a CA",
+        tcp_tls_cert: "PEM file with the certificate of --listen-tcp and its chain; turns TLS on",
+        tcp_tls_key: "PEM file with its private key, not encrypted",
+        tcp_tls_client_ca: "PEM file with the CAs that the certificates of applications must come from",
+        tcp_tls_client_auth: "Whether applications must present one: required or optional; required if there is a CA",
     }
     1 websocket_tls {
-        websocket_tls_cert: "Likewise, for --listen-websocket",
+        websocket_tls_cert: "The same for --listen-websocket",
         websocket_tls_key: "Its private key",
         websocket_tls_client_ca: "The CAs of applications",
-        websocket_tls_client_auth: "Whether applications must show a certificate",
+        websocket_tls_client_auth: "Whether applications must present a certificate",
     }
     2 http_tls {
-        http_tls_cert: "Likewise, for --listen-http",
+        http_tls_cert: "The same for --listen-http",
         http_tls_key: "Its private key",
         http_tls_client_ca: "The CAs of scrapers",
-        http_tls_client_auth: "Whether scrapers must show a certificate",
+        http_tls_client_auth: "Whether scrapers must present a certificate",
     }
 }
 
@@ -91,7 +91,7 @@ const FILE: Setting = Setting {
     heading: TLS,
     help: &[],
     value_name: "FILE",
-    form: Form::Text,
+    toml_type: TomlType::Text,
     set: |_, _| Ok(()),
     show: |_| None,
     change: Change::Restart,
