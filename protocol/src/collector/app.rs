@@ -89,7 +89,7 @@ pub struct App {
     pub last_served: Option<LastScrape>,
     /// The last time that scrapes of it failed, whether or not they still do.
     pub trouble: Option<Trouble>,
-    /// Since when its scrapes have taken at least [`SLOW`]; `None` if the last one that it answered was faster.
+    /// Since when its answers have taken at least [`SLOW`]; `None` if the last one was faster.
     pub slow_since: Option<Instant>,
     /// Whether a push of its is held.
     pub has_push: bool,
@@ -130,7 +130,7 @@ pub enum AppState {
 pub struct LastScrape {
     /// When it was settled.
     pub at: Instant,
-    /// Time since the scrape began.
+    /// Time until the answer arrived, which then had to be opened: since the request for it was sent. After a failure, time since the scrape began.
     pub took: Duration,
     /// Bytes of the text; 0 after a failure.
     pub bytes: usize,
@@ -156,7 +156,7 @@ pub struct Trouble {
     pub ended: Option<Instant>,
 }
 
-/// How long a scrape of an application takes at least for it to be noted as slow.
+/// How long an application takes to answer, at least, for it to be noted as slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 
 impl App {

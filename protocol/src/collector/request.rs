@@ -1,6 +1,6 @@
 use super::jobs::Turn;
 use super::{AppId, ScrapeId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request for metrics on one connection. Ids are never given out again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,6 +10,10 @@ pub struct RequestId(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: RequestId,
+    /// When it was sent.
+    pub(super) asked: Instant,
+    /// How long after that the answer arrived; zero until it has.
+    pub(super) answered_in: Duration,
     /// The deadline of the scrape that had it sent. Until then other scrapes join; after that, the next one asks again.
     pub(super) deadline: Instant,
     /// The place of the answer among the jobs; `None` until it is there. A worker may have it already.

@@ -103,11 +103,12 @@ impl Collector {
             self.give_up_request(connection);
         }
         waiters.push(waiter);
-        self.send_request(connection, deadline, waiters, false);
+        self.send_request(now, connection, deadline, waiters, false);
     }
 
     fn send_request(
         &mut self,
+        now: Instant,
         connection: ConnectionId,
         deadline: Instant,
         waiters: Vec<(ScrapeId, AppId)>,
@@ -116,15 +117,30 @@ impl Collector {
         let id = RequestId(self.number());
         let key = self.key_of_request(connection);
         let known = self.content_keys.get(&connection).and_then(ContentKeys::latest);
-        let request =
-            Request { id, deadline, answered: None, key, is_bound: false, is_repeated, waiters };
+        let request = Request {
+            id,
+            asked: now,
+            answered_in: Duration::ZERO,
+            deadline,
+            answered: None,
+            key,
+            is_bound: false,
+            is_repeated,
+            waiters,
+        };
         self.requests.insert(connection, request);
         self.commands.push_back((connection, SessionCommand::Scrape { request: id, known }));
     }
 
     /// Asks once more where an answer was sealed under a content key that is neither known nor attached, or was wrapped under a key of ours that has been
     /// replaced. The application attaches a wrap under the current one then. Says whether it does.
-    fn ask_again(&mut self, connection: ConnectionId, id: RequestId, error: &JobError) -> bool {
+    fn ask_again(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        id: RequestId,
+        error: &JobError,
+    ) -> bool {
         let is_lost = matches!(error, JobError::Open(OpenError::UnknownKey | OpenError::Unwrap(_)));
         let is_first = self
             .requests
@@ -137,7 +153,7 @@ impl Collector {
         let Some(Request { deadline, waiters, .. }) = self.requests.remove(&connection) else {
             return false;
         };
-        self.send_request(connection, deadline, waiters, true);
+        self.send_request(now, connection, deadline, waiters, true);
         true
     }
 
@@ -187,6 +203,7 @@ impl Collector {
             return;
         }
         self.rekeying.on_answered(connection, request.key);
+        request.answered_in = now.saturating_duration_since(request.asked);
         let failure = match payload {
             None => ScrapeFailure::Empty,
             Some(_) if is_full => ScrapeFailure::Overloaded,
@@ -232,7 +249,7 @@ impl Collector {
         id: RequestId,
         result: Result<Answer, JobError>,
     ) {
-        if result.as_ref().is_err_and(|error| self.ask_again(connection, id, error)) {
+        if result.as_ref().is_err_and(|error| self.ask_again(now, connection, id, error)) {
             return;
         }
         let Some(request) = self.take_request(connection, id) else { return };
@@ -241,7 +258,7 @@ impl Collector {
             entry.reports.on_text(now, result.as_ref().map(|answer| &*answer.facts));
         }
         match result {
-            Ok(answer) => self.on_read(now, app, id, &request.waiters, &answer),
+            Ok(answer) => self.on_read(now, app, &request, &answer),
             Err(error) => {
                 self.fail_waiters(now, connection, &request.waiters, &error.into());
             }
@@ -251,18 +268,11 @@ impl Collector {
         }
     }
 
-    fn on_read(
-        &mut self,
-        now: Instant,
-        app: AppId,
-        request: RequestId,
-        waiters: &[(ScrapeId, AppId)],
-        answer: &Answer,
-    ) {
+    fn on_read(&mut self, now: Instant, app: AppId, request: &Request, answer: &Answer) {
         let identified = self.learn_identity(app, &answer.facts.identity);
         let owner = identified.as_ref().map_or(app, |app| app.id);
-        let superseded = self.pushes.before(owner, request.0);
-        for (scrape, slot) in waiters {
+        let superseded = self.pushes.before(owner, request.id.0);
+        for (scrape, slot) in &request.waiters {
             let slot = match &identified {
                 Some(app) => self.scrapes.identify(*scrape, *slot, app),
                 None => *slot,
@@ -274,12 +284,12 @@ impl Collector {
                 earlier: Vec::new(),
                 instead_of: None,
                 took,
-                origin: Origin::Answer(request),
+                origin: Origin::Answer(request.id),
                 pushes: superseded.clone(),
             };
             self.scrapes.settle(*scrape, slot, settled);
             if !self.is_look(*scrape) {
-                self.note_scraped(now, owner, app, took, Ok(answer));
+                self.note_scraped(now, owner, app, took, Ok((answer, request.answered_in)));
             }
         }
     }
@@ -361,12 +371,13 @@ impl Collector {
         id: AppId,
         app: AppRef,
         took: Duration,
-        result: Result<&Answer, ScrapeFailure>,
+        result: Result<(&Answer, Duration), ScrapeFailure>,
     ) {
-        let counted = result.as_ref().map(|answer| answer.text_len).map_err(ScrapeFailure::clone);
+        let counted = result.as_ref().map(|(answer, _)| answer.text_len);
+        let counted = counted.map_err(ScrapeFailure::clone);
         self.notices.push_back(Notice::Scraped { app, result: counted, is_push: false, took });
-        let answer = match result {
-            Ok(answer) => answer,
+        let (answer, took) = match result {
+            Ok(served) => served,
             Err(failure) => return self.note_failing(now, id, took, failure),
         };
         let Some(entry) = self.registry.get_mut(id) else { return };

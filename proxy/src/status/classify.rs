@@ -17,7 +17,7 @@ pub(super) struct Verdict {
 /// How many times the usual duration a scrape may take before it is slow.
 const SLOW_FACTOR: u32 = 3;
 
-/// What the scrapes of most applications take: the median of those that were served.
+/// How long the answers of most applications take: the median of those that were served.
 pub(super) fn usual(apps: &[App]) -> Duration {
     let last = apps.iter().filter(|app| app.is_up()).filter_map(|app| app.last_served.as_ref());
     let mut took: Vec<Duration> = last.map(|last| last.took).collect();
@@ -71,7 +71,7 @@ impl Verdict {
             }
             (AppStatus::Slow, _) => {
                 let why = format!(
-                    "its scrape took {:.1} s, where half of all take {:.2} s at most",
+                    "its answer took {:.1} s, where half of all take {:.2} s at most",
                     took(app).as_secs_f64(),
                     usual.as_secs_f64()
                 );

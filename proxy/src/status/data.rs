@@ -126,7 +126,7 @@ pub enum AppStatus {
     Partial,
     /// Another application that is connected has its identity.
     Duplicate,
-    /// Its last scrape took a second or more, and more than three times as long as that of most others.
+    /// Its last answer took a second or more, and more than three times as long as that of most others.
     Slow,
     /// Its connection is accepted, and it is not set up.
     Connecting,
@@ -198,7 +198,7 @@ pub struct AppRow {
 pub struct ScrapeRow {
     /// How long ago it was settled.
     pub age_seconds: f64,
-    /// Time from its beginning to then.
+    /// Time from the request to the arrival of the answer; after a failure, from the beginning of the scrape to its end.
     pub took_seconds: f64,
     /// Bytes of the text; 0 after a failure.
     pub bytes: usize,

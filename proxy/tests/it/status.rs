@@ -81,7 +81,7 @@ fn what_is_missing_broken_or_slow_is_on_the_page_with_the_reason_and_since_when(
     assert!(gone["for_seconds"].as_f64().unwrap() >= 1.3);
     let slow = of(&status, "slow");
     assert!(slow["last_scrape"]["took_seconds"].as_f64().unwrap() >= 1.3);
-    assert!(slow["why"].as_str().unwrap().starts_with("its scrape took 1."));
+    assert!(slow["why"].as_str().unwrap().starts_with("its answer took 1."));
     let well = &of(&status, "well-0");
     assert_eq!((&well["status"], &well["last_scrape"]["series"]), (&"ok".into(), &1.into()));
 
