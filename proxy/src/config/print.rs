@@ -40,7 +40,7 @@ impl fmt::Display for Loaded {
 
 /// A value of a setting in TOML.
 fn value(setting: &Setting, text: &str) -> String {
-    match setting.form {
+    match setting.toml_type {
         TomlType::Integer if text.bytes().all(|byte| byte.is_ascii_digit()) => text.to_owned(),
         TomlType::Boolean | TomlType::Flag => matches!(text, "on" | "true").to_string(),
         TomlType::List if text == "none" => "[]".to_owned(),
