@@ -16,7 +16,7 @@ use prometheus_rsocket_protocol::agent::{
 };
 use prometheus_rsocket_protocol::envelope::Fingerprint;
 use prometheus_rsocket_protocol::report::{Report, ReportKind};
-use prometheus_rsocket_runtime::{Elapsed, Line, Owner, Runtime};
+use prometheus_rsocket_runtime::{Elapsed, JobLost, Line, Owner, Runtime};
 use std::future::{Future, ready};
 use std::io;
 use std::pin::Pin;
@@ -304,6 +304,9 @@ impl<R: Runtime> Duties<R> {
             let metrics = source.lock().unwrap_or_else(PoisonError::into_inner).fetch();
             Some(begun(metrics))
         });
+        // Rust 1.91 does not see that the future below is `Send` unless this type is named.
+        let asking: Pin<Box<dyn Future<Output = Result<Option<Fetching>, JobLost>> + Send>> =
+            Box::pin(asking);
         let metrics = async move {
             let _wanted = wanted;
             match asking.await {
