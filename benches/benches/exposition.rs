@@ -31,7 +31,7 @@ fn histograms() -> String {
         let labels = format!(
             "application=\"orders-1\",method=\"GET\",outcome=\"SUCCESS\",status=\"200\",uri=\"/api/v1/{uri}\""
         );
-        for bound in 0..68 {
+        for bound in 0_u64..68 {
             let _ = writeln!(
                 text,
                 "http_server_requests_seconds_bucket{{{labels},le=\"{}.{:09}\"}} {}.0",

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Under the lock the entries are copied and nothing else is done; all the rest happens on a thread of its own, when somebody asks. As long as
-//! nobody does, the only work is to note each round and each departure in a ring of fixed size ([`History`]).
+//! nobody does, the only work is to note each round and each departure in a ring of fixed size (`History`).
 
 mod classify;
 pub(crate) mod csp;
