@@ -1,5 +1,6 @@
 //! The documents for users, held against the program: what they name exists, and what exists is named.
 
+use crate::program::program;
 use crate::provoked::child::Proxy;
 use crate::provoked::source;
 use prometheus_rsocket_proxy::config::Config;
@@ -38,6 +39,26 @@ fn known_options() -> Vec<(String, Option<String>)> {
 fn every_option_is_documented_with_its_default_and_no_other() {
     let rows = rows(&document(OPERATIONS), "option");
     assert_none(&faults_of_options(&rows, &known_options()));
+}
+
+#[test]
+fn what_needs_a_restart_is_documented() {
+    let printed = program().arg("--print-config").output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let of_restart = printed.lines().filter(|line| line.ends_with("; needs a restart"));
+    let of_restart = of_restart.filter_map(|line| line.split_once(" = "));
+    let of_restart: BTreeSet<_> = of_restart.map(|(name, _)| format!("--{name}")).collect();
+    let unset = printed.lines().filter_map(|line| line.strip_suffix(" is not set"));
+    let unset: BTreeSet<_> = unset.map(|line| line.replacen("# ", "--", 1)).collect();
+    assert!(of_restart.len() > 10 && unset.len() > 10, "{printed}");
+    let text = document(OPERATIONS);
+    let (_, text) = text.split_once("- **Restart.**").unwrap();
+    let named: BTreeSet<_> = options(text.split_once("\n\n").unwrap().0).into_iter().collect();
+    // Addresses of listeners, and files, are named together.
+    let missing = of_restart.difference(&named).filter(|name| !name.starts_with("--listen-"));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&String>::new());
+    let wrong = named.difference(&of_restart).filter(|name| !unset.contains(*name));
+    assert_eq!(wrong.collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[test]
