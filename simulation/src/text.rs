@@ -44,13 +44,17 @@ pub(crate) fn served(app: usize, serial: usize, shape: Shape, without: u32) -> S
     }
     let mut samples = samples(app, serial, shape, without);
     text.extend(samples.next().map(|line| line + "\n"));
-    // Where text is converted, a family without series is left out.
+    // Where the proxy converts text, a family without series is left out.
     if !is_open_metrics || without < shape.lines {
-        text.push_str("# HELP sim_value Numbers, \\\\ and ünïcode.\n# TYPE sim_value gauge\n");
+        text.push_str(COMMENTS);
     }
     samples.for_each(|line| text.extend([&line, "\n"]));
     text
 }
+
+/// What stands before all samples but the first.
+pub(crate) const COMMENTS: &str =
+    "# HELP sim_value Numbers, \\\\ and ünïcode.\n# TYPE sim_value gauge\n";
 
 /// Its samples, each a line without its end; the first of them is the head.
 pub(crate) fn samples(

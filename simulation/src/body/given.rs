@@ -159,7 +159,12 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         }
         let shape = (self.shape_of)(app, serial);
         let shape = shape.ok_or_else(|| format!("app-{app} never gave its text {serial}"))?;
-        Ok(text::served(app, serial, shape, without))
+        let mut served = text::served(app, serial, shape, without);
+        // The client has converted it, and the proxy passes it on as it is.
+        if self.format.is_version_1 && !served.ends_with(text::COMMENTS) && without >= shape.lines {
+            served.push_str(text::COMMENTS);
+        }
+        Ok(served)
     }
 
     /// What is left of each of the texts if all of their samples are left out.
