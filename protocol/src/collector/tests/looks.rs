@@ -66,6 +66,21 @@ fn slow_answers_are_noted_from_the_first_of_them_on() {
 }
 
 #[test]
+fn an_answer_that_waits_to_be_opened_is_not_slow() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    let scrape = world.start();
+    world.advance(Duration::from_millis(300));
+    world.answer(app, "a 1\n");
+    world.advance(SLOW * 2);
+    world.work();
+    assert_eq!(world.take(scrape).0, [served("a", "a 1\n")]);
+    let entry = world.app(app);
+    assert_eq!(entry.last_served.as_ref().unwrap().took, Duration::from_millis(300));
+    assert_eq!(entry.slow_since, None);
+}
+
+#[test]
 fn whoever_only_looks_takes_no_push_and_is_not_waited_for() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("a");
