@@ -1,7 +1,7 @@
 use super::{BodyFormat, Contents, Fault, read};
 use crate::neighbours;
 use crate::report::Kind;
-use crate::text::{Ending, Shape, samples, served};
+use crate::text::{COMMENTS, Ending, Shape, samples, served};
 
 const JOINED: BodyFormat =
     BodyFormat { grouped: false, open_metrics: false, states: true, is_version_1: false };
@@ -90,6 +90,21 @@ fn series_of_an_earlier_text_of_the_application_are_left_out() {
     let contents = body(JOINED, &(text(1, 2) + &second + &twice)).unwrap();
     assert_eq!(contents.sections, [(1, 2), (1, 5)]);
     assert_eq!(kind(JOINED, &(text(1, 2) + &text(1, 5) + &twice)), Kind::Altered);
+}
+
+#[test]
+fn comments_of_an_empty_family_stay_where_the_client_has_converted_the_text() {
+    // The later text of app-2 has all series of the earlier one but the first.
+    let emptied = served(2, 1, shape(2, 1).unwrap(), 2);
+    let kept = emptied.clone() + COMMENTS;
+    let twice =
+        states(&[state("app=\"connection-1\"", "gone", 1), state("app=\"connection-2\"", "", 6)]);
+    let version_1 = BodyFormat { is_version_1: true, ..JOINED };
+    for (format, right, wrong) in [(JOINED, &emptied, &kept), (version_1, &kept, &emptied)] {
+        let contents = body(format, &(right.clone() + &text(2, 4) + &twice)).unwrap();
+        assert_eq!(contents.sections, [(2, 1), (2, 4)]);
+        assert_eq!(kind(format, &(wrong.clone() + &text(2, 4) + &twice)), Kind::Altered);
+    }
 }
 
 #[test]
