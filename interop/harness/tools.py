@@ -111,14 +111,14 @@ class Tools:
 
     def js_peers(self):
         """The folder of both versions of rsocket-js, with their libraries."""
-        return javascript()
+        return node_project("js", "v0", "v1")
 
     # A browser
 
     def browser(self):
         """The command that looks at pages, with Chromium as its first argument: an installed one, else Debian's package, which is installed."""
         need("node")
-        return ["node", os.path.join(browser(), "check.js"), chromium()]
+        return ["node", os.path.join(node_project("browser", "."), "check.js"), chromium()]
 
     # Prometheus
 
@@ -268,10 +268,10 @@ def maven(project, *others):
     return output
 
 
-def javascript():
-    """Puts the sources and the libraries that their lock files name beside each other, outside of the source tree."""
-    source = os.path.join(INTEROP, "js")
-    output = os.path.join(CACHE, "js")
+def node_project(name, *parts):
+    """Puts the sources in a folder and the libraries that the lock files of its parts name beside each other, outside of the source tree."""
+    source = os.path.join(INTEROP, name)
+    output = os.path.join(CACHE, name)
     stamp = os.path.join(output, "made-from")
     digest = digest_of(source)
     if read(stamp) != digest:
@@ -279,23 +279,8 @@ def javascript():
         need("npm")
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(source, output)
-        for version in ("v0", "v1"):
-            run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, version))
-        write(stamp, digest)
-    return output
-
-
-def browser():
-    """Puts the check and the libraries that its lock file names beside each other, outside of the source tree."""
-    source = os.path.join(INTEROP, "browser")
-    output = os.path.join(CACHE, "browser")
-    stamp = os.path.join(output, "made-from")
-    digest = digest_of(source)
-    if read(stamp) != digest:
-        need("npm")
-        shutil.rmtree(output, ignore_errors=True)
-        shutil.copytree(source, output)
-        run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], output)
+        for part in parts:
+            run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], os.path.join(output, part))
         write(stamp, digest)
     return output
 
