@@ -2,9 +2,8 @@ use crate::auth::applications::Applications;
 use crate::auth::live::{AuthFileError, LiveFile};
 use crate::auth::scrapers::{ScraperGate, Scrapers};
 use crate::config::Config;
-use crate::current::Current;
 use crate::demo::{self, Demo};
-use crate::http::{self, Limits, Listening, Pages, Router, ScrapeTimeouts, TargetAddress};
+use crate::http::{self, Limits, Listening, Pages, Router, TargetAddress};
 use crate::ingress::acceptor::Acceptor;
 use crate::ingress::bind::{Bound, StartError};
 use crate::ingress::places::Places;
@@ -54,7 +53,6 @@ pub struct Proxy<R: Runtime> {
     admin: Option<Bound<R>>,
     gate: Option<Arc<ScraperGate>>,
     places: Arc<Places>,
-    timeouts: Current<ScrapeTimeouts>,
     /// Has all files looked at again that are in use.
     reread: Arc<Event>,
     reloading: Option<Reloading>,
@@ -113,8 +111,7 @@ impl<R: Runtime> Proxy<R> {
         let http = Bound::open(&runtime, HTTP, &c.listen_http, c.http_tls.as_ref()).await?;
         let admin = Bound::open(&runtime, ADMIN, &c.listen_admin, c.http_tls.as_ref()).await?;
         let gate = scraper_gate(&runtime, c).await?;
-        let bounds = [&tcp, &websocket, &http, &admin].into_iter().flatten();
-        let bounds: Vec<_> = bounds.collect();
+        let bounds: Vec<_> = [&tcp, &websocket, &http, &admin].into_iter().flatten().collect();
         let listeners = bounds.iter().map(|bound| (bound.name, bound.address)).collect();
         let tls =
             bounds.iter().filter_map(|bound| Some((bound.name, bound.tls.clone()?))).collect();
@@ -126,7 +123,6 @@ impl<R: Runtime> Proxy<R> {
         };
         let admitting = admitting(runtime, &service, &config).await?;
         let places = Places::new(config.max_connections, 2 * config.max_turned_away);
-        let (timeouts, reread) = (config.scrape_timeouts().into(), Arc::default());
         Ok(Self {
             config,
             service,
@@ -138,8 +134,7 @@ impl<R: Runtime> Proxy<R> {
             admin,
             gate,
             places,
-            timeouts,
-            reread,
+            reread: Arc::default(),
             reloading: None,
         })
     }
@@ -184,10 +179,9 @@ impl<R: Runtime> Proxy<R> {
     /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
     /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
-        let live = self.live();
         let Self { config, service, storing, admitting, tcp, websocket, http, .. } = self;
-        let (admin, gate, reloading) = (self.admin, self.gate, self.reloading);
-        let (runtime, reread) = (service.runtime.clone(), &live.reread);
+        let (admin, gate, reread) = (self.admin, self.gate, &self.reread);
+        let runtime = service.runtime.clone();
         // Dropped when this returns, which ends what goes on in the background.
         let (_running, ended) = shutdown::channel();
         start_workers(&service, &ended);
@@ -218,13 +212,12 @@ impl<R: Runtime> Proxy<R> {
         }
         let _demo = start_demo(&runtime, &config, [&tcp, &websocket]);
         let (stop, stopping) = shutdown::channel();
-        accept_applications(&service, &config, &live.places, (tcp, websocket), &stopping);
+        accept_applications(&service, &config, &self.places, (tcp, websocket), &stopping);
         let pages = if admin.is_some() { Pages::Metrics } else { Pages::All };
-        let timeouts = live.timeouts.clone();
         let serve = async |bound, pages| match bound {
             Some(bound) => {
                 let limits = config.http_limits();
-                serve_http(&service, &timeouts, limits, bound, (pages, &gate), &stopping).await
+                serve_http(&service, limits, bound, (pages, &gate), &stopping).await
             }
             None => stopping.wait().await,
         };
@@ -237,8 +230,10 @@ impl<R: Runtime> Proxy<R> {
             stop.trigger();
             pending().await
         };
-        if let Some(reloading) = reloading {
-            spawn_until(&runtime, &ended, reload::run(runtime.clone(), live, reloading));
+        if let Some(reloading) = self.reloading {
+            let (service, places) = (Arc::clone(&service), Arc::clone(&self.places));
+            let live = Live { service, places, reread: Arc::clone(reread) };
+            spawn_until(&runtime, &ended, reload::run(live, reloading));
         }
         service.set_running();
         // Workers and timers go on until the last scrape is through.
@@ -247,22 +242,6 @@ impl<R: Runtime> Proxy<R> {
         let deadline = runtime.now() + leaving::GOODBYE;
         if timeout(&runtime, deadline, service.hub.drained()).await.is_err() {
             tracing::warn!("some connections did not end in time");
-        }
-    }
-}
-
-impl<R: Runtime> Proxy<R> {
-    /// What a reload changes.
-    fn live(&self) -> Live {
-        let Self { service, places, timeouts, reread, .. } = self;
-        Live {
-            hub: Arc::clone(&service.hub),
-            context: Arc::clone(&service.context),
-            config: service.config.clone(),
-            timeouts: timeouts.clone(),
-            places: Arc::clone(places),
-            telemetry: Arc::clone(&service.telemetry),
-            reread: Arc::clone(reread),
         }
     }
 }
@@ -406,7 +385,6 @@ fn accept_applications<R: Runtime>(
 /// Serves HTTP until the signal, and until the answers under way are sent.
 async fn serve_http<R: Runtime>(
     service: &Arc<Service<R>>,
-    timeouts: &Current<ScrapeTimeouts>,
     limits: Limits,
     bound: Bound<R>,
     (pages, gate): (Pages, &Option<Arc<ScraperGate>>),
@@ -416,7 +394,7 @@ async fn serve_http<R: Runtime>(
     let advertised = service.config.get().advertise_http.clone();
     let targets = TargetAddress { advertised, is_https: tls.is_some() };
     let (backend, telemetry) = (Arc::clone(service), Arc::clone(&service.telemetry));
-    let router = Router::new(backend, telemetry, timeouts.clone(), targets);
+    let router = Router::new(backend, telemetry, targets);
     let router = Arc::new(router.with_pages(pages));
     let limits = match (pages, limits) {
         // For people.

@@ -1,13 +1,9 @@
 //! A configuration that is read again while the proxy runs.
 
 use crate::config::{Changed, Config, ConfigError, Loaded, Sources};
-use crate::current::Current;
 use crate::descriptors;
-use crate::http::ScrapeTimeouts;
 use crate::ingress::places::Places;
-use crate::observe::telemetry::Telemetry;
-use crate::service::hub::Hub;
-use crate::service::workers::WorkerContext;
+use crate::service::backend::Service;
 use async_channel::Receiver;
 use event_listener::Event;
 use futures_lite::future::or;
@@ -45,26 +41,23 @@ impl fmt::Debug for Reloading {
 }
 
 /// What a reload changes.
-pub(crate) struct Live {
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) context: Arc<WorkerContext>,
-    pub(crate) config: Current<Config>,
-    pub(crate) timeouts: Current<ScrapeTimeouts>,
+pub(crate) struct Live<R> {
+    pub(crate) service: Arc<Service<R>>,
     pub(crate) places: Arc<Places>,
-    pub(crate) telemetry: Arc<Telemetry>,
     /// Has the files that the configuration names looked at.
     pub(crate) reread: Arc<Event>,
 }
 
 /// Reads the configuration whenever there is reason to. Never returns.
-pub(crate) async fn run<R: Runtime>(runtime: R, live: Live, reloading: Reloading) {
+pub(crate) async fn run<R: Runtime>(live: Live<R>, reloading: Reloading) {
+    let Service { runtime, hub, .. } = &*live.service;
     let Reloading { sources, loaded, requests, set_log, tell } = reloading;
     let sources = Arc::new(sources);
     // The configuration in use, as it was asked for: the system may have lowered limits.
     let (mut asked, mut seen) = (loaded.config, loaded.digest);
     loop {
-        let is_asked = wait(&runtime, &live, &sources, &requests).await;
-        if live.hub.is_leaving() {
+        let is_asked = wait(&live, &sources, &requests).await;
+        if hub.is_leaving() {
             // What comes is the end.
             continue;
         }
@@ -86,7 +79,7 @@ pub(crate) async fn run<R: Runtime>(runtime: R, live: Live, reloading: Reloading
         match read {
             Ok(Ok(loaded)) => {
                 seen = loaded.digest;
-                reload(&runtime, &live, &mut asked, &loaded.config, set_log);
+                reload(&live, &mut asked, &loaded.config, set_log);
             }
             Ok(Err(error)) => refuse(&live, &error),
             Err(error) => tracing::error!(%error, "files were not looked at"),
@@ -99,12 +92,8 @@ pub(crate) async fn run<R: Runtime>(runtime: R, live: Live, reloading: Reloading
 }
 
 /// Waits until it is time to look at the file, or somebody asks for more than that; says whether somebody does.
-async fn wait<R: Runtime>(
-    runtime: &R,
-    live: &Live,
-    sources: &Sources,
-    requests: &Receiver<()>,
-) -> bool {
+async fn wait<R: Runtime>(live: &Live<R>, sources: &Sources, requests: &Receiver<()>) -> bool {
+    let Service { runtime, config, .. } = &*live.service;
     let asked = async {
         match requests.recv().await {
             Ok(()) => true,
@@ -113,7 +102,7 @@ async fn wait<R: Runtime>(
         }
     };
     let due = async {
-        let every = live.config.get().tls_reload_interval;
+        let every = config.get().tls_reload_interval;
         match runtime.now().checked_add(every).filter(|_| sources.path().is_some()) {
             Some(next) => sleep_until(runtime, next).await,
             None => std::future::pending().await,
@@ -123,15 +112,10 @@ async fn wait<R: Runtime>(
     or(asked, due).await
 }
 
-fn reload<R: Runtime>(
-    runtime: &R,
-    live: &Live,
-    asked: &mut Config,
-    read: &Config,
-    set_log: fn(&str),
-) {
+fn reload<R: Runtime>(live: &Live<R>, asked: &mut Config, read: &Config, set_log: fn(&str)) {
+    let Service { runtime, config, telemetry, .. } = &*live.service;
     let changes = asked.changes(read);
-    let adopted = asked.adopt(read).and_then(|next| Ok((next, live.config.get().adopt(read)?)));
+    let adopted = asked.adopt(read).and_then(|next| Ok((next, config.get().adopt(read)?)));
     let (next, mut effective) = match adopted {
         Ok(adopted) => adopted,
         Err(error) => return refuse(live, &error),
@@ -146,7 +130,7 @@ fn reload<R: Runtime>(
     if next.log != asked.log {
         set_log(&next.log);
     }
-    live.apply(runtime, effective);
+    live.apply(effective);
     let changed = changes.iter().filter(|change| change.is_live).count();
     for Changed { name: setting, old, new, is_live } in &changes {
         match is_live {
@@ -156,23 +140,23 @@ fn reload<R: Runtime>(
     }
     tracing::info!(changed, "the configuration was read again");
     *asked = next;
-    live.telemetry.config_reloaded(runtime.time_of_day());
+    telemetry.config_reloaded(runtime.time_of_day());
 }
 
-fn refuse(live: &Live, error: &ConfigError) {
+fn refuse<R>(live: &Live<R>, error: &ConfigError) {
     for error in error.each() {
         tracing::error!(%error, "a changed configuration cannot be used; what it said before counts");
     }
-    live.telemetry.config_refused();
+    live.service.telemetry.config_refused();
 }
 
-impl Live {
+impl<R: Runtime> Live<R> {
     /// Has everything go by another configuration.
-    fn apply<R: Runtime>(&self, runtime: &R, config: Config) {
-        self.hub.reconfigure(runtime.now(), config.collector());
-        self.context.rules.set(config.rules());
-        self.timeouts.set(config.scrape_timeouts());
+    fn apply(&self, config: Config) {
+        let Service { runtime, hub, context, .. } = &*self.service;
+        hub.reconfigure(runtime.now(), config.collector());
+        context.rules.set(config.rules());
         self.places.set_max(config.max_connections);
-        self.config.set(config);
+        self.service.config.set(config);
     }
 }

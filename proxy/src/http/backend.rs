@@ -1,4 +1,4 @@
-use super::{Listed, Negotiated, ScrapeBody};
+use super::{Listed, Negotiated, ScrapeBody, ScrapeTimeouts};
 use crate::status::{AppPage, Overview, Query};
 use prometheus_rsocket_protocol::collector::Scraper;
 use prometheus_rsocket_runtime::JobLost;
@@ -31,6 +31,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The proxy's own metrics in the text format 0.0.4.
     fn own_metrics(&self) -> String;
+
+    /// How long scrapes may take, as it is configured now.
+    fn timeouts(&self) -> ScrapeTimeouts;
 
     /// Whether scrapes make sense now.
     fn readiness(&self) -> Readiness;

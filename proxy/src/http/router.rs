@@ -1,13 +1,12 @@
 use super::{
     AnswerBody, AppFailure, Backend, Negotiated, Readiness, ScrapeBody, ScrapeRefused,
-    ScrapeRequest, ScrapeTimeouts,
+    ScrapeRequest,
     discovery::{self, APP_PATH},
     negotiate::prefers_gzip,
     pages,
 };
 use crate::auth::failures::PERIOD;
 use crate::auth::scrapers::Refused;
-use crate::current::Current;
 use crate::{
     gzip,
     observe::telemetry::{HttpCode, HttpPath, Label, Telemetry},
@@ -26,7 +25,6 @@ use std::{
 pub struct Router<B> {
     backend: Arc<B>,
     telemetry: Arc<Telemetry>,
-    timeouts: Current<ScrapeTimeouts>,
     targets: TargetAddress,
     pages: Pages,
 }
@@ -65,13 +63,8 @@ pub struct TargetAddress {
 
 impl<B: Backend> Router<B> {
     /// A router to `backend`, which counts its answers.
-    pub fn new(
-        backend: Arc<B>,
-        telemetry: Arc<Telemetry>,
-        timeouts: impl Into<Current<ScrapeTimeouts>>,
-        targets: TargetAddress,
-    ) -> Self {
-        Self { backend, telemetry, timeouts: timeouts.into(), targets, pages: Pages::All }
+    pub fn new(backend: Arc<B>, telemetry: Arc<Telemetry>, targets: TargetAddress) -> Self {
+        Self { backend, telemetry, targets, pages: Pages::All }
     }
 
     /// The same with a part of the pages.
@@ -241,7 +234,7 @@ impl<B: Backend> Router<B> {
             peer: peer.address,
             scraper: scraper(head, peer)?,
             format: Negotiated::of(&head.headers),
-            deadline: now + self.timeouts.get().budget(timeout),
+            deadline: now + self.backend.timeouts().budget(timeout),
             gzip: prefers_gzip(&head.headers),
         })
     }

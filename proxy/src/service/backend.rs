@@ -2,6 +2,7 @@ use crate::config::Config;
 use crate::current::Current;
 use crate::http::{
     AppFailure, Backend, Listed, Negotiated, Readiness, ScrapeBody, ScrapeRefused, ScrapeRequest,
+    ScrapeTimeouts,
 };
 use crate::observe::telemetry::{Label, LogCause, RoundOutcome, ScrapeGivenUp, Telemetry};
 use crate::service::admission::{Admission, Admitted, PATIENCE, PATIENCE_FOR_ONE};
@@ -9,11 +10,11 @@ use crate::service::hub::Hub;
 use crate::service::looks::Looks;
 use crate::service::memory::BodyMemory;
 use crate::service::render::Renderer;
-use crate::service::scrape::{Ended, Ending, Form, Scrape};
+use crate::service::scrape::{BodyFormat, Ended, Ending, Scrape};
 use crate::service::workers::WorkerContext;
 use crate::status::{AppPage, Overview, Query, Round};
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Outcome, Progress, Targets};
+use prometheus_rsocket_protocol::collector::{Outcome, Targets};
 use prometheus_rsocket_runtime::{JobLost, Runtime};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl<R: Runtime> Service<R> {
         &self,
         request: &ScrapeRequest,
         targets: Targets,
-        form: Form,
+        format: BodyFormat,
     ) -> Result<Scrape<R>, ScrapeRefused> {
         let started =
             self.hub.start_scrape(self.runtime.now(), request.deadline, targets, &request.scraper);
@@ -68,7 +69,7 @@ impl<R: Runtime> Service<R> {
                 id,
             }),
             renderer: Renderer { context, target, gzip: request.gzip },
-            form,
+            format,
             bodies: Arc::clone(&self.bodies),
             round: Arc::default(),
         })
@@ -124,9 +125,9 @@ impl<R: Runtime> Service<R> {
         body
     }
 
-    fn form(&self, format: Negotiated) -> Form {
+    fn body_format(&self, format: Negotiated) -> BodyFormat {
         let config = self.config.get();
-        Form {
+        BodyFormat {
             grouped: config.group_families || format.is_open_metrics(),
             app_metrics: config.app_metrics,
             open_metrics: format.is_open_metrics(),
@@ -137,7 +138,7 @@ impl<R: Runtime> Service<R> {
 impl<R: Runtime> Backend for Service<R> {
     async fn scrape(&self, request: ScrapeRequest) -> Result<ScrapeBody, ScrapeRefused> {
         let admitted = self.admit(&request, PATIENCE)?;
-        let scrape = self.start(&request, Targets::All, self.form(request.format))?;
+        let scrape = self.start(&request, Targets::All, self.body_format(request.format))?;
         Ok(self.send(scrape, admitted, None, &request))
     }
 
@@ -148,19 +149,12 @@ impl<R: Runtime> Backend for Service<R> {
     ) -> Result<ScrapeBody, AppFailure> {
         let id = self.hub.app_at(path, |app| app.id).ok_or(AppFailure::Unknown)?;
         let admitted = self.admit(&request, PATIENCE_FOR_ONE).map_err(AppFailure::Refused)?;
-        let form = Form { app_metrics: false, grouped: false, ..self.form(request.format) };
+        let format =
+            BodyFormat { app_metrics: false, grouped: false, ..self.body_format(request.format) };
         let scrape =
-            self.start(&request, Targets::Some(vec![id]), form).map_err(AppFailure::Refused)?;
-        let outcome = async {
-            loop {
-                let listener = scrape.news.listen();
-                match self.hub.poll_scrape(self.runtime.now(), scrape.id) {
-                    Progress::Outcome(outcome) => return Ok(*outcome),
-                    Progress::Pending => listener.await,
-                    Progress::Finished(_) => return Err(AppFailure::Unknown),
-                }
-            }
-        };
+            self.start(&request, Targets::Some(vec![id]), format).map_err(AppFailure::Refused)?;
+        let outcome =
+            async { scrape.ending.only_outcome(&scrape.news).await.ok_or(AppFailure::Unknown) };
         let evicted = async {
             let reason = admitted.evicted().await;
             Err(AppFailure::Refused(self.refuse(reason, &request)))
@@ -189,6 +183,10 @@ impl<R: Runtime> Backend for Service<R> {
             self.telemetry.certificate_expires(certificate.listener, certificate.not_after);
         }
         self.telemetry.encode(self.runtime.now())
+    }
+
+    fn timeouts(&self) -> ScrapeTimeouts {
+        self.config.get().scrape_timeouts()
     }
 
     fn readiness(&self) -> Readiness {

@@ -4,14 +4,13 @@ use super::backend::Service;
 use super::scrape::Ending;
 use crate::http::{Backend, Places, Readiness};
 use crate::service::admission::PATIENCE_FOR_ONE;
-use crate::service::workers::WorkerContext;
+use crate::service::memory::TextMemory;
 use crate::status::{
     AppPage, Around, Asked, Certificate, FamilyRow, KeyInfo, ListenerRow, MAX_PUSHES, Overview,
     ProxyInfo, Query, app_page, overview,
 };
-use async_channel::{Receiver, Sender};
 use futures_lite::future::or;
-use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome, Progress};
+use prometheus_rsocket_protocol::collector::{Answer, AppId, Outcome};
 use prometheus_rsocket_protocol::envelope;
 use prometheus_rsocket_protocol::exposition::{Family, SourceFormat, families};
 use prometheus_rsocket_runtime::tls::ServerTls;
@@ -29,7 +28,8 @@ pub(crate) struct Looks {
     /// The listeners with TLS.
     pub(crate) tls: Vec<(&'static str, ServerTls)>,
     places: Mutex<Vec<HttpPlaces>>,
-    turn: Turn,
+    /// Lets one at a time through: what is gathered may take some kilobytes for each application.
+    turn: Arc<TextMemory>,
 }
 
 /// The connections of an HTTP listener.
@@ -41,7 +41,7 @@ struct HttpPlaces {
 
 impl Looks {
     pub(crate) fn new(started: Instant, tls: Vec<(&'static str, ServerTls)>) -> Self {
-        Self { started, tls, places: Mutex::default(), turn: Turn::default() }
+        Self { started, tls, places: Mutex::default(), turn: TextMemory::new(1) }
     }
 
     /// Counts the connections of an HTTP listener from now on.
@@ -62,43 +62,13 @@ impl Looks {
     }
 }
 
-/// Lets one at a time through: what is gathered may take some kilobytes for each application.
-struct Turn {
-    enter: Sender<()>,
-    leave: Receiver<()>,
-}
-
-impl Default for Turn {
-    fn default() -> Self {
-        let (enter, leave) = async_channel::bounded(1);
-        Self { enter, leave }
-    }
-}
-
-/// Somebody's turn; the next one comes when it is dropped.
-struct Taken(Receiver<()>);
-
-impl Turn {
-    async fn take(&self) -> Taken {
-        // The other end is here.
-        let _ = self.enter.send(()).await;
-        Taken(self.leave.clone())
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        let _ = self.0.try_recv();
-    }
-}
-
 impl<R: Runtime> Service<R> {
     pub(super) async fn make_overview<T: Send + 'static>(
         &self,
         query: Query,
         make: impl FnOnce(&Overview) -> T + Send + 'static,
     ) -> Result<T, JobLost> {
-        let turn = self.looks.turn.take().await;
+        let turn = self.looks.turn.take(1).await;
         let (hub, around, now) = (Arc::clone(&self.hub), self.around(), self.runtime.now());
         let gather = move || {
             let seen = hub.look(now, MAX_PUSHES);
@@ -118,19 +88,17 @@ impl<R: Runtime> Service<R> {
     ) -> Result<Option<T>, JobLost> {
         let Some(app) = self.hub.app_at(path, |app| app.id) else { return Ok(None) };
         let asked = self.ask(app, peer).await;
-        let (hub, context) = (Arc::clone(&self.hub), Arc::clone(&self.context));
+        let hub = Arc::clone(&self.hub);
         let (now, time) = (self.runtime.now(), self.runtime.time_of_day());
         // As much as the text takes, and the list of its families less than that again.
         let texts = match &asked {
-            Ok(Answer { text_len, .. }) => Some(context.rendered.take(2 * text_len).await),
+            Ok(Answer { text_len, .. }) => Some(self.context.rendered.take(2 * text_len).await),
             Err(_) => None,
         };
-        // It may have got another path meanwhile.
-        let path = self.hub.path_of(app);
         let gather = move || {
-            let seen = hub.look_at(now, &path)?;
+            let seen = hub.look_at(now, app)?;
             let asked = match asked {
-                Ok(answer) => served(&answer, &context),
+                Ok(answer) => served(&answer),
                 Err(message) => Asked::Failed { message },
             };
             drop(texts);
@@ -147,17 +115,9 @@ impl<R: Runtime> Service<R> {
         let admitted = admitted.map_err(busy)?;
         let started = self.hub.start_look(now, now + PATIENCE, app);
         let (id, news) = started.map_err(|error| format!("it was not asked: {error}"))?;
-        let _ending = Ending { runtime: self.runtime.clone(), hub: Arc::clone(&self.hub), id };
-        let outcome = async {
-            loop {
-                let listener = news.listen();
-                match self.hub.poll_scrape(self.runtime.now(), id) {
-                    Progress::Outcome(outcome) => return Ok(*outcome),
-                    Progress::Pending => listener.await,
-                    Progress::Finished(_) => return Err("it is gone".to_owned()),
-                }
-            }
-        };
+        let ending = Ending { runtime: self.runtime.clone(), hub: Arc::clone(&self.hub), id };
+        let outcome =
+            async { ending.only_outcome(&news).await.ok_or_else(|| "it is gone".to_owned()) };
         let evicted = async {
             admitted.evicted().await;
             Err("the request was given up: others needed the room".to_owned())
@@ -209,13 +169,12 @@ impl<R: Runtime> Service<R> {
 }
 
 /// The families of an answer.
-fn served(answer: &Answer, context: &WorkerContext) -> Asked {
-    let rules = context.rules.get();
-    let text = match envelope::expand(&answer.block, rules.open.max_text_len) {
+fn served(answer: &Answer) -> Asked {
+    let text = match envelope::expand(&answer.block, answer.text_len) {
         Ok(text) => text,
         Err(error) => return Asked::Failed { message: error.to_string() },
     };
-    let found = families(&text, &answer.facts, &rules.policy);
+    let found = families(&text, &answer.facts, &answer.policy);
     let row = |family: Family| FamilyRow {
         name: family.name,
         kind: family.kind,

@@ -28,7 +28,7 @@ pub(crate) struct Scrape<R: Runtime> {
     /// Notified when the collector has something new.
     pub(crate) news: Arc<Event>,
     pub(crate) renderer: Renderer,
-    pub(crate) form: Form,
+    pub(crate) format: BodyFormat,
     /// What all bodies keep.
     pub(crate) bodies: Arc<BodyMemory>,
     /// What has come of the applications so far, for the status page.
@@ -36,9 +36,9 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) ending: Arc<Ending<R>>,
 }
 
-/// The form of the body.
+/// What the body is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct BodyFormat {
     /// Whether families are grouped over all applications.
     pub(crate) grouped: bool,
     /// Whether the applications' states follow their metrics.
@@ -53,6 +53,20 @@ pub(crate) struct Ending<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
     pub(crate) id: ScrapeId,
+}
+
+impl<R: Runtime> Ending<R> {
+    /// Waits for what a scrape of one application has come to; `None` if there is no such application any more. `news` is the scrape's.
+    pub(super) async fn only_outcome(&self, news: &Event) -> Option<Outcome> {
+        loop {
+            let listener = news.listen();
+            match self.hub.poll_scrape(self.runtime.now(), self.id) {
+                Progress::Outcome(outcome) => return Some(*outcome),
+                Progress::Pending => listener.await,
+                Progress::Finished(_) => return None,
+            }
+        }
+    }
 }
 
 impl<R: Runtime> Delivery for Ending<R> {
@@ -123,7 +137,7 @@ impl<R: Runtime> Scrape<R> {
         for served in all {
             self.append_alone(served, &mut out).await?;
         }
-        if self.form.open_metrics {
+        if self.format.open_metrics {
             out.append(self.renderer.pack(EOF.into())).await?;
         }
         out.finish().await?;
@@ -133,13 +147,13 @@ impl<R: Runtime> Scrape<R> {
     async fn run(&self, mut out: Output<'_, R>) -> Result<Summary, Broken> {
         out.send(out.body.head()).await?;
         let mut metrics = AppMetrics::default();
-        let summary = if self.form.grouped {
+        let summary = if self.format.grouped {
             self.grouped(&mut out, &mut metrics).await?
         } else {
             self.joined(&mut out, &mut metrics).await?
         };
-        let mut last = if self.form.app_metrics { metrics.render() } else { String::new() };
-        if self.form.open_metrics {
+        let mut last = if self.format.app_metrics { metrics.render() } else { String::new() };
+        if self.format.open_metrics {
             last.push_str(EOF);
         }
         let renderer = self.renderer.clone();
@@ -217,7 +231,7 @@ impl<R: Runtime> Scrape<R> {
             })
             .collect();
         all.reverse();
-        if self.form.app_metrics {
+        if self.format.app_metrics {
             metrics.add(&outcome, all.iter().map(Served::samples).sum());
         }
         all

@@ -93,7 +93,7 @@ fn targets_are_where_the_request_went_unless_an_address_is_advertised() {
     let advertised = Some("public:80".to_owned());
     let targets = TargetAddress { advertised, is_https: false };
     let (fake, telemetry) = (Arc::clone(&setup.fake), Arc::clone(&setup.telemetry));
-    setup.router = Arc::new(Router::new(fake, telemetry, TIMEOUTS, targets));
+    setup.router = Arc::new(Router::new(fake, telemetry, targets));
     assert!(text(get(&setup, "/sd", host())).contains("\"public:80\""));
 }
 

@@ -110,6 +110,10 @@ impl Backend for Fake {
         self.telemetry.encode(Instant::now())
     }
 
+    fn timeouts(&self) -> ScrapeTimeouts {
+        TIMEOUTS
+    }
+
     fn readiness(&self) -> Readiness {
         *self.readiness.lock().unwrap()
     }
@@ -153,12 +157,8 @@ fn setup() -> Setup {
         listed: Mutex::default(),
         scrapes: sender,
     });
-    let router = Arc::new(Router::new(
-        Arc::clone(&fake),
-        Arc::clone(&telemetry),
-        TIMEOUTS,
-        TargetAddress::default(),
-    ));
+    let router =
+        Arc::new(Router::new(Arc::clone(&fake), Arc::clone(&telemetry), TargetAddress::default()));
     Setup { fake, telemetry, router, scrapes }
 }
 

@@ -34,10 +34,10 @@ impl Hub {
         }
     }
 
-    /// Copies one application's entry, by its path, and its pushes.
-    pub(crate) fn look_at(&self, now: Instant, path: &str) -> Option<SeenApp> {
+    /// Copies one application's entry, and its pushes.
+    pub(crate) fn look_at(&self, now: Instant, app: AppId) -> Option<SeenApp> {
         let state = self.lock();
-        let app: App = state.collector.app_at(path)?.clone();
+        let app: App = state.collector.app(app)?.clone();
         let pushes: Vec<HeldPush> = state.collector.held(now, Some(app.id)).collect();
         Some(SeenApp { app, pushes })
     }
