@@ -48,14 +48,13 @@ fn a_health_check_of_a_proxy_that_is_ready_ends_with_0() {
 
 #[test]
 fn a_health_check_says_why_the_proxy_is_not_ready() {
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (address, why) in [
         (
             answering("HTTP/1.1 503 Service Unavailable\r\n\r\n").to_string(),
             "answers \"HTTP/1.1 503\"",
         ),
         (answering("HTTP/1.1").to_string(), "not ready"),
-        (unused.to_string(), "(--listen-http)"),
+        ("127.0.0.1:1".to_owned(), "(--listen-http)"),
         ("off".to_owned(), "--listen-http is off"),
     ] {
         let output = healthcheck(&[&format!("--listen-http={address}")]);

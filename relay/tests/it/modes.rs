@@ -2,7 +2,7 @@
 
 use crate::endpoint::{endpoint, heard_endpoint};
 use crate::log::Log;
-use crate::program::{built_in, command, program, terminate};
+use crate::program::{NOBODY, built_in, command, program, terminate};
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::Event;
 use prometheus_rsocket_protocol::rsocket::frame::ErrorCode;
@@ -26,12 +26,6 @@ fn take_push(mut peer: Peer, text: &str, is_stored: bool) {
         peer.connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, "no room").unwrap();
     }
     assert!(matches!(peer.next(), Event::Closed { .. }));
-}
-
-/// A URL that nobody answers at.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("tcp://{}", listener.local_addr().unwrap())
 }
 
 fn signal(name: &str, pid: u32) {
@@ -83,7 +77,7 @@ fn once_fails_where_there_are_no_metrics_or_no_proxy() {
     assert!(log.contains("503"), "{log}");
 
     let mut command = program();
-    command.args(["--proxy", &nobody(), "--scrape", &endpoint(&[ANSWER]), "--once"]);
+    command.args(["--proxy", NOBODY, "--scrape", &endpoint(&[ANSWER]), "--once"]);
     command.args(["--push-timeout=50ms", "--connect-timeout=50ms", "--scrape-timeout=50ms"]);
     assert_eq!(command.status().unwrap().code(), Some(1));
 }
@@ -91,7 +85,7 @@ fn once_fails_where_there_are_no_metrics_or_no_proxy() {
 #[test]
 fn a_signal_ends_a_push_that_is_the_only_one() {
     let mut command = program();
-    command.args(["--proxy", &nobody(), "--scrape", &endpoint(&[ANSWER]), "--once"]);
+    command.args(["--proxy", NOBODY, "--scrape", &endpoint(&[ANSWER]), "--once"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = Log::of(&mut child);
     log.wait_for("not connected");
@@ -210,7 +204,7 @@ fn what_a_command_has_is_fetched_now_and_then() {
 fn commands_that_cannot_be_run_end_as_in_a_shell() {
     for (name, code) in [("/does/not/exist", 127), ("no-such-command", 127), ("/etc/passwd", 126)] {
         let mut command = program();
-        command.args(["--proxy", &nobody(), "--scrape=http://127.0.0.1:1", "--", name, "secret"]);
+        command.args(["--proxy", NOBODY, "--scrape=http://127.0.0.1:1", "--", name, "secret"]);
         let output = command.output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{log}");
@@ -258,7 +252,7 @@ fn a_command_may_survive_a_signal_and_ends_by_the_second_with_the_relay() {
     );
     let args = ["--push-timeout=200ms"];
     for (first, second) in [("INT", "TERM"), ("QUIT", "INT"), ("TERM", "QUIT")] {
-        let mut command = supervising(&nobody(), "http://127.0.0.1:1", &args, script);
+        let mut command = supervising(NOBODY, "http://127.0.0.1:1", &args, script);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = lines(&mut child).map(Result::unwrap);
         let pid = lines.next().unwrap();
@@ -278,7 +272,7 @@ fn a_command_may_survive_a_signal_and_ends_by_the_second_with_the_relay() {
 #[test]
 fn two_signals_end_the_push_after_a_command_with_its_exit_code() {
     let args = ["--push-timeout=60s"];
-    let mut command = supervising(&nobody(), "http://127.0.0.1:1", &args, "exit 5");
+    let mut command = supervising(NOBODY, "http://127.0.0.1:1", &args, "exit 5");
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     Log::of(&mut child).wait_for("the command has ended");
     signal("TERM", child.id());
@@ -293,7 +287,7 @@ fn ctrl_c_reaches_a_command_once() {
     let relay = format!(
         "{} --proxy {} --push-timeout 1s",
         env!("CARGO_BIN_EXE_prometheus-rsocket-client"),
-        nobody()
+        NOBODY
     );
     let inner = format!("{relay} --scrape inner=http://127.0.0.1:1");
     // It runs the outer one on a terminal of its own.
@@ -318,7 +312,7 @@ fn ctrl_c_reaches_a_command_once() {
 fn a_command_does_not_see_the_secrets_of_the_relay() {
     let script = "env | grep -c SECRET; test -n \"$OTHER\"";
     let args = ["--push-timeout=50ms"];
-    let mut command = supervising(&nobody(), "http://127.0.0.1:1", &args, script);
+    let mut command = supervising(NOBODY, "http://127.0.0.1:1", &args, script);
     command.env("PROMETHEUS_RSOCKET_CLIENT_TOKEN", "SECRET-0123456789-0123456789-0123456789");
     command.env("PROMETHEUS_RSOCKET_CLIENT_VIA", "http://u:SECRET@127.0.0.1:1").env("OTHER", "x");
     let output = command.output().unwrap();
@@ -390,7 +384,7 @@ fn await_ready(address: &str, part: &str) -> (u16, String) {
 #[test]
 fn each_target_has_its_part_in_what_is_watched() {
     let mut command = program();
-    command.args(["--proxy", &nobody(), "--scrape=one=127.0.0.1:1", "--scrape=two=127.0.0.1:1"]);
+    command.args(["--proxy", NOBODY, "--scrape=one=127.0.0.1:1", "--scrape=two=127.0.0.1:1"]);
     command.args(["--listen=127.0.0.1:0", "--push-timeout=50ms"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let line = Log::of(&mut child).wait_for("listening");
@@ -418,7 +412,7 @@ fn an_address_that_is_taken_ends_with_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut command = program();
-    command.args(["--proxy", &nobody(), "--scrape=http://127.0.0.1:1", "--listen", &address]);
+    command.args(["--proxy", NOBODY, "--scrape=http://127.0.0.1:1", "--listen", &address]);
     // Nothing is run either.
     let output = command.args(["--", "/bin/echo", "ran"]).output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();

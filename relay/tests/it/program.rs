@@ -6,6 +6,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A URL that nobody answers at. A port that was free a moment ago might be another test's by now.
+pub(crate) const NOBODY: &str = "tcp://127.0.0.1:1";
+
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prometheus-rsocket-client"));
     command.env_clear().stdin(Stdio::null());
@@ -168,11 +171,8 @@ fn a_push_without_a_proxy_names_address_and_reason() {
     let endpoint = endpoint(&[
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\na 1\n",
     ]);
-    // A port that was free a moment ago refuses.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let proxy = format!("tcp://{nobody}");
     let mut command = program();
-    command.args(["--proxy", &proxy, "--scrape", &endpoint, "--push-timeout=500ms"]);
+    command.args(["--proxy", NOBODY, "--scrape", &endpoint, "--push-timeout=500ms"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut lines = String::new();
@@ -184,7 +184,7 @@ fn a_push_without_a_proxy_names_address_and_reason() {
     log.read_to_string(&mut lines).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let lost = lines.lines().find(|line| line.contains("the last metrics are lost")).unwrap();
-    assert!(lost.contains(&proxy) && lost.contains("refused"), "{lost}");
+    assert!(lost.contains(NOBODY) && lost.contains("refused"), "{lost}");
 }
 
 #[test]
