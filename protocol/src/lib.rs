@@ -1,25 +1,26 @@
 //! RSocket 1.0, and the protocol of prometheus-rsocket-proxy on top of it, as state machines without IO.
 //!
-//! Nothing in this crate opens a socket, reads a clock, starts a thread, awaits, or draws randomness. Bytes, times and seeds
-//! are arguments; bytes, deadlines, events and jobs come out. So it runs on any runtime, or on none, and every run can be
-//! repeated.
+//! Nothing in this crate opens a socket, reads a clock, starts a thread, awaits, or draws randomness. The caller passes in
+//! bytes, times and seeds, and takes out bytes, deadlines, events and jobs. So the crate runs on any runtime, or on none, and
+//! every run can be repeated.
 //!
 //! | module | |
 //! |---|---|
 //! | [`rsocket`] | RSocket 1.0: frames, framing, [`Connection`] in either role, the metadata extensions |
 //! | `envelope` | metrics, compressed and encrypted under the proxy's key |
-//! | `exposition` | reads a metrics text, limits it, and renders it for a scraper |
-//! | `labels`, `hello`, `report` | what an application says of itself when it connects, and what the proxy tells it later |
-//! | `agent` | the application's side: answers scrapes, pushes, connects again |
+//! | `exposition` | reads a metrics text, applies limits to it, and renders it for a scraper |
+//! | `labels`, `hello`, `fields`, `token` | what an application declares in SETUP: identity, capabilities, credentials |
+//! | `report` | what the proxy reports to a connected application about its metrics |
+//! | `agent` | the application's side: answers scrapes, pushes, reconnects |
 //! | `collector` | the proxy's side: the registry of applications, scrapes, held pushes |
 //!
-//! All but [`rsocket`] are behind the feature `metrics`, which is on by default. Without it the crate is an RSocket library that
-//! pulls in no cryptography.
+//! All modules but [`rsocket`] require the feature `metrics`, which is on by default. Without it the crate is an RSocket
+//! library without any cryptography.
 //!
 //! # The loop
 //!
-//! Every [`Machine`] is driven in the same way. Hand in what arrived, take out all that there is, and come back at the timeout.
-//! A server that answers each request with its own payload, on a socket that blocks:
+//! Every [`Machine`] is driven by the same loop: pass in the bytes that arrived, take out all events and output, and wait until
+//! the next timeout at most. The following server echoes the payload of each request, over a blocking socket:
 //!
 //! ```
 //! use bytes::{Buf, BytesMut};
@@ -35,14 +36,14 @@
 //!     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
 //!     let mut chunk = vec![0; 64 * 1024];
 //!     loop {
-//!         // Takes frames, as many as it has room for.
+//!         // Takes as many whole frames as it has room for.
 //!         let waiting = input.len();
 //!         connection.handle_input(Instant::now(), &mut input);
-//!         // What happened, and what we do about it. Also once it is closed: what came before that counts.
+//!         // Events from before the close are still delivered once the connection is closed.
 //!         while let Some(event) = connection.poll_event() {
 //!             match event {
 //!                 Event::RequestResponse { stream_id, payload } => {
-//!                     // It fails if the stream is over by now, or too much waits to be sent.
+//!                     // Fails if the stream is over by now, or if too much output is queued.
 //!                     let _ = connection.respond(stream_id, payload);
 //!                 }
 //!                 Event::FireAndForget { payload, .. } => on_told(&payload.data),
@@ -50,7 +51,7 @@
 //!                 _ => {}
 //!             }
 //!         }
-//!         // What is to be sent.
+//!         // Sends everything that is queued.
 //!         while connection.poll_transmit(Instant::now(), &mut output) {}
 //!         while !output.is_empty() {
 //!             let len = stream.write(&output)?;
@@ -59,11 +60,11 @@
 //!         if connection.is_closed() {
 //!             return stream.shutdown(std::net::Shutdown::Write);
 //!         }
-//!         // Frames may be left that it had no room for.
+//!         // Frames may be left over that the connection had no room for.
 //!         if input.len() < waiting || !connection.wants_input() {
 //!             continue;
 //!         }
-//!         // What arrives, or the time that passes.
+//!         // Waits for input until the next timeout.
 //!         let pause = connection.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()));
 //!         stream.set_read_timeout(pause.map(|pause| pause.max(Duration::from_millis(1))))?;
 //!         match stream.read(&mut chunk) {
@@ -77,7 +78,7 @@
 //!     }
 //! }
 //! #
-//! # // SETUP, something told and the end, all in one segment; then nothing.
+//! # // SETUP, REQUEST_FNF and ERROR in one segment, then nothing.
 //! # use bytes::Bytes;
 //! # use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Setup, StreamId};
 //! # use prometheus_rsocket_protocol::Payload;
@@ -99,12 +100,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The write may take a part of what it is given, and the rest waits. With sockets that do not block the loop is the same, but
-//! that where `read` and `write` say `WouldBlock` it waits for the socket, to be readable only while the machine wants
-//! input, and to be writable only while there is output, and no longer than until `poll_timeout`: `examples/echo_mio.rs`.
+//! A write may be partial; the rest stays in `output`. The loop for non-blocking sockets is the same, except that it waits for
+//! readiness when `read` or `write` returns `WouldBlock`: for readability only while the machine wants input, for writability
+//! only while there is output, and never beyond `poll_timeout`. See `examples/echo_mio.rs`.
 //!
-//! CPU-heavy steps of the metrics half are handed out as jobs (`collector::Job`, `agent::SealJob`), to be run wherever they
-//! hold up nothing.
+//! The metrics half hands out CPU-heavy work as jobs (`collector::Job`, `agent::SealJob`). The caller runs them where they
+//! block nothing else.
 #![cfg_attr(
     not(test),
     deny(
