@@ -1,6 +1,6 @@
-//! Frames on a byte stream: a 24-bit length before each (Protocol.md, "Framing Format").
+//! Frames on a byte stream, each behind a 24-bit length prefix (Protocol.md, "Framing Format").
 //!
-//! TCP and TLS need this; WebSocket does not, as there one binary message holds one frame.
+//! TCP and TLS need the prefix. WebSocket does not, since one binary message holds one frame.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -26,37 +26,38 @@ pub use foreign::{Foreign, LOOKED_AT, looks_like};
 use crate::rsocket::frame::{DecodeError, EncodeError, Frame};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Bytes of the length that goes before a frame.
+/// The length of the prefix before a frame, in bytes.
 pub const PREFIX_LEN: usize = 3;
 
-/// The longest frame to accept, in bytes without the prefix: all that the prefix can announce, 16,777,215.
+/// The longest frame to accept, in bytes without the prefix: the most that the prefix can announce, 16,777,215.
 pub const MAX_RECEIVED_FRAME: usize = Frame::MAX_LEN;
 
 /// The longest frame to send, in bytes without the prefix: 16,777,212.
 ///
-/// rsocket-java counts the prefix as part of the 16,777,215 bytes that it accepts. The last three lengths it swallows
-/// without a word, and the exchange hangs.
+/// rsocket-java counts the prefix as part of the 16,777,215 bytes that it accepts. It silently discards frames of the three
+/// longest lengths, and the exchange hangs.
 pub const MAX_SENT_FRAME: usize = Frame::MAX_LEN - PREFIX_LEN;
 
-/// A frame's announced length is over the limit. The stream cannot be read any further.
+/// The length that a prefix announces exceeds the limit. The stream cannot be read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("frame of {announced} bytes is over the limit of {limit}")]
 pub struct FrameTooLong {
-    /// The length that its prefix announces, in bytes without the prefix.
+    /// The announced length, in bytes without the prefix.
     pub announced: usize,
-    /// The longest frame that was to be accepted.
+    /// The limit, in bytes without the prefix.
     pub limit: usize,
 }
 
-/// Takes one whole frame off the front of `input`, or `None` (and nothing) if it is not all there yet.
+/// Takes one whole frame off the front of `input`. Returns `None`, and leaves `input` unchanged, if the frame has not fully
+/// arrived.
 ///
-/// The frame comes without its prefix, ready for [`Frame::decode`], and is not copied: it shares the buffer of
-/// `input`. A prefix of 0 gives an empty frame, which does not decode.
+/// The frame has no prefix, ready for [`Frame::decode`], and is not copied: it shares the buffer of `input`. A prefix of 0
+/// yields an empty frame, which does not decode.
 ///
 /// # Errors
 ///
-/// As soon as a prefix announces more than `max_frame_len` bytes, before any of them has to be there. `input` stays
-/// as it is.
+/// The prefix announces more than `max_frame_len` bytes. This is checked before any of them have arrived, and leaves `input`
+/// unchanged.
 pub fn split_frame(
     input: &mut BytesMut,
     max_frame_len: usize,
@@ -66,8 +67,8 @@ pub fn split_frame(
     Ok(Some(input.split_to(len).freeze()))
 }
 
-/// Takes one whole frame off the front of `input` and decodes it: [`split_frame`] and [`Frame::decode`] in one step, which counts
-/// references to the buffer of `input` for metadata and data alone.
+/// Takes one whole frame off the front of `input` and decodes it: [`split_frame`] and [`Frame::decode`] in one step. Only
+/// metadata and data take references to the buffer of `input`.
 ///
 /// ```
 /// # use bytes::BytesMut;
@@ -83,7 +84,8 @@ pub fn split_frame(
 ///
 /// # Errors
 ///
-/// As [`split_frame`]. A frame that does not decode is an error within, and is taken off as well: what is behind it can be read.
+/// The same as [`split_frame`]. A frame that does not decode is an inner error, and is removed from `input` as well, so the
+/// frames after it can be read.
 #[inline]
 pub fn take_frame(
     input: &mut BytesMut,
@@ -92,7 +94,7 @@ pub fn take_frame(
     Ok(whole(input, max_frame_len)?.map(|len| Frame::take(input, PREFIX_LEN, len)))
 }
 
-/// The length of the frame at the front of `input`, without its prefix, if it is all there.
+/// The length of the frame at the front of `input`, without its prefix; `None` if it has not fully arrived.
 #[inline]
 pub(crate) fn whole(input: &[u8], limit: usize) -> Result<Option<usize>, FrameTooLong> {
     match announced(input) {
@@ -102,20 +104,21 @@ pub(crate) fn whole(input: &[u8], limit: usize) -> Result<Option<usize>, FrameTo
     }
 }
 
-/// How many more bytes it takes until the frame at the front of `input` is whole, or, while its prefix is not, until
-/// that is; 0 if [`split_frame`] has something to take.
+/// How many bytes are missing from the frame at the front of `input`; while its prefix is incomplete, how many are missing from
+/// the prefix. Returns 0 if [`split_frame`] has a frame to take.
 ///
-/// Never more than [`PREFIX_LEN`] + [`MAX_RECEIVED_FRAME`]; with a lower limit, ask [`split_frame`] first, so that what a prefix
-/// announces has been held against it. To reserve this much would let a peer claim memory by a prefix alone: see [`append`].
+/// The result is at most [`PREFIX_LEN`] + [`MAX_RECEIVED_FRAME`]. If your limit is lower, call [`split_frame`] first, which
+/// checks the announced length. Do not reserve this many bytes, or a peer can claim memory by a prefix alone: see [`append`].
 pub fn missing(input: &[u8]) -> usize {
     let whole = PREFIX_LEN + announced(input).unwrap_or(0);
     whole.saturating_sub(input.len())
 }
 
-/// Appends bytes that were read to `input`, which grows as its first frame needs.
+/// Appends bytes that were read to `input`, whose capacity grows as its first frame needs.
 ///
-/// While a long frame comes in, its buffer doubles what has arrived, up to exactly the frame's length: a peer that announces
-/// 16 MB and sends little makes it hold little, and a frame that is whole keeps no memory beyond itself.
+/// While a long frame arrives, the capacity grows to twice what has arrived, and at most to the frame's exact length. So a peer
+/// that announces 16 MB and sends little causes little memory to be held, and a whole frame occupies no memory beyond its own
+/// length.
 pub fn append(input: &mut BytesMut, bytes: &[u8]) {
     let have = input.len();
     let len = have + bytes.len();
@@ -124,7 +127,7 @@ pub fn append(input: &mut BytesMut, bytes: &[u8]) {
         let arrived = input.iter().chain(bytes);
         start.iter_mut().zip(arrived).for_each(|(to, from)| *to = *from);
         let whole = PREFIX_LEN + announced(&start).unwrap_or(0);
-        // A `BytesMut` has no way to reserve exactly, and so goes through a `Vec`, which the allocator can grow in place.
+        // `BytesMut` cannot reserve an exact capacity. A `Vec` can, and the allocator may grow it in place.
         let mut grown = Vec::from(std::mem::take(input));
         grown.reserve_exact(whole.min(2 * len).max(len) - have);
         *input = BytesMut::from(Bytes::from(grown));
@@ -132,11 +135,11 @@ pub fn append(input: &mut BytesMut, bytes: &[u8]) {
     input.extend_from_slice(bytes);
 }
 
-/// Appends a frame and, before it, its length.
+/// Appends a frame behind its length prefix.
 ///
 /// # Errors
 ///
-/// If [`Frame::encode`] would fail, or the frame is longer than [`MAX_SENT_FRAME`]. `out` is then unchanged.
+/// [`Frame::encode`] would fail, or the frame is longer than [`MAX_SENT_FRAME`]. `out` is then unchanged.
 pub fn encode_prefixed(frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
     let len = frame.check(MAX_SENT_FRAME)?;
     out.reserve(PREFIX_LEN + len);
@@ -144,7 +147,7 @@ pub fn encode_prefixed(frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeEr
     Ok(())
 }
 
-/// The length in the prefix, if the prefix is whole.
+/// The length that the prefix announces; `None` if the prefix is incomplete.
 fn announced(input: &[u8]) -> Option<usize> {
     let [high, middle, low] = *input.first_chunk::<PREFIX_LEN>()?;
     Some(u32::from_be_bytes([0, high, middle, low]) as usize)

@@ -1,7 +1,7 @@
 //! RSocket 1.0 as a sans-IO state machine, in both roles, with its metadata extensions.
 //!
-//! This half of the crate knows nothing of metrics: it imports none of the modules behind the feature `metrics`, so that an
-//! embedder who wants RSocket alone compiles no cryptography.
+//! This half of the crate imports none of the modules behind the feature `metrics`, so an embedder that needs only RSocket
+//! compiles no cryptography.
 
 pub mod connection;
 pub mod frame;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What bytes look like that were to be RSocket's and are another protocol's.
+/// Another protocol that a peer speaks where RSocket was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Foreign {
@@ -8,20 +8,20 @@ pub enum Foreign {
     HttpRequest,
     /// An HTTP response: the peer serves HTTP.
     HttpResponse,
-    /// The header that a proxy puts before a connection's bytes, of either version.
+    /// A PROXY protocol header of version 1 or 2, which a load balancer sends before the bytes of a connection.
     ProxyHeader,
-    /// What either side of SSH begins with.
+    /// The version string with which both sides of SSH begin.
     Ssh,
-    /// An alert of TLS: the peer serves TLS, and could make nothing of what it was sent.
+    /// A TLS alert: the peer serves TLS, and did not understand what it was sent.
     TlsAlert,
-    /// The ClientHello that TLS begins with.
+    /// A ClientHello, with which a TLS client begins.
     TlsClientHello,
-    /// An HTTP request that asks for a WebSocket.
+    /// An HTTP request for an upgrade to WebSocket.
     WebSocketUpgrade,
 }
 
 impl Foreign {
-    /// All there are.
+    /// All variants.
     pub const ALL: [Self; 7] = [
         Self::HttpRequest,
         Self::HttpResponse,
@@ -32,7 +32,7 @@ impl Foreign {
         Self::WebSocketUpgrade,
     ];
 
-    /// A name for counters.
+    /// The name of this protocol in counters, in snake case.
     pub fn name(self) -> &'static str {
         match self {
             Self::HttpRequest => "http_request",
@@ -60,10 +60,10 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// Says what the first bytes of a connection look like, prefix included; `None` if they may be RSocket's, or are unknown or
-/// too few. Looks no further than [`LOOKED_AT`] bytes.
+/// Identifies the protocol of the first bytes of a connection, length prefix included. Returns `None` if they may be RSocket,
+/// are unknown, or are too few. Looks at no more than the first [`LOOKED_AT`] bytes.
 ///
-/// As the length of a first frame, each of these would be more than 850,000, which SETUP never has.
+/// Read as a length prefix, each of these announces more than 850,000 bytes, far more than a SETUP frame has.
 ///
 /// ```
 /// use prometheus_rsocket_protocol::rsocket::framing::{Foreign, looks_like};
@@ -78,20 +78,20 @@ pub fn looks_like(bytes: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// Whether more bytes could change what [`looks_like`] says.
+/// Whether more bytes could change the result of [`looks_like`].
 pub(crate) fn is_undecided(bytes: &[u8]) -> bool {
     matches!(look(bytes), Look::AtLeast(_) | Look::TooFew)
 }
 
-/// How many bytes are looked at: as far as a header that asks for a WebSocket is to be expected.
+/// How many bytes [`looks_like`] looks at. A header that asks for WebSocket is expected within them.
 pub const LOOKED_AT: usize = 512;
 
 enum Look {
-    /// This, whatever comes.
+    /// Decided: no further byte changes it.
     Foreign(Foreign),
-    /// An HTTP request, whose headers have not all come.
+    /// An HTTP request, whose header fields have not all arrived.
     AtLeast(Foreign),
-    /// So far it could become one of them.
+    /// The bytes may become one of the known protocols.
     TooFew,
     Unknown,
 }
@@ -109,7 +109,7 @@ fn look(bytes: &[u8]) -> Look {
     look
 }
 
-/// Whether bytes begin as given, `None` while they may.
+/// Whether `bytes` begin with `start`; `None` while more bytes could decide it.
 fn begins_with(bytes: &[u8], start: &[Byte]) -> Option<bool> {
     let is_like = bytes.iter().zip(start).all(|(byte, expected)| match expected {
         Byte::Any => true,
@@ -125,7 +125,7 @@ fn begins_with(bytes: &[u8], start: &[Byte]) -> Option<bool> {
 fn look_at_request(bytes: &[u8]) -> Look {
     let bytes = bytes.get(..LOOKED_AT).unwrap_or(bytes);
     let end = memchr::memmem::find(bytes, b"\r\n\r\n");
-    // Whole lines alone: more of a value could come.
+    // Only whole lines count, since the value in an unfinished line may go on.
     let lines = memchr::memrchr(b'\n', bytes).and_then(|end| bytes.get(..end)).unwrap_or_default();
     let head = end.and_then(|end| bytes.get(..end)).unwrap_or(lines);
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -144,7 +144,7 @@ fn look_at_request(bytes: &[u8]) -> Look {
 
 const UPGRADE: &[u8] = b"upgrade:";
 
-/// What one byte has to be.
+/// A pattern for one byte.
 #[derive(Clone, Copy)]
 enum Byte {
     Any,
@@ -152,7 +152,7 @@ enum Byte {
     UpTo(u8),
 }
 
-/// Each byte as it is.
+/// A pattern that matches exactly this text.
 const fn exactly<const N: usize>(text: &[u8; N]) -> [Byte; N] {
     let mut bytes = [Byte::Any; N];
     let (mut rest, mut left): (&[u8], &mut [Byte]) = (text, &mut bytes);
@@ -171,7 +171,7 @@ const STARTS: &[(&[Byte], Foreign)] = &[
     (&exactly(b"OPTIONS "), Foreign::HttpRequest),
     (&exactly(b"PATCH "), Foreign::HttpRequest),
     (&exactly(b"POST "), Foreign::HttpRequest),
-    // What HTTP/2 begins with.
+    // The preface of an HTTP/2 client.
     (&exactly(b"PRI * HTTP/2"), Foreign::HttpRequest),
     (&exactly(b"PUT "), Foreign::HttpRequest),
     (&exactly(b"TRACE "), Foreign::HttpRequest),
@@ -179,7 +179,7 @@ const STARTS: &[(&[Byte], Foreign)] = &[
     (&exactly(b"PROXY "), Foreign::ProxyHeader),
     (&exactly(b"\r\n\r\n\0\r\nQUIT\n"), Foreign::ProxyHeader),
     (&exactly(b"SSH-"), Foreign::Ssh),
-    // A record of TLS: its type, its version, its length, and the kind of message.
+    // TLS records: content type, version, length, and the first byte of the message (alert level or handshake type).
     (
         &[Byte::Is(21), Byte::Is(3), Byte::UpTo(4), Byte::Is(0), Byte::Is(2), Byte::UpTo(2)],
         Foreign::TlsAlert,
@@ -244,7 +244,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is decided is never changed by what follows.
+        /// Bytes that follow never change a decision.
         #[test]
         fn a_decision_stands(
             start in prop::sample::select(KNOWN),

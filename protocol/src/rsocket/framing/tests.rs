@@ -18,7 +18,7 @@ fn prefix(len: usize) -> BytesMut {
     out
 }
 
-/// All frames that are whole, and what is left.
+/// Takes all whole frames off the front of `input`.
 fn split_all(input: &mut BytesMut) -> Vec<Bytes> {
     std::iter::from_fn(|| {
         split_frame(input, MAX_RECEIVED_FRAME).expect("the limit is the prefix's own")
@@ -27,7 +27,7 @@ fn split_all(input: &mut BytesMut) -> Vec<Bytes> {
 }
 
 proptest! {
-    /// However the stream is cut into reads, the same frames come out.
+    /// The same frames come out, however the stream is cut into reads.
     #[test]
     fn any_split_gives_the_same_frames(
         frames in vec(strategy::frame(), 0..6),
@@ -55,7 +55,7 @@ proptest! {
         prop_assert_eq!(decoded, frames);
     }
 
-    /// In one step the same comes out as in two, also where a byte is wrong or bytes are missing.
+    /// One step yields the same as two, even if a byte is wrong or bytes are missing.
     #[test]
     fn taking_is_splitting_and_decoding(
         frames in vec(strategy::frame(), 1..5),
@@ -84,7 +84,7 @@ proptest! {
         }
     }
 
-    /// Reading what is missing, and no more, ends with a whole frame after at most two reads.
+    /// Reading exactly the missing bytes completes a frame after at most two reads.
     #[test]
     fn missing_is_what_a_frame_lacks(
         frame in strategy::frame(),
@@ -102,7 +102,7 @@ proptest! {
         prop_assert_eq!(split_all(&mut input), [wire.split_off(PREFIX_LEN).freeze()]);
     }
 
-    /// Whatever the bytes: what comes out and what is left are the input, and the hint agrees with the splitting.
+    /// For any bytes, the frames and the rest together are the input, and `missing` agrees with `split_frame`.
     #[test]
     fn no_byte_is_lost(bytes in vec(any::<u8>(), 0..400), limit in 0_usize..300) {
         let mut input = BytesMut::from(&bytes[..]);
@@ -148,7 +148,7 @@ fn a_limit_holds_to_the_byte() {
     assert_eq!(input, prefix(limit + 1));
 }
 
-/// Also with the longest frame that the prefix can announce.
+/// This holds for the longest frame that the prefix can announce, too.
 #[test]
 fn the_longest_frame_comes_in_whole() {
     for len in [MAX_RECEIVED_FRAME - 1, MAX_RECEIVED_FRAME] {
