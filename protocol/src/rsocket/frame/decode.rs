@@ -6,28 +6,27 @@ use crate::rsocket::Payload;
 use bytes::{Buf, Bytes, BytesMut};
 
 impl Frame {
-    /// Reads one whole frame, *without* the length prefix that a stream transport puts before it.
+    /// Decodes one whole frame, *without* the length prefix that precedes it on a byte stream.
     ///
-    /// Metadata, data, tokens and MIME types come out as slices of `bytes`: nothing is copied, and each slice keeps
-    /// the buffer behind `bytes` alive for as long as it lives. Whoever holds a small part for long (a key, a token)
-    /// does better with a copy of it.
+    /// Metadata, data, tokens and MIME types are slices of `bytes`: nothing is copied, and each slice keeps the buffer behind
+    /// `bytes` alive. To hold a small part for long (a key, a token), copy it.
     ///
-    /// Reserved bits are masked off. Flags that the type does not define are not looked at, and neither are bytes
-    /// after the last field of a type of fixed length: LEASE without flag M, REQUEST_N, CANCEL, RESUME, RESUME_OK.
-    /// METADATA_PUSH is read whether or not its flag M is set, as rsocket-js 0.0.x and rsocket-rust leave it clear.
+    /// Reserved bits are masked off. Flags that the type does not define are ignored, as are bytes after the last field of a
+    /// type of fixed length: LEASE without flag M, REQUEST_N, CANCEL, RESUME, RESUME_OK. METADATA_PUSH is decoded whether or
+    /// not its flag M is set, since rsocket-js 0.0.x and rsocket-rust leave it clear.
     ///
     /// # Errors
     ///
-    /// A [`DecodeError`] names the first field, in wire order, that the frame is too short for, or the type that
-    /// Protocol.md does not know.
+    /// The frame is too short for a field: the [`DecodeError`] names the first such field in wire order. Or Protocol.md does
+    /// not define the frame's type.
     pub fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
         let len = bytes.len();
         Self::take(&mut bytes, 0, len)
     }
 
-    /// Takes a frame of `len` bytes off the front of `source`, and the `prefix_len` bytes before it; both must be there.
+    /// Takes `prefix_len` bytes and a frame of `len` bytes off the front of `source`, which must have them all.
     ///
-    /// They are gone afterwards, also where they do not decode. Only a frame that carries bytes shares the buffer of `source`.
+    /// The bytes are removed even if they do not decode. A frame shares the buffer of `source` only if it carries bytes.
     #[inline]
     pub(crate) fn take(
         source: &mut impl Source,
@@ -41,9 +40,9 @@ impl Frame {
     }
 }
 
-/// Bytes that arrived, from which parts can be taken without a copy.
+/// Received bytes, from which parts can be taken without a copy.
 pub(crate) trait Source: Buf {
-    /// Takes bytes off the front; there must be as many.
+    /// Takes `len` bytes off the front; there must be as many.
     fn take_bytes(&mut self, len: usize) -> Bytes;
 }
 
@@ -59,12 +58,12 @@ impl Source for BytesMut {
     }
 }
 
-/// The fields of one frame, which are read off the front of a source.
+/// Reads the fields of one frame off the front of a source.
 struct Fields<'a, S> {
     source: &'a mut S,
-    /// Bytes at the front of the source that were read, but are still there.
+    /// Bytes at the front of the source that were read, but not yet removed.
     passed: usize,
-    /// Bytes of the frame behind these.
+    /// Bytes of the frame that follow them.
     left: usize,
     /// The header's last word, whose top six bits are the type.
     flags: u16,
@@ -130,7 +129,7 @@ impl<S: Source> Fields<'_, S> {
             }
             FrameType::RequestN => Body::RequestN { n: self.u31("request n")? },
             FrameType::Cancel => Body::Cancel,
-            // The payload is kept even where N is clear: rsocket-rust sends the later fragments of a request so.
+            // The payload is kept even if flag N is clear: rsocket-rust sends the later fragments of a request so.
             FrameType::Payload => Body::Payload {
                 follows,
                 complete: self.has(flags::COMPLETE),
@@ -178,7 +177,7 @@ impl<S: Source> Fields<'_, S> {
         })
     }
 
-    /// Metadata with its length if flag M is set, then data to the frame's end.
+    /// Metadata behind its length if flag M is set, then data up to the frame's end.
     #[inline]
     fn payload(&mut self) -> Result<Payload, DecodeErrorKind> {
         if !self.has(flags::METADATA) {
@@ -233,7 +232,7 @@ impl<S: Source> Fields<'_, S> {
             return Err(self.truncated(field, len));
         }
         self.left -= len;
-        // Nothing is no reason to hold on to the buffer.
+        // An empty field must not keep the buffer alive.
         if len == 0 {
             return Ok(Bytes::new());
         }
@@ -241,7 +240,7 @@ impl<S: Source> Fields<'_, S> {
         Ok(self.source.take_bytes(len))
     }
 
-    /// What is left of the frame.
+    /// The rest of the frame.
     #[inline]
     fn rest(&mut self) -> Bytes {
         self.bytes("", self.left).unwrap_or_default()

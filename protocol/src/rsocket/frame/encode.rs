@@ -2,33 +2,33 @@ use super::{Body, Frame, Setup, Version, flags};
 use crate::rsocket::Payload;
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Why a frame, or metadata, cannot be encoded: a field is longer than its length field can say, or the frame than a frame may be.
+/// Why a frame, or metadata, cannot be encoded: a field is too long for its length field, or the frame is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} of {len} bytes is over its limit of {limit}")]
 pub struct EncodeError {
-    /// Which field; "frame" for the whole.
+    /// The field; "frame" for the whole frame.
     pub field: &'static str,
     /// Its length in bytes.
     pub len: usize,
-    /// The longest that the wire can carry.
+    /// The longest length allowed, in bytes.
     pub limit: usize,
 }
 
 impl Frame {
-    /// The longest frame there is, in bytes, without a length prefix (Protocol.md, "Max Frame Size").
+    /// The longest frame, in bytes without a length prefix (Protocol.md, "Max Frame Size").
     ///
     /// Over TCP, [`framing::MAX_SENT_FRAME`](crate::rsocket::framing::MAX_SENT_FRAME) is a little shorter.
     pub const MAX_LEN: usize = 0xff_ffff;
 
     /// Appends the frame's bytes to `out`, *without* a length prefix; the inverse of [`Frame::decode`].
     ///
-    /// Only the low 31 or 63 bits of a number that has no more on the wire are sent: the top bit is reserved. Flag M
-    /// is always set on METADATA_PUSH.
+    /// Of a number that has 31 or 63 bits on the wire, only the low bits are sent: the top bit is reserved. Flag M is always
+    /// set on METADATA_PUSH.
     ///
     /// # Errors
     ///
-    /// If a MIME type is longer than 255 bytes, a resume token than 65,535, metadata than 16,777,215, or the
-    /// frame than [`Frame::MAX_LEN`]. `out` is then unchanged.
+    /// A MIME type is longer than 255 bytes, a resume token longer than 65,535, metadata longer than 16,777,215, or the frame
+    /// longer than [`Frame::MAX_LEN`]. `out` is then unchanged.
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         let len = self.check(Self::MAX_LEN)?;
         out.reserve(len);
@@ -42,7 +42,7 @@ impl Frame {
         HEADER_LEN + fields + payload.map_or(0, Payload::encoded_len)
     }
 
-    /// The length of the fields behind the header, and the payload behind these.
+    /// The length of the fields between header and payload, and the payload, if the type has one.
     #[inline]
     fn parts(&self) -> (usize, Option<&Payload>) {
         match &self.body {
@@ -64,7 +64,7 @@ impl Frame {
         }
     }
 
-    /// The frame's length, if every field fits its length field and the whole fits `limit`.
+    /// The frame's length. Fails if a field does not fit its length field, or the frame does not fit `limit`.
     #[inline]
     pub(crate) fn check(&self, limit: usize) -> Result<usize, EncodeError> {
         match &self.body {
@@ -75,7 +75,7 @@ impl Frame {
                 within("data MIME type", setup.data_mime.len(), MAX_MIME)?;
             }
             Body::Resume { token, .. } => within("resume token", token.len(), MAX_TOKEN)?,
-            // No other has a length field, save that of metadata.
+            // No other type has length fields, except the one for metadata.
             _ => {}
         }
         let (fields, payload) = self.parts();
@@ -93,7 +93,7 @@ impl Frame {
         self.write_body(out);
     }
 
-    /// The same, behind the frame's length, `len`, in 24 bits.
+    /// Like [`Frame::write`], behind a length prefix that announces `len`.
     #[inline]
     pub(crate) fn write_prefixed(&self, len: usize, out: &mut BytesMut) {
         let [.., x, y, z] = (len as u64).to_be_bytes();
@@ -194,7 +194,7 @@ impl Frame {
 }
 
 impl Setup {
-    /// The length of all before the payload.
+    /// The length of the fields before the payload.
     fn fields_len(&self) -> usize {
         let token_len = self.resume_token.as_ref().map_or(0, |token| 2 + token.len());
         4 + 4 + 4 + token_len + 1 + self.metadata_mime.len() + 1 + self.data_mime.len()
@@ -234,7 +234,7 @@ fn put(bytes: &[u8], out: &mut BytesMut) {
     }
 }
 
-/// A length in `N` bytes.
+/// Appends a length in `N` bytes, big-endian.
 #[inline]
 fn put_len<const N: usize>(len: usize, out: &mut BytesMut) {
     if let Some(bytes) = (len as u64).to_be_bytes().last_chunk::<N>() {

@@ -1,13 +1,13 @@
 use super::{FrameType, StreamId};
 use std::fmt;
 
-/// Bytes that are not a frame: which field of which frame.
+/// Bytes that are not a frame. The error names the field that is wrong, and the frame as far as its header was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {kind}", Place(*.frame_type, *.stream_id))]
 pub struct DecodeError {
-    /// The stream, if the header could be read.
+    /// The stream; `None` if the header is incomplete.
     pub stream_id: Option<StreamId>,
-    /// The type, if it could be read and is known.
+    /// The frame type; `None` if the header is incomplete or the type is unknown.
     pub frame_type: Option<FrameType>,
     /// What is wrong.
     pub kind: DecodeErrorKind,
@@ -20,24 +20,24 @@ pub enum DecodeErrorKind {
     /// The frame ends inside a field.
     #[error("{field} takes {needed} bytes, {available} left")]
     Truncated {
-        /// Which field, in the specification's words.
+        /// The field, named as in the specification.
         field: &'static str,
-        /// Bytes that it takes: its fixed width, or what its length field announces.
+        /// Bytes that the field takes: its fixed width, or the length that its length field announces.
         needed: usize,
-        /// Bytes that are left of the frame where the field begins; fewer than `needed`.
+        /// Bytes of the frame that are left where the field begins; fewer than `needed`.
         available: usize,
     },
-    /// The type is none of the specification's.
+    /// The specification does not define this frame type.
     #[error("unknown frame type {code:#04x} that may{} be ignored", if *.can_ignore { "" } else { " not" })]
     UnknownType {
-        /// Its six bits.
+        /// The six bits of the type.
         code: u8,
-        /// Flag I: the receiver may pass over the frame.
+        /// Flag I: the receiver may ignore the frame.
         can_ignore: bool,
     },
 }
 
-/// Where an error is, as far as the header told: "SETUP on stream 0".
+/// The frame in which an error is, as far as its header was read: "SETUP on stream 0".
 struct Place(Option<FrameType>, Option<StreamId>);
 
 impl fmt::Display for Place {

@@ -2,13 +2,13 @@ use super::{Body, Frame};
 use crate::rsocket::Payload;
 
 impl Frame {
-    /// Takes off the first part of a frame that is longer than `max_len` bytes, as a fragment of at most that length, and
-    /// leaves the rest as a PAYLOAD of the same stream (Protocol.md, "Fragmentation And Reassembly"). `None`, and no change,
-    /// if the frame is short enough, or of a type that cannot be fragmented.
+    /// Splits the first fragment, of at most `max_len` bytes, off a frame that is longer than that, and leaves the rest as a
+    /// PAYLOAD of the same stream (Protocol.md, "Fragmentation And Reassembly"). Returns `None`, and changes nothing, if the
+    /// frame is short enough, or if its type cannot be fragmented.
     ///
-    /// Metadata goes before data; absent and empty stay apart. As rsocket-java demands, what follows the first fragment
-    /// has flag N. None has flag C: [`take_completion`](Self::take_completion) goes first. `max_len` is at least 61, so that something
-    /// goes with each.
+    /// Metadata goes before data; absent and empty metadata stay distinct. The fragments after the first have flag N, as
+    /// rsocket-java demands. No fragment has flag C if [`take_completion`](Self::take_completion) was called first. `max_len`
+    /// must be at least 61, so that every fragment carries something.
     pub(crate) fn split_first(&mut self, max_len: usize) -> Option<Self> {
         let len = self.encoded_len();
         if len <= max_len {
@@ -30,9 +30,9 @@ impl Frame {
         Some(std::mem::replace(self, Self::new(self.stream_id, rest)))
     }
 
-    /// Takes flag C off a frame that is longer than `max_len` bytes, so that it will go in fragments, and makes a frame of its own
-    /// of it, to be sent after them. Several peers look at the flags of a payload's first fragment alone, and others at
-    /// those of its last; all of them understand this.
+    /// Clears flag C of a frame that is longer than `max_len` bytes, and returns a PAYLOAD frame with flag C alone, to be sent
+    /// after the fragments. Several peers read only the flags of a payload's first fragment, and others only those of its last;
+    /// all of them understand the separate frame.
     pub(crate) fn take_completion(&mut self, max_len: usize) -> Option<Self> {
         if self.encoded_len() <= max_len {
             return None;
@@ -49,7 +49,7 @@ impl Frame {
 }
 
 impl Payload {
-    /// Takes off what fits into `room` bytes, length field included; `None` if that is nothing.
+    /// Splits off what fits into `room` bytes, length field included; `None` if nothing fits.
     fn split_first(&mut self, room: usize) -> Option<Self> {
         let mut room = room;
         let metadata = match &mut self.metadata {
@@ -73,5 +73,5 @@ impl Payload {
     }
 }
 
-/// Bytes of the field that tells the length of metadata.
+/// The length of the field for the length of metadata, in bytes.
 const METADATA_LENGTH: usize = 3;

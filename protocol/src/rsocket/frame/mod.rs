@@ -1,10 +1,10 @@
-//! RSocket 1.0 frames: all types of Protocol.md, "Frame Types", as values, and their bytes.
+//! RSocket 1.0 frames: all types of Protocol.md, "Frame Types", as values, and their encoding.
 //!
-//! [`Frame::decode`] takes the bytes of one frame *without* the transport's length prefix; payloads come out as
-//! counted slices of the input. [`Frame::encode`] is its inverse; [`framing`](crate::rsocket::framing) adds the prefix. Reserved
-//! top bits (of stream ids, REQUEST_N and positions) are masked, flags that a frame type does not define are ignored.
-//! Nothing here judges whether a frame is *allowed* where it arrives (a REQUEST_N of 0, a request on stream 0): that
-//! is the connection's work.
+//! [`Frame::decode`] takes the bytes of one frame *without* the transport's length prefix; payloads are reference-counted
+//! slices of the input. [`Frame::encode`] is its inverse. [`framing`](crate::rsocket::framing) adds the prefix. Reserved top
+//! bits (of stream ids, REQUEST_N and positions) are masked, and flags that a frame type does not define are ignored. This
+//! module does not judge whether a frame is *allowed* where it arrives (a REQUEST_N of 0, a request on stream 0); the
+//! connection does.
 //!
 //! ```
 //! use bytes::{Bytes, BytesMut};

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// Any frame that [`Frame::encode`] takes and [`Frame::decode`] gives back equal: every number within its bits.
+/// Any frame that survives [`Frame::encode`] and [`Frame::decode`] unchanged: every number fits its bits.
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
     (any::<u32>(), any::<bool>(), body()).prop_map(|(id, can_ignore, body)| Frame {
         stream_id: StreamId::new(id),

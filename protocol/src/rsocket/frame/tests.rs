@@ -46,8 +46,8 @@ proptest! {
         let _ = decode(&bytes);
     }
 
-    /// Bytes of a known type, so that most get past the header: what was read survives another round, whatever
-    /// reserved bits, undefined flags and trailing bytes were dropped the first time.
+    /// The type is a known one, so that most inputs get past the header. What was decoded survives another round, whatever
+    /// reserved bits, undefined flags and trailing bytes the first decoding dropped.
     #[test]
     fn what_decodes_encodes_again(
         mut bytes in vec(any::<u8>(), 6..300),
@@ -67,7 +67,7 @@ proptest! {
         }
     }
 
-    /// A frame cut short either fails for want of a field, or is the frame with less at its end.
+    /// A truncated frame either lacks a field, or decodes as the same frame with less at its end.
     #[test]
     fn truncations_fail_or_are_shorter(frame in strategy::frame()) {
         let bytes = encode(&frame);
@@ -146,7 +146,7 @@ fn truncated_fields_are_named() {
     );
 }
 
-/// Cut at each byte, a SETUP with everything in it fails at one field after the other, in wire order.
+/// A SETUP with every field, truncated at each byte in turn, fails at one field after the other, in wire order.
 #[test]
 fn setup_fields_fail_in_wire_order() {
     let setup = Setup {

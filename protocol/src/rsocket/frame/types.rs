@@ -2,37 +2,37 @@ use crate::rsocket::Payload;
 use bytes::Bytes;
 use std::fmt;
 
-/// One frame: the stream it belongs to, and what it says.
+/// One frame: its stream, flag I, and the fields of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The stream; [`StreamId::CONNECTION`] for frames about the whole connection.
+    /// The stream; [`StreamId::CONNECTION`] for frames that concern the whole connection.
     pub stream_id: StreamId,
-    /// Flag I: a receiver that does not know the frame may ignore it.
+    /// Flag I: a receiver that does not understand the frame may ignore it.
     pub can_ignore: bool,
-    /// The rest, by type.
+    /// The fields of the frame's type.
     pub body: Body,
 }
 
 impl Frame {
-    /// A frame on a stream, flag I clear.
+    /// Creates a frame on a stream, with flag I clear.
     pub fn new(stream_id: StreamId, body: Body) -> Self {
         Self { stream_id, can_ignore: false, body }
     }
 
-    /// A frame about the connection (stream 0), flag I clear.
+    /// Creates a frame on stream 0, the connection, with flag I clear.
     pub fn on_connection(body: Body) -> Self {
         Self::new(StreamId::CONNECTION, body)
     }
 
-    /// An ERROR frame with a text.
+    /// Creates an ERROR frame with a message, flag I clear.
     pub fn error(stream_id: StreamId, code: ErrorCode, message: impl Into<Bytes>) -> Self {
         Self::new(stream_id, Body::Error { code, data: message.into() })
     }
 }
 
-/// A stream id: 31 bits. The top bit of the wire's 32 is reserved and masked off.
+/// A stream id of 31 bits. The top bit of the 32 on the wire is reserved and masked off.
 ///
-/// Streams that the client opens are odd, those of the server even (Protocol.md, "Stream Identifiers").
+/// Streams that the client opens have odd ids, streams that the server opens even ones (Protocol.md, "Stream Identifiers").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u32);
 
@@ -42,12 +42,12 @@ impl StreamId {
     /// The largest id, 0x7FFFFFFF.
     pub const MAX: Self = Self(0x7fff_ffff);
 
-    /// Takes the lower 31 bits.
+    /// Creates a stream id from the lower 31 bits of `id`.
     pub const fn new(id: u32) -> Self {
         Self(id & 0x7fff_ffff)
     }
 
-    /// The number.
+    /// The id as a number.
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -64,70 +64,70 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// What a frame says (Protocol.md, "Frame Types").
+/// The type and fields of a frame (Protocol.md, "Frame Types").
 ///
 /// `follows` is flag F (more fragments of this payload follow), `complete` flag C, `next` flag N.
 ///
-/// All types of RSocket 1.0 are here, and there is no other version, so that a match without a wildcard stays right.
+/// The enum has all types of RSocket 1.0, which is the only version, so a match needs no wildcard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// SETUP, 0x01: the client's first frame. Boxed, as it would make every frame three times as large.
+    /// SETUP, 0x01: the client's first frame. Boxed, since it would make every frame three times as large.
     Setup(Box<Setup>),
     /// LEASE, 0x02: how many requests the peer may send.
     Lease {
-        /// How long the lease holds, in milliseconds.
+        /// How long the lease is valid after it is received, in milliseconds, 31 bits.
         ttl_ms: u32,
-        /// How many requests it allows.
+        /// How many requests the lease allows, 31 bits.
         requests: u32,
         /// Metadata, if flag M is set.
         metadata: Option<Bytes>,
     },
     /// KEEPALIVE, 0x03.
     KeepAlive {
-        /// Flag R: an answer is wanted.
+        /// Flag R: the receiver must answer with a KEEPALIVE.
         respond: bool,
-        /// Last received position, 63 bits; 0 without resumption.
+        /// The sender's last received position, 63 bits; 0 without resumption.
         position: u64,
-        /// Data, echoed by the answer.
+        /// Data, which the answer echoes.
         data: Bytes,
     },
     /// REQUEST_RESPONSE, 0x04.
     RequestResponse {
         /// Flag F.
         follows: bool,
-        /// What is asked.
+        /// The request.
         payload: Payload,
     },
     /// REQUEST_FNF, 0x05: fire and forget.
     RequestFnf {
         /// Flag F.
         follows: bool,
-        /// What is told.
+        /// The request.
         payload: Payload,
     },
     /// REQUEST_STREAM, 0x06.
     RequestStream {
         /// Flag F.
         follows: bool,
-        /// How many payloads may come, 31 bits.
+        /// How many payloads the responder may send, 31 bits.
         initial_n: u32,
-        /// What is asked.
+        /// The request.
         payload: Payload,
     },
     /// REQUEST_CHANNEL, 0x07.
     RequestChannel {
         /// Flag F.
         follows: bool,
-        /// Flag C: the requester sends nothing more.
+        /// Flag C: the requester sends no further payload.
         complete: bool,
-        /// How many payloads may come, 31 bits.
+        /// How many payloads the responder may send, 31 bits.
         initial_n: u32,
-        /// The first payload.
+        /// The requester's first payload.
         payload: Payload,
     },
-    /// REQUEST_N, 0x08: credit for more payloads, 31 bits.
+    /// REQUEST_N, 0x08: credit for more payloads.
     RequestN {
-        /// How many more.
+        /// How many more payloads the receiver of this frame may send, 31 bits.
         n: u32,
     },
     /// CANCEL, 0x09.
@@ -136,19 +136,19 @@ pub enum Body {
     Payload {
         /// Flag F.
         follows: bool,
-        /// Flag C: the stream's last.
+        /// Flag C: the sender sends no further payload on this stream.
         complete: bool,
-        /// Flag N: carries a payload.
+        /// Flag N: the frame carries a payload.
         next: bool,
-        /// The payload. Where flag N is clear it should be empty, but rsocket-rust sends the later fragments of a
-        /// request so.
+        /// The payload. It should be empty if flag N is clear, but rsocket-rust clears flag N in the later fragments of a
+        /// request.
         payload: Payload,
     },
     /// ERROR, 0x0B.
     Error {
-        /// What kind.
+        /// The kind of error.
         code: ErrorCode,
-        /// A text for people, UTF-8 by the specification but not by every peer.
+        /// A message for people. The specification demands UTF-8, but not every peer sends it.
         data: Bytes,
     },
     /// METADATA_PUSH, 0x0C.
@@ -160,29 +160,29 @@ pub enum Body {
     Resume {
         /// Protocol version.
         version: Version,
-        /// Which connection to resume, at most 65,535 bytes.
+        /// The token of the connection to resume, at most 65,535 bytes.
         token: Bytes,
-        /// Last position that the client received from the server, 63 bits.
+        /// The last position that the client received from the server, 63 bits.
         last_received_server_position: u64,
-        /// The earliest position that the client can send again, 63 bits.
+        /// The first position from which the client can retransmit, 63 bits.
         first_available_client_position: u64,
     },
     /// RESUME_OK, 0x0E.
     ResumeOk {
-        /// Last position that the server received from the client, 63 bits.
+        /// The last position that the server received from the client, 63 bits.
         last_received_client_position: u64,
     },
     /// EXT, 0x3F: a type outside the specification.
     Ext {
-        /// Which, 31 bits.
+        /// The extended type, 31 bits.
         extended_type: u32,
-        /// What it carries.
+        /// The frame's payload.
         payload: Payload,
     },
 }
 
 impl Body {
-    /// The type of the frame that carries this body.
+    /// The type of a frame with this body.
     pub fn frame_type(&self) -> FrameType {
         match self {
             Self::Setup(_) => FrameType::Setup,
@@ -206,20 +206,20 @@ impl Body {
 
 /// The fields of SETUP (Protocol.md, "SETUP Frame (0x01)").
 ///
-/// These are all, so this will not grow.
+/// These are all of its fields, so the struct will not grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// Protocol version; 1.0 is the only one spoken here.
+    /// The protocol version. [`Connection`](crate::rsocket::Connection) speaks only 1.0.
     pub version: Version,
-    /// Flag L: the client will honour leases.
+    /// Flag L: the client honours leases.
     pub lease: bool,
-    /// How often the client sends KEEPALIVE, in milliseconds, 31 bits. 0 is against the specification, but is decoded.
+    /// The time between two KEEPALIVEs of the client, in milliseconds, 31 bits. The specification forbids 0, but it is decoded.
     pub keepalive_ms: u32,
-    /// After how much silence the client takes the server for dead, in milliseconds, 31 bits.
+    /// How long the server may be silent before the client takes it for dead, in milliseconds, 31 bits.
     pub max_lifetime_ms: u32,
-    /// The token to resume by, if flag R is set; at most 65,535 bytes.
+    /// The token for resumption, at most 65,535 bytes; `None` if flag R is clear.
     pub resume_token: Option<Bytes>,
-    /// MIME type of metadata: at most 255 bytes of ASCII. Kept as bytes, as nothing here depends on it.
+    /// MIME type of metadata: at most 255 bytes of ASCII. Kept as bytes, since nothing here depends on the text.
     pub metadata_mime: Bytes,
     /// MIME type of data: at most 255 bytes of ASCII.
     pub data_mime: Bytes,
@@ -228,7 +228,8 @@ pub struct Setup {
 }
 
 impl Default for Setup {
-    /// What rsocket-java 1.1 sends as Micrometer's client: keepalive 20 s, lifetime 90 s, `application/binary` twice.
+    /// The SETUP of rsocket-java 1.1 in Micrometer's client: keepalive 20 s, lifetime 90 s, `application/binary` for both MIME
+    /// types.
     fn default() -> Self {
         Self {
             version: Version::V1_0,
@@ -263,7 +264,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The six bits that say what kind of frame it is.
+/// A frame type: six bits of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FrameType {
@@ -300,7 +301,7 @@ pub enum FrameType {
 }
 
 impl FrameType {
-    /// The type that six bits of the header stand for, if Protocol.md knows it; 0x00 is reserved and none.
+    /// The type with this code; `None` if Protocol.md does not define it. 0x00 is reserved.
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0x01 => Self::Setup,
@@ -357,26 +358,26 @@ pub struct ErrorCode(pub u32);
 impl ErrorCode {
     /// The SETUP frame is invalid for the server. Stream 0.
     pub const INVALID_SETUP: Self = Self(0x001);
-    /// The server does not support something that SETUP asks for. Stream 0.
+    /// The server does not support a feature that SETUP asks for. Stream 0.
     pub const UNSUPPORTED_SETUP: Self = Self(0x002);
     /// The server rejected the setup. Stream 0.
     pub const REJECTED_SETUP: Self = Self(0x003);
     /// The server rejected the resumption. Stream 0.
     pub const REJECTED_RESUME: Self = Self(0x004);
-    /// The connection is ended at once. Stream 0.
+    /// The connection ends at once. Stream 0.
     pub const CONNECTION_ERROR: Self = Self(0x101);
-    /// The connection is ended once its streams are. Stream 0.
+    /// The connection ends when its open streams have ended. Stream 0.
     pub const CONNECTION_CLOSE: Self = Self(0x102);
-    /// The application failed. A stream's.
+    /// The application failed. On the stream of the request.
     pub const APPLICATION_ERROR: Self = Self(0x201);
-    /// The responder did not start on the request. A stream's.
+    /// The responder rejected the request without processing it. On the stream of the request.
     pub const REJECTED: Self = Self(0x202);
-    /// The responder gave the request up. A stream's.
+    /// The responder canceled the request. On the stream of the request.
     pub const CANCELED: Self = Self(0x203);
-    /// The request is invalid. A stream's.
+    /// The request is invalid. On the stream of the request.
     pub const INVALID: Self = Self(0x204);
 
-    /// The specification's name, if it has one.
+    /// The name of the code in the specification; `None` for any other code.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::INVALID_SETUP => "INVALID_SETUP",
