@@ -8,38 +8,39 @@ use nom::bytes::complete::take;
 use nom::number::complete::be_u16;
 use std::fmt;
 
-/// Authentication metadata (Extensions/Security/Authentication.md): a type, and what is to be read in its way.
+/// Authentication metadata (Extensions/Security/Authentication.md): an authentication type, and a payload in the format of that
+/// type.
 ///
-/// [`Authentication::credentials`] reads the two types that the specification has; [`Credentials`] writes them. Write this one
-/// for a type of your own. Its `Debug` shows no payload.
+/// [`Authentication::credentials`] reads the two types that the specification defines; [`Credentials`] encodes them. To send a
+/// type of your own, encode an `Authentication`. `Debug` does not show the payload.
 ///
-/// rsocket-go 0.8 writes the length of a type's *name* one too high. That cannot be told from a longer name, so its own
-/// types cannot be read, here or by rsocket-java; its ids can.
+/// rsocket-go 0.8 writes a length that is one too high for a type sent as *text*. Such a type looks like a longer name, so
+/// neither this reader nor rsocket-java can read it. Types that rsocket-go sends as ids are read correctly.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authentication {
-    /// How to read the payload.
+    /// The authentication type, which determines the format of the payload.
     pub auth_type: AuthType,
-    /// The credentials, to the end of the metadata.
+    /// The credentials. They extend to the end of the metadata.
     pub payload: Bytes,
 }
 
 impl Authentication {
-    /// Reads `metadata`, which has the MIME type [`MimeId::AUTHENTICATION`]. The payload is a slice of it.
+    /// Decodes `metadata` of the MIME type [`MimeId::AUTHENTICATION`]. The payload is a slice of it.
     ///
     /// # Errors
     ///
-    /// If it ends inside the type, or the type is text that is not ASCII.
+    /// The metadata ends inside the type, or the type is text that is not ASCII.
     pub fn decode(metadata: Bytes) -> Result<Self, DecodeError> {
         let (source, input) = Source::new(&metadata);
         let (input, auth_type) = AuthType::read(source, input)?;
         Ok(Self { auth_type, payload: source.slice(input) })
     }
 
-    /// What a payload of type `simple` or `bearer` says, as parts of it; `None` for any other type.
+    /// Reads a payload of type `simple` or `bearer`, whose texts borrow from it. Returns `None` for any other type.
     ///
     /// # Errors
     ///
-    /// If the payload ends inside the user name, or a text is not UTF-8. Offsets count from the payload's start.
+    /// The payload ends inside the user name or its length, or a text is not UTF-8. Offsets count from the start of the payload.
     pub fn credentials(&self) -> Result<Option<Credentials<'_>>, DecodeError> {
         let (source, input) = Source::new(&self.payload);
         Ok(match self.auth_type.well_known() {
@@ -79,22 +80,22 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// Credentials of the types that the specification has (Extensions/Security/Simple.md and Bearer.md).
+/// Credentials of the types that the specification defines (Extensions/Security/Simple.md and Bearer.md).
 ///
-/// They travel in clear, so they need a transport that is encrypted. `Debug` shows none of them.
+/// They are sent in clear text, so the transport must be encrypted. `Debug` shows none of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials<'a> {
     /// Type `simple`.
     Simple {
-        /// At most [`Credentials::MAX_USERNAME`] bytes.
+        /// The user name, at most [`Credentials::MAX_USERNAME`] bytes.
         username: &'a str,
-        /// To the end of the metadata.
+        /// The password. It extends to the end of the metadata.
         password: &'a str,
     },
     /// Type `bearer`.
     Bearer {
-        /// To the end of the metadata.
+        /// The token. It extends to the end of the metadata.
         token: &'a str,
     },
 }
@@ -147,29 +148,29 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// A type of authentication, as it travels: as a 7-bit id, or as text.
+/// An authentication type in the form in which it is sent: as a 7-bit id, or as text.
 ///
-/// Two values are equal if they travel alike; [`AuthType::well_known`] says what is meant.
+/// Two values are equal if they have the same bytes on the wire; use [`AuthType::well_known`] to compare what they mean.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AuthType {
-    /// An id of the table of WellKnownAuthTypes.md, or one that the table does not have yet.
+    /// An id, in the table of WellKnownAuthTypes.md or not.
     WellKnown(AuthId),
-    /// A text.
+    /// Text.
     Named(Name),
 }
 
 impl AuthType {
-    /// The shortest form of a type: its id if it is well-known, else the text.
+    /// Creates the shortest form of an authentication type: its id if it is well-known, else the text.
     ///
     /// # Errors
     ///
-    /// If the text cannot be a [`Name`].
+    /// The text is not a valid [`Name`].
     pub fn named(text: impl Into<Bytes>) -> Result<Self, NameError> {
         let name = Name::new(text)?;
         Ok(AuthId::from_name(name.as_str()).map_or(Self::Named(name), Self::WellKnown))
     }
 
-    /// The id, also of a well-known type that came as text; none for any other text.
+    /// The id, even if a well-known type came as text; `None` for any other text.
     pub fn well_known(&self) -> Option<AuthId> {
         match self {
             Self::WellKnown(id) => Some(*id),
@@ -201,7 +202,7 @@ impl From<AuthId> for AuthType {
     }
 }
 
-/// The text, or the number of an id that has none.
+/// The text, or the number of an id that has no text.
 impl fmt::Display for AuthType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -211,9 +212,9 @@ impl fmt::Display for AuthType {
     }
 }
 
-/// The id of a well-known type of authentication (Extensions/Security/WellKnownAuthTypes.md): 7 bits.
+/// The id of a well-known authentication type (Extensions/Security/WellKnownAuthTypes.md): 7 bits.
 ///
-/// All 128 can be read and written, so that what a newer peer sent can be passed on.
+/// All 128 ids can be read and written, so that ids from a newer peer can be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthId(u8);
 
@@ -223,17 +224,17 @@ impl AuthId {
     /// `bearer`: a token.
     pub const BEARER: Self = Self(0x01);
 
-    /// The id of this number; none above 0x7F.
+    /// The id with this number; `None` above 0x7F.
     pub const fn new(id: u8) -> Option<Self> {
         if id < 0x80 { Some(Self(id)) } else { None }
     }
 
-    /// The number, at most 0x7F.
+    /// The id as a number, at most 0x7F.
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// The type as text; none if the specification's table does not have the id.
+    /// The type as text; `None` if the specification's table does not have the id.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::SIMPLE => Some("simple"),
@@ -242,13 +243,13 @@ impl AuthId {
         }
     }
 
-    /// The id of a type, if the specification's table has it.
+    /// The id of a type; `None` if the specification's table does not have it.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::SIMPLE, Self::BEARER].into_iter().find(|id| id.name() == Some(name))
     }
 }
 
-/// The text of a known id, the number of any other.
+/// The text of a known id, or the number of any other.
 impl fmt::Display for AuthId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -258,7 +259,7 @@ impl fmt::Display for AuthId {
     }
 }
 
-/// The next `len` bytes as text; an error points to the first byte that is not UTF-8.
+/// Takes the next `len` bytes as text. An error points to the first byte that is not UTF-8.
 fn utf8<'a>(
     source: Source<'a>,
     field: &'static str,

@@ -6,12 +6,12 @@ use nom::number::complete::be_u24;
 use std::fmt;
 use std::iter::FusedIterator;
 
-/// One metadata of composite metadata (Extensions/CompositeMetadata.md), whose bytes are entries one after another.
+/// One entry of composite metadata (Extensions/CompositeMetadata.md), which is a sequence of entries.
 ///
-/// Its `Debug` shows no content, as that may be somebody's password.
+/// `Debug` does not show the content, which may be a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What the content is.
+    /// The MIME type of the content.
     pub mime_type: MimeType,
     /// The content, at most [`Entry::MAX_CONTENT`] bytes.
     pub content: Bytes,
@@ -21,12 +21,12 @@ impl Entry {
     /// The longest content, in bytes: its length field has 24 bits.
     pub const MAX_CONTENT: usize = 0xff_ffff;
 
-    /// An entry.
+    /// Creates an entry. A content that is too long is an error of [`Entry::encode`].
     pub fn new(mime_type: impl Into<MimeType>, content: impl Into<Bytes>) -> Self {
         Self { mime_type: mime_type.into(), content: content.into() }
     }
 
-    /// Whether it is of this well-known MIME type, given as an id or as text.
+    /// Whether the entry has this well-known MIME type, sent as an id or as text.
     pub fn is(&self, id: MimeId) -> bool {
         self.mime_type.well_known() == Some(id)
     }
@@ -35,7 +35,7 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// If the content is longer than [`Entry::MAX_CONTENT`]. `out` is then unchanged.
+    /// The content is longer than [`Entry::MAX_CONTENT`] bytes. `out` is then unchanged.
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         put_header(&self.mime_type, self.content.len(), out)?;
         out.extend_from_slice(&self.content);
@@ -60,7 +60,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Appends all of an entry but its content, of which `len` bytes must follow; or nothing, if that is too long.
+/// Appends an entry without its content, of which `len` bytes must follow. Appends nothing if `len` is too long.
 pub(super) fn put_header(
     mime_type: &MimeType,
     len: usize,
@@ -73,14 +73,14 @@ pub(super) fn put_header(
     Ok(())
 }
 
-/// The entries of composite metadata, in their order, each a slice of it.
+/// An iterator over the entries of composite metadata, in their order. Each content is a slice of the metadata.
 ///
-/// Entries of one MIME type may come more than once. An error ends the iteration: nothing behind it can be found.
+/// Several entries may have the same MIME type. An error ends the iteration, since no entry after it can be found.
 #[derive(Clone)]
 pub struct Entries(Items);
 
 impl Entries {
-    /// Reads `metadata`, which has the MIME type [`MimeId::COMPOSITE_METADATA`]. There may be no entry in it.
+    /// Reads `metadata` of the MIME type [`MimeId::COMPOSITE_METADATA`], which may have no entries.
     pub fn new(metadata: Bytes) -> Self {
         Self(Items::new(metadata))
     }

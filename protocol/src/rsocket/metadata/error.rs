@@ -1,14 +1,15 @@
 use std::fmt;
 
-/// Bytes that are not the metadata that they should be: which field, and where.
+/// Bytes that are not valid metadata of their type. The error names the field and its position.
 ///
-/// It says nothing of what the metadata holds, so it can be logged.
+/// It reveals no content of the metadata, so it can be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {kind}", Place(*.index, *.offset))]
 pub struct DecodeError {
-    /// In a list (composite metadata, routing, accepted MIME types), how many of its items were read before.
+    /// In a list (composite metadata, routing, accepted MIME types), the index of the item, from 0. `None` for metadata that is
+    /// one value.
     pub index: Option<usize>,
-    /// Where the field begins, or the first wrong byte of a text is: in bytes from the start of the metadata that the
+    /// Where the field begins or, if a text is invalid, its first wrong byte: in bytes from the start of the metadata that the
     /// reader was given.
     pub offset: usize,
     /// What is wrong.
@@ -22,9 +23,9 @@ pub enum DecodeErrorKind {
     /// The metadata ends inside a field.
     #[error("{field} takes {needed} bytes, {available} left")]
     Truncated {
-        /// Which field, in the specification's words.
+        /// The field, named as in the specification.
         field: &'static str,
-        /// Bytes that it takes: its fixed width, or what its length field announces.
+        /// Bytes that the field takes: its fixed width, or the length that its length field announces.
         needed: usize,
         /// Bytes that are left where the field begins; fewer than `needed`.
         available: usize,
@@ -32,21 +33,21 @@ pub enum DecodeErrorKind {
     /// A MIME type or authentication type holds a byte that is not ASCII.
     #[error("{field} is not ASCII")]
     NotAscii {
-        /// Which field.
+        /// The field.
         field: &'static str,
     },
     /// A user name, password or token is not UTF-8.
     #[error("{field} is not UTF-8")]
     NotUtf8 {
-        /// Which field.
+        /// The field.
         field: &'static str,
     },
-    /// Bytes follow where the metadata should end.
+    /// More bytes follow after the end of the metadata.
     #[error("{len} bytes after the {field}, its last field")]
     Trailing {
         /// The field after which nothing may follow.
         field: &'static str,
-        /// How many bytes follow.
+        /// How many bytes follow it.
         len: usize,
     },
 }

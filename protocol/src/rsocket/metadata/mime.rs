@@ -4,27 +4,27 @@ use super::{Name, NameError};
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 
-/// A MIME type, as it travels: as a 7-bit id, or as text.
+/// A MIME type in the form in which it is sent: as a 7-bit id, or as text.
 ///
-/// Two values are equal if they travel alike. Whether a peer *means* a well-known type, in whichever of the two forms,
-/// says [`MimeType::well_known`]: Spring, for one, sends `message/x.rsocket.authentication.v0` as text.
+/// Two values are equal if they have the same bytes on the wire. To find out whether a peer *means* a well-known type, in
+/// whichever form, use [`MimeType::well_known`]: Spring, for one, sends `message/x.rsocket.authentication.v0` as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MimeType {
-    /// An id of the table of WellKnownMimeTypes.md, or one that the table does not have yet.
+    /// An id, in the table of WellKnownMimeTypes.md or not.
     WellKnown(MimeId),
-    /// A text.
+    /// Text.
     Named(Name),
 }
 
 impl MimeType {
-    /// The shortest form of a MIME type that every peer reads: its id if it is well-known, else the text.
+    /// Creates the shortest form of a MIME type that every peer understands: its id if it is well-known, else the text.
     ///
     /// `application/x-capnp` and `application/x-flatbuffers` stay text, because the tables of rsocket-java 1.1 and rsocket-js
-    /// 1.0 end before them. To send them as ids, or a well-known type as text, make the variant yourself.
+    /// 1.0 end before them. To send these as ids, or a well-known type as text, construct the variant yourself.
     ///
     /// # Errors
     ///
-    /// If the text cannot be a [`Name`].
+    /// The text is not a valid [`Name`].
     pub fn named(text: impl Into<Bytes>) -> Result<Self, NameError> {
         let name = Name::new(text)?;
         Ok(match MimeId::from_name(name.as_str()) {
@@ -37,9 +37,9 @@ impl MimeType {
         })
     }
 
-    /// The id, also of a well-known type that came as text; none for any other text.
+    /// The id, even if a well-known type came as text; `None` for any other text.
     ///
-    /// Texts are compared byte for byte, as rsocket-java does.
+    /// Texts are compared byte for byte, as in rsocket-java.
     pub fn well_known(&self) -> Option<MimeId> {
         match self {
             Self::WellKnown(id) => Some(*id),
@@ -47,7 +47,7 @@ impl MimeType {
         }
     }
 
-    /// The text, also of a well-known type that came as an id; none for an id that the table does not have.
+    /// The text, even if a well-known type came as an id; `None` for an id that the table does not have.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::WellKnown(id) => id.name(),
@@ -86,7 +86,7 @@ impl From<MimeId> for MimeType {
     }
 }
 
-/// The text, or the number of an id that has none.
+/// The text, or the number of an id that has no text.
 impl fmt::Display for MimeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,23 +98,23 @@ impl fmt::Display for MimeType {
 
 /// The id of a well-known MIME type (Extensions/WellKnownMimeTypes.md): 7 bits.
 ///
-/// All 128 can be read and written, so that what a newer peer sent can be passed on.
+/// All 128 ids can be read and written, so that ids from a newer peer can be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MimeId(u8);
 
 impl MimeId {
-    /// The id of this number; none above 0x7F.
+    /// The id with this number; `None` above 0x7F.
     pub const fn new(id: u8) -> Option<Self> {
         if id < 0x80 { Some(Self(id)) } else { None }
     }
 
-    /// The number, at most 0x7F.
+    /// The id as a number, at most 0x7F.
     pub const fn get(self) -> u8 {
         self.0
     }
 }
 
-/// The text of a known id, the number of any other.
+/// The text of a known id, or the number of any other.
 impl fmt::Display for MimeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -132,10 +132,10 @@ macro_rules! table {
                 pub const $constant: Self = Self($id);
             )*
 
-            /// All that the specification's table has, in its order.
+            /// All ids of the specification's table, in its order.
             pub const ALL: &[Self] = &[$(Self::$constant),*];
 
-            /// The MIME type as text; none if the table does not have the id.
+            /// The MIME type as text; `None` if the table does not have the id.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($id => Some($name),)*
@@ -143,7 +143,8 @@ macro_rules! table {
                 }
             }
 
-            /// The id of a MIME type, if the table has it: byte for byte, with no parameters.
+            /// The id of a MIME type; `None` if the table does not have it. Texts are compared byte for byte, so a type with
+            /// parameters has no id.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$constant),)*

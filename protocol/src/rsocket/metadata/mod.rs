@@ -1,7 +1,7 @@
-//! The metadata extensions of RSocket (`Extensions/` of its specification): values, and their bytes.
+//! The metadata extensions of RSocket (`Extensions/` of its specification), as values, and their encoding.
 //!
-//! What all metadata of a connection is, its SETUP says, as a MIME type in text ([`MimeId::name`]). Each reader here takes the
-//! bytes of one MIME type. With composite metadata, [`MimeId::COMPOSITE_METADATA`], each entry has a MIME type of its own.
+//! SETUP declares the type of all metadata of a connection, as a MIME type in text ([`MimeId::name`]). Each reader here takes
+//! the bytes of one MIME type. With composite metadata, [`MimeId::COMPOSITE_METADATA`], each entry has a MIME type of its own.
 //!
 //! | MIME type | written by | read by |
 //! |---|---|---|
@@ -12,10 +12,10 @@
 //! | [`MimeId::ACCEPT_MIME_TYPES`] | [`AcceptMimeTypes`] | [`MimeTypes`] |
 //! | [`MimeId::TRACING_ZIPKIN`] | [`Tracing`] | [`Tracing::decode`] |
 //!
-//! Readers copy nothing: texts and contents are counted slices of the input, or borrow from it, and keep its buffer alive.
-//! Lists are read one item at a time, with no state that grows with the input. A [`DecodeError`] says which field is wrong,
-//! and where. Ids that are not in the specification's tables are ids all the same, to be skipped or passed on. Whether
-//! metadata is *allowed* in the frame that brought it is not judged here.
+//! Readers copy nothing: texts and contents borrow from the input or are reference-counted slices of it, which keep its buffer
+//! alive. Lists are read one item at a time, with no state that grows with the input. A [`DecodeError`] names the wrong field
+//! and its position. Ids that the specification's tables do not have are valid, and can be skipped or passed on. This module
+//! does not judge whether metadata is *allowed* in the frame that brought it.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -74,7 +74,7 @@ pub use routing::{Routing, Tag, Tags};
 pub use stream_mime::{AcceptMimeTypes, DataMimeType, MimeTypes};
 pub use tracing::{Sampling, Span, SpanId, TraceId, Tracing};
 
-/// Shown by `Debug` in the place of so many bytes, which may be somebody's.
+/// Stands for this many bytes in `Debug` output, since they may be secret.
 struct Hidden(usize);
 
 impl std::fmt::Debug for Hidden {

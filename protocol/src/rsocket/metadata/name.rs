@@ -4,19 +4,19 @@ use bytes::{BufMut, Bytes, BytesMut};
 use nom::number::complete::be_u8;
 use std::fmt;
 
-/// A MIME type or authentication type that travels as text: 1 to 128 ASCII bytes.
+/// A MIME type or authentication type that is sent as text: 1 to 128 ASCII bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Bytes);
 
 impl Name {
-    /// The longest name, in bytes: the 7 bits of its length field hold one less than the length.
+    /// The longest name, in bytes: its 7-bit length field holds the length minus one.
     pub const MAX_LEN: usize = 128;
 
-    /// Checks a name.
+    /// Creates a name from text.
     ///
     /// # Errors
     ///
-    /// If it is empty, longer than [`Name::MAX_LEN`], or not ASCII.
+    /// The text is empty, longer than [`Name::MAX_LEN`] bytes, or not ASCII.
     pub fn new(text: impl Into<Bytes>) -> Result<Self, NameError> {
         let bytes = text.into();
         if bytes.is_empty() {
@@ -33,7 +33,7 @@ impl Name {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        // ASCII since it was made, so the default is never taken.
+        // `Name` is always ASCII, so the default is never taken.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -56,32 +56,32 @@ impl AsRef<[u8]> for Name {
     }
 }
 
-/// Why a text cannot be the name of a MIME type or authentication type.
+/// Why a text is not a valid name of a MIME type or authentication type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// It has no bytes.
+    /// The text has no bytes.
     #[error("name is empty")]
     Empty,
-    /// It is longer than [`Name::MAX_LEN`].
+    /// The text is longer than [`Name::MAX_LEN`] bytes.
     #[error("name of {len} bytes is over its limit of {}", Name::MAX_LEN)]
     TooLong {
         /// Its length in bytes.
         len: usize,
     },
-    /// A byte of it is above 0x7F.
+    /// A byte is above 0x7F.
     #[error("name is not ASCII at byte {position}")]
     NotAscii {
-        /// Which byte.
+        /// The position of the first such byte, from 0.
         position: usize,
     },
 }
 
-/// How a MIME type or authentication type travels. One byte comes first: with its top bit set it is an id, clear it is
-/// the length of the name that follows, *minus one*.
+/// A MIME type or authentication type on the wire. If the top bit of the first byte is set, its other bits are an id. If it is
+/// clear, they are the length of the name that follows, *minus one*.
 ///
-/// The specification says "length" and "7 bits = max value 128", which only the minus one makes true, and
-/// rsocket-java, -js and -py write it. (rsocket-go writes authentication types without it.)
+/// The specification says "length" and "7 bits = max value 128". Only the minus one makes both true, and rsocket-java, -js and
+/// -py write it. (rsocket-go writes authentication types without it.)
 #[derive(Clone, Copy)]
 pub(super) enum Label<N> {
     Id(u8),
@@ -100,7 +100,7 @@ impl Label<&Name> {
         match self {
             Self::Id(id) => out.put_u8(ID | id),
             Self::Name(name) => {
-                // 1 to 128 bytes since the name was made.
+                // `Name` always has 1 to 128 bytes.
                 out.put_uint(name.0.len().saturating_sub(1) as u64, 1);
                 out.extend_from_slice(&name.0);
             }
@@ -109,7 +109,7 @@ impl Label<&Name> {
 }
 
 impl Label<Name> {
-    /// Reads either form; `first` and `field` are what errors call the first byte and the name.
+    /// Reads either form. Errors call the first byte `first` and the name `field`.
     pub(super) fn read<'a>(
         source: Source<'a>,
         (first, field): (&'static str, &'static str),
@@ -133,5 +133,5 @@ fn first_non_ascii(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| !byte.is_ascii())
 }
 
-/// Flags M and A: what follows in the byte is an id.
+/// Flags M and A: the rest of the byte is an id.
 const ID: u8 = 0x80;

@@ -1,14 +1,14 @@
-//! What all readers share: fields off the front of metadata, with errors that say where.
+//! The base of all readers: takes fields off the front of metadata, with errors that say where.
 
 use super::{DecodeError, DecodeErrorKind};
 use bytes::Bytes;
 use nom::Parser;
 use nom::bytes::complete::take;
 
-/// What a reader leaves of its input, and what it found.
+/// The rest of a reader's input, and the value that was read.
 pub(super) type Parsed<'a, T> = Result<(&'a [u8], T), DecodeError>;
 
-/// The metadata that fields are read from. Every `input` below must be a part of it that reaches to its end.
+/// The metadata that fields are read from. Every `input` below must be a suffix of it.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     whole: &'a Bytes,
@@ -16,12 +16,12 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Metadata that is one value, and all of its bytes as the first input.
+    /// The source of metadata that is one value, and all its bytes as the first input.
     pub(super) fn new(whole: &'a Bytes) -> (Self, &'a [u8]) {
         (Self { whole, index: None }, whole)
     }
 
-    /// Runs a parser that takes `needed` bytes whatever they hold, so that it can fail only for want of bytes.
+    /// Runs a parser that takes `needed` bytes of any content, so it fails only if bytes are missing.
     pub(super) fn parse<T>(
         self,
         field: &'static str,
@@ -35,7 +35,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The next `len` bytes, as a counted slice.
+    /// Takes the next `len` bytes, as a reference-counted slice.
     pub(super) fn bytes(
         self,
         field: &'static str,
@@ -57,11 +57,11 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Items of one kind, one after another until the metadata ends: what is behind each iterator.
+/// Items of one kind, one after another up to the end of the metadata. Every iterator here is built on this.
 #[derive(Clone)]
 pub(super) struct Items {
     whole: Bytes,
-    /// Where the next item begins; the end once an item was wrong, as none can be found behind it.
+    /// Where the next item begins. After a wrong item this is the end, since no further item can be found.
     at: usize,
     index: usize,
 }
@@ -71,7 +71,7 @@ impl Items {
         Self { whole, at: 0, index: 0 }
     }
 
-    /// Reads one item with `read`, which takes at least one byte, so this ends.
+    /// Reads one item with `read`, which must take at least one byte, so that the iteration ends.
     pub(super) fn next_with<T>(
         &mut self,
         read: impl for<'a> FnOnce(Source<'a>, &'a [u8]) -> Parsed<'a, T>,

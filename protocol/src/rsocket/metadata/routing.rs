@@ -8,10 +8,10 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::str::Utf8Error;
 
-/// Routing metadata to be written (Extensions/Routing.md): any number of tags, each at most [`Tag::MAX_LEN`] bytes.
+/// Routing metadata to encode (Extensions/Routing.md): any number of tags of at most [`Tag::MAX_LEN`] bytes each.
 ///
-/// Most responders take the first tag as the route. [`Tags`] is the reader. (rsocket-java leaves out tags that are empty,
-/// or too long, where it writes them; here the first are written and the second are an error.)
+/// Most responders take the first tag as the route. [`Tags`] is the reader. (rsocket-java omits tags that are empty or too long
+/// when it writes. This type writes empty tags, and a tag that is too long is an error.)
 #[derive(Clone, Copy, Debug)]
 pub struct Routing<'a, T>(pub &'a [T]);
 
@@ -33,7 +33,7 @@ impl<T: AsRef<str>> Content for Routing<'_, T> {
     }
 }
 
-/// One tag of routing metadata, at most 255 bytes, possibly none.
+/// One tag of routing metadata: 0 to 255 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(Bytes);
 
@@ -41,16 +41,16 @@ impl Tag {
     /// The longest tag, in bytes: its length field has 8 bits.
     pub const MAX_LEN: usize = 0xff;
 
-    /// The tag as text, which the specification says it is.
+    /// The tag as text. The specification demands UTF-8.
     ///
     /// # Errors
     ///
-    /// If it is not UTF-8. [`Tag::as_bytes`] has it nevertheless.
+    /// The tag is not UTF-8. Its bytes are still available from [`Tag::as_bytes`].
     pub fn as_str(&self) -> Result<&str, Utf8Error> {
         std::str::from_utf8(&self.0)
     }
 
-    /// The tag as it came.
+    /// The bytes of the tag, as received.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
@@ -74,12 +74,12 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// The tags of routing metadata, in their order, each a slice of it. An error ends the iteration.
+/// An iterator over the tags of routing metadata, in their order. Each is a slice of the metadata. An error ends the iteration.
 #[derive(Clone)]
 pub struct Tags(Items);
 
 impl Tags {
-    /// Reads `metadata`, which has the MIME type [`MimeId::ROUTING`]. There may be no tag in it.
+    /// Reads `metadata` of the MIME type [`MimeId::ROUTING`], which may have no tags.
     pub fn new(metadata: Bytes) -> Self {
         Self(Items::new(metadata))
     }

@@ -5,19 +5,19 @@ use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::iter::FusedIterator;
 
-/// The MIME type of one stream's data, where it is not the connection's (Extensions/PerStreamDataMimeTypesDefinition.md).
+/// The MIME type of the data of one stream, if it is not the connection's (Extensions/PerStreamDataMimeTypesDefinition.md).
 ///
-/// With a request, that of the request's data; with an answer, that of the answer's. A responder must send it if its data
-/// has a MIME type that the requester does not expect.
+/// In a request it applies to the data of the request, in a response to the data of the response. A responder must send it if
+/// its data has a MIME type that the requester does not expect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataMimeType(pub MimeType);
 
 impl DataMimeType {
-    /// Reads `metadata`, which has the MIME type [`MimeId::MIME_TYPE`].
+    /// Decodes `metadata` of the MIME type [`MimeId::MIME_TYPE`].
     ///
     /// # Errors
     ///
-    /// If it is not one MIME type and nothing else.
+    /// The metadata is not exactly one MIME type.
     pub fn decode(metadata: Bytes) -> Result<Self, DecodeError> {
         let (source, input) = Source::new(&metadata);
         let (input, mime_type) = MimeType::read(source, input)?;
@@ -41,9 +41,9 @@ impl Content for DataMimeType {
     }
 }
 
-/// The MIME types that a requester takes for the data of the answers to one request, to be written; any number.
+/// The MIME types that a requester accepts for the data of the responses to one request, to encode; any number.
 ///
-/// [`MimeTypes`] is the reader. A requester ignores them if a responder sends them.
+/// [`MimeTypes`] is the reader. A requester ignores this metadata in a response.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptMimeTypes<'a>(pub &'a [MimeType]);
 
@@ -59,12 +59,13 @@ impl Content for AcceptMimeTypes<'_> {
     }
 }
 
-/// The MIME types of [`AcceptMimeTypes`], in their order, each a slice of the metadata. An error ends the iteration.
+/// An iterator over the MIME types of [`AcceptMimeTypes`], in their order. Each text is a slice of the metadata. An error ends
+/// the iteration.
 #[derive(Clone)]
 pub struct MimeTypes(Items);
 
 impl MimeTypes {
-    /// Reads `metadata`, which has the MIME type [`MimeId::ACCEPT_MIME_TYPES`]. There may be no MIME type in it.
+    /// Reads `metadata` of the MIME type [`MimeId::ACCEPT_MIME_TYPES`], which may have no MIME types.
     pub fn new(metadata: Bytes) -> Self {
         Self(Items::new(metadata))
     }

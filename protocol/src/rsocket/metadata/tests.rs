@@ -57,10 +57,10 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
 }
 
-/// Bytes that are metadata by chance: often with lengths that fit.
+/// Random bytes, chosen such that they are often valid metadata, with lengths that fit.
 fn wild_bytes() -> impl Strategy<Value = Bytes> {
     let byte = prop_oneof![3 => 0..6_u8, 1 => Just(0x80), 1 => b'a'..b'd', 2 => any::<u8>()];
-    // In the midst of other bytes, which no reader may reach.
+    // Other bytes surround the metadata; no reader may reach them.
     vec(byte, 0..60).prop_map(|mut bytes| {
         let len = bytes.len();
         bytes.extend([0xee; 300]);
@@ -68,7 +68,7 @@ fn wild_bytes() -> impl Strategy<Value = Bytes> {
     })
 }
 
-/// Writes a value by itself and as an entry, behind bytes that must stay.
+/// Writes a value by itself and as an entry, after bytes that must not change. Returns its encoding.
 #[track_caller]
 fn written<T: Content>(value: &T) -> Bytes {
     let mut out = BytesMut::from("before");
@@ -82,7 +82,7 @@ fn written<T: Content>(value: &T) -> Bytes {
     own
 }
 
-/// That writing fails and leaves everything as it was.
+/// Asserts that writing fails and changes nothing. Returns the error's message.
 #[track_caller]
 fn refused(write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>) -> String {
     let mut out = BytesMut::from("before");
@@ -91,7 +91,7 @@ fn refused(write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>) -> Stri
     error.to_string()
 }
 
-/// That a part was not copied. One of no bytes may point anywhere.
+/// Asserts that a part was not copied. An empty part may point anywhere.
 #[track_caller]
 fn assert_within(part: &[u8], whole: &Bytes) {
     if part.is_empty() {
@@ -101,7 +101,7 @@ fn assert_within(part: &[u8], whole: &Bytes) {
     assert!(whole.start <= part.start && part.end <= whole.end, "{part:?} is not in {whole:?}");
 }
 
-/// Reads a list to its end: its items, and the error that may end it.
+/// Reads a list to its end. Returns its items, and the error that ended it, if any.
 #[track_caller]
 fn read<T>(
     mut items: impl Iterator<Item = Result<T, DecodeError>>,
@@ -121,7 +121,7 @@ fn read<T>(
     (read, failed)
 }
 
-/// What a list yields is what its bytes say, up to where it ends or is wrong.
+/// Asserts that the items of a list, encoded again, are its bytes up to its end or to the error.
 #[track_caller]
 fn assert_whole(whole: &Bytes, rewritten: &[u8], error: Option<DecodeError>) {
     assert!(whole.starts_with(rewritten));
@@ -134,7 +134,7 @@ fn assert_whole(whole: &Bytes, rewritten: &[u8], error: Option<DecodeError>) {
     }
 }
 
-/// An error points into its item, and says what is missing.
+/// Asserts that an error points into its item and says what is missing.
 #[track_caller]
 fn assert_error_within(whole: &Bytes, item: usize, error: DecodeError) {
     assert!((item..=whole.len()).contains(&error.offset), "{error} in {} bytes", whole.len());
@@ -218,7 +218,7 @@ proptest! {
         }
     }
 
-    /// No bytes are too wild to be read: all that is right is yielded, and nothing else.
+    /// Any bytes can be read: the items up to the first error are yielded, and nothing else.
     #[test]
     fn lists_of_wild_bytes_end_where_they_are_wrong(wild in wild_bytes()) {
         let (entries, error) = read(Entries::new(wild.clone()));
@@ -263,7 +263,7 @@ proptest! {
         }
     }
 
-    /// Wherever metadata is cut off, the items before the cut are read, and the error names the next one.
+    /// Wherever metadata is truncated, the items before the cut are read, and the error names the next one.
     #[test]
     fn cut_lists_name_the_item_that_is_cut(entries in vec(entry(), 1..4), at in any::<prop::sample::Index>()) {
         let mut out = BytesMut::new();
@@ -356,7 +356,7 @@ fn what_is_too_long_is_refused_and_changes_nothing() {
     let mut content = Bytes::from(vec![0; 0x100_0000]);
     let message = "metadata payload of 16777216 bytes is over its limit of 16777215";
     assert_eq!(refused(|out| Entry::new(MimeId::TEXT_PLAIN, content.clone()).encode(out)), message);
-    // By itself it has no limit of its own.
+    // The metadata by itself has no limit of its own.
     let tags = vec![fits.as_str(); 0x1_0000];
     assert_eq!(Routing(&tags).check(), Ok(0x100_0000));
     assert_eq!(refused(|out| Routing(&tags).encode_entry(out)), message);
@@ -409,7 +409,7 @@ fn tracing_flags_count_in_the_order_of_the_specification() {
     assert_eq!(sampling(0x70), Sampling::Debug);
     assert_eq!(sampling(0x30), Sampling::Sampled);
     assert_eq!(sampling(0x10), Sampling::NotSampled);
-    // Sizes without ids, and reserved bits.
+    // Flags T and P without ids, and reserved bits.
     assert_eq!(sampling(0x0f), Sampling::Undecided);
     let longer = Bytes::from_static(b"\xa3\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02more");
     let span = Span { trace_id: TraceId::Bits64(1), id: SpanId(2), parent: None };

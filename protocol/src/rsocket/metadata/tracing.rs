@@ -5,24 +5,24 @@ use bytes::{BufMut, Bytes, BytesMut};
 use nom::number::complete::{be_u8, be_u64, be_u128};
 use std::fmt;
 
-/// Zipkin tracing metadata (Extensions/Tracing-Zipkin.md): whether to sample, and which span this is.
+/// Zipkin tracing metadata (Extensions/Tracing-Zipkin.md): the sampling decision, and the span of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tracing {
-    /// Whether the trace is to be recorded.
+    /// The sampling decision.
     pub sampling: Sampling,
-    /// The span; none where only the decision is passed on (a health check that is not to be sampled).
+    /// The span; `None` if only the decision is passed on (for example that a health check is not sampled).
     pub span: Option<Span>,
 }
 
 impl Tracing {
-    /// Reads `metadata`, which has the MIME type [`MimeId::TRACING_ZIPKIN`].
+    /// Decodes `metadata` of the MIME type [`MimeId::TRACING_ZIPKIN`].
     ///
-    /// Of the flags D, S and N, only the first that is set counts. The two lowest bits, flags T and P without ids, and bytes
-    /// after the last field are not looked at, as by rsocket-java.
+    /// If several of the flags D, S and N are set, D counts before S, and S before N. As in rsocket-java, the two lowest bits,
+    /// flags T and P without ids, and bytes after the last field are ignored.
     ///
     /// # Errors
     ///
-    /// If it ends inside a field.
+    /// The metadata ends inside a field.
     pub fn decode(metadata: Bytes) -> Result<Self, DecodeError> {
         let (source, input) = Source::new(&metadata);
         let (input, flags) = source.parse("flags", 1, be_u8, input)?;
@@ -65,7 +65,7 @@ impl Content for Tracing {
     }
 }
 
-/// Whether a trace is to be recorded.
+/// The sampling decision: whether a trace is to be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sampling {
     /// Record it whatever else is decided: flag D.
@@ -74,18 +74,18 @@ pub enum Sampling {
     NotSampled,
     /// Record it: flag S.
     Sampled,
-    /// Whoever receives this decides.
+    /// Not decided: the receiver decides. None of the flags.
     Undecided,
 }
 
 /// A span of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// The trace, the same in all of its spans.
+    /// The id of the trace, which all of its spans share.
     pub trace_id: TraceId,
-    /// This span.
+    /// The id of this span.
     pub id: SpanId,
-    /// The span that this one is a part of; none at the root.
+    /// The id of the parent span; `None` for the root span.
     pub parent: Option<SpanId>,
 }
 
@@ -140,7 +140,7 @@ impl Span {
     }
 }
 
-/// The id of a trace, of one of two widths. The width is kept, so that a trace is passed on under the id it came with.
+/// The id of a trace, of 64 or 128 bits. The width is kept, so that a trace is passed on with the id that it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TraceId {
     /// 64 bits.
