@@ -1,4 +1,4 @@
-//! Transcripts: what one side hears, says and tells its owner, frame by frame.
+//! Transcripts: the frames that one side receives and sends, and the events for its owner.
 
 mod bad_frames;
 mod channels;
@@ -21,7 +21,7 @@ use crate::rsocket::{Machine, Payload};
 use bytes::{Bytes, BytesMut};
 use std::time::{Duration, Instant};
 
-/// One connection, its clock, and the bytes that it has not taken yet.
+/// One connection, its clock, and the input that it has not taken yet.
 struct Talk {
     connection: Connection,
     now: Instant,
@@ -29,7 +29,7 @@ struct Talk {
 }
 
 impl Talk {
-    /// A server that has accepted a client like rsocket-java's.
+    /// A server that has accepted the SETUP of a client like rsocket-java's.
     fn server() -> Self {
         Self::server_with(Config::default())
     }
@@ -51,7 +51,7 @@ impl Talk {
         Self { connection: Connection::server(config, now), now, input: BytesMut::new() }
     }
 
-    /// A client whose SETUP is sent.
+    /// A client that has sent SETUP.
     fn client() -> Self {
         Self::client_with(Config::default(), Setup::default())
     }
@@ -71,7 +71,7 @@ impl Talk {
         self.reads();
     }
 
-    /// Frames in hexadecimal, without prefix.
+    /// Receives frames in hexadecimal, without prefix.
     fn hears_hex<const N: usize>(&mut self, frames: [&str; N]) {
         for frame in frames {
             let bytes = unhex(frame);
@@ -90,13 +90,13 @@ impl Talk {
         self.connection.handle_input(self.now, &mut self.input);
     }
 
-    /// Everything that waits to be sent is this.
+    /// Asserts that exactly these frames are sent.
     #[track_caller]
     fn says<const N: usize>(&mut self, expected: [Frame; N]) {
         assert_eq!(self.output(), expected);
     }
 
-    /// Likewise, in hexadecimal without prefix.
+    /// The same, in hexadecimal without prefix.
     #[track_caller]
     fn says_hex<const N: usize>(&mut self, expected: [&str; N]) {
         let mut output = self.output_bytes();
@@ -123,7 +123,7 @@ impl Talk {
         output
     }
 
-    /// Everything that waits for the owner is this.
+    /// Asserts that exactly these events are queued.
     #[track_caller]
     fn tells<const N: usize>(&mut self, expected: [Event; N]) {
         assert_eq!(self.events(), expected);
@@ -133,7 +133,7 @@ impl Talk {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
     }
 
-    /// Nothing is to be sent and nothing to be told, and the connection lives.
+    /// Asserts that no frame is sent, no event is queued, and the connection lives.
     #[track_caller]
     fn is_calm(&mut self) {
         self.says([]);
@@ -141,8 +141,8 @@ impl Talk {
         assert!(!self.connection.is_closed());
     }
 
-    /// The last frame is this ERROR on stream 0, the last event that the connection is over; what the streams got before
-    /// that is returned.
+    /// Asserts that this ERROR on stream 0 is the only frame, and that the last event is the end of the connection. Returns the
+    /// events before it.
     #[track_caller]
     fn ends_by(&mut self, violation: Violation, code: ErrorCode) -> Vec<Event> {
         let text = violation.to_string();
@@ -166,7 +166,7 @@ impl Talk {
     }
 }
 
-/// Any instant: all that counts is what is added to it.
+/// An arbitrary instant: only differences matter.
 #[expect(clippy::disallowed_methods, reason = "there is no other way to make an Instant")]
 fn epoch() -> Instant {
     Instant::now()

@@ -1,4 +1,4 @@
-//! Frames that make no sense where they arrive (Protocol.md, "Handling the Unexpected"), and bytes that are none.
+//! Frames that are not allowed where they arrive (Protocol.md, "Handling the Unexpected"), and bytes that are no frames.
 
 use super::*;
 use crate::rsocket::connection::StreamFailure;
@@ -49,7 +49,7 @@ fn streams_never_opened_end_the_connection() {
         talk.tells([asked(1, "b")]);
         talk.hears_hex([hex]);
         let violation = Violation::NeverOpened { frame_type, stream_id: id(4) };
-        // The request that waits is not sent any more.
+        // The queued request is not sent any more.
         let ended = talk.ends_by(violation, ErrorCode::CONNECTION_ERROR);
         let failed = Event::RequestFailed { stream_id: id(2), error: StreamFailure::Closed };
         assert_eq!(ended, [canceled(1), failed]);
@@ -89,7 +89,7 @@ fn extensions_count_only_where_they_must_not_be_ignored() {
         talk.hears_hex([format!("{stream_id} fe00 00000001 61").as_str()]);
         talk.is_calm();
     }
-    // Without flag I: on stream 0, on a stream of the peer's, and on one of ours that is not open there is nothing to end.
+    // Without flag I, there is nothing to end on stream 0, on a stream of the peer's, and on one of ours that is not open.
     for stream_id in ["00000000", "00000002", "00000063"] {
         talk.hears_hex([format!("{stream_id} fc00 00000001 61").as_str()]);
         talk.is_calm();
@@ -120,7 +120,7 @@ fn unknown_types_end_the_connection_unless_they_may_be_ignored() {
     }
 }
 
-/// Metadata that is longer than its frame, in a frame of this stream, type and flags.
+/// A frame of this stream and type whose metadata length exceeds the frame, and the violation that it is.
 fn torn(stream_id: u32, frame_type: FrameType) -> (String, Violation) {
     let hex = format!("{stream_id:08x} {:02x}20 000009 61", (frame_type as u8) << 2 | 1);
     let kind = DecodeErrorKind::Truncated { field: "metadata", needed: 9, available: 1 };
@@ -153,7 +153,7 @@ fn a_torn_frame_ends_the_peers_open_stream() {
     talk.says([error(1, ErrorCode::INVALID, text)]);
     talk.tells([canceled(1), Event::StreamViolation { stream_id: id(1), violation }]);
     assert_eq!(talk.connection.open_streams(), 1);
-    // Over by now: nothing is left to be ended.
+    // The stream is over, so nothing is left to end.
     talk.hears_hex([hex.as_str()]);
     talk.is_calm();
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::rsocket::connection::StreamError;
 
-/// A server that knows of the peer's channel 1, with credit for 2.
+/// A server on which the peer has opened channel 1, with credit for 2.
 fn serving() -> Talk {
     let mut talk = Talk::server();
     talk.hears([channel(1, 2, false, "a")]);
@@ -12,7 +12,7 @@ fn serving() -> Talk {
     talk
 }
 
-/// Such a server that tolerates nothing.
+/// The same server with a tolerance of 0.
 fn strict() -> Talk {
     let mut talk = Talk::server_with(Config { channel_tolerance: 0, ..Config::default() });
     talk.hears([channel(1, 2, false, "a")]);
@@ -20,7 +20,7 @@ fn strict() -> Talk {
     talk
 }
 
-/// A client with channel 1 open, credit for 2 given and none received.
+/// A client that has opened channel 1, granted credit for 2, and received none.
 fn asking() -> Talk {
     let mut talk = Talk::client();
     let opened = talk.connection.request_channel(Payload::from_data("a"), credit(2), false);
@@ -69,7 +69,7 @@ fn a_payload_that_comes_with_its_channel_is_taken() {
     let (payload, initial_n) = (Payload::from_data("a"), Credit::new(2));
     let opened = Event::RequestChannel { stream_id: id(1), payload, initial_n, complete: false };
     talk.tells([opened, got(1, "b")]);
-    // What is granted comes on top.
+    // Granted credit is added to the tolerance.
     talk.connection.request_n(id(1), credit(2)).unwrap();
     talk.says([request_n(1, 2)]);
     talk.hears([next(1, "c"), next(1, "d")]);
@@ -94,7 +94,7 @@ fn no_more_is_tolerated_than_is_said() {
         talk.tells([canceled(1), violated(1, Violation::Overrun)]);
         ends_by_overrun(&mut talk);
     }
-    // A responder is granted its credit by the request, and nothing beyond.
+    // A responder has the credit that the request grants, and no tolerance.
     let mut talk = asking();
     talk.hears([next(1, "b"), next(1, "c"), next(1, "too many")]);
     let overrun = failed(1, StreamFailure::Violation(Violation::Overrun));

@@ -123,7 +123,7 @@ fn connection_close_ends_an_idle_connection_and_what_follows_is_not_heard() {
     let mut talk = Talk::server();
     talk.hears([close(), fnf(1, "a")]);
     talk.tells([closed(peer(ErrorCode::CONNECTION_CLOSE, ""))]);
-    // Likewise where an echo is still to be sent: when that happens must make no difference.
+    // The same while an echo is queued: when it is sent must make no difference.
     let mut talk = Talk::server();
     talk.hears([keepalive(true, "x"), close(), fnf(1, "a"), keepalive(true, "y")]);
     talk.tells([]);
@@ -135,28 +135,28 @@ fn connection_close_ends_an_idle_connection_and_what_follows_is_not_heard() {
 fn connection_close_ends_with_the_last_stream_however_that_ends() {
     let close = || error(0, ErrorCode::CONNECTION_CLOSE, "");
     let over = || closed(peer(ErrorCode::CONNECTION_CLOSE, ""));
-    // Our request taken back before it was sent.
+    // We cancel our request before it was sent.
     let mut talk = Talk::client();
     talk.requests("a");
     talk.hears([close()]);
     talk.connection.cancel(id(1)).unwrap();
     talk.tells([over()]);
-    // The peer's taken back.
+    // The peer cancels its request.
     let mut talk = Talk::client();
     talk.hears([request(2, "b"), close(), cancel(2)]);
     talk.tells([asked(2, "b"), canceled(2), over()]);
-    // The peer's rejected.
+    // We reject the peer's request.
     let mut talk = Talk::client();
     talk.hears([request(2, "b"), close()]);
     talk.connection.reject(id(2), ErrorCode::REJECTED, "").unwrap();
     talk.says([error(2, ErrorCode::REJECTED, "")]);
     talk.tells([asked(2, "b"), over()]);
-    // The transport's end.
+    // The transport ends.
     let mut talk = Talk::client();
     talk.hears([request(2, "b"), close()]);
     talk.connection.handle_eof(talk.now);
     talk.tells([asked(2, "b"), canceled(2), over()]);
-    // Our own patience's.
+    // We close the connection.
     let mut talk = Talk::client();
     talk.hears([request(2, "b"), close()]);
     talk.connection.close(talk.now, ErrorCode::CONNECTION_ERROR, "enough");

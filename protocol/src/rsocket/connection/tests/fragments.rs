@@ -1,7 +1,7 @@
 use super::*;
 use crate::rsocket::connection::assembly::{Assembly, Limits};
 
-/// The shortest frames of streams there are: 61 bytes.
+/// The smallest MTU: frames on streams have at most 61 bytes without prefix.
 fn small_config() -> Config {
     Config { mtu: Some(64), ..Config::default() }
 }
@@ -14,7 +14,7 @@ fn text(len: usize) -> Bytes {
     (0..len).map(|i| b'a' + (i % 26) as u8).collect()
 }
 
-/// What the other side makes of frames.
+/// The events on the other side when it receives these frames.
 fn joined(frames: Vec<Frame>) -> Vec<Event> {
     let mut talk = Talk::server();
     for frame in frames {
@@ -23,7 +23,7 @@ fn joined(frames: Vec<Frame>) -> Vec<Event> {
     talk.events()
 }
 
-/// Frames without their payloads: type, flags F, C and N, and how long metadata and data are.
+/// Frames without their payloads: type, flags F, C and N, and the lengths of metadata and data.
 fn shape(frame: &Frame) -> (FrameType, &'static str, Option<usize>, usize) {
     let (flags, payload) = match &frame.body {
         Body::RequestResponse { follows, payload } | Body::RequestFnf { follows, payload } => {
@@ -79,7 +79,7 @@ fn long_requests_go_in_fragments_and_come_out_whole() {
     }
 }
 
-/// Flag C has a frame of its own behind fragments: some peers read the first one's flags alone.
+/// Flag C is in a frame of its own after the fragments, since some peers read only the flags of the first fragment.
 #[test]
 fn fragments_are_as_java_wants_them() {
     let mut talk = small();
@@ -114,7 +114,7 @@ fn a_payload_that_fits_is_not_cut() {
     assert_eq!(talk.output().len(), 1);
 }
 
-/// In one frame, flags N and C stay together.
+/// If the payload fits one frame, flags N and C stay together.
 #[test]
 fn an_answer_in_one_frame_says_in_it_that_it_is_the_last() {
     let mut talk = Talk::server_with(small_config());

@@ -50,7 +50,7 @@ fn a_keepalive_whose_echo_would_be_too_long_ends_the_connection() {
     let violation = Violation::KeepAliveTooLong { len: 5, limit: 4 };
     talk.tells([closed(CloseReason::Violation(violation))]);
 
-    // Whatever is configured, an echo is no longer than a frame may be.
+    // An echo never exceeds the longest frame, whatever is configured.
     let config = Config { max_keepalive_data: usize::MAX, ..config };
     let mut talk = Talk::server_with(config);
     for len in framing::MAX_SENT_FRAME..=framing::MAX_SENT_FRAME + 1 {
@@ -134,7 +134,7 @@ fn any_whole_frame_is_a_sign_of_life() {
         talk.hears_bytes(&unhex(bytes));
         talk.output();
     }
-    // The last of them was none.
+    // The last frame, which is empty, does not decode and ends the connection.
     talk.events();
     assert!(!talk.connection.wants_input());
 }
@@ -163,14 +163,14 @@ fn silence_while_our_owner_is_busy_is_not_the_peers() {
         talk.passes(seconds(100));
         assert_eq!(talk.output(), [keepalive(true, "")]);
     }
-    // It was busy until just now: the peer gets one lifetime from the next look at the clock.
+    // The owner was busy until now. The peer gets one more lifetime from the next timeout on.
     talk.passes(seconds(80));
     talk.tells([told(1, "a"), told(3, "b")]);
     assert!(talk.connection.wants_input());
     talk.passes(seconds(20));
     talk.output();
     talk.is_calm();
-    // What had waited is heard; then silence counts again.
+    // The frame that had waited is read; then silence counts again.
     talk.reads();
     talk.tells([told(5, "c")]);
     talk.passes(seconds(90));
@@ -183,7 +183,7 @@ fn a_clients_wishes_are_bounded() {
         ((1, 2_500), 1_000, 2_500),
         ((1, 1), 1_000, 200),
         ((20_000, 90_000), 20_000, 90_000),
-        // An hour's interval within a lifetime that is cut to ten minutes: we ask for a sign in time.
+        // An interval of an hour, with a lifetime that is cut to ten minutes: we ask for a sign of life in time.
         ((3_600_000, 7_200_000), 300_000, 600_000),
         ((0x7fff_ffff, 0x7fff_ffff), 300_000, 600_000),
         ((1_000, 0), 1_000, 600_000),
@@ -217,7 +217,7 @@ fn an_interval_of_zero_stops_the_ticks_alone() {
     }
 }
 
-/// So many KEEPALIVEs, each with these five bytes.
+/// `count` KEEPALIVEs with these five bytes each.
 fn flood(count: usize) -> BytesMut {
     let mut flood = BytesMut::new();
     for _ in 0..count {
@@ -266,12 +266,12 @@ fn after_a_burst_echoes_are_paced_by_reading() {
         talk.passes(ms(1));
         talk.reads();
     }
-    // What a pause leaves over is a burst again.
+    // Time that was not used allows a burst again.
     talk.output();
     talk.passes(ms(400));
     talk.reads();
     assert_eq!(talk.output().len(), 8);
-    // Even where the clock stands still between frames, nothing of it is lost.
+    // Nothing is lost even if the clock stands still between frames.
     while !talk.input.is_empty() {
         talk.passes(ms(50));
         talk.reads();
@@ -297,7 +297,7 @@ fn a_peer_that_sends_every_50_ms_is_never_paused() {
 fn a_pause_is_not_the_peers_silence() {
     let config = Config { keepalive_burst: 1, keepalive_pause: seconds(1), ..Config::default() };
     let mut talk = Talk::server_after(config, setup(0, 200));
-    // Its lifetime is shorter than the pause; our process sleeps, and then sees both over.
+    // The lifetime is shorter than the pause. Our process sleeps, and then finds both over.
     talk.hears([keepalive(true, "x"), keepalive(true, "y")]);
     talk.passes(Duration::from_millis(900));
     talk.says([keepalive(false, "x")]);

@@ -12,7 +12,7 @@ fn requests_of_ours_are_counted() {
     talk.requests("b");
     let refused = Err(RequestError::TooManyStreams { limit: 2 });
     assert_eq!(talk.connection.request_response(Payload::default()), refused);
-    // What leaves nothing open does not count, and the peer's requests count for themselves.
+    // Fire-and-forget does not count, and the peer's requests are counted separately.
     assert_eq!(talk.connection.fire_and_forget(Payload::default()), Ok(id(5)));
     talk.hears([request(2, "c"), request(4, "d")]);
     assert_eq!(talk.connection.open_streams(), 4);
@@ -124,7 +124,8 @@ fn limits_of_zero_let_something_through_and_the_clock_rest() {
     talk.tells([asked(1, "a")]);
     talk.connection.respond(id(1), Payload::from_data("A")).unwrap();
     talk.says([answer(1, "A")]);
-    // Its one event kept us from reading, which counts once; then silence ends it, then closing does.
+    // The one event blocked reading, which extends the lifetime once. Then silence ends the connection, and then the close
+    // times out.
     for time in [0, 1, 1, 1].map(Duration::from_millis) {
         assert!(!talk.connection.is_closed());
         talk.passes(time);
@@ -200,7 +201,7 @@ fn ids_start_again_at_the_top_and_skip_those_in_use() {
         let in_use = [first, first + 2, first + 6].map(id);
         assert_eq!(ids.take(|id| in_use.contains(&id)), id(first + 4));
         assert_eq!(ids.take(|id| in_use.contains(&id)), id(first + 8));
-        // Nothing tells any more which were.
+        // After the wrap, every id counts as assigned.
         assert!(ids.was_taken(id(first + 100)));
         ids.skip_to(last);
         assert_eq!(ids.take(|taken| taken == id(last)), id(first));
@@ -208,17 +209,17 @@ fn ids_start_again_at_the_top_and_skip_those_in_use() {
 }
 
 proptest! {
-    /// Of the faults that other implementations had (`tests/it/known_faults`): rsocket-java #666, #667; rsocket-js #40.
+    /// A fault of other implementations (`tests/it/known_faults`): rsocket-java #666, #667; rsocket-js #40.
     #[test]
     fn row_12_ids_wrap_and_skip_those_in_use(
         is_client in any::<bool>(),
         before in 0_u32..20,
-        // By their place around the last id.
+        // As indices into `order`, which surrounds the last id.
         in_use in proptest::collection::btree_set(0_u32..40, 0..40),
     ) {
         let role = if is_client { Role::Client } else { Role::Server };
         let (first, last) = if is_client { (1, 0x7fff_ffff) } else { (2, 0x7fff_fffe) };
-        // The specification's order: up by two, and from the first again after the last.
+        // The order of the specification: in steps of two, and from the first id again after the last.
         let order: Vec<_> =
             (last - 38..=last).step_by(2).chain((first..).step_by(2)).take(40).map(id).collect();
         let taken: Vec<_> = in_use.iter().map(|nth| order[*nth as usize]).collect();

@@ -107,7 +107,7 @@ fn what_comes_late_is_ignored() {
     talk.hears([answer(1, "A")]);
     talk.tells([answered(1, "A")]);
     talk.hears([answer(1, "A"), error(1, ErrorCode::CANCELED, ""), cancel(1)]);
-    // Malformed as well as well-formed: metadata that is longer than its frame.
+    // Malformed frames as well as well-formed ones: the metadata length exceeds the frame.
     talk.hears_hex(["00000001 2960 000009 41"]);
     talk.is_calm();
 }
@@ -151,13 +151,13 @@ fn answered_requests_and_the_peers_own_cannot_be_canceled() {
 #[test]
 fn the_peer_may_cancel_at_any_point() {
     let mut talk = Talk::server();
-    // Before we answer.
+    // Before the answer.
     talk.hears([request(1, "a"), cancel(1)]);
     talk.tells([asked(1, "a"), canceled(1)]);
     let not_open = Err(StreamError::NotOpen(id(1)));
     assert_eq!(talk.connection.respond(id(1), Payload::from_data("A")), not_open);
     talk.is_calm();
-    // While the answer waits, beside another's.
+    // While the answer is queued beside another.
     talk.hears([request(3, "b"), request(5, "c"), request(7, "d")]);
     talk.events();
     talk.connection.respond(id(3), Payload::from_data("B")).unwrap();
@@ -165,7 +165,7 @@ fn the_peer_may_cancel_at_any_point() {
     talk.connection.reject(id(7), ErrorCode::APPLICATION_ERROR, "D").unwrap();
     talk.hears([cancel(3), cancel(7)]);
     talk.says([answer(5, "C")]);
-    // After it was sent; twice; of streams never opened, of ours, and of the connection.
+    // After the answer was sent; twice; on streams never opened, on ours, and on stream 0.
     talk.hears([cancel(5), cancel(5), cancel(99), cancel(2), cancel(0)]);
     talk.is_calm();
 }
@@ -193,7 +193,7 @@ fn metadata_is_pushed_both_ways() {
     let mut talk = Talk::server();
     talk.connection.metadata_push(Bytes::from_static(b"m")).unwrap();
     talk.says_hex(["00000000 3100 6d"]);
-    // Without flag M, as rsocket-js sends it; and on a stream, where it is to be ignored.
+    // Without flag M, as rsocket-js sends it; and on a stream, where it must be ignored.
     talk.hears_hex(["00000000 3100 6d", "00000000 3000 6d", "00000001 3100 6d"]);
     let pushed = Event::MetadataPush { metadata: Bytes::from_static(b"m") };
     talk.tells([pushed.clone(), pushed]);

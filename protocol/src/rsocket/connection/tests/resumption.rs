@@ -35,7 +35,7 @@ fn request_of(token: &'static str, server_position: u64, client_position: u64) -
     }
 }
 
-/// A client whose transport is gone.
+/// Ends the transport of a client, which is then suspended.
 fn suspended_client(talk: &mut Talk) {
     talk.connection.handle_eof(talk.now);
     assert!(talk.connection.is_suspended());
@@ -217,7 +217,7 @@ fn a_suspended_connection_waits_no_longer_than_its_time() {
     talk.passes(seconds(60));
     talk.connection.resume(talk.now);
     talk.output();
-    // The second transport fails, too; the time goes on.
+    // The second transport fails too, and the timeout continues to run.
     talk.connection.handle_eof(talk.now);
     assert!(talk.connection.is_suspended());
     assert_eq!(talk.connection.next_timer(), Some((end, TimerReason::Resume)));
@@ -388,7 +388,7 @@ fn requests_that_were_lost_are_within_the_lease_that_was_lost_with_them() {
     talk.hears([fnf(1, "a")]);
     talk.events();
     talk.passes(Duration::from_secs(2));
-    // Two more may be on their way.
+    // Two more requests may be under way.
     for (first, second) in [(3, 5), (7, 9)] {
         suspended_client(&mut talk);
         let received = talk.connection.resumption.as_ref().unwrap().received();
@@ -412,7 +412,7 @@ fn a_lease_does_not_outlive_its_transport() {
     assert_eq!(refused, Err(RequestError::NoLease));
 }
 
-/// rsocket-js 1.0 has the two numbers of the version the wrong way round, in RESUME alone.
+/// rsocket-js 1.0 swaps the two numbers of the version, in RESUME alone.
 #[test]
 fn resume_of_a_version_written_backwards_is_taken_and_of_another_is_refused() {
     let resume_of = |major, minor| {

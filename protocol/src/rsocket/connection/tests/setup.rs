@@ -2,7 +2,7 @@ use super::*;
 use crate::rsocket::connection::{RequestError, Role, TimerReason};
 use crate::rsocket::frame::Version;
 
-/// What rsocket-java sends first: version 1.0, keepalive 20 s, lifetime 90 s, `application/binary` twice.
+/// The SETUP of rsocket-java: version 1.0, keepalive 20 s, lifetime 90 s, `application/binary` for both MIME types.
 const JAVA: &str = "00000000 0400 00010000 00004e20 00015f90
     12 6170706c69636174696f6e2f62696e617279 12 6170706c69636174696f6e2f62696e617279";
 
@@ -80,7 +80,7 @@ fn what_cannot_be_read_is_no_setup() {
         ("", "frame: frame header takes 6 bytes, 0 left"),
         ("0000000004", "frame: frame header takes 6 bytes, 5 left"),
         ("00000000 0400 0001", "SETUP on stream 0: version takes 4 bytes, 2 left"),
-        // An unknown type, even one that says it may be ignored.
+        // An unknown type, even with flag I.
         ("00000000 4200", "frame on stream 0: unknown frame type 0x10"),
     ] {
         let mut talk = Talk::listening(Config::default());
@@ -124,7 +124,7 @@ fn other_protocols_are_refused_on_sight() {
     talk.ends_by(Violation::NotSetup(text), ErrorCode::INVALID_SETUP);
 }
 
-/// Which it is waits for no more than it takes, and the clock still ends it.
+/// The connection waits for no more bytes than it takes to identify the protocol, and the setup timeout still ends it.
 #[test]
 fn another_protocol_that_stops_short_is_told_at_the_end() {
     let mut talk = Talk::listening(Config::default());
@@ -144,7 +144,7 @@ fn another_protocol_that_stops_short_is_told_at_the_end() {
     talk.ends_by(violation, ErrorCode::INVALID_SETUP);
 }
 
-/// A client takes longer frames: it hears of it when the server closes, or at its own limit.
+/// A client accepts longer frames, so it notices when the server closes, or at its own limit.
 #[test]
 fn a_client_says_what_its_server_speaks() {
     for (bytes, foreign) in [
@@ -165,7 +165,7 @@ fn a_client_says_what_its_server_speaks() {
         talk.hears_bytes(bytes);
         talk.ends_by(Violation::NotRsocket(foreign), ErrorCode::INVALID_SETUP);
     }
-    // Behind a frame the same bytes are a part of one.
+    // After a whole frame, the same bytes are part of a frame.
     let mut talk = Talk::client();
     talk.hears([keepalive(false, "")]);
     talk.hears_bytes(b"HTTP/1.1 ");
@@ -199,7 +199,7 @@ fn half_of_one_then_silence_times_out() {
         talk.connection.next_timer(),
         Some((talk.now + Duration::from_secs(60), TimerReason::Setup))
     );
-    // Neither the bytes nor early calls put the deadline off.
+    // Neither bytes nor early calls extend the deadline.
     for byte in &wire[..wire.len() - 1] {
         talk.hears_bytes(&[*byte]);
         talk.passes(Duration::from_secs(1));

@@ -1,6 +1,6 @@
 use super::*;
 
-/// They go to logs, and to whoever runs the program.
+/// These texts go to logs and to operators.
 #[test]
 fn every_end_says_what_happened() {
     let after = Duration::from_secs(90);
