@@ -1,4 +1,4 @@
-//! What an owner does with streams.
+//! The owner's commands on streams.
 
 use super::credit::{Balance, Credit};
 use super::streams::{Half, Kind, Side, Stream};
@@ -8,17 +8,24 @@ use crate::rsocket::frame::{Body, ErrorCode, Frame, StreamId};
 use bytes::Bytes;
 
 impl Connection {
-    /// Sends REQUEST_RESPONSE; [`Event::Response`](super::Event::Response) or
-    /// [`Event::RequestFailed`](super::Event::RequestFailed) follows under the returned id.
+    /// Sends REQUEST_RESPONSE. [`Event::Response`](super::Event::Response) or
+    /// [`Event::RequestFailed`](super::Event::RequestFailed) follows under the returned id. A payload that is too long for a
+    /// frame is sent in fragments.
+    ///
+    /// # Errors
+    ///
+    /// The connection is not set up, or is closed or closing; the peer's lease allows no request; too many requests of ours are
+    /// open; or too much output is queued. While the connection is suspended, requests are queued until it is resumed.
     pub fn request_response(&mut self, payload: Payload) -> Result<StreamId, RequestError> {
         let body = Body::RequestResponse { follows: false, payload };
         self.request(body, Kind::Response, Half::Closed, Credit::new(1))
     }
 
-    /// Sends REQUEST_STREAM, with credit for the first payloads; [`request_n`](Self::request_n) grants more.
+    /// Sends REQUEST_STREAM, with credit for the first payloads. [`request_n`](Self::request_n) grants more.
     ///
-    /// [`Event::Payload`](super::Event::Payload) follows for each under the returned id, and at the end
-    /// [`Event::Completed`](super::Event::Completed) or [`Event::RequestFailed`](super::Event::RequestFailed).
+    /// [`Event::Payload`](super::Event::Payload) follows for each payload under the returned id, and
+    /// [`Event::Completed`](super::Event::Completed) or [`Event::RequestFailed`](super::Event::RequestFailed) at the end. Fails
+    /// like [`request_response`](Self::request_response).
     pub fn request_stream(
         &mut self,
         payload: Payload,
@@ -28,10 +35,11 @@ impl Connection {
         self.request(body, Kind::Stream, Half::Closed, Some(initial_n))
     }
 
-    /// Sends REQUEST_CHANNEL with its first payload, and credit for the peer's; `complete` if there is no other of ours.
+    /// Sends REQUEST_CHANNEL with our first payload, and credit for the peer's payloads. `complete` says that we send no other.
     ///
-    /// More may be [sent](Self::send) once [`Event::CreditReceived`](super::Event::CreditReceived) allows it. The peer's side is as with
-    /// [`request_stream`](Self::request_stream). The channel is over when both sides are complete.
+    /// More payloads may be [sent](Self::send) once [`Event::CreditReceived`](super::Event::CreditReceived) allows it. The
+    /// peer's payloads arrive as with [`request_stream`](Self::request_stream). The channel is over when both sides are
+    /// complete. Fails like [`request_response`](Self::request_response).
     pub fn request_channel(
         &mut self,
         payload: Payload,
@@ -44,12 +52,18 @@ impl Connection {
         self.request(body, Kind::Channel, sending, Some(initial_n))
     }
 
-    /// Sends REQUEST_FNF. Nothing tells whether it arrived.
+    /// Sends REQUEST_FNF. No event reports whether it arrived. Fails like [`request_response`](Self::request_response), except
+    /// that the number of open requests does not matter, since it opens no stream.
     pub fn fire_and_forget(&mut self, payload: Payload) -> Result<StreamId, RequestError> {
         self.send_request(Body::RequestFnf { follows: false, payload })
     }
 
-    /// Sends METADATA_PUSH. It is no request, and no lease is needed.
+    /// Sends METADATA_PUSH. It is not a request, so it needs no lease.
+    ///
+    /// # Errors
+    ///
+    /// The connection is not set up, suspended, closed or closing; the metadata does not fit a frame, since METADATA_PUSH
+    /// cannot be fragmented; or too much output is queued.
     pub fn metadata_push(&mut self, metadata: Bytes) -> Result<(), RequestError> {
         self.check_open()?;
         let frame = Frame::on_connection(Body::MetadataPush { metadata });
@@ -59,7 +73,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends EXT, a frame outside the specification, on any stream. With `can_ignore` a peer that does not know it ignores it.
+    /// Sends EXT, a frame outside the specification, on any stream. With `can_ignore`, a peer that does not understand the
+    /// frame ignores it. Fails like [`metadata_push`](Self::metadata_push).
     pub fn extension(
         &mut self,
         stream_id: StreamId,
@@ -80,24 +95,26 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a payload on a channel, or on a stream of the peer's, which takes one of the credit that the peer gave.
-    /// On a REQUEST_RESPONSE of the peer's it is the answer, and ends the stream.
+    /// Sends a payload on a channel, or on a stream of the peer's, and uses one of the credit that the peer granted. On a
+    /// REQUEST_RESPONSE of the peer's, the payload is the answer and ends the stream.
     ///
     /// # Errors
     ///
-    /// The stream is over or never was; the peer has given no credit; or the payload cannot be queued now.
+    /// The stream is over, our side of it is complete, or it never existed; the peer has granted no credit; or too much output
+    /// is queued.
     pub fn send(&mut self, stream_id: StreamId, payload: Payload) -> Result<(), StreamError> {
         let is_answer = self.sending(stream_id)?.kind == Kind::Response;
         self.send_payload(stream_id, payload, is_answer)
     }
 
-    /// Sends a payload, and with it that it is the last: the answer to a REQUEST_RESPONSE, or the end of a stream, or of our
-    /// side of a channel. Errors as [`send`](Self::send).
+    /// Sends the last payload: the answer to a REQUEST_RESPONSE, or the end of a stream or of our side of a channel. Fails like
+    /// [`send`](Self::send).
     pub fn respond(&mut self, stream_id: StreamId, payload: Payload) -> Result<(), StreamError> {
         self.send_payload(stream_id, payload, true)
     }
 
-    /// Says that we have sent our last payload; on a REQUEST_RESPONSE that there is none (Java's empty `Mono`).
+    /// Completes our side of a stream without a payload. On a REQUEST_RESPONSE this is an empty answer (an empty `Mono` in
+    /// Java). Fails like [`send`](Self::send), but needs no credit.
     pub fn complete(&mut self, stream_id: StreamId) -> Result<(), StreamError> {
         self.sending(stream_id)?;
         let payload = Payload::default();
@@ -109,8 +126,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends a stream by an ERROR frame: one of the peer's, or a channel of ours to which we still could send. A text
-    /// over 64 KiB is cut.
+    /// Ends a stream by an ERROR frame: a stream of the peer's, or a channel of ours whose sending side is still open.
+    /// `message` is cut after 64 KiB. Fails only if the stream is not open for this.
     pub fn reject(
         &mut self,
         stream_id: StreamId,
@@ -124,10 +141,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives up a request of ours: sends CANCEL, or nothing where the request had not been sent yet. No event follows.
+    /// Cancels a request of ours: sends CANCEL, or nothing if the request was not sent yet. No event follows.
     ///
-    /// On a channel of the peer's it gives up what the peer sends; our side stays open. The specification has no name for
-    /// that, but rsocket-java does so, too.
+    /// On a channel of the peer's, this ends what the peer sends, and our side stays open. The specification does not mention
+    /// it, but rsocket-java does the same. Fails only if the stream is not open for this.
     pub fn cancel(&mut self, stream_id: StreamId) -> Result<(), StreamError> {
         let stream = self.streams.known(stream_id).ok_or(StreamError::NotOpen(stream_id))?;
         match stream.side {
@@ -145,7 +162,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Allows the peer so many more payloads, on a stream of ours or on a channel. Credits add up.
+    /// Grants the peer credit for more payloads (REQUEST_N), on a stream of ours or on a channel. Credits add up.
+    ///
+    /// # Errors
+    ///
+    /// The stream is over, the peer's side of it is complete, or it is a REQUEST_RESPONSE; or too much output is queued.
     pub fn request_n(&mut self, stream_id: StreamId, credit: Credit) -> Result<(), StreamError> {
         let frame = Frame::new(stream_id, Body::RequestN { n: credit.get() });
         let room = self.check_room(&frame);
@@ -161,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// How many payloads the peer takes on a stream; 0 where none can be sent.
+    /// How many more payloads we may send on a stream; 0 if it is not open for sending.
     pub fn credit(&self, stream_id: StreamId) -> u32 {
         match self.streams.get(stream_id).map(|stream| stream.sending) {
             Some(Half::Open(balance)) => balance.get(),
@@ -169,7 +190,7 @@ impl Connection {
         }
     }
 
-    /// Whether frames of a stream wait to be taken by `poll_transmit`.
+    /// Whether frames of a stream are queued for [`poll_transmit`](crate::rsocket::Machine::poll_transmit).
     pub fn has_output(&self, stream_id: StreamId) -> bool {
         self.outbound.has_stream(stream_id)
     }
@@ -227,7 +248,7 @@ impl Connection {
         Ok(())
     }
 
-    /// A stream on which we may send.
+    /// The stream, if our side of it is open.
     fn sending(&mut self, stream_id: StreamId) -> Result<&mut Stream, StreamError> {
         let stream = self.streams.known(stream_id).filter(|stream| stream.sending.is_open());
         stream.ok_or(StreamError::NotOpen(stream_id))
@@ -240,7 +261,7 @@ impl Connection {
         self.streams.tidy(stream_id);
     }
 
-    /// Ends a request of ours towards the peer, who need not know of one that was not sent yet.
+    /// Cancels a request of ours. The peer need not know if it was not sent yet.
     pub(super) fn abandon(&mut self, stream_id: StreamId) {
         self.streams.remove(stream_id);
         if !self.outbound.drop_stream(stream_id) {

@@ -1,16 +1,16 @@
 use std::fmt;
 
-/// How many payloads may be sent on a stream: 1 to 0x7FFFFFFF (Protocol.md, "Reactive Streams Semantics").
+/// Credit: how many payloads may be sent on a stream, 1 to 0x7FFFFFFF (Protocol.md, "Reactive Streams Semantics").
 ///
-/// Credits add up. The largest stands for any number here, as in rsocket-java: it is never used up.
+/// Credits add up. As in rsocket-java, the largest credit stands for any number of payloads and is never used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Credit(u32);
 
 impl Credit {
-    /// As many as there are.
+    /// Any number of payloads: 0x7FFFFFFF.
     pub const UNBOUNDED: Self = Self(0x7fff_ffff);
 
-    /// So many; more than 0x7FFFFFFF is [`UNBOUNDED`](Self::UNBOUNDED), and 0 is none.
+    /// Credit for this many payloads. Returns `None` for 0; saturates at [`UNBOUNDED`](Self::UNBOUNDED).
     pub const fn new(payloads: u32) -> Option<Self> {
         match payloads {
             0 => None,
@@ -19,7 +19,7 @@ impl Credit {
         }
     }
 
-    /// The number.
+    /// The credit as a number.
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -31,7 +31,7 @@ impl fmt::Display for Credit {
     }
 }
 
-/// What is left of the credit for one direction of a stream.
+/// The remaining credit for one direction of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Balance(u32);
 
@@ -44,7 +44,7 @@ impl Balance {
         self.0 = self.0.saturating_add(credit.0).min(Credit::UNBOUNDED.0);
     }
 
-    /// Uses one up; says whether there was one.
+    /// Uses up credit for one payload; returns false if there was none.
     pub(super) fn take(&mut self) -> bool {
         match self.0 {
             0 => return false,

@@ -3,36 +3,36 @@ use crate::rsocket::frame::{EncodeError, ErrorCode, FrameType, StreamId};
 use bytes::Bytes;
 use std::fmt;
 
-/// Why a request of the peer's is not served, although it breaks no rule. Its text is what the ERROR frame says.
+/// Why a request of the peer's is refused although it breaks no rule. Its text is the message of the ERROR frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It came without a lease, or after that was used up or over.
+    /// The peer had no lease, or the lease was used up or had expired.
     #[error("no lease for this request")]
     NoLease,
-    /// Requests of this kind are not served here.
+    /// Requests of this type are not served.
     #[error("{0} is not supported")]
     NotServed(FrameType),
-    /// As many requests are open as are allowed at once.
+    /// The peer has as many requests open as are allowed at once.
     #[error("more than {limit} streams open at once")]
     TooManyStreams {
-        /// The limit.
+        /// The limit: [`max_open_streams`](super::Config::max_open_streams).
         limit: usize,
     },
 }
 
-/// Why a request of ours failed. As text it has at most the first 1,024 bytes of what the peer sent.
+/// Why a request of ours failed. Its text contains at most the first 1,024 bytes of what the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamFailure {
     /// The peer answered by an ERROR frame.
     Error {
-        /// Its code.
+        /// The code of the ERROR frame.
         code: ErrorCode,
-        /// Its text, as received.
+        /// The message, as received. It need not be UTF-8.
         data: Bytes,
     },
-    /// The peer's answer broke the rules.
+    /// The peer's answer violated the protocol.
     Violation(Violation),
     /// The connection ended first.
     Closed,
@@ -42,7 +42,7 @@ impl fmt::Display for StreamFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Error { code, data } => {
-                // A frame may hold 16 MB of it.
+                // The message may have 16 MB.
                 let start = data.get(..1024).unwrap_or(data);
                 write!(f, "{code}: {}", String::from_utf8_lossy(start))
             }
@@ -52,55 +52,56 @@ impl fmt::Display for StreamFailure {
     }
 }
 
-/// Why a request cannot be sent.
+/// Why a frame cannot be queued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The connection is closed or closing.
+    /// The connection is closed or closing, or the peer has announced by CONNECTION_CLOSE that it is.
     #[error("the connection is closed")]
     Closed,
-    /// SETUP had no flag L, so that leases mean nothing on this connection.
+    /// SETUP had no flag L, so there are no leases on this connection.
     #[error("leases were not agreed on")]
     LeaseNotAgreed,
-    /// The peer's lease is used up, over, or has not come yet.
+    /// The peer's lease is used up, has expired, or has not arrived yet.
     #[error("the peer allows no more requests for now")]
     NoLease,
-    /// The connection waits to be resumed, and what is about it alone cannot wait.
+    /// The connection waits to be resumed. Requests and payloads are queued meanwhile; METADATA_PUSH, LEASE and EXT are not.
     #[error("the connection waits to be resumed")]
     Suspended,
-    /// No SETUP was received yet.
+    /// No SETUP was received yet, or RESUME was received and has not been decided on.
     #[error("the connection is not set up yet")]
     NotSetUp,
-    /// Too many requests of ours are open.
+    /// We have as many requests open as are allowed at once.
     #[error("more than {limit} requests open at once")]
     TooManyStreams {
-        /// The limit.
+        /// The limit: [`max_open_streams`](super::Config::max_open_streams).
         limit: usize,
     },
-    /// The peer does not take what is queued already.
+    /// Too much output is queued already: see [`max_queued_output`](super::Config::max_queued_output) and
+    /// [`max_queued_frames`](super::Config::max_queued_frames).
     #[error("{bytes} bytes in {frames} frames wait to be sent already")]
     Saturated {
-        /// Bytes that wait.
+        /// Bytes that are queued, without prefixes.
         bytes: usize,
-        /// Frames that wait.
+        /// Frames that are queued.
         frames: usize,
     },
-    /// The frame would be longer than one may be, or one of its fields.
+    /// The frame, or one of its fields, would be too long.
     #[error(transparent)]
     TooLong(#[from] EncodeError),
 }
 
-/// Why a stream cannot be answered.
+/// Why a command on a stream fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The stream does not allow this: it is over, its direction is, or it was never there.
+    /// The stream is over, the direction that the command needs is closed, or the stream never existed.
     #[error("stream {0} is not open for this")]
     NotOpen(StreamId),
-    /// The peer takes no more payloads for now: wait for [`Event::CreditReceived`](super::Event::CreditReceived).
+    /// The peer has granted no credit for another payload: wait for [`Event::CreditReceived`](super::Event::CreditReceived).
     #[error("stream {0} has no credit")]
     NoCredit(StreamId),
-    /// The payload cannot be sent; the stream stays open, to be rejected or answered otherwise.
+    /// The frame cannot be queued. The stream stays as it was, and can be rejected or answered later.
     #[error(transparent)]
     Unsendable(#[from] RequestError),
 }

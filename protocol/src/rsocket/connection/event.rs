@@ -8,163 +8,167 @@ use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
 
-/// What happened on a connection, for its owner.
+/// What happened on a connection. Its owner takes events by [`poll_event`](super::Connection::poll_event).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The connection is over. The last event there is; every open stream got its own before.
+    /// The connection is over. This is the last event; each open stream had its own before.
     Closed {
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
-    /// The peer gave up its request, or the connection ended. What is answered to it now goes nowhere.
+    /// A request of the peer's ended before we completed it: the peer canceled it or broke a rule on it, or the connection
+    /// ended. Nothing more can be sent on the stream. If the peer broke a rule, [`StreamViolation`](Self::StreamViolation)
+    /// follows.
     Canceled {
-        /// The peer's stream; it is over.
+        /// The peer's stream, which is over.
         stream_id: StreamId,
     },
-    /// The peer has sent its last payload on a stream or channel. A channel is over once we have, too.
+    /// The peer has sent its last payload on a stream of ours or on a channel. A channel is over once both sides have.
     Completed {
         /// The stream.
         stream_id: StreamId,
     },
-    /// The peer allows so many more payloads on its stream, or on a channel.
+    /// The peer grants credit for more payloads on its stream or on a channel (REQUEST_N).
     CreditReceived {
         /// The stream.
         stream_id: StreamId,
-        /// How many more.
+        /// How many more payloads.
         credit: Credit,
     },
-    /// An EXT frame; only with [`serve_extensions`](super::Config::serve_extensions).
+    /// An EXT frame. Occurs only with [`serve_extensions`](super::Config::serve_extensions).
     Extension {
-        /// The stream it is on, open or not; stream 0 for the connection.
+        /// The stream of the frame, open or not; stream 0 for the connection.
         stream_id: StreamId,
-        /// Flag I: who does not know it may ignore it.
+        /// Flag I: a receiver that does not understand the frame may ignore it.
         can_ignore: bool,
-        /// Its type, 31 bits.
+        /// The extended type, 31 bits.
         extended_type: u32,
-        /// What it carries.
+        /// The payload of the frame.
         payload: Payload,
     },
-    /// The peer told something and wants no answer.
+    /// The peer sent REQUEST_FNF, a request without an answer.
     FireAndForget {
-        /// The peer's stream; it is over already.
+        /// The peer's stream, which is over already.
         stream_id: StreamId,
-        /// What it told.
+        /// The request.
         payload: Payload,
     },
-    /// The peer allows so many requests, within so much time, in place of what it allowed before.
+    /// The peer granted a lease, which replaces the previous one.
     LeaseReceived {
-        /// How long it holds, from now.
+        /// How long the lease is valid, from now; whole milliseconds.
         ttl: Duration,
-        /// How many requests.
+        /// How many requests the peer takes.
         requests: u32,
-        /// Metadata, if the frame had any.
+        /// Metadata of the LEASE frame; `None` if it had none.
         metadata: Option<Bytes>,
     },
-    /// The peer pushed metadata about the connection.
+    /// The peer sent METADATA_PUSH, which concerns the connection.
     MetadataPush {
         /// The metadata.
         metadata: Bytes,
     },
-    /// A payload on a stream of ours, or on a channel.
+    /// The peer sent a payload on a stream of ours or on a channel.
     Payload {
         /// The stream.
         stream_id: StreamId,
         /// The payload.
         payload: Payload,
     },
-    /// The peer ended its channel by an ERROR.
+    /// The peer ended a channel of its own by an ERROR frame.
     PeerFailed {
-        /// The peer's stream; it is over.
+        /// The peer's stream, which is over.
         stream_id: StreamId,
-        /// Its code.
+        /// The code of the ERROR frame.
         code: ErrorCode,
-        /// Its text, as received.
+        /// The message, as received. It need not be UTF-8.
         data: Bytes,
     },
-    /// The peer opens a channel. Its credit for us is `initial_n`; it may send once we [grant](super::Connection::request_n) it some, and
-    /// before that as much as [`channel_tolerance`](super::Config::channel_tolerance) says.
+    /// The peer opened a channel. It may send more payloads once we [grant](super::Connection::request_n) it credit, and before
+    /// that as many as [`channel_tolerance`](super::Config::channel_tolerance) says.
     RequestChannel {
         /// The peer's stream.
         stream_id: StreamId,
         /// The first payload.
         payload: Payload,
-        /// How many payloads it takes; `None`, against the specification, for none yet.
+        /// How many payloads the peer takes. `None` if the frame said 0, which the specification forbids: wait for credit.
         initial_n: Option<Credit>,
-        /// It sends no other; [`Completed`](Self::Completed) does not follow.
+        /// Flag C: the peer sends no further payload. [`Completed`](Self::Completed) does not follow.
         complete: bool,
     },
-    /// The peer asks: answer by [`respond`](super::Connection::respond), [`complete`](super::Connection::complete) or
-    /// [`reject`](super::Connection::reject).
+    /// The peer sent REQUEST_RESPONSE. Answer it by [`respond`](super::Connection::respond),
+    /// [`complete`](super::Connection::complete) or [`reject`](super::Connection::reject).
     RequestResponse {
         /// The peer's stream.
         stream_id: StreamId,
-        /// What it asks.
+        /// The request.
         payload: Payload,
     },
-    /// A request of ours was answered.
+    /// The peer answered a REQUEST_RESPONSE of ours.
     Response {
-        /// Our stream; it is over.
+        /// Our stream, which is over.
         stream_id: StreamId,
         /// The answer; `None` if the peer completed the stream without one.
         payload: Option<Payload>,
     },
-    /// A request of ours failed.
+    /// A request of ours failed, of any kind that opens a stream.
     RequestFailed {
-        /// Our stream; it is over.
+        /// Our stream, which is over.
         stream_id: StreamId,
-        /// Why.
+        /// The reason.
         error: StreamFailure,
     },
-    /// The peer asks for a stream: [`send`](super::Connection::send) as many payloads as it takes, then
+    /// The peer sent REQUEST_STREAM. [`send`](super::Connection::send) as many payloads as it takes, then
     /// [`complete`](super::Connection::complete).
     RequestStream {
         /// The peer's stream.
         stream_id: StreamId,
-        /// What it asks.
+        /// The request.
         payload: Payload,
-        /// How many payloads it takes; `None`, against the specification, for none yet.
+        /// How many payloads the peer takes. `None` if the frame said 0, which the specification forbids: wait for credit.
         initial_n: Option<Credit>,
     },
-    /// A request of the peer's that breaks no rule was turned away by ERROR REJECTED. There is nothing to do.
+    /// A request of the peer's that breaks no rule was refused by ERROR REJECTED. The owner need not do anything.
     RequestRefused {
-        /// The peer's stream; it was not opened.
+        /// The peer's stream, which was not opened.
         stream_id: StreamId,
-        /// Why.
+        /// The reason.
         refusal: Refusal,
     },
-    /// The connection goes on over a new transport.
+    /// The connection continues over a new transport.
     Resumed,
-    /// A client wants to resume a connection. If there is one of that token, give it the request by
-    /// [`accept_resume`](super::Connection::accept_resume), and the transport; otherwise [`reject_resume`](super::Connection::reject_resume) this one.
+    /// A client asks to resume a connection. Look for the connection with the token of the request. If there is one, give it
+    /// the request by [`accept_resume`](super::Connection::accept_resume), and the transport of this connection. Otherwise call
+    /// [`reject_resume`](super::Connection::reject_resume) on this one.
     ResumeReceived {
-        /// What it asks.
+        /// The content of the RESUME frame.
         request: ResumeRequest,
     },
-    /// The peer takes no more payloads on our channel. It may go on to send.
+    /// The peer takes no more payloads on a channel of ours. It may still send.
     SendingCanceled {
         /// Our stream.
         stream_id: StreamId,
     },
-    /// A client's SETUP was accepted. To turn it away after all, [`close`](super::Connection::close) with
+    /// A client's SETUP was accepted. To reject it all the same, [`close`](super::Connection::close) the connection with
     /// [`ErrorCode::REJECTED_SETUP`].
     SetupReceived {
-        /// All that it said.
+        /// The content of the SETUP frame.
         setup: Box<Setup>,
     },
-    /// The transport is gone, but the connection waits to be resumed. Drop what is left of the transport.
+    /// The transport is gone, and the connection waits to be resumed. Drop what is left of the transport.
     Suspended,
-    /// The peer broke the rules on one stream, which has been ended by an ERROR or CANCEL frame; the connection goes on.
+    /// The peer broke a rule on one of its streams, which was answered by an ERROR frame; the connection goes on. A violation
+    /// on a stream of ours is reported as [`RequestFailed`](Self::RequestFailed).
     StreamViolation {
         /// The stream.
         stream_id: StreamId,
-        /// How.
+        /// The rule that was broken.
         violation: Violation,
     },
 }
 
 impl Event {
-    /// Bytes of payload that this event keeps alive.
+    /// Bytes of payload that this event holds.
     pub(super) fn payload_len(&self) -> usize {
         match self {
             Self::Extension { payload, .. }
@@ -201,16 +205,16 @@ impl Event {
 pub enum CloseReason {
     /// The owner closed it.
     Local {
-        /// The code sent.
+        /// The code of the ERROR frame that was sent, if one was.
         code: ErrorCode,
-        /// The text sent.
+        /// Its message.
         message: String,
     },
-    /// The peer sent an ERROR on stream 0, which ends the connection.
+    /// The peer sent an ERROR frame on stream 0, which ends the connection.
     PeerError {
-        /// Its code.
+        /// The code of the ERROR frame.
         code: ErrorCode,
-        /// Its text, or what can be read of it.
+        /// Its message: the first 1,024 bytes, with invalid UTF-8 replaced.
         message: String,
     },
     /// The peer closed the transport.
@@ -220,36 +224,37 @@ pub enum CloseReason {
     },
     /// The transport failed.
     Transport {
-        /// The transport's error.
+        /// The error of the transport.
         error: String,
         /// Bytes of an unfinished frame that had arrived.
         unfinished: usize,
     },
-    /// The peer closed the transport, or it failed, and what came from it before was not a frame but this.
+    /// The transport was closed by the peer or failed, and the bytes that the peer had sent are not RSocket but another protocol.
     NotRsocket(Foreign),
-    /// No whole SETUP came in time.
+    /// No whole SETUP arrived in time.
     SetupTimeout {
-        /// The limit.
+        /// The limit, [`setup_timeout`](super::Config::setup_timeout).
         after: Duration,
     },
-    /// Nothing came from the peer for its max lifetime.
+    /// No whole frame arrived from the peer for its max lifetime.
     KeepAliveTimeout {
-        /// That lifetime.
+        /// The max lifetime.
         after: Duration,
     },
-    /// No transport came to resume over.
+    /// The connection was suspended, and was not resumed in time.
     ResumeTimeout {
-        /// The limit.
+        /// The limit, [`ResumeConfig::timeout`](super::ResumeConfig::timeout).
         after: Duration,
     },
-    /// The peer broke the rules.
+    /// The peer broke a rule.
     Violation(Violation),
 }
 
 impl CloseReason {
-    /// Whether the connection was ended on purpose, by either side: an ordinary event, and no fault.
+    /// Whether either side ended the connection on purpose, so that it is no fault. This includes [`Eof`](Self::Eof) between
+    /// two frames.
     ///
-    /// rsocket-java says so by CONNECTION_ERROR with the text `Disposed`.
+    /// rsocket-java ends a connection on purpose by CONNECTION_ERROR with the message `Disposed`.
     pub fn is_ordinary(&self) -> bool {
         match self {
             Self::Eof { unfinished } => *unfinished == 0,
@@ -266,7 +271,7 @@ impl CloseReason {
         }
     }
 
-    /// What the peer speaks instead of RSocket, if that is known.
+    /// The protocol that the peer speaks instead of RSocket; `None` if it is not known to speak another.
     pub fn foreign(&self) -> Option<Foreign> {
         match self {
             Self::NotRsocket(foreign) | Self::Violation(Violation::NotRsocket(foreign)) => {
@@ -277,7 +282,7 @@ impl CloseReason {
     }
 }
 
-/// What rsocket-java sends when it is closed by its own owner.
+/// Whether this is the ERROR of rsocket-java when its own owner closes it.
 fn is_disposed(code: ErrorCode, message: &str) -> bool {
     code == ErrorCode::CONNECTION_ERROR && message == "Disposed"
 }
@@ -306,41 +311,41 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// A rule that the peer broke. Its text is what the ERROR frame says.
+/// A rule that the peer broke. Its text is the message of the ERROR frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// A server's first frame was another than SETUP or RESUME. The text is rsocket-java's.
+    /// The first frame that a server received is neither SETUP nor RESUME. The text is rsocket-java's.
     #[error("SETUP or RESUME frame must be received before any others")]
     FirstFrame,
-    /// A first frame over the limit, or one that cannot be read: most likely not RSocket at all.
+    /// The first frame is over the limit or cannot be decoded: most likely the peer does not speak RSocket.
     #[error("not an RSocket SETUP: {0}")]
     NotSetup(String),
-    /// What came first is another protocol's.
+    /// The first bytes belong to another protocol.
     #[error("not RSocket, but {0}")]
     NotRsocket(Foreign),
-    /// SETUP on another stream than 0.
+    /// SETUP on a stream other than 0.
     #[error("SETUP on stream {0}")]
     SetupOnStream(StreamId),
-    /// SETUP or RESUME of a version that is not spoken here. The text is rsocket-java's.
+    /// SETUP or RESUME with a version that is not supported. The text is rsocket-java's.
     #[error("Unsupported version: {0}")]
     UnsupportedVersion(Version),
-    /// SETUP asks for leases. The text is rsocket-java's.
+    /// SETUP asks for leases, which are not served. The text is rsocket-java's.
     #[error("lease is not supported")]
     LeaseUnsupported,
-    /// SETUP asks for resumption. The text is rsocket-java's.
+    /// SETUP asks for resumption, which is not served. The text is rsocket-java's.
     #[error("resume not supported")]
     ResumeInSetup,
-    /// Another frame than RESUME_OK or ERROR in answer to RESUME.
+    /// The answer to RESUME is neither RESUME_OK nor ERROR.
     #[error("{0} in answer to RESUME")]
     NotResumed(FrameType),
-    /// RESUME_OK with a position from which we cannot go on.
+    /// RESUME_OK with a position from which we cannot retransmit.
     #[error(transparent)]
     ResumePosition(ResumeError),
-    /// RESUME as the first frame. The text is rsocket-java's.
+    /// RESUME as the first frame, while resumption is not served. The text is rsocket-java's.
     #[error("resume not supported")]
     ResumeUnsupported,
-    /// A KEEPALIVE that asks for the echo of too much.
+    /// A KEEPALIVE that asks for an echo of too much data.
     #[error("KEEPALIVE with data of {len} bytes, of which at most {limit} are echoed")]
     KeepAliveTooLong {
         /// The length of its data, in bytes.
@@ -351,39 +356,40 @@ pub enum Violation {
     /// A frame over the limit.
     #[error(transparent)]
     FrameTooLong(#[from] FrameTooLong),
-    /// Bytes that are not a frame.
+    /// A frame that cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// A frame on a stream of ours that was never opened.
+    /// A PAYLOAD or ERROR frame on a stream of ours that was never opened.
     #[error("{frame_type} on stream {stream_id}, which was never opened")]
     NeverOpened {
-        /// Its type.
+        /// The type of the frame.
         frame_type: FrameType,
         /// The stream.
         stream_id: StreamId,
     },
-    /// A frame on a stream of ours that is not understood here, and may not be ignored.
+    /// An EXT frame without flag I on a stream of ours, while extensions are not served.
     #[error("{0} is not supported")]
     Unsupported(FrameType),
-    /// PAYLOAD with neither a payload nor the end of its stream.
+    /// PAYLOAD with neither flag N nor flag C.
     #[error("PAYLOAD that has neither flag N nor flag C")]
     EmptyPayload,
-    /// More payloads than were asked for.
+    /// More payloads than credit was granted for.
     #[error("more payloads than were requested")]
     Overrun,
-    /// A payload in fragments that is too long, or in too many.
+    /// A payload in fragments that is too long, or in too many short fragments.
     #[error("a payload of more than {limit} bytes, or in too short fragments")]
     PayloadTooLong {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// More bytes in payloads that are not whole than allowed for the connection.
+    /// The payloads whose reassembly is not complete exceed the limit of the connection.
     #[error("too many bytes in unfinished payloads")]
     TooMuchUnfinished,
 }
 
 impl Violation {
-    /// The code of the ERROR frame that answers it.
+    /// The code of the ERROR frame that answers the violation. If the violation ends the connection, a code for streams is
+    /// replaced by CONNECTION_ERROR.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::FirstFrame

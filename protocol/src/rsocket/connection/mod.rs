@@ -1,4 +1,4 @@
-//! One RSocket connection of either role, as a machine without IO.
+//! One RSocket connection, client or server, as a sans-IO state machine.
 
 mod assembly;
 mod commands;
@@ -37,57 +37,58 @@ use std::time::Instant;
 use stream_ids::StreamIds;
 use streams::{Side, Streams};
 
-/// One RSocket 1.0 connection, client or server, without IO, clock, or randomness.
+/// One RSocket 1.0 connection, client or server, without IO, clock, or randomness of its own.
 ///
 /// # Methods
 /// | kind | methods |
 /// |---|---|
-/// | in | [`handle_input`](crate::rsocket::Machine::handle_input) (byte streams) or [`handle_frame`](Self::handle_frame) (message transports), [`handle_eof`](crate::rsocket::Machine::handle_eof), [`handle_timeout`](crate::rsocket::Machine::handle_timeout) |
+/// | in | [`handle_input`](crate::rsocket::Machine::handle_input) (byte streams) or [`handle_frame`](Self::handle_frame) (message transports), [`handle_eof`](crate::rsocket::Machine::handle_eof), [`handle_transport_failed`](crate::rsocket::Machine::handle_transport_failed), [`handle_timeout`](crate::rsocket::Machine::handle_timeout) |
 /// | commands | [`request_response`](Self::request_response), [`request_stream`](Self::request_stream), [`request_channel`](Self::request_channel), [`fire_and_forget`](Self::fire_and_forget), [`metadata_push`](Self::metadata_push); on a stream [`send`](Self::send), [`respond`](Self::respond), [`complete`](Self::complete), [`reject`](Self::reject), [`request_n`](Self::request_n), [`cancel`](Self::cancel); [`grant_lease`](Self::grant_lease), [`extension`](Self::extension), [`resume`](Self::resume), [`accept_resume`](Self::accept_resume), [`reject_resume`](Self::reject_resume), [`close`](Self::close) |
 /// | out | [`poll_transmit`](crate::rsocket::Machine::poll_transmit), [`poll_timeout`](crate::rsocket::Machine::poll_timeout), [`poll_event`](Self::poll_event) |
-/// | getters | [`wants_input`](crate::rsocket::Machine::wants_input), [`is_closed`](crate::rsocket::Machine::is_closed), [`open_streams`](Self::open_streams), [`next_timer`](Self::next_timer) |
+/// | getters | [`wants_input`](crate::rsocket::Machine::wants_input), [`wants_transport`](crate::rsocket::Machine::wants_transport), [`is_closed`](crate::rsocket::Machine::is_closed), [`is_suspended`](Self::is_suspended), [`held_bytes`](crate::rsocket::Machine::held_bytes), [`open_streams`](Self::open_streams), [`credit`](Self::credit), [`lease`](Self::lease), [`has_output`](Self::has_output), [`next_timer`](Self::next_timer), [`role`](Self::role) |
 ///
 /// # Contract
 /// 1. Methods may be called in any order; nothing needs to be drained first.
-/// 2. No `handle_*` fails or panics, whatever the peer sends: a violation becomes an ERROR frame, and ends the stream or
-///    the connection that it belongs to.
-/// 3. After `handle_timeout(now)` the next timeout is later than `now`, or none.
-/// 4. How the input was cut into pieces changes nothing.
-/// 5. All that is held is bounded by [`Config`].
-/// 6. While a bound is reached, `wants_input` is false and frames stay in the caller's buffer.
-/// 7. Frames are encoded when polled: those about the connection first, then the streams' in turn, one frame or fragment each.
-/// 8. After [`Event::Closed`] there is no timeout and no output, and every method does nothing.
-/// 9. The same calls give the same bytes and events.
+/// 2. No `handle_*` method fails or panics, whatever the peer sends. A violation is answered by an ERROR frame, or by CANCEL if
+///    it concerns a request of ours, and ends its stream or the connection.
+/// 3. After `handle_timeout(now)` the next timeout is later than `now`, or there is none.
+/// 4. The result does not depend on how the input was cut into pieces.
+/// 5. [`Config`] bounds everything that the connection holds.
+/// 6. While a bound is reached, `wants_input` is false, and frames stay in the caller's buffer.
+/// 7. Frames are encoded when they are polled: first the frames that concern the connection, then those of the streams in turn,
+///    one frame or fragment of each stream at a time.
+/// 8. After [`Event::Closed`] there is no timeout and no output, and every method has no effect.
+/// 9. The same calls produce the same bytes and events.
 ///
 /// # Optional parts
-/// Leases, resumption and extensions are served if [`Config`] says so. Otherwise a peer's request for one is answered by the
-/// ERROR that the specification names.
+/// Leases, resumption and extensions are served if [`Config`] says so. Otherwise a peer that asks for one is answered by the
+/// ERROR that the specification names; see [`Config`] for EXT frames, some of which are ignored.
 #[derive(Debug)]
 pub struct Connection {
     role: Role,
     config: Config,
     phase: Phase,
     keepalive: Option<KeepAlive>,
-    /// Where SETUP had flag L.
+    /// `Some` if SETUP had flag L.
     leases: Option<Leases>,
-    /// Where SETUP had flag R.
+    /// `Some` if SETUP had flag R.
     resumption: Option<Box<Resumption>>,
     ids: StreamIds,
     streams: Streams,
     outbound: Outbound,
     events: VecDeque<Event>,
     event_bytes: usize,
-    /// Bytes of an unfinished frame that the last input ended with.
+    /// Bytes of the unfinished frame at the end of the last input.
     unfinished: usize,
-    /// A whole frame has come.
+    /// Whether a whole frame has arrived.
     has_heard: bool,
-    /// What the peer's first bytes look like, until then.
+    /// The protocol that the peer's first bytes look like, until a whole frame has arrived.
     foreign: Option<Foreign>,
-    /// The peer's CONNECTION_CLOSE: the connection ends with its last stream.
+    /// Set when the peer has sent CONNECTION_CLOSE: the connection ends with its last stream.
     draining: Option<CloseReason>,
 }
 
-/// Which side of a connection.
+/// The side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The side that opened the transport and sends SETUP.
@@ -96,23 +97,23 @@ pub enum Role {
     Server,
 }
 
-/// What the next timeout is for.
+/// The purpose of a timeout: what is the case when it expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerReason {
-    /// Closing takes too long.
+    /// Queued frames and the final ERROR were not taken within [`Config::close_timeout`].
     Close,
-    /// The peer has been silent for its lifetime.
+    /// The peer has been silent for its max lifetime.
     KeepAliveExpiry,
-    /// The pause of a peer that sends KEEPALIVEs too often is over.
+    /// The pause in reading from a peer that sends KEEPALIVEs too often ends.
     KeepAlivePause,
-    /// A KEEPALIVE is to be sent.
+    /// The next KEEPALIVE is due.
     KeepAliveTick,
-    /// The peer's lease is over.
+    /// The lease that the peer granted expires.
     LeaseExpiry,
-    /// No transport has come to resume over.
+    /// The connection was not resumed within [`ResumeConfig::timeout`].
     Resume,
-    /// SETUP is late.
+    /// No whole SETUP has arrived within [`Config::setup_timeout`], or the owner has not decided about RESUME by then.
     Setup,
 }
 
@@ -127,7 +128,7 @@ enum Phase {
         ending: Box<Ending>,
     },
     Closed,
-    /// A server's owner decides about RESUME.
+    /// A server has received RESUME, and its owner has to decide about it.
     ResumeOffered {
         deadline: Option<Instant>,
     },
@@ -135,13 +136,13 @@ enum Phase {
     Resuming {
         deadline: Option<Instant>,
     },
-    /// Without a transport.
+    /// There is no transport.
     Suspended {
         deadline: Option<Instant>,
     },
 }
 
-/// What is left of a connection that is closing: why, and the frame that says so.
+/// What a closing connection still needs: the reason, and the frame that reports it.
 #[derive(Debug)]
 struct Ending {
     reason: CloseReason,
@@ -149,10 +150,13 @@ struct Ending {
 }
 
 impl Connection {
-    /// A client's connection; its first frame is `setup`, which also says how often KEEPALIVE is sent (0 for never) and how
-    /// long the server may be silent (0 for the upper bound in [`Config::max_lifetime`]).
+    /// Creates a client's connection. Its first frame is `setup`, which also determines how often KEEPALIVE is sent (0: never)
+    /// and how long the server may be silent (0: the upper bound in [`Config::max_lifetime`]).
     ///
-    /// Fails if SETUP cannot be encoded (a MIME type above 255 bytes, a token above 65,535) or is longer than a frame may be.
+    /// # Errors
+    ///
+    /// [`RequestError::TooLong`] if SETUP cannot be encoded (a MIME type longer than 255 bytes, a token longer than 65,535) or
+    /// is longer than a frame may be.
     pub fn client(config: Config, setup: Setup, now: Instant) -> Result<Self, RequestError> {
         let mut connection = Self::new(Role::Client, config, Phase::Open);
         connection.keepalive = Some(KeepAlive::client(now, &setup, &connection.config));
@@ -165,7 +169,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// A server's connection, which waits for SETUP.
+    /// Creates a server's connection, which waits for SETUP.
     pub fn server(config: Config, now: Instant) -> Self {
         let mut connection = Self::new(Role::Server, config, Phase::Closed);
         let deadline = now.checked_add(connection.config.setup_timeout);
@@ -195,8 +199,9 @@ impl Connection {
         }
     }
 
-    /// Takes one frame of a transport that keeps messages apart, without prefix. Unlike
-    /// [`handle_input`](crate::rsocket::Machine::handle_input) it takes the frame in any case; ask [`wants_input`](crate::rsocket::Machine::wants_input) first.
+    /// Takes one frame, without prefix, from a transport that delivers messages. Unlike
+    /// [`handle_input`](crate::rsocket::Machine::handle_input), this method takes the frame even if limits are reached; check
+    /// [`wants_input`](crate::rsocket::Machine::wants_input) first.
     pub fn handle_frame(&mut self, now: Instant, frame: Bytes) {
         if !self.is_receiving() {
             return;
@@ -211,15 +216,17 @@ impl Connection {
         self.settle();
     }
 
-    /// Ends the connection: all streams end now, frames that wait are still sent, then an ERROR frame on stream 0 says why,
-    /// then [`Event::Closed`]. The transport is to be closed afterwards, as the peer may not do so (rsocket-java does not).
+    /// Ends the connection. All streams end now. Frames that are queued are still sent, then an ERROR frame on stream 0 with
+    /// `code` and `message`, which is cut after 64 KiB; then [`Event::Closed`] follows. It follows without them after
+    /// [`Config::close_timeout`], and at once if the connection is suspended or RESUME has not been decided on. Close the
+    /// transport afterwards, since the peer may not do so (rsocket-java does not).
     pub fn close(&mut self, now: Instant, code: ErrorCode, message: &str) {
         let reason = CloseReason::Local { code, message: message.to_owned() };
         match self.phase {
             Phase::AwaitingSetup { .. } | Phase::Open => {
                 self.begin_close(now, reason, code, message);
             }
-            // There is nobody to tell.
+            // No session is open on the transport, if there is one, so no ERROR is sent.
             Phase::ResumeOffered { .. } | Phase::Resuming { .. } | Phase::Suspended { .. } => {
                 self.finish(reason);
             }
@@ -227,24 +234,24 @@ impl Connection {
         }
     }
 
-    /// The next event.
+    /// Takes the next event; `None` if there is none.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
         self.event_bytes -= event.payload_len();
         Some(event)
     }
 
-    /// Streams that are open, of both sides.
+    /// How many streams of both sides are open.
     pub fn open_streams(&self) -> usize {
         self.streams.len()
     }
 
-    /// Which side this is.
+    /// The side of this connection.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The next timeout, and what it is for.
+    /// The next timeout and its purpose; `None` if there is no timeout.
     pub fn next_timer(&self) -> Option<(Instant, TimerReason)> {
         match &self.phase {
             Phase::AwaitingSetup { deadline } | Phase::ResumeOffered { deadline } => {
@@ -273,7 +280,7 @@ impl Connection {
         }
     }
 
-    /// Whether a request may be made. Also without a transport, as far as there is room for it to wait.
+    /// Whether a request may be made. Requests are also queued while there is no transport, as far as there is room.
     fn check_may_request(&self) -> Result<(), RequestError> {
         match self.check_open() {
             Ok(()) | Err(RequestError::Suspended) => self.check_lease(),
@@ -292,7 +299,7 @@ impl Connection {
         }
     }
 
-    /// Whether a frame may be queued: within what may wait.
+    /// Whether a frame may be queued within the limits on output.
     fn check_room(&self, frame: &Frame) -> Result<(), RequestError> {
         let (bytes, frames) = (self.outbound.bytes(), self.outbound.frames());
         let is_over = bytes + frame.encoded_len() > self.config.max_queued_output && frames > 0;
@@ -302,7 +309,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a frame that cannot go in fragments is of legal length.
+    /// Whether a frame that cannot be fragmented has a legal length.
     fn check_frame(&self, frame: &Frame) -> Result<(), RequestError> {
         frame.check(self.config.max_sent_frame())?;
         Ok(())
@@ -318,7 +325,7 @@ impl Connection {
         }
     }
 
-    /// Whether the peer's frames still count.
+    /// Whether frames of the peer are still processed.
     fn is_receiving(&self) -> bool {
         match self.phase {
             Phase::AwaitingSetup { .. } | Phase::Resuming { .. } => true,
@@ -330,7 +337,7 @@ impl Connection {
         }
     }
 
-    /// Whether the peer is closing and no stream is left to wait for.
+    /// Whether the peer is closing and no open stream is left.
     fn is_drained(&self) -> bool {
         self.draining.is_some() && self.streams.is_empty()
     }
@@ -366,7 +373,7 @@ impl Connection {
         self.push_event(Event::Closed { reason });
     }
 
-    /// Ends a connection that the peer is closing, once nothing is left to wait for.
+    /// Ends a connection that the peer is closing, once no stream and no output is left.
     fn settle(&mut self) {
         if self.is_drained()
             && self.outbound.is_empty()
@@ -385,12 +392,12 @@ impl Connection {
         }
     }
 
-    /// Whether what waits for the owner is below its bounds.
+    /// Whether the queued events are below their limits.
     fn owner_has_room(&self) -> bool {
         self.events.len() < self.config.max_events && self.event_bytes < self.config.max_event_bytes
     }
 
-    /// Whether what waits for the transport is below its bounds.
+    /// Whether the queued output is below its limits.
     fn output_has_room(&self) -> bool {
         let echoes = self.outbound.echo_bytes();
         self.outbound.bytes() < self.config.max_queued_output
@@ -398,14 +405,14 @@ impl Connection {
             && (echoes == 0 || echoes < self.config.max_keepalive_data)
     }
 
-    /// Whether no more is read for now, as the peer sends KEEPALIVEs too often.
+    /// Whether reading pauses because the peer sends KEEPALIVEs too often.
     fn is_paused(&self) -> bool {
         matches!(self.phase, Phase::Open)
             && self.keepalive.as_ref().is_some_and(KeepAlive::is_paused)
     }
 }
 
-/// The first 64 KiB of a text, cut between characters.
+/// The first 64 KiB of a text, cut at a character boundary.
 fn cut(message: &str) -> &str {
     message.get(..message.floor_char_boundary(64 * 1024)).unwrap_or(message)
 }
