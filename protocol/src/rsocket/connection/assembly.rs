@@ -3,33 +3,34 @@ use crate::rsocket::Payload;
 use crate::rsocket::frame::FrameType;
 use bytes::BytesMut;
 
-/// A payload that comes in fragments, and what it will be when it is whole.
+/// A payload during its reassembly from fragments.
 #[derive(Debug)]
 pub(super) struct Assembly {
-    /// Of the request that opens its stream when it is whole; otherwise it is the next payload of an open one.
+    /// The fields of the request that opens a stream when the payload is complete; `None` if the payload is the next one of an
+    /// open stream.
     pub(super) head: Option<Head>,
     metadata: Option<BytesMut>,
     data: BytesMut,
-    /// What it counts as against its limits.
+    /// The bytes that count towards the limits.
     cost: usize,
 }
 
-/// What a request says, apart from its payload.
+/// The fields of a request apart from its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// Which request.
+    /// The kind of request.
     pub(super) frame_type: FrameType,
-    /// Of a stream or channel.
+    /// The initial credit of a stream or channel; 0 otherwise.
     pub(super) initial_n: u32,
-    /// Of a channel.
+    /// Flag C of a channel; false otherwise.
     pub(super) complete: bool,
 }
 
-/// What fragments of one payload, and of all payloads of a connection, may come to.
+/// Limits on the cost of the fragments of one payload, and of all payloads of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) payload: usize,
-    /// What is left for the whole connection.
+    /// What is left of the connection's limit.
     pub(super) connection: usize,
 }
 
@@ -38,10 +39,10 @@ impl Assembly {
         Self { head, metadata: None, data: BytesMut::new(), cost: 0 }
     }
 
-    /// Adds a fragment; gives by how much the cost has grown.
+    /// Adds a fragment. Returns by how much the cost has grown.
     ///
-    /// Short fragments cost as much as those of the smallest MTU, so that a flood of them comes to its limit, too
-    /// (rsocket-java refuses them outright).
+    /// Short fragments cost as much as those of the smallest MTU, so that a flood of them reaches the limit too (rsocket-java
+    /// refuses short fragments).
     pub(super) fn add(&mut self, fragment: &Payload, limits: Limits) -> Result<usize, Violation> {
         let cost = fragment.encoded_len().max(FRAGMENT_COST);
         if self.cost + cost > limits.payload {
@@ -67,5 +68,5 @@ impl Assembly {
     }
 }
 
-/// The payload of a whole fragment at the smallest MTU, 64, is a little shorter than this.
+/// The smallest MTU. A fragment of that MTU has a slightly shorter payload.
 const FRAGMENT_COST: usize = 64;

@@ -1,4 +1,4 @@
-//! What a peer's frames do to a connection; those of streams are in `interaction`.
+//! Handling of the peer's frames. Those on streams are handled in `interaction`.
 
 use super::assembly::Head;
 use super::error::Refusal;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use std::time::Instant;
 
 impl Connection {
-    /// A frame of `len` bytes has come.
+    /// Handles a frame of `len` bytes.
     pub(super) fn on_decoded(
         &mut self,
         now: Instant,
@@ -43,7 +43,7 @@ impl Connection {
         }
     }
 
-    /// The peer gave a sign of life.
+    /// Notes a sign of life of the peer.
     pub(super) fn on_heard(&mut self, now: Instant) {
         if let Some(keepalive) = &mut self.keepalive {
             keepalive.on_heard(now);
@@ -74,8 +74,8 @@ impl Connection {
                 self.begin_close(now, reason, ErrorCode::CONNECTION_ERROR, &message);
                 return;
             }
-            // Nothing was read because events wait for our owner, or did until now, or for the sake of a pause: that silence is not
-            // the peer's.
+            // Nothing was read because events wait for our owner, or did until now, or because reading paused. The silence is
+            // not the peer's.
             keepalive.on_heard(now);
             if !owner_has_room {
                 keepalive.on_stall();
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Up to where we have received; 0 without resumption.
+    /// The position up to which we have received; 0 without resumption.
     pub(super) fn position(&self) -> u64 {
         self.resumption.as_ref().map_or(0, |resumption| resumption.received())
     }
@@ -157,7 +157,7 @@ impl Connection {
             Body::RequestN { n } => self.on_request_n(stream_id, n),
             Body::Cancel => self.on_cancel(stream_id),
             Body::Payload { follows, complete, next, payload } => {
-                // Flag C makes flag F void (Protocol.md, "Handling the Unexpected").
+                // Flag F is ignored beside flag C (Protocol.md, "Handling the Unexpected").
                 let flags = PayloadFlags { follows: follows && !complete, complete, next };
                 self.on_payload(now, stream_id, flags, payload);
             }
@@ -179,7 +179,7 @@ impl Connection {
             Body::Lease { ttl_ms, requests, metadata } if stream_id.is_connection() => {
                 self.on_lease(now, ttl_ms, requests, metadata);
             }
-            // Nothing of ours runs on lease, nor can it resume, and a second SETUP is to be ignored (Protocol.md, "Handling the
+            // LEASE on another stream, late RESUME and RESUME_OK, and a second SETUP are ignored (Protocol.md, "Handling the
             // Unexpected").
             Body::Lease { .. } | Body::Resume { .. } | Body::ResumeOk { .. } | Body::Setup(_) => {}
         }
@@ -194,8 +194,8 @@ impl Connection {
             self.on_violation(now, Violation::KeepAliveTooLong { len: data.len(), limit });
             return;
         }
-        // The position is filled in when it is sent. The data is copied, as it may wait for long: a slice would keep all alive that it
-        // was read with.
+        // The position is filled in when the frame is sent. The data is copied: it may wait for long, and a slice would keep
+        // alive everything that was read with it.
         let data = Bytes::copy_from_slice(data);
         let echo = Body::KeepAlive { respond: false, position: 0, data };
         self.outbound.push_control(Frame::on_connection(echo));
@@ -230,8 +230,10 @@ impl Connection {
         }
     }
 
-    /// Bytes that are no frame. They end the stream that they belong to, if it is open or was to be opened by them, and are
-    /// ignored where it is over; else they end the connection.
+    /// Handles a frame that cannot be decoded. A frame of an unknown type is ignored if it has flag I, and otherwise ends the
+    /// connection. Any other frame ends its stream if that is open, and is answered by an ERROR if it was to open one. It ends
+    /// the connection on stream 0, on a stream of ours that was never opened, or if its header is incomplete. Elsewhere it is
+    /// ignored.
     fn on_undecodable(&mut self, now: Instant, error: DecodeError) {
         if let DecodeErrorKind::UnknownType { can_ignore: true, .. } = error.kind {
             return;
@@ -255,11 +257,11 @@ impl Connection {
         }
     }
 
-    /// Ends the connection, as the peer broke its rules. What waits for it is not sent any more.
+    /// Ends the connection because of a violation. Frames that are queued are not sent any more.
     pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
         self.outbound.clear();
         self.resumption = None;
-        // An error of a stream's scope that ends the connection is reported under a code of that scope.
+        // A code for streams cannot be sent on stream 0.
         let code = match violation.code() {
             code if code.0 >= ErrorCode::APPLICATION_ERROR.0 => ErrorCode::CONNECTION_ERROR,
             code => code,
@@ -283,7 +285,7 @@ fn check_setup(stream_id: StreamId, setup: &Setup, config: &Config) -> Result<()
     }
 }
 
-/// Whether frames of this type begin an exchange, so that a bad one is owed an answer.
+/// Whether frames of this type begin an exchange, so that an invalid one must be answered.
 fn opens_stream(frame_type: FrameType) -> bool {
     match frame_type {
         FrameType::Ext
@@ -304,5 +306,5 @@ fn opens_stream(frame_type: FrameType) -> bool {
     }
 }
 
-/// What rsocket-js 1.0 has in RESUME: its connector mixes up the two numbers. Its SETUP had them right.
+/// The version in RESUME of rsocket-js 1.0, whose connector swaps the two numbers. Its SETUP has them right.
 const SWAPPED: Version = Version { major: 0, minor: 1 };

@@ -1,4 +1,4 @@
-//! What a peer's frames do to streams.
+//! Handling of the peer's frames on streams.
 
 use super::Connection;
 use super::assembly::{Assembly, Head, Limits};
@@ -11,7 +11,7 @@ use crate::rsocket::frame::{ErrorCode, FrameType, StreamId};
 use bytes::Bytes;
 use std::time::Instant;
 
-/// What a PAYLOAD frame says, apart from its payload.
+/// The flags of a PAYLOAD frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PayloadFlags {
     pub(super) follows: bool,
@@ -20,7 +20,7 @@ pub(super) struct PayloadFlags {
 }
 
 impl Connection {
-    /// A request of the peer's, whole or its first fragment.
+    /// Handles a request of the peer's, whole or its first fragment.
     pub(super) fn on_request(
         &mut self,
         now: Instant,
@@ -51,7 +51,7 @@ impl Connection {
         }
     }
 
-    /// A request of the peer's is whole.
+    /// Opens the stream of a whole request of the peer's.
     fn open(&mut self, stream_id: StreamId, head: Head, payload: Payload) {
         let Head { frame_type, initial_n, complete } = head;
         let initial_n = Credit::new(initial_n);
@@ -83,14 +83,14 @@ impl Connection {
         self.push_event(event);
     }
 
-    /// Whether a request of the peer's may open this stream. Others are ignored (Protocol.md, "Handling the Unexpected").
+    /// Whether a request of the peer's may open this stream. Other requests are ignored (Protocol.md, "Handling the Unexpected").
     fn may_open(&self, stream_id: StreamId) -> bool {
         !stream_id.is_connection()
             && !self.ids.is_ours(stream_id)
             && self.streams.get(stream_id).is_none()
     }
 
-    /// Turns away what is a request as it should be, by an ERROR on its stream.
+    /// Answers a valid request by an ERROR on its stream.
     pub(super) fn refuse(&mut self, stream_id: StreamId, refusal: Refusal) {
         if self.may_open(stream_id) {
             self.push_stream_error(stream_id, ErrorCode::REJECTED, &refusal.to_string());
@@ -98,7 +98,7 @@ impl Connection {
         }
     }
 
-    /// Answers what breaks the rules on a stream that is not open, or not any more, by an ERROR on it.
+    /// Answers a violation on a stream that is not open, or no longer open, by an ERROR on it.
     pub(super) fn on_bad_request(&mut self, stream_id: StreamId, violation: Violation) {
         if self.may_open(stream_id) {
             self.push_stream_error(stream_id, violation.code(), &violation.to_string());
@@ -135,7 +135,7 @@ impl Connection {
         }
     }
 
-    /// A fragment that is not the first of its payload. Its flag N does not matter: rsocket-rust leaves it out.
+    /// Handles a fragment that is not the first of its payload. Its flag N does not matter: rsocket-rust omits it.
     fn on_next_fragment(
         &mut self,
         stream_id: StreamId,
@@ -162,7 +162,7 @@ impl Connection {
         }
     }
 
-    /// Adds a fragment to its payload, or ends the stream if that is over its limits.
+    /// Adds a fragment to its payload. Ends the stream if a limit is exceeded.
     fn on_fragment(&mut self, stream_id: StreamId, mut assembly: Assembly, fragment: &Payload) {
         let limits = Limits {
             payload: self.config.max_payload_len,
@@ -178,11 +178,11 @@ impl Connection {
         }
     }
 
-    /// Hands a payload to the owner, or the end of what the peer sends, or both.
+    /// Passes a payload, the completion of the peer's side, or both to the owner.
     fn deliver(&mut self, stream_id: StreamId, payload: Option<Payload>, complete: bool) {
         let Some(stream) = self.streams.get_mut(stream_id) else { return };
         if stream.kind == Kind::Response {
-            // A PAYLOAD in answer to REQUEST_RESPONSE is its last, whatever its flag C says.
+            // A PAYLOAD in answer to REQUEST_RESPONSE is the last one, with or without flag C.
             self.streams.remove(stream_id);
             self.push_event(Event::Response { stream_id, payload });
             return;
@@ -218,14 +218,15 @@ impl Connection {
                     self.push_event(Event::Canceled { stream_id });
                 }
             }
-            // The responder of a channel wants no more: the specification has no name for that, but rsocket-java sends it.
+            // The responder of a channel takes no more payloads. The specification does not mention it, but rsocket-java sends
+            // it.
             Some(stream) if stream.sending.is_open() => {
                 stream.sending = Half::Closed;
                 self.streams.tidy(stream_id);
                 self.outbound.drop_payloads(stream_id);
                 self.push_event(Event::SendingCanceled { stream_id });
             }
-            // Answered, but the answer waits still: nobody wants it any more.
+            // The answer is still queued, and no longer wanted.
             None if !self.ids.is_ours(stream_id) => {
                 self.outbound.drop_stream(stream_id);
             }
@@ -251,7 +252,7 @@ impl Connection {
             }
             (Side::Received, Kind::Channel) => Some(Event::PeerFailed { stream_id, code, data }),
             (Side::Received, Kind::Opening) => None,
-            // Nothing that a requester may send.
+            // A requester may not send ERROR here.
             (Side::Received, Kind::Response | Kind::Stream) => return,
         };
         self.streams.remove(stream_id);
@@ -261,14 +262,14 @@ impl Connection {
         }
     }
 
-    /// A frame for a stream that is not open: late, or for one that never was. No state is kept for either.
+    /// Handles a frame for a stream that is not open: a late one, or one of a stream that never was. No state is kept for either.
     fn on_stray(&mut self, now: Instant, stream_id: StreamId, frame_type: FrameType) {
         if self.ids.is_ours(stream_id) && !self.ids.was_taken(stream_id) {
             self.on_violation(now, Violation::NeverOpened { frame_type, stream_id });
         }
     }
 
-    /// Ends an open stream on which the peer broke the rules.
+    /// Ends an open stream because of a violation.
     pub(super) fn on_stream_violation(&mut self, stream_id: StreamId, violation: Violation) {
         let Some(stream) = self.streams.get(stream_id) else { return };
         if stream.side == Side::Requested {

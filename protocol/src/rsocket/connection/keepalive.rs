@@ -2,10 +2,10 @@ use super::config::Config;
 use crate::rsocket::frame::Setup;
 use std::time::{Duration, Instant};
 
-/// Both halves of keeping a connection alive: when to send a KEEPALIVE, and when to take the peer for dead.
+/// Decides when to send a KEEPALIVE, when to take the peer for dead, and when to pause for a peer that sends too many.
 ///
-/// Any frame of the peer's counts as a sign of life, not only its KEEPALIVE: one that is busy sending a long answer is
-/// not dead (rsocket-java counts KEEPALIVE alone, and has closed live connections for it).
+/// Any frame of the peer's counts as a sign of life, not only KEEPALIVE: a peer that is busy sending a long answer is not dead.
+/// (rsocket-java counts KEEPALIVE alone, and has closed live connections for that reason.)
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     interval: Option<Duration>,
@@ -13,21 +13,21 @@ pub(super) struct KeepAlive {
     next_tick: Option<Instant>,
     heard: Instant,
     tick_queued: bool,
-    /// Whether nothing could be read for some of the time since `heard`.
+    /// Whether reading was blocked for some of the time since `heard`.
     stalled: bool,
     echoes: Echoes,
 }
 
-/// How often the peer may have its KEEPALIVEs echoed (a token bucket, kept as the time at which it is full again).
+/// The rate limit for echoes of the peer's KEEPALIVEs: a token bucket, stored as the time at which it is full again.
 #[derive(Clone, Copy, Debug)]
 struct Echoes {
-    /// The time that one echo costs.
+    /// The time after which one more echo is allowed.
     cost: Duration,
-    /// The time that all but one of a burst cost.
+    /// The same for all echoes of a burst but one.
     tolerance: Duration,
-    /// When all that was echoed is paid for.
+    /// When the bucket is full again.
     paid_at: Option<Instant>,
-    /// Until when nothing more is read.
+    /// The end of the current pause in reading.
     paused_until: Option<Instant>,
 }
 
@@ -48,7 +48,7 @@ impl KeepAlive {
             asked => millis(asked).min(longest).max(shortest),
         };
         let (shortest, longest) = config.keepalive_interval;
-        // Of a lifetime that was cut to less than the client's interval, only our own ticks bring a sign in time.
+        // If the lifetime was cut below the client's interval, only our own KEEPALIVEs make the peer answer in time.
         let longest = longest.min(lifetime / 2);
         let interval = (config.keepalive_as_server && setup.keepalive_ms != 0)
             .then(|| millis(setup.keepalive_ms).min(longest).max(shortest));
@@ -61,25 +61,25 @@ impl KeepAlive {
         Self { interval, lifetime, next_tick, heard, tick_queued, stalled, echoes }
     }
 
-    /// A new transport, on which all begins again.
+    /// Starts again on a new transport.
     pub(super) fn restart(&mut self, now: Instant) {
         let echoes = Echoes { paused_until: None, ..self.echoes };
         *self = Self::new(now, self.interval, self.lifetime, echoes);
     }
 
-    /// The peer gave a sign of life.
+    /// Notes a sign of life of the peer.
     pub(super) fn on_heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
         self.stalled = false;
     }
 
-    /// Nothing more is read, for our owner's sake: the silence that follows is not the peer's.
+    /// Notes that reading stops because events wait for our owner. The silence that follows is not the peer's.
     pub(super) fn on_stall(&mut self) {
         self.stalled = true;
     }
 
-    /// Whether a KEEPALIVE is to be queued now. At most one of ours waits to be sent, so that a peer that does not read
-    /// makes nothing pile up.
+    /// Whether to queue a KEEPALIVE now. At most one of ours is queued at a time, so that a peer that does not read makes
+    /// nothing pile up.
     pub(super) fn tick(&mut self, now: Instant) -> bool {
         let (Some(interval), Some(due)) = (self.interval, self.next_tick) else { return false };
         if due > now {
@@ -89,27 +89,27 @@ impl KeepAlive {
         !std::mem::replace(&mut self.tick_queued, true)
     }
 
-    /// Our queued KEEPALIVE was sent.
+    /// Notes that our queued KEEPALIVE was sent.
     pub(super) fn on_tick_sent(&mut self) {
         self.tick_queued = false;
     }
 
-    /// A KEEPALIVE of the peer's is echoed.
+    /// Notes that a KEEPALIVE of the peer's is echoed.
     pub(super) fn on_echo(&mut self, now: Instant) {
         self.echoes.on_echo(now);
     }
 
-    /// Whether the peer has had so many echoes that no more is read for now.
+    /// Whether reading pauses because the peer has had too many echoes.
     pub(super) fn is_paused(&self) -> bool {
         self.echoes.paused_until.is_some()
     }
 
-    /// Until when no more is read.
+    /// The end of the current pause in reading.
     pub(super) fn paused_until(&self) -> Option<Instant> {
         self.echoes.paused_until
     }
 
-    /// Reads on when it is time to. What the peer sent during the pause was not read, so that silence is not its own.
+    /// Ends the pause in reading if it is over. What the peer sent meanwhile was not read, so the silence is not the peer's.
     pub(super) fn end_pause(&mut self, now: Instant) {
         if self.echoes.paused_until.take_if(|until| *until <= now).is_some() {
             self.on_heard(now);
@@ -128,7 +128,7 @@ impl KeepAlive {
         self.next_tick
     }
 
-    /// `None`, as everywhere here, where the time is later than an `Instant` can say: never.
+    /// When the peer is taken for dead. `None`, as everywhere here, if the time overflows `Instant`: never.
     pub(super) fn expiry(&self) -> Option<Instant> {
         self.heard.checked_add(self.lifetime)
     }

@@ -7,39 +7,39 @@ use crate::rsocket::frame::{Body, Frame};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
-/// Both directions of a connection whose SETUP had flag L.
+/// The leases of both directions of a connection whose SETUP had flag L.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Leases {
-    /// What we allow the peer.
+    /// The lease that we granted.
     pub(super) granted: Lease,
-    /// What was left of that when earlier transports were lost: requests that were lost with them are sent again.
+    /// Requests left of it when earlier transports were lost. Requests that were lost with a transport are sent again.
     carried: u32,
-    /// What the peer allows us.
+    /// The lease that the peer granted.
     pub(super) received: Lease,
 }
 
-/// What is left of the last LEASE frame, which overrides all before.
+/// What is left of the last LEASE frame, which replaces all earlier ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lease {
     left: u32,
-    /// `None` is beyond what an `Instant` can say; it matters only while something is left.
+    /// When the lease expires; `None` if that overflows `Instant`. It matters only while requests are left.
     until: Option<Instant>,
 }
 
 impl Leases {
-    /// The transport is lost, and with it what the peer allows us (Protocol.md, "Resume Operation").
+    /// The transport is lost, and with it the lease that the peer granted (Protocol.md, "Resume Operation").
     pub(super) fn suspend(&mut self) {
         self.received = Lease::default();
     }
 
-    /// There is a new transport, on which nothing is allowed yet. Requests that were within the lease are sent again; which
-    /// those are nobody can tell, but not how many they are at most.
+    /// There is a new transport, on which no lease is granted yet. Requests that were within the old lease are sent again.
+    /// Which requests these are is unknown, but their largest possible number is known.
     pub(super) fn resume(&mut self) {
         let carried = self.carried.saturating_add(self.granted.left);
         *self = Self { carried, ..Self::default() };
     }
 
-    /// Whether a request of the peer's is within what we allow it; counts it.
+    /// Whether a request of the peer's is within the lease that we granted. Counts the request.
     fn take(&mut self, now: Instant) -> bool {
         if self.granted.take(now) {
             return true;
@@ -56,7 +56,7 @@ impl Lease {
         Self { left, until: now.checked_add(ttl) }
     }
 
-    /// Uses one up, unless the time is over; says whether there was one.
+    /// Uses up one request, unless the lease has expired; returns false if none was left.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         self.expire(now);
         let had = self.left > 0;
@@ -74,21 +74,22 @@ impl Lease {
         self.left
     }
 
-    /// When what is left is void.
+    /// When the requests that are left expire; `None` if none are left.
     pub(super) fn expiry(&self) -> Option<Instant> {
         self.until.filter(|_| self.left > 0)
     }
 }
 
 impl Connection {
-    /// Sends LEASE: the peer may send so many requests, of any kind, within so much time from now, in place of what it
-    /// was allowed before. With 0 of either it may send none. What it sends beyond is answered by ERROR REJECTED.
+    /// Sends LEASE, which replaces the previous lease: the peer may send this many requests, of any kind, within `ttl` from
+    /// now. If either is 0 it may send none. Further requests are answered by ERROR REJECTED.
     ///
-    /// `ttl` counts whole milliseconds, 31 bits of them, as `requests` does; more is cut to that.
+    /// `ttl` is sent in whole milliseconds. Both numbers have 31 bits, and larger ones are reduced to the largest.
     ///
     /// # Errors
     ///
-    /// SETUP had no flag L, the connection is over, or the frame cannot be queued now.
+    /// SETUP had no flag L; the connection is not set up, suspended, closed or closing; the metadata does not fit a frame; or
+    /// too much output is queued.
     pub fn grant_lease(
         &mut self,
         now: Instant,
@@ -110,9 +111,9 @@ impl Connection {
         Ok(())
     }
 
-    /// How many requests the peer still takes under its lease; `None` where SETUP had no flag L, so that nothing is counted.
+    /// How many requests the peer's lease still allows. `None` if SETUP had no flag L, so that requests are not limited.
     ///
-    /// Time counts from one [`handle_timeout`](crate::rsocket::Machine::handle_timeout) to the next.
+    /// An expired lease counts as 0 only after the next [`handle_timeout`](crate::rsocket::Machine::handle_timeout).
     pub fn lease(&self) -> Option<u32> {
         self.leases.as_ref().map(|leases| leases.received.left())
     }
@@ -124,19 +125,19 @@ impl Connection {
         requests: u32,
         metadata: Option<Bytes>,
     ) {
-        // Without flag L it has no meaning, and is ignored.
+        // Without flag L, LEASE has no meaning and is ignored.
         let Some(leases) = &mut self.leases else { return };
         let ttl = Duration::from_millis(ttl_ms.into());
         leases.received = Lease::new(now, ttl, requests);
         self.push_event(Event::LeaseReceived { ttl, requests, metadata });
     }
 
-    /// Whether a request of the peer's is within what we allow it; counts it.
+    /// Whether a request of the peer's is within the lease that we granted. Counts the request.
     pub(super) fn takes_request(&mut self, now: Instant) -> bool {
         self.leases.as_mut().is_none_or(|leases| leases.take(now))
     }
 
-    /// Whether a request of ours is within what the peer allows us.
+    /// Whether a request of ours is within the lease that the peer granted.
     pub(super) fn check_lease(&self) -> Result<(), RequestError> {
         match &self.leases {
             Some(leases) if leases.received.left() == 0 => Err(RequestError::NoLease),
@@ -151,5 +152,5 @@ impl Connection {
     }
 }
 
-/// What 31 bits can say.
+/// The largest number of 31 bits.
 const MAX: u32 = 0x7fff_ffff;

@@ -1,4 +1,4 @@
-//! The verbs that a driver uses.
+//! The methods that a driver uses.
 
 use super::config::Framing;
 use super::event::{CloseReason, Violation};
@@ -20,13 +20,13 @@ impl Machine for Connection {
                 Ok(Some(len)) => {
                     let frame = Frame::take(input, framing::PREFIX_LEN, len);
                     self.on_decoded(now, frame, len);
-                    // A short frame behind a long one would keep the memory of both. What is copied is no longer than what was taken.
+                    // A short frame behind a long one would keep the memory of both. No more is copied than was taken.
                     if len >= LONG_FRAME && input.len() <= len {
                         *input = BytesMut::from(&input[..]);
                     }
                 }
                 Ok(None) => break,
-                // What it is instead is known soon, and is the same however the input was cut.
+                // The protocol is identified within a few more bytes. So the result is the same however the input was cut.
                 Err(_) if !self.has_heard && framing::is_undecided(input) => break,
                 Err(error) => self.on_too_long(now, error),
             }
@@ -111,7 +111,7 @@ impl Machine for Connection {
     }
 
     fn wants_input(&self) -> bool {
-        // What waits while the connection is resumed can only go once the answer has come.
+        // While the connection is being resumed, queued output can only go out after the answer has arrived.
         let has_room = matches!(self.phase, Phase::Resuming { .. }) || self.output_has_room();
         self.is_receiving() && self.owner_has_room() && has_room && !self.is_paused()
     }
@@ -151,7 +151,7 @@ impl Connection {
         encoded
     }
 
-    /// Appends a frame that is encoded already.
+    /// Appends a frame that is already encoded.
     fn put_frame(&self, frame: &[u8], output: &mut BytesMut) {
         if self.config.framing == Framing::LengthPrefixed {
             output.put_uint(frame.len() as u64, framing::PREFIX_LEN);
@@ -162,7 +162,7 @@ impl Connection {
     fn next_frame(&mut self) -> Option<Frame> {
         let frame = match self.phase {
             Phase::Suspended { .. } => return None,
-            // RESUME, and no other until that is agreed.
+            // RESUME, and no other frame until the server has agreed.
             Phase::Resuming { .. } => return self.outbound.pop_control(),
             _ => self.outbound.pop(),
         };
@@ -181,7 +181,7 @@ impl Connection {
         }
     }
 
-    /// The transport was closed by the peer, or failed for this reason.
+    /// The peer closed the transport, or it failed with this error.
     fn on_transport_gone(&mut self, now: Instant, error: Option<&str>) {
         if self.suspend(now) {
             return;
@@ -205,7 +205,7 @@ impl Connection {
     }
 }
 
-/// From this length on, what comes behind a frame in its buffer is moved out of it.
+/// What follows a frame of this length or more is moved out of its buffer.
 const LONG_FRAME: usize = 1024;
 
 fn is_due(deadline: Option<Instant>, now: Instant) -> bool {

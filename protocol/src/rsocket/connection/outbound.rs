@@ -2,25 +2,26 @@ use crate::rsocket::frame::{Body, Frame, StreamId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Frames that wait to be sent: those about the connection first, then the streams', one frame or fragment a stream in turn.
+/// Frames that wait to be sent: first those that concern the connection, then those of the streams in turn, one frame or
+/// fragment of each stream at a time.
 ///
-/// Frames keep the payloads as counted slices; they are cut into fragments, and become bytes, when they are taken.
+/// Frames hold their payloads as reference-counted slices. They are fragmented and encoded when they are taken.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    /// The longest frame of a stream; what is longer goes in fragments.
+    /// The longest frame of a stream; a longer one is fragmented.
     fragment_len: usize,
     control: VecDeque<Frame>,
     streams: BTreeMap<StreamId, Waiting>,
-    /// Streams with a frame to send, each once, by its turn.
+    /// Streams with a frame to send, each once, in the order of their turns.
     turns: BTreeMap<u64, StreamId>,
     next_turn: u64,
     bytes: usize,
-    /// Those of answers to KEEPALIVE alone.
+    /// The part of `bytes` that belongs to answers to KEEPALIVE.
     echo_bytes: usize,
     stream_frames: usize,
 }
 
-/// What one stream has to send; never empty.
+/// The frames that one stream has to send; never empty.
 #[derive(Debug)]
 struct Waiting {
     turn: u64,
@@ -47,7 +48,7 @@ impl Outbound {
         self.control.push_back(frame);
     }
 
-    /// A payload that will go in fragments, and is the last, becomes two frames.
+    /// Queues a frame. If it will be fragmented and has flag C, it becomes two frames.
     pub(super) fn push_stream(&mut self, mut frame: Frame) {
         let completion = frame.take_completion(self.fragment_len);
         self.push_stream_frame(frame);
@@ -69,12 +70,12 @@ impl Outbound {
         }
     }
 
-    /// The next frame by the order of the type's documentation.
+    /// Takes the next frame, in the order that the type documents.
     pub(super) fn pop(&mut self) -> Option<Frame> {
         self.pop_control().or_else(|| self.pop_stream())
     }
 
-    /// The next frame about the connection.
+    /// Takes the next frame that concerns the connection.
     pub(super) fn pop_control(&mut self) -> Option<Frame> {
         let frame = self.control.pop_front()?;
         self.bytes -= frame.encoded_len();
@@ -86,12 +87,13 @@ impl Outbound {
         !self.control.is_empty()
     }
 
-    /// Forgets what waits about the connection.
+    /// Drops all frames that concern the connection.
     pub(super) fn clear_control(&mut self) {
         while self.pop_control().is_some() {}
     }
 
-    /// Forgets what waits for a stream, and says whether its request was among it, so that the peer has not heard of it.
+    /// Drops all frames of a stream. Returns whether its request was the first of them, so that the peer does not know the
+    /// stream.
     pub(super) fn drop_stream(&mut self, stream_id: StreamId) -> bool {
         let Some(waiting) = self.streams.remove(&stream_id) else { return false };
         self.turns.remove(&waiting.turn);
@@ -100,7 +102,7 @@ impl Outbound {
         waiting.frames.front().is_some_and(|frame| opens_stream(&frame.body))
     }
 
-    /// Forgets the payloads that wait for a stream, but not what else does.
+    /// Drops the payloads of a stream, but no other frames.
     pub(super) fn drop_payloads(&mut self, stream_id: StreamId) {
         let Some(mut waiting) = self.streams.remove(&stream_id) else { return };
         self.turns.remove(&waiting.turn);
@@ -117,7 +119,7 @@ impl Outbound {
         *self = Self::new(self.fragment_len);
     }
 
-    /// Whether anything waits for a stream.
+    /// Whether a stream has frames to send.
     pub(super) fn has_stream(&self, stream_id: StreamId) -> bool {
         self.streams.contains_key(&stream_id)
     }
@@ -126,17 +128,17 @@ impl Outbound {
         self.control.is_empty() && self.turns.is_empty()
     }
 
-    /// Bytes of all frames that wait, without prefixes.
+    /// Bytes of all queued frames, without prefixes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes of the answers to KEEPALIVE that wait.
+    /// Bytes of the queued answers to KEEPALIVE.
     pub(super) fn echo_bytes(&self) -> usize {
         self.echo_bytes
     }
 
-    /// Frames that wait.
+    /// How many frames are queued.
     pub(super) fn frames(&self) -> usize {
         self.control.len() + self.stream_frames
     }
@@ -168,7 +170,7 @@ impl Outbound {
     }
 }
 
-/// The length of an answer to KEEPALIVE; 0 of every other frame.
+/// The length of an answer to KEEPALIVE; 0 for any other frame.
 fn echo_len(frame: &Frame) -> usize {
     match frame.body {
         Body::KeepAlive { respond: false, .. } => frame.encoded_len(),

@@ -1,4 +1,4 @@
-//! Resumption: a connection that outlives its transport (Protocol.md, "Resuming Operation").
+//! Resumption: a connection survives the loss of its transport (Protocol.md, "Resuming Operation").
 
 use super::event::{CloseReason, Event, Violation};
 use super::{Config, Connection, Phase, Role};
@@ -7,14 +7,16 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How far a connection goes to be resumed.
+/// Limits of resumption.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResumeConfig {
-    /// Bytes of sent frames that are kept until the peer has them; 1 MiB by default. Each frame counts for 64 at least. Of more, the
-    /// oldest are forgotten, and the connection cannot be resumed from before them. The last frame alone may exceed it.
+    /// How many bytes of sent frames are kept for retransmission until the peer has received them; 1 MiB by default. Each frame
+    /// counts as at least 64 bytes. Beyond the limit the oldest frames are dropped, and the connection cannot be resumed from a
+    /// position before them. A single frame may exceed the limit. These bytes are not part of
+    /// [`held_bytes`](crate::rsocket::Machine::held_bytes).
     pub max_stored: usize,
-    /// How long the connection waits for a new transport; 2 minutes by default.
+    /// How long the connection waits until it is resumed over a new transport; 2 minutes by default.
     pub timeout: Duration,
 }
 
@@ -24,7 +26,7 @@ impl Default for ResumeConfig {
     }
 }
 
-/// What a client's RESUME frame says; [`Event::ResumeReceived`] brings it.
+/// The content of a client's RESUME frame, from [`Event::ResumeReceived`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeRequest {
     pub(super) token: Bytes,
@@ -33,60 +35,61 @@ pub struct ResumeRequest {
 }
 
 impl ResumeRequest {
-    /// Which connection: the token that its SETUP had.
+    /// The token of the connection to resume, which its SETUP had.
     pub fn token(&self) -> &Bytes {
         &self.token
     }
 }
 
-/// Why a connection cannot be resumed as asked. It stays as it was.
+/// Why a connection cannot be resumed as requested. The connection stays as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
-    /// It is another's, it is over, or resumption was not agreed on.
+    /// The connection has another token, is over or not set up, is a client's, or did not agree on resumption.
     #[error("no such connection can be resumed")]
     NotResumable,
-    /// What the client has not received is not stored any more, or was never sent.
+    /// The peer asks for retransmission from a position that is not stored any more, is not the start of a frame, or was never
+    /// sent.
     #[error("position {position} of ours is not available: {first} to {last} are")]
     OurPosition {
-        /// Up to where the client has received.
+        /// The position up to which the peer has received.
         position: u64,
-        /// The first that is stored.
+        /// The first position that is stored.
         first: u64,
-        /// The end of what was sent.
+        /// The end of the sent frames.
         last: u64,
     },
-    /// The client has forgotten what we have not received.
+    /// The client no longer stores everything that we have not received.
     #[error("the client has from position {first} on, and {received} was received")]
     PeerPosition {
-        /// The first that the client stores.
+        /// The first position that the client stores.
         first: u64,
-        /// Up to where we have received.
+        /// The position up to which we have received.
         received: u64,
     },
 }
 
-/// What both sides of a connection keep so that it can be resumed. Positions count bytes of frames of streams, without
-/// length prefix, as they are sent: in fragments.
+/// What each side of a connection keeps for resumption. Positions count the bytes of frames on streams, without length prefix,
+/// as they are sent: in fragments.
 #[derive(Debug)]
 pub(super) struct Resumption {
     token: Bytes,
     config: ResumeConfig,
-    /// Frames that were sent and may have to be sent again.
+    /// Sent frames that may have to be sent again.
     stored: VecDeque<Bytes>,
     stored_len: usize,
-    /// What they count as against the limit.
+    /// The bytes that they count as towards the limit.
     stored_cost: usize,
-    /// Where `stored` begins.
+    /// The position of the start of `stored`.
     first: u64,
-    /// How many of `stored` are not to be sent again; the rest goes out before anything new.
+    /// How many frames of `stored` need not be sent again. The others go out before any new frame.
     sent: usize,
-    /// Up to where we have received.
+    /// The position up to which we have received.
     received: u64,
 }
 
 impl Resumption {
-    /// The token is copied: a slice would keep the buffer alive that it came in.
+    /// The token is copied, since a slice would keep alive the buffer in which it arrived.
     pub(super) fn new(token: &[u8], config: &Config) -> Self {
         let token = Bytes::copy_from_slice(token);
         let config = config.resume.clone().unwrap_or_default();
@@ -95,7 +98,7 @@ impl Resumption {
         Self { token, config, stored, stored_len, stored_cost, first: 0, sent: 0, received: 0 }
     }
 
-    /// Where what was sent ends.
+    /// The position of the end of the sent frames.
     fn last(&self) -> u64 {
         self.first + self.stored_len as u64
     }
@@ -104,14 +107,14 @@ impl Resumption {
         self.received
     }
 
-    /// A frame of the peer's has come, of `len` bytes.
+    /// Counts a frame of the peer's, of `len` bytes.
     pub(super) fn on_received(&mut self, stream_id: StreamId, frame_type: FrameType, len: usize) {
         if has_position(stream_id, frame_type) {
             self.received += len as u64;
         }
     }
 
-    /// A frame goes out for the first time.
+    /// Stores a frame that is sent for the first time.
     pub(super) fn store(&mut self, frame: &[u8]) {
         self.stored.push_back(Bytes::copy_from_slice(frame));
         self.stored_len += frame.len();
@@ -122,7 +125,7 @@ impl Resumption {
         }
     }
 
-    /// The next frame that has to be sent again.
+    /// Takes the next frame that has to be sent again.
     pub(super) fn next_again(&mut self) -> Option<Bytes> {
         let frame = self.stored.get(self.sent).cloned()?;
         self.sent += 1;
@@ -133,14 +136,14 @@ impl Resumption {
         self.sent == self.stored.len()
     }
 
-    /// The peer has everything before `position`.
+    /// Drops the frames before `position`, which the peer has received.
     pub(super) fn on_position(&mut self, position: u64) {
         while self.stored.front().is_some_and(|frame| self.first + frame.len() as u64 <= position) {
             self.forget_first();
         }
     }
 
-    /// Whether what the peer has not received is there.
+    /// Whether everything from `position` on is stored.
     fn is_available(&self, position: u64) -> bool {
         let mut at = self.first;
         let mut ends = self.stored.iter().map(|frame| {
@@ -150,7 +153,7 @@ impl Resumption {
         position == self.first || ends.any(|end| end == position)
     }
 
-    /// What was sent may be lost.
+    /// Marks all stored frames as to be sent again.
     fn rewind(&mut self) {
         self.sent = 0;
     }
@@ -165,12 +168,13 @@ impl Resumption {
     }
 }
 
-/// What it takes to store a frame: as much as its bytes, or, of a short one, more than they.
+/// The cost of storing a frame: its length, or more if it is short.
 fn cost(frame: &[u8]) -> usize {
     frame.len().max(64)
 }
 
-/// Whether frames of a type count (Protocol.md, "Implied Position"). An ERROR on stream 0 ends the connection.
+/// Whether frames of a type count towards the position (Protocol.md, "Implied Position"). An ERROR on stream 0 does not, since
+/// it ends the connection.
 pub(super) fn has_position(stream_id: StreamId, frame_type: FrameType) -> bool {
     !stream_id.is_connection()
         && matches!(
@@ -187,10 +191,12 @@ pub(super) fn has_position(stream_id: StreamId, frame_type: FrameType) -> bool {
 }
 
 impl Connection {
-    /// Begins to resume a suspended client's connection over a new transport: RESUME is sent first, and when the server has
-    /// agreed, [`Event::Resumed`] follows and what was lost is sent again. Elsewhere it does nothing.
+    /// Begins to resume a suspended client's connection over a new transport. RESUME is sent first. When the server has agreed,
+    /// [`Event::Resumed`] follows, and frames that were lost are sent again. Does nothing on a server's connection, or if the
+    /// connection is not suspended.
     ///
-    /// If the new transport fails as well, the connection is suspended again, and its time goes on.
+    /// If the new transport fails too, the connection is suspended again without another [`Event::Suspended`], and its
+    /// [`timeout`](ResumeConfig::timeout) continues to run.
     pub fn resume(&mut self, now: Instant) {
         let (Phase::Suspended { deadline }, Role::Client) = (&self.phase, self.role) else {
             return;
@@ -207,14 +213,15 @@ impl Connection {
         self.restart(now);
     }
 
-    /// Resumes a server's connection as the client asks, over the transport that `request` came by: whatever comes on it
-    /// belongs to this connection from now on. The connection's former transport, if it is not known to be gone, is to be dropped.
+    /// Resumes a server's connection as the client asks, over the transport that `request` arrived on: pass everything that
+    /// arrives on it to this connection from now on. Drop the connection's former transport if it is not known to be gone.
     ///
-    /// RESUME_OK goes out first, then what was lost; [`Event::Resumed`] follows.
+    /// RESUME_OK is sent first, then the frames that were lost. [`Event::Resumed`] follows.
     ///
     /// # Errors
     ///
-    /// Then nothing has changed; the client is to be told by [`reject_resume`](Self::reject_resume) on its new connection.
+    /// The connection is not one to resume, or a position is not available; see [`ResumeError`]. Nothing has changed then. Tell
+    /// the client by [`reject_resume`](Self::reject_resume) on its new connection.
     pub fn accept_resume(
         &mut self,
         now: Instant,
@@ -247,7 +254,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Turns a client away that wants to resume: ERROR REJECTED_RESUME, after which it does not try again.
+    /// Rejects a client that asks to resume: sends ERROR REJECTED_RESUME, after which the client does not try again. Does
+    /// nothing if no decision about RESUME is pending.
     pub fn reject_resume(&mut self, now: Instant, message: &str) {
         if matches!(self.phase, Phase::ResumeOffered { .. }) {
             let code = ErrorCode::REJECTED_RESUME;
@@ -256,12 +264,12 @@ impl Connection {
         }
     }
 
-    /// Whether the connection waits for a new transport; its former one is gone or to be dropped.
+    /// Whether the connection waits for a new transport. Its former one is gone or must be dropped.
     pub fn is_suspended(&self) -> bool {
         matches!(self.phase, Phase::Suspended { .. })
     }
 
-    /// The transport is gone. Says whether the connection outlives it.
+    /// Suspends the connection because its transport is gone. Returns false if the connection cannot outlive it.
     pub(super) fn suspend(&mut self, now: Instant) -> bool {
         let Some(resumption) = self.resumption.as_mut().filter(|_| self.draining.is_none()) else {
             return false;
@@ -294,7 +302,7 @@ impl Connection {
         self.finish(CloseReason::ResumeTimeout { after });
     }
 
-    /// A server's first frame is RESUME.
+    /// Handles RESUME as the first frame that a server receives.
     pub(super) fn on_resume(&mut self, now: Instant, request: ResumeRequest) {
         let Phase::AwaitingSetup { deadline } = self.phase else { return };
         if self.config.resume.is_none() {
@@ -305,7 +313,7 @@ impl Connection {
         self.push_event(Event::ResumeReceived { request });
     }
 
-    /// What a client hears that has asked to resume, but for ERROR.
+    /// Handles a frame, other than ERROR on stream 0, in answer to a client's RESUME.
     pub(super) fn on_frame_while_resuming(&mut self, now: Instant, frame: &Frame) {
         let Body::ResumeOk { last_received_client_position: position } = frame.body else {
             self.on_violation(now, Violation::NotResumed(frame.body.frame_type()));
@@ -323,7 +331,7 @@ impl Connection {
         self.on_resumed(now);
     }
 
-    /// The next frame that is to be sent again, without prefix.
+    /// Takes the next frame that has to be sent again, without prefix.
     pub(super) fn next_again(&mut self) -> Option<BytesMut> {
         match self.phase {
             Phase::Closing { .. } | Phase::Open => {
@@ -337,7 +345,7 @@ impl Connection {
         }
     }
 
-    /// Whether nothing has to be sent again.
+    /// Whether no frame has to be sent again.
     pub(super) fn has_caught_up(&self) -> bool {
         self.resumption.as_ref().is_none_or(|resumption| resumption.has_caught_up())
     }
@@ -351,8 +359,7 @@ impl Connection {
         self.tell(Event::Resumed);
     }
 
-    /// Tells the owner what has become of the transport. Of those that came and went before it has heard of the last one it is not
-    /// told, or there would be no bound on what waits.
+    /// Reports the state of the transport to the owner. Unread suspend/resume pairs are collapsed, so the queue stays bounded.
     fn tell(&mut self, event: Event) {
         let mut latest = self.events.iter().rev();
         match (latest.next(), latest.next()) {

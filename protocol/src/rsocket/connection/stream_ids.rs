@@ -1,8 +1,8 @@
 use super::Role;
 use crate::rsocket::frame::StreamId;
 
-/// Gives out the ids of the streams that this side opens: odd for a client, even for a server, two apart, from the start
-/// again after 0x7FFFFFFF (Protocol.md, "Stream Identifiers").
+/// Assigns the ids of the streams that this side opens: odd for a client, even for a server, in steps of two, starting again
+/// after 0x7FFFFFFF (Protocol.md, "Stream Identifiers").
 #[derive(Debug)]
 pub(super) struct StreamIds {
     first: u32,
@@ -19,8 +19,8 @@ impl StreamIds {
         Self { first, next: first, wrapped: false }
     }
 
-    /// The next id that is not in use. `in_use` holds for fewer ids than there are (streams are bounded), so this ends
-    /// after at most that many steps.
+    /// Assigns the next id that is not in use. Fewer ids are in use than exist, since the number of streams is bounded, so the
+    /// loop ends after at most that many steps.
     pub(super) fn take(&mut self, in_use: impl Fn(StreamId) -> bool) -> StreamId {
         loop {
             let id = StreamId::new(self.next);
@@ -36,12 +36,12 @@ impl StreamIds {
         }
     }
 
-    /// Whether an id is one of this side's.
+    /// Whether streams with this id are opened by this side.
     pub(super) fn is_ours(&self, id: StreamId) -> bool {
         !id.is_connection() && id.get() % 2 == self.first % 2
     }
 
-    /// Whether an id of this side's was given out at any time.
+    /// Whether an id of this side was ever assigned.
     pub(super) fn was_taken(&self, id: StreamId) -> bool {
         self.wrapped || id.get() < self.next
     }

@@ -8,29 +8,29 @@ use std::collections::BTreeMap;
 pub(super) struct Stream {
     pub(super) side: Side,
     pub(super) kind: Kind,
-    /// What we may send on it.
+    /// Our direction, with the credit that the peer granted.
     pub(super) sending: Half,
-    /// What the peer may send on it.
+    /// The peer's direction, with the credit that we granted.
     pub(super) receiving: Half,
-    /// A payload of the peer's that is not whole yet.
+    /// A payload of the peer's whose reassembly is not complete.
     pub(super) assembly: Option<Box<Assembly>>,
 }
 
-/// Who opened a stream.
+/// The side that opened a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// The peer did.
+    /// The peer.
     Received,
-    /// We did.
+    /// Ourselves.
     Requested,
 }
 
-/// What a stream was opened for.
+/// The kind of request that opened a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// REQUEST_CHANNEL
     Channel,
-    /// A request of the peer's that is not whole yet; its owner does not know of it.
+    /// A request of the peer's whose reassembly is not complete; the owner does not know of it.
     Opening,
     /// REQUEST_RESPONSE
     Response,
@@ -56,12 +56,12 @@ impl Stream {
         Self { side, kind, sending, receiving, assembly: None }
     }
 
-    /// Whether the owner knows of it.
+    /// Whether the owner knows of the stream.
     pub(super) fn is_known(&self) -> bool {
         self.kind != Kind::Opening
     }
 
-    /// Whether nothing can come or go on it any more.
+    /// Whether both directions are closed.
     pub(super) fn is_over(&self) -> bool {
         !self.sending.is_open() && !self.receiving.is_open()
     }
@@ -72,12 +72,12 @@ impl Stream {
 pub(super) struct Streams {
     open: BTreeMap<StreamId, Stream>,
     requested: usize,
-    /// What all unfinished payloads cost.
+    /// The cost of all payloads whose reassembly is not complete.
     unfinished: usize,
 }
 
 impl Streams {
-    /// Opens a stream that is not open.
+    /// Adds a stream, whose id must not be open.
     pub(super) fn insert(&mut self, stream_id: StreamId, stream: Stream) {
         self.requested += usize::from(stream.side == Side::Requested);
         let previous = self.open.insert(stream_id, stream);
@@ -95,7 +95,7 @@ impl Streams {
         self.open.get(&stream_id)
     }
 
-    /// A stream of one side's that its owner knows of.
+    /// A stream that the owner knows of.
     pub(super) fn known(&mut self, stream_id: StreamId) -> Option<&mut Stream> {
         self.open.get_mut(&stream_id).filter(|stream| stream.is_known())
     }
@@ -104,7 +104,7 @@ impl Streams {
         self.open.get_mut(&stream_id)
     }
 
-    /// Forgets the stream if it is over.
+    /// Removes the stream if it is over.
     pub(super) fn tidy(&mut self, stream_id: StreamId) {
         if self.open.get(&stream_id).is_some_and(Stream::is_over) {
             self.remove(stream_id);
@@ -126,17 +126,17 @@ impl Streams {
         self.open.is_empty()
     }
 
-    /// What all payloads cost that are not whole yet.
+    /// The cost of all payloads whose reassembly is not complete.
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished
     }
 
-    /// Such a payload has grown, by so much.
+    /// Notes that an unfinished payload has grown by `cost`.
     pub(super) fn on_unfinished(&mut self, cost: usize) {
         self.unfinished += cost;
     }
 
-    /// Such a payload is whole, or given up.
+    /// Notes that an unfinished payload of this cost is complete or abandoned.
     pub(super) fn on_finished(&mut self, cost: usize) {
         self.unfinished -= cost;
     }
