@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Sends REQUEST_FNF. No event reports whether it arrived. Fails like [`request_response`](Self::request_response), except
-    /// that the number of open requests does not matter, since it opens no stream.
+    /// that the number of open requests does not matter, since it leaves no stream open.
     pub fn fire_and_forget(&mut self, payload: Payload) -> Result<StreamId, RequestError> {
         self.send_request(Body::RequestFnf { follows: false, payload })
     }
@@ -95,8 +95,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a payload on a channel, or on a stream of the peer's, and uses one of the credit that the peer granted. On a
-    /// REQUEST_RESPONSE of the peer's, the payload is the answer and ends the stream.
+    /// Sends a payload on a channel, or on a stream of the peer's, and uses up credit for one payload. On a REQUEST_RESPONSE of
+    /// the peer's, the payload is the answer and ends the stream.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ use streams::{Side, Streams};
 /// 6. While a bound is reached, `wants_input` is false, and frames stay in the caller's buffer.
 /// 7. Frames are encoded when they are polled: first the frames that concern the connection, then those of the streams in turn,
 ///    one frame or fragment of each stream at a time.
-/// 8. After [`Event::Closed`] there is no timeout and no output, and every method has no effect.
+/// 8. After [`Event::Closed`] there is no timeout and no output, and no method has any effect.
 /// 9. The same calls produce the same bytes and events.
 ///
 /// # Optional parts

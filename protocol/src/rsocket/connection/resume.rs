@@ -48,7 +48,7 @@ pub enum ResumeError {
     /// The connection has another token, is over or not set up, is a client's, or did not agree on resumption.
     #[error("no such connection can be resumed")]
     NotResumable,
-    /// The peer asks for retransmission from a position that is not stored any more, is not the start of a frame, or was never
+    /// The peer asks for retransmission from a position that is not stored any more, is not between two frames, or was never
     /// sent.
     #[error("position {position} of ours is not available: {first} to {last} are")]
     OurPosition {
