@@ -79,7 +79,6 @@ pub struct Config {
     /// [`RequestError::Saturated`](super::RequestError::Saturated), except [`reject`](super::Connection::reject),
     /// [`cancel`](super::Connection::cancel), [`close`](super::Connection::close) and the commands that resume. A single longer
     /// frame is accepted if nothing else is queued.
-    /// but a single longer frame is accepted if nothing else is queued.
     pub max_queued_output: usize,
     /// How many frames may wait for it; 1,024 by default, with the same consequences. ERROR and CANCEL frames are queued beyond
     /// it, at most one per stream, and so is the end of a payload in fragments.
