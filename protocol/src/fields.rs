@@ -1,11 +1,11 @@
-//! Entries of composite metadata whose content is a list of fields, as [hello](crate::hello), offer and seal
-//! ([`envelope::v2`](crate::envelope::v2)) have them.
+//! Entries of composite metadata whose content is a list of fields: the [hello](crate::hello), and the offer and the seal of
+//! [`envelope::v2`](crate::envelope::v2).
 //!
 //! | part of a field | bytes |
 //! |---|---|
 //! | id | 1 |
 //! | length of the value | 2, big-endian |
-//! | value | so many |
+//! | value | as many as the length says |
 
 use crate::rsocket::metadata::{Entries, Entry, MimeType};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,42 +13,42 @@ use nom::multi::length_data;
 use nom::number::complete::{be_u8, be_u16};
 use nom::{IResult, Parser};
 
-/// The longest content that is read, in bytes.
+/// The maximum length of a content that is read, in bytes.
 pub const MAX_LEN: usize = 8 * 1024;
 
 /// Why the content of an entry cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FieldError {
-    /// A field's value makes no sense, or it comes more often than it may.
+    /// A field's value is invalid, or the field appears more often than it may.
     #[error("the field {id} at byte {at} has a value that makes no sense, or comes too often")]
     Field {
-        /// The field.
+        /// The field's id.
         id: u8,
-        /// Where it begins.
+        /// The offset of the field in the content, in bytes.
         at: usize,
     },
-    /// A field that has to be there is not.
+    /// A required field is missing.
     #[error("the field {id} is missing")]
     Missing {
-        /// The field.
+        /// The field's id.
         id: u8,
     },
-    /// Longer than [`MAX_LEN`].
+    /// The content is longer than [`MAX_LEN`].
     #[error("{len} bytes are over the limit of {MAX_LEN}")]
     TooLong {
         /// Its length in bytes.
         len: usize,
     },
-    /// It ends inside a field.
+    /// The content ends inside a field.
     #[error("it ends inside the field at byte {at}")]
     Truncated {
-        /// Where the field begins.
+        /// The offset of that field in the content, in bytes.
         at: usize,
     },
 }
 
-/// One field, and where it begins.
+/// One field, and its offset in the content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'a> {
     pub(crate) at: usize,
@@ -57,17 +57,17 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The error that says that it makes no sense.
+    /// The error for an invalid value of this field.
     pub(crate) fn error(&self) -> FieldError {
         FieldError::Field { id: self.id, at: self.at }
     }
 
-    /// The value, if it is of this length.
+    /// The value, if it has length `N`.
     pub(crate) fn array<const N: usize>(&self) -> Result<[u8; N], FieldError> {
         self.value.try_into().map_err(|_| self.error())
     }
 
-    /// Keeps what a field says that may come once.
+    /// Stores the value of a field that may appear once; an error if `slot` is taken.
     pub(crate) fn put_once<T>(&self, slot: &mut Option<T>, value: T) -> Result<(), FieldError> {
         match slot.replace(value) {
             None => Ok(()),
@@ -76,7 +76,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Hands each field of a content to `take`, in order.
+/// Calls `take` for each field of a content, in order.
 pub(crate) fn read<'a, E: From<FieldError>>(
     content: &'a [u8],
     mut take: impl FnMut(Field<'a>) -> Result<(), E>,
@@ -94,7 +94,7 @@ pub(crate) fn read<'a, E: From<FieldError>>(
     Ok(())
 }
 
-/// Appends a field; its parts are less than 64 KiB together.
+/// Appends a field. The parts of its value must be shorter than 64 KiB together.
 pub(crate) fn put(out: &mut BytesMut, id: u8, value: &[&[u8]]) {
     let len: usize = value.iter().map(|part| part.len()).sum();
     out.put_u8(id);
@@ -102,14 +102,14 @@ pub(crate) fn put(out: &mut BytesMut, id: u8, value: &[&[u8]]) {
     value.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// Appends an entry to composite metadata. The MIME type is one of ours, and the content far from the limit of an entry.
+/// Appends an entry to composite metadata. `mime` is one of our own types, and the content is far below the limit of an entry.
 pub(crate) fn put_entry(out: &mut BytesMut, mime: &'static str, content: Bytes) {
     if let Ok(mime_type) = MimeType::named(mime) {
         let _ = Entry::new(mime_type, content).encode(out);
     }
 }
 
-/// Returns the content of the first entry of a MIME type. An entry that cannot be read ends the list; what is in it is not ours.
+/// Returns the content of the first entry with a MIME type. An entry that cannot be decoded ends the search.
 pub(crate) fn find_entry(metadata: Bytes, mime: &str) -> Option<Bytes> {
     let is_wanted = |entry: &Entry| entry.mime_type.name() == Some(mime);
     Entries::new(metadata).map_while(Result::ok).find(is_wanted).map(|entry| entry.content)

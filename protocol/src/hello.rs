@@ -1,11 +1,11 @@
-//! What an application of ours says of itself in SETUP, and what its peer may use.
+//! What an application declares in SETUP about itself and about what the proxy may use.
 //!
-//! The *hello* is one entry of composite metadata ([`rsocket::metadata`](crate::rsocket::metadata)) of the MIME type
-//! [`MIME`], in the payload of SETUP. The original Java proxy does not look at that payload, so a hello changes nothing
-//! there. A client that says nothing (Micrometer's) has the default hello.
+//! The *hello* is one entry of composite metadata ([`rsocket::metadata`](crate::rsocket::metadata)) with the MIME type
+//! [`MIME`], in the payload of SETUP. The original Java proxy ignores that payload, so a hello changes nothing there. A client
+//! that sends none, such as Micrometer's, has the default hello.
 //!
-//! The entry's content is a list of [`fields`], in any order. A field that a reader does not know is skipped, so fields can be
-//! added; a field with a value that makes no sense fails the whole hello.
+//! The entry's content is a list of [`fields`], in any order. Unknown fields are skipped, so fields can be added; a known field
+//! with an invalid value makes the whole hello an error.
 //!
 //! | id | field | value | how often |
 //! |---|---|---|---|
@@ -30,13 +30,13 @@ use nom::number::complete::be_u8;
 /// The MIME type of the hello's entry.
 pub const MIME: &str = "application/x.prometheus-rsocket.hello.v1";
 
-/// What an application says of itself when it connects.
+/// What an application declares about itself when it connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello {
-    /// Labels that identify it; may be empty.
+    /// Labels that identify it. May be empty.
     pub labels: Labels,
-    /// The program and its version, for people. Empty if it does not say.
+    /// The program and its version, for people. Empty if not declared.
     pub program: String,
     /// Whether its answers may be in OpenMetrics 1.0 as well as in the text format 0.0.4.
     pub openmetrics: bool,
@@ -50,12 +50,13 @@ impl Hello {
     /// The longest [`program`](Self::program), in bytes.
     pub const MAX_PROGRAM: usize = 128;
 
-    /// The hello of a program with these labels, whose peer may send it reports.
+    /// A hello with these labels and this program, which accepts reports, and neither OpenMetrics nor version 2 of the envelope.
     pub fn new(labels: Labels, program: impl Into<String>) -> Self {
         Self { labels, program: program.into(), reads_reports: true, ..Self::default() }
     }
 
-    /// Writes the hello as composite metadata, to be the metadata of SETUP. A program's name that is too long is cut.
+    /// Encodes the hello as composite metadata, for the metadata of SETUP. A program name over
+    /// [`MAX_PROGRAM`](Self::MAX_PROGRAM) is cut.
     pub fn encode(&self) -> Bytes {
         let mut content = BytesMut::new();
         if self.seals_v2 {
@@ -66,7 +67,7 @@ impl Hello {
             put(&mut content, FORMAT, &[&[FORMAT_OPENMETRICS]]);
         }
         for (name, value) in self.labels.iter() {
-            // At most 64 bytes since the labels were made.
+            // `Labels` limits names to 64 bytes.
             put(&mut content, LABEL, &[&[name.len() as u8], name.as_bytes(), value.as_bytes()]);
         }
         let program = self.program.get(..self.program.floor_char_boundary(Self::MAX_PROGRAM));
@@ -81,12 +82,12 @@ impl Hello {
         metadata.freeze()
     }
 
-    /// Reads the hello of a SETUP; the default one where there is none.
+    /// Reads the hello of a SETUP. Returns the default hello if there is none.
     ///
     /// # Errors
     ///
-    /// If the metadata holds a hello that cannot be read. Metadata of another MIME type, and entries of other MIME types,
-    /// are not looked at.
+    /// If the metadata holds a hello that cannot be read. Metadata of another MIME type, and entries of other MIME types, are
+    /// ignored. An entry that cannot be decoded ends the search: what follows it is ignored, too.
     pub fn of_setup(setup: &Setup) -> Result<Self, HelloError> {
         if setup.metadata_mime != MimeId::COMPOSITE_METADATA.name().unwrap_or_default().as_bytes() {
             return Ok(Self::default());
@@ -120,7 +121,7 @@ impl Hello {
     }
 }
 
-/// That of a client which says nothing.
+/// The hello of a client that sends none.
 impl Default for Hello {
     fn default() -> Self {
         Self {
@@ -137,10 +138,10 @@ impl Default for Hello {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HelloError {
-    /// Its fields.
+    /// A field is malformed.
     #[error(transparent)]
     Fields(#[from] FieldError),
-    /// The labels.
+    /// The labels are invalid.
     #[error(transparent)]
     Labels(#[from] LabelError),
 }

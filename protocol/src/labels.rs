@@ -6,27 +6,27 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-/// A set of labels, in the order of their names. Clones share it.
+/// A set of labels, sorted by name. Cloning is cheap: clones share the set.
 ///
-/// Holds at most [`Labels::MAX_LABELS`] labels. A name is a label name of the Prometheus data model
-/// (`[a-zA-Z_][a-zA-Z0-9_]*`, at most [`Labels::MAX_NAME`] bytes) that does not begin with `__`, which Prometheus
-/// reserves. A value is at most [`Labels::MAX_VALUE`] bytes and not empty: to Prometheus, an empty label is an absent one.
+/// Holds at most [`Labels::MAX_LABELS`] labels. A name is a label name of the Prometheus data model (`[a-zA-Z_][a-zA-Z0-9_]*`)
+/// of at most [`Labels::MAX_NAME`] bytes that does not begin with `__`, which Prometheus reserves. A value has 1 to
+/// [`Labels::MAX_VALUE`] bytes: to Prometheus, an empty label is an absent one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
 
 impl Labels {
-    /// The most labels in a set.
+    /// The maximum number of labels in a set.
     pub const MAX_LABELS: usize = 16;
-    /// The longest name, in bytes.
+    /// The maximum length of a name, in bytes.
     pub const MAX_NAME: usize = 64;
-    /// The longest value, in bytes.
+    /// The maximum length of a value, in bytes.
     pub const MAX_VALUE: usize = 256;
 
-    /// Makes a set of names and values, in any order.
+    /// Makes a set from names and values, in any order.
     ///
     /// # Errors
     ///
-    /// If a name is not a label name or comes twice, a value is empty, or a limit is exceeded.
+    /// If a name is not a label name or appears twice, a value is empty, or a limit is exceeded.
     pub fn new<N, V>(labels: impl IntoIterator<Item = (N, V)>) -> Result<Self, LabelError>
     where
         N: Into<Box<str>>,
@@ -45,23 +45,23 @@ impl Labels {
         Ok(Self(sorted.into()))
     }
 
-    /// The value of a label, if the set has it.
+    /// Returns the value of a label, or `None` if the set does not have it.
     pub fn get(&self, name: &str) -> Option<&str> {
         let position = self.0.binary_search_by(|(other, _)| (**other).cmp(name)).ok()?;
         self.0.get(position).map(|(_, value)| &**value)
     }
 
-    /// Names and values, in the order of the names.
+    /// Iterates over names and values, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// Returns the number of labels.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -79,7 +79,7 @@ impl fmt::Display for Labels {
     }
 }
 
-/// A label's value as it stands between quotes in the text format: backslash, quote and line feed escaped.
+/// A label's value as written between quotes in the text format, with backslash, quote and line feed escaped.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
@@ -101,7 +101,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Why labels are refused.
+/// Why a set of labels is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
@@ -119,10 +119,10 @@ pub enum LabelError {
         /// Its length in bytes.
         len: usize,
     },
-    /// More than [`Labels::MAX_LABELS`].
+    /// There are more than [`Labels::MAX_LABELS`].
     #[error("more than {} labels", Labels::MAX_LABELS)]
     TooMany,
-    /// A name comes twice.
+    /// A name appears twice.
     #[error("the label {name} appears twice")]
     Twice {
         /// The name.

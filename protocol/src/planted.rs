@@ -1,31 +1,31 @@
-//! Faults that are planted on purpose, for the simulation to show that it finds them. Built only with the feature
-//! `planted-faults`, which is for tests; and even then nothing is wrong unless [`plant`] says so.
+//! Faults that are planted on purpose, so that the simulation can show that it finds them. Built only with
+//! `cfg(planted_faults)`, which is for tests; even then nothing is wrong until [`plant`] is called.
 //!
-//! What is planted holds for the thread that planted it: a simulation runs on one.
+//! A planted fault applies to the thread that planted it: a simulation runs on one thread.
 
 use std::cell::Cell;
 
-/// Something that is done wrong.
+/// A fault that can be planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A push is acknowledged when it comes, not when it is stored.
+    /// A push is acknowledged when it arrives, not when it is stored.
     EarlyAcknowledgement,
     /// An answer counts as delivered when it is sent.
     EarlyDelivery,
-    /// To whom a push is delivered is not written down.
+    /// Which scrapers have had a push is not recorded.
     ForgottenDelivery,
-    /// A round does not end at its deadline.
+    /// A scrape does not end at its deadline.
     IgnoredDeadline,
-    /// Now and then no worker is told of a job.
+    /// Now and then a job wakes no worker.
     LostWakeUp,
-    /// Pushes are opened before answers, and nobody's share of them is looked at.
+    /// Pushes are opened before answers, and no application's share is checked.
     PushesFirst,
-    /// A push that is delivered to one scraper counts as delivered to all.
+    /// A push that was delivered to one scraper counts as delivered to all.
     SharedDelivery,
 }
 
 impl Fault {
-    /// All there are.
+    /// All faults.
     pub const ALL: [Self; 7] = [
         Self::EarlyAcknowledgement,
         Self::EarlyDelivery,
@@ -36,7 +36,7 @@ impl Fault {
         Self::SharedDelivery,
     ];
 
-    /// What it is called on a command line.
+    /// Returns the fault's name on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::EarlyAcknowledgement => "early-acknowledgement",
@@ -50,18 +50,18 @@ impl Fault {
     }
 }
 
-/// Has this thread do one thing wrong from now on, or nothing.
+/// Plants one fault in this thread, or removes the planted one.
 pub fn plant(fault: Option<Fault>) {
     PLANTED.set(fault);
     WAKE_UPS.set(0);
 }
 
-/// Whether this is to be done wrong.
+/// Whether this fault is planted.
 pub fn is_planted(fault: Fault) -> bool {
     PLANTED.get() == Some(fault)
 }
 
-/// Whether this wake-up is to be lost: with [`Fault::LostWakeUp`], each sixteenth.
+/// Whether this wake-up is to be lost: with [`Fault::LostWakeUp`], every sixteenth.
 pub fn loses_wake_up() -> bool {
     WAKE_UPS.set(WAKE_UPS.get() + 1);
     is_planted(Fault::LostWakeUp) && WAKE_UPS.get().is_multiple_of(16)

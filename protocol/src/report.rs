@@ -1,7 +1,7 @@
-//! What the proxy tells an application about its metrics while it is connected.
+//! What the proxy reports to an application about its metrics while it is connected.
 //!
-//! A report travels as METADATA_PUSH, in an entry of composite metadata of the MIME type [`MIME`], to applications whose
-//! [hello](crate::hello) says that they read reports. Others never receive one.
+//! A report travels as METADATA_PUSH, in an entry of composite metadata with the MIME type [`MIME`]. It is sent only to
+//! applications whose [hello](crate::hello) says that they read reports.
 //!
 //! | part of the entry's content | bytes |
 //! |---|---|
@@ -17,13 +17,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// The MIME type of a report's entry.
 pub const MIME: &str = "application/x.prometheus-rsocket.report.v1";
 
-/// What became of an application's metrics, as far as its owner should know. A report replaces the one before.
+/// The state of an application's metrics, as far as its owner should know. A report replaces the previous one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// What it is about.
+    /// What the report is about.
     pub kind: ReportKind,
-    /// The details, for people: which line, which limit, which series.
+    /// The details, for people: which line, which limit, which series. At most [`MAX_MESSAGE`](Self::MAX_MESSAGE) bytes if made
+    /// by [`new`](Self::new).
     pub message: String,
 }
 
@@ -43,17 +44,17 @@ pub enum ReportKind {
 }
 
 impl Report {
-    /// The longest message, in bytes.
+    /// The maximum length of a message, in bytes.
     pub const MAX_MESSAGE: usize = 1024;
 
-    /// A report. A message that is too long is cut.
+    /// Makes a report. A message over [`MAX_MESSAGE`](Self::MAX_MESSAGE) is cut between two characters.
     pub fn new(kind: ReportKind, message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(Self::MAX_MESSAGE));
         Self { kind, message }
     }
 
-    /// Writes the report as composite metadata, to be the metadata of METADATA_PUSH.
+    /// Encodes the report as composite metadata, for a METADATA_PUSH.
     pub fn encode(&self) -> Bytes {
         let mut content = BytesMut::with_capacity(1 + self.message.len());
         content.put_u8(self.kind as u8);
@@ -63,7 +64,7 @@ impl Report {
         metadata.freeze()
     }
 
-    /// Finds the report in the metadata of a METADATA_PUSH. Returns `None` where there is none that can be read.
+    /// Decodes the report in the metadata of a METADATA_PUSH. Returns `None` if there is no report that can be read.
     pub fn decode(metadata: Bytes) -> Option<Self> {
         let content = fields::find_entry(metadata, MIME)?;
         let (&kind, message) = content.split_first()?;

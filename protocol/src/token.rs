@@ -1,4 +1,4 @@
-//! The token that an application shows in SETUP: credentials of type `bearer` in the standard authentication extension.
+//! The token that an application presents in SETUP: credentials of type `bearer` in RSocket's authentication extension.
 
 use crate::rsocket::frame::Setup;
 use crate::rsocket::metadata::{Authentication, Credentials, Metadata, MimeId};
@@ -6,21 +6,21 @@ use bytes::{Bytes, BytesMut};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A secret that says who an application is. `Debug` hides it, and its memory is cleared when it is dropped.
+/// A secret that identifies an application. `Debug` hides it, and its memory is cleared when it is dropped.
 ///
-/// It has 1 to [`Token::MAX_LEN`] bytes of visible ASCII, without spaces.
+/// A token has 1 to [`Token::MAX_LEN`] bytes of visible ASCII, without spaces.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<Box<str>>);
 
 impl Token {
-    /// The longest token, in bytes.
+    /// The maximum length of a token, in bytes.
     pub const MAX_LEN: usize = 4096;
 
-    /// Takes a copy of a token.
+    /// Makes a token from a copy of `text`.
     ///
     /// # Errors
     ///
-    /// If it is empty, too long, or has another character than visible ASCII.
+    /// If the text is empty, too long, or has a character that is not visible ASCII.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         if text.is_empty() {
             return Err(TokenError::Empty);
@@ -34,16 +34,16 @@ impl Token {
         }
     }
 
-    /// The secret.
+    /// Returns the secret.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Reads the token of a SETUP; `None` where it shows none.
+    /// Reads the token of a SETUP. Returns `None` if its metadata is not composite or has no authentication entry.
     ///
     /// # Errors
     ///
-    /// If its authentication cannot be read, is of another type than `bearer`, or no token.
+    /// If the authentication entry cannot be read, is of another type than `bearer`, or holds an invalid token.
     pub fn of_setup(setup: &Setup) -> Result<Option<Self>, TokenError> {
         if setup.metadata_mime != MimeId::COMPOSITE_METADATA.name().unwrap_or_default().as_bytes() {
             return Ok(None);
@@ -59,7 +59,7 @@ impl Token {
         }
     }
 
-    /// Adds the token to a SETUP, unless that has metadata that is not composite.
+    /// Adds the token to a SETUP. Does nothing if the SETUP has metadata that is not composite.
     pub fn add_to(&self, setup: &mut Setup) {
         let composite = MimeId::COMPOSITE_METADATA.name().unwrap_or_default();
         let metadata = setup.payload.metadata.clone();
@@ -71,10 +71,10 @@ impl Token {
         }
     }
 
-    /// Appends the token to the composite metadata of a SETUP, which travels in clear.
+    /// Returns composite metadata with the token appended, for a SETUP. The token is not encrypted there.
     pub fn append_to(&self, metadata: &Bytes) -> Bytes {
         let mut out = BytesMut::from(&**metadata);
-        // Far below what an entry may have.
+        // A token is far below the limit of an entry.
         let _ = Credentials::Bearer { token: self.expose() }.encode_entry(&mut out);
         out.freeze()
     }
@@ -86,14 +86,14 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why something is no token. Tells nothing of it.
+/// Why something is not a valid token. Reveals nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// It has a character that no token has.
+    /// It has a character that is not visible ASCII.
     #[error("the token has a character at byte {at} that is not visible ASCII")]
     Character {
-        /// Where.
+        /// The offset of the character, in bytes.
         at: usize,
     },
     /// It is empty.

@@ -6,39 +6,42 @@ use crate::token::Token;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// How an application's side behaves.
+/// The configuration of an [`Agent`](super::Agent).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// The limits of each connection.
     pub connection: connection::Config,
-    /// The first frame of each connection; that of rsocket-java by default.
+    /// The first frame of each connection. The default is the SETUP of rsocket-java.
     pub setup: Setup,
-    /// The token that SETUP shows beside its own metadata, which has to be composite, or none. It travels as clear as the transport is.
+    /// The token that SETUP presents in addition to its own metadata, which must be composite or absent; otherwise the token is
+    /// not sent. Only the transport encrypts it.
     pub token: Option<Token>,
     /// When to connect again.
     pub backoff: BackoffConfig,
-    /// How many attempts to connect may follow one that failed before the agent gives up ([`Event::GaveUp`](super::Event::GaveUp)); without
-    /// limit by default. Where there are several proxies, an attempt is made with each of them. A connection that received a key begins the count
-    /// anew.
+    /// The number of failed attempts to connect after which the agent still tries again; one more and it gives up
+    /// ([`Event::GaveUp`](super::Event::GaveUp)). Unlimited by default. With several proxies, one attempt tries each of them. A
+    /// connection that ends counts as a failed attempt, too. Receiving a key resets the count.
     pub max_retries: Option<u64>,
-    /// The keys that metrics are sealed under; 128 bits by default, as the Java client.
+    /// The size of the AES keys that metrics are sealed under in version 1 of the envelope; 128 bits by default, as in the Java client.
     pub aes: AesKeySize,
-    /// The version of the envelope that a proxy has to offer; 1 by default. The connection to one that does not is ended.
+    /// The version of the envelope that a proxy must offer; 1 by default. The agent ends the connection to a proxy that does not.
     pub min_envelope: u8,
-    /// Which keys a proxy may have; any by default. The connection to one that has another is ended, and counts as one that failed.
+    /// The public keys that a proxy may have; any by default. The agent ends the connection to a proxy with another key, and
+    /// counts it as a failed attempt.
     pub pins: Pins,
-    /// How metrics are pushed: RSocket has no third way.
+    /// How metrics are pushed: as a request with or without a response.
     pub push: PushMode,
-    /// How long a push may take, from when it is asked for to the proxy's word that it is stored; 10 s by default. If there is no
-    /// connection at that moment, one is sought for as long.
+    /// The time limit of a push, from the call to the proxy's acknowledgement; 10 s by default. If there is no connection, the
+    /// agent tries to open one within the same limit.
     pub push_timeout: Duration,
-    /// How many proxies there are, in the order of preference; 1 by default. The shell knows which they are.
+    /// The number of proxies; 1 by default. The agent knows them only by their place in the list, in the order of preference;
+    /// the shell has their addresses.
     pub proxies: NonZeroUsize,
-    /// How long the agent stays with another than the first proxy before it has the earlier ones probed, and how long it waits after it
-    /// found none; 5 minutes by default, give or take a tenth. Counts as at least 1 s.
+    /// How long the agent stays with a proxy other than the first before it has the earlier ones probed, and how long it waits
+    /// after none of them could be reached; 5 minutes by default. Varied by up to a tenth; counts as at least 1 s.
     pub return_after: Duration,
-    /// Scrapes that may be under way at once; 16 by default. One more is answered by REJECTED.
+    /// The maximum number of scrapes under way at once; 16 by default. Further ones are answered with REJECTED.
     pub max_scrapes: usize,
 }
 
@@ -65,30 +68,31 @@ impl Default for Config {
 /// How metrics are pushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PushMode {
-    /// As REQUEST_RESPONSE: the push is over once the proxy has said that it is stored. Java's `pushAndCloseBlockingly`.
+    /// As REQUEST_RESPONSE: the push is over once the proxy has acknowledged that it is stored. Java's
+    /// `pushAndCloseBlockingly`.
     #[default]
     Acknowledged,
-    /// As REQUEST_FNF: the push is over once the transport has taken it, and nothing tells whether it arrived. Java's `pushAndClose`.
+    /// As REQUEST_FNF: the push is over once the transport has taken it, without knowing whether it arrived. Java's `pushAndClose`.
     FireAndForget,
 }
 
-/// When to connect again after a connection is gone, or could not be opened. Pauses double. The first is one to five times the shortest, so
-/// that not all applications of a proxy that goes come to the others at once; that of a client with a push under way is no longer than one and a
-/// half of the shortest.
+/// When to reconnect after a connection has ended or could not be opened. Pauses double. The first is one to five times the
+/// shortest, so that the applications of a proxy that goes do not all reach the others at once. With a push under way, each
+/// pause is at most one and a half times the shortest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackoffConfig {
-    /// The shortest pause; 1 s by default. The original's is 10 s. Counts as at least 1 ms.
+    /// The shortest pause; 1 s by default, 10 s in the Java client. Counts as at least 1 ms.
     pub min: Duration,
-    /// The longest pause; 1 minute by default. The original's is 10 minutes. Counts as at least `min`, and at most a year.
+    /// The longest pause; 1 minute by default, 10 minutes in the Java client. Counts as at least `min` and at most one year.
     pub max: Duration,
-    /// How long a connection that had received a key must have lasted for the pauses to begin with the shortest again; 10 s by
-    /// default. So a proxy that accepts and closes is not asked ever faster.
+    /// How long a connection that has received a key must last for the pauses to start again from the shortest; 10 s by
+    /// default. So a proxy that accepts connections and closes them again is not tried at ever shorter intervals.
     pub stable_after: Duration,
 }
 
 impl BackoffConfig {
-    /// Pauses from `min` to `max`.
+    /// Pauses from `min` to `max`, with the default `stable_after`. A `max` below `min` counts as `min`.
     pub fn new(min: Duration, max: Duration) -> Self {
         Self { min, max: max.max(min), ..Self::default() }
     }

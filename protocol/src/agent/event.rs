@@ -6,104 +6,106 @@ use crate::rsocket::connection::CloseReason;
 use std::fmt;
 use std::time::Duration;
 
-/// Stands for metrics that are wanted.
+/// Identifies metrics that are wanted, for one scrape or one push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(super) u64);
 
-/// Stands for a push that was asked for. Those who ask while another push is under way share the next one.
+/// Identifies a push. Calls during a push that is under way share the id of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PushId(pub(super) u64);
 
-/// What happened on the application's side.
+/// An event of an [`Agent`](super::Agent).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Metrics that were wanted are not any more: the scrape was cancelled, its connection ended, or the push was given up. To answer all
-    /// the same does no harm.
+    /// Wanted metrics are no longer wanted: the scrape was cancelled, its connection ended, or the push is over. Answering all
+    /// the same is harmless.
     Canceled {
-        /// Which.
+        /// Which metrics.
         ticket: Ticket,
     },
-    /// A connection ended, or could not be opened; another will be tried after the pause.
+    /// A connection ended or could not be opened. The agent tries again after the pause.
     Disconnected {
-        /// The proxy that the connection led to, or should have.
+        /// The proxy of the connection, by its place in the list.
         proxy: usize,
         /// Why.
         reason: DisconnectReason,
-        /// The pause. It is zero where another proxy is tried at once.
+        /// The pause; zero if another proxy is tried immediately.
         retry_in: Duration,
     },
-    /// As many attempts to connect have failed as [`Config::max_retries`](super::Config::max_retries) allows. [`Stopped`](Self::Stopped) follows.
+    /// More attempts to connect have failed than [`Config::max_retries`](super::Config::max_retries) allows.
+    /// [`Stopped`](Self::Stopped) follows.
     GaveUp {
         /// Why the last one failed.
         reason: DisconnectReason,
     },
-    /// A proxy's first key came, and is the one that it is to have from now on ([`Pins::FirstUse`](super::Pins::FirstUse)): store it.
+    /// A proxy's first key arrived and is now pinned ([`Pins::FirstUse`](super::Pins::FirstUse)). Store the fingerprint.
     KeyPinned {
         /// The proxy.
         proxy: usize,
         /// The key's fingerprint.
         fingerprint: Fingerprint,
     },
-    /// The proxy sent something that is no key. The one before it, if any, stays in use.
+    /// The proxy sent a key that cannot be parsed. The previous key, if any, stays in use.
     KeyRefused {
         /// What is wrong with it.
         error: KeyError,
     },
-    /// The proxy's offer of version 2 of the envelope cannot be read. What came with it is not answered.
+    /// The proxy's offer of version 2 of the envelope cannot be decoded. The scrape that carried it is rejected; a pushed key is ignored.
     OfferRefused {
         /// What is wrong with it.
         error: FieldError,
     },
-    /// The proxy is not to have the metrics; the connection is being ended.
+    /// The proxy may not receive the metrics. The agent is closing the connection.
     ProxyRefused {
         /// Why.
         reason: ProxyRefusal,
     },
-    /// A push that was sent already has to be sealed anew for this connection: call [`Agent::seal_again`](super::Agent::seal_again).
+    /// A push that was already sent must be sealed again for this connection. Call
+    /// [`Agent::seal_again`](super::Agent::seal_again).
     SealWanted {
-        /// For whom.
+        /// The push's metrics.
         ticket: Ticket,
     },
-    /// There is a key: the application can be scraped, and can push. Once for each connection.
+    /// A key has arrived: the application can be scraped and can push. Once per connection.
     Ready,
-    /// Metrics are wanted: call [`Agent::answer`](super::Agent::answer) with them.
+    /// Metrics are wanted. Call [`Agent::answer`](super::Agent::answer).
     MetricsWanted {
-        /// For whom.
+        /// Identifies the scrape or push.
         ticket: Ticket,
     },
-    /// Whether a proxy can be reached is wanted to know: open a transport to it beside the running connection, drop it, and call
-    /// [`Agent::handle_probed`](super::Agent::handle_probed). The end of the connection cancels this.
+    /// The agent needs to know whether a proxy can be reached. Open a transport to it beside the current connection, drop that transport, and
+    /// call [`Agent::handle_probed`](super::Agent::handle_probed). The end of the current connection cancels the probe.
     ProbeWanted {
-        /// The proxy, one before the current one.
+        /// The proxy's place in the list, before that of the current one.
         proxy: usize,
     },
-    /// A push is over; after the last one the connection is being closed.
+    /// A push is over. After the last push, the agent closes the connection.
     Pushed {
-        /// Which.
+        /// Which push.
         push: PushId,
-        /// Whether it was the last one.
+        /// Whether the agent stops after it.
         is_last: bool,
-        /// How it went.
+        /// Whether it succeeded.
         result: Result<(), PushFailure>,
     },
-    /// The proxy says what became of the metrics. It holds until the next one, or the end of the connection.
+    /// The proxy reported on the state of the metrics. The report holds until the next one or the end of the connection.
     Reported {
-        /// What it says.
+        /// The report.
         report: Report,
     },
-    /// It is all over. The last event.
+    /// The agent has stopped. This is the last event.
     Stopped,
 }
 
-/// Why a proxy is not to have the metrics. The text is what it is told.
+/// Why a proxy may not receive the metrics. The text is also sent to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyRefusal {
-    /// It does not offer the version of the envelope that is required.
+    /// The proxy does not offer the required version of the envelope.
     #[error("this client requires version 2 of the metrics envelope, and was not offered it")]
     Envelope,
-    /// Its key is not one that is pinned.
+    /// The proxy's key is not a pinned one.
     #[error(transparent)]
     Key(#[from] KeyNotPinned),
 }
@@ -112,13 +114,13 @@ pub enum ProxyRefusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// There was one.
+    /// The connection was closed.
     Closed(CloseReason),
-    /// None could be opened.
+    /// No connection could be opened. The text says why.
     NotConnected(String),
-    /// There was one, and its transport failed.
+    /// The transport of the connection failed. The text says why.
     Transport(String),
-    /// There was one, and an earlier proxy can be reached again.
+    /// The agent closed the connection because an earlier proxy can be reached again.
     Returning,
 }
 
@@ -137,37 +139,37 @@ impl fmt::Display for DisconnectReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushFailure {
-    /// The time was over, and there was no connection.
+    /// The time limit passed without a connection.
     #[error("the push took too long: there is no connection: {reason}")]
     NotConnected {
         /// Why there is none.
         reason: String,
     },
-    /// As many attempts to connect have failed as there may be.
+    /// The agent gave up connecting.
     #[error("the client has given up connecting: {reason}")]
     GaveUp {
         /// Why the last one failed.
         reason: String,
     },
-    /// The time was over: no key came, or no metrics, or no word from the proxy.
+    /// The time limit passed before a key, the metrics, or the proxy's acknowledgement arrived.
     #[error("the push took too long: {waiting_for}")]
     TimedOut {
-        /// What was waited for.
+        /// What the push was waiting for.
         waiting_for: &'static str,
     },
-    /// The metrics could not be had.
+    /// The application could not provide its metrics.
     #[error("no metrics: {0}")]
     NoMetrics(String),
-    /// They could not be sealed.
+    /// The metrics could not be sealed.
     #[error("the metrics cannot be sealed: {0}")]
     Seal(#[from] SealError),
-    /// They could not be sent.
+    /// The metrics could not be sent.
     #[error("the metrics cannot be sent: {0}")]
     NotSent(String),
-    /// The proxy refused them, or went away.
+    /// The proxy rejected the metrics, or sent no acknowledgement.
     #[error("the proxy did not take the metrics: {0}")]
     Refused(String),
-    /// Closing had begun already.
+    /// The agent was closing or closed.
     #[error("the client is closed")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! The proxy's key, and whether the proxy that sends it is to have the metrics.
+//! The proxy's key, and whether the proxy that sends it may receive the metrics.
 
 use super::{Agent, Event, Key, ProxyRefusal, State};
 use crate::Payload;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Agent {
-    /// Takes a key, and the offer that comes with it; the key before stays where this is none. Returns both.
+    /// Takes a key and the offer that comes with it, and returns both. If the key cannot be parsed, the previous one stays.
+    /// `None` also if the proxy is refused or its offer cannot be decoded.
     pub(super) fn on_key(
         &mut self,
         now: Instant,
@@ -18,7 +19,7 @@ impl Agent {
         is_for_pushes: bool,
     ) -> Option<(Arc<PeerKey>, Option<Binding>)> {
         let bytes = &payload.data;
-        // Each scrape brings the same one.
+        // Each scrape carries the same key.
         let known = self.key.as_ref().filter(|key| key.bytes == *bytes);
         let is_new = known.is_none();
         let key = match known
@@ -30,14 +31,14 @@ impl Agent {
                 return None;
             }
         };
-        // Also one that is known: another proxy may have had it.
+        // A known key is checked, too: it may be that of another proxy.
         if let Err(error) = self.check_pin(&key) {
             self.refuse_proxy(now, error.into());
             return None;
         }
         let offer = self.offer(now, &key, payload)?;
         if is_new {
-            // Copied: a slice would keep the buffer alive that it came in.
+            // Copied: a slice would keep the whole input buffer alive.
             let bytes = Bytes::copy_from_slice(bytes);
             self.key = Some(Key { bytes, parsed: Arc::clone(&key) });
         }
@@ -58,8 +59,8 @@ impl Agent {
         Some((key, binding))
     }
 
-    /// Reads the offer that came with a key. `None` if the proxy is not to be told anything: its connection is being ended, or its offer
-    /// cannot be read.
+    /// Decodes the offer that came with a key. The outer `None` means that the proxy gets no metrics: its connection is being
+    /// closed, or its offer cannot be decoded.
     fn offer(&mut self, now: Instant, key: &PeerKey, payload: &Payload) -> Option<Option<Offer>> {
         let metadata = payload.metadata.clone().filter(|_| !key.is_plaintext());
         let offer = match metadata.map(Offer::decode).transpose() {
@@ -76,10 +77,10 @@ impl Agent {
         Some(offer)
     }
 
-    /// Ends the connection to a proxy that is not to have the metrics.
+    /// Closes the connection to a proxy that may not receive the metrics.
     fn refuse_proxy(&mut self, now: Instant, reason: ProxyRefusal) {
         let message = reason.to_string();
-        // However long the connection has lasted, it did not end well.
+        // The connection does not count as stable, however long it has lasted.
         if let State::Connected { has_key, .. } = &mut self.state {
             *has_key = false;
         }

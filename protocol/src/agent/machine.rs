@@ -1,4 +1,4 @@
-//! The verbs that a driver uses.
+//! The [`Machine`] implementation, which a driver uses.
 
 use super::{Agent, State};
 use crate::Machine;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 impl Machine for Agent {
     fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
-        // The connection holds back input while its events wait; what is taken out of them makes room for more.
+        // The connection takes no input while its events wait; translating them makes room for more.
         loop {
             let before = input.len();
             let Some(connection) = self.connection() else { return };
@@ -26,7 +26,7 @@ impl Machine for Agent {
         self.translate(now);
     }
 
-    /// [`Event::Disconnected`](super::Event::Disconnected) tells the error, unless the connection was over before.
+    /// [`Event::Disconnected`](super::Event::Disconnected) carries the error, unless the connection was over before.
     fn handle_transport_failed(&mut self, now: Instant, error: &str) {
         self.translate(now);
         if self.connection().is_some() {
@@ -52,9 +52,8 @@ impl Machine for Agent {
         sent
     }
 
-    /// The connection's next timeout, the end of the time that a push has, or when an earlier proxy is to be probed. The pause between
-    /// connections is
-    /// [`Action::Wait`](super::Action::Wait)'s.
+    /// The earliest of the connection's timeout, the deadline of the current push, and the time to probe an earlier proxy. The
+    /// pause between connections is in [`Action::Wait`](super::Action::Wait) instead.
     fn poll_timeout(&self) -> Option<Instant> {
         let connection = match &self.state {
             State::Connected { connection, .. } => connection.poll_timeout(),
@@ -88,5 +87,5 @@ impl Machine for Agent {
     }
 }
 
-/// Events that may wait before no more input is wanted.
+/// Events that may wait before the agent wants no more input.
 const MAX_EVENTS: usize = 64;

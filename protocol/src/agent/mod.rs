@@ -1,4 +1,4 @@
-//! The application's side, without IO: answers scrapes, pushes metrics, and decides when to connect again, and to which proxy.
+//! The application's side, without IO: answers scrapes, pushes metrics, and decides when to reconnect and to which proxy.
 //!
 //! An [`Agent`] lives as long as its application, across all its connections:
 //!
@@ -10,9 +10,9 @@
 //!   MetricsWanted(ticket) ──▶ answer(ticket, text) ──▶ SealJob, run elsewhere ──▶ handle_sealed
 //! ```
 //!
-//! Where there are several proxies, they are tried in their order. When one cannot be reached, refuses the connection, or ends it, the next
-//! is tried at once; after the whole list there is a pause, and the first is tried again. While the agent is connected to a later one, it has the
-//! earlier ones probed from time to time (`ProbeWanted`, `handle_probed`), and goes back to the first that can be reached.
+//! Several proxies are tried in their order. If one cannot be reached, refuses the connection, or ends it, the next one is tried immediately;
+//! after the whole list there is a pause, and the first is tried again. While connected to a later proxy, the agent has the earlier ones probed
+//! from time to time (`ProbeWanted`, `handle_probed`), and returns to the first one that can be reached.
 
 mod backoff;
 mod config;
@@ -47,50 +47,50 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One application's side of the protocol. See the [module](self).
+/// The application's side of the protocol. See the [module](self).
 ///
-/// As a [`Machine`](crate::Machine) it is its current connection; between connections it [is closed](crate::Machine::is_closed), though its
-/// [timeout](crate::Machine::poll_timeout) counts all the same.
+/// As a [`Machine`](crate::Machine) it stands for its current connection. Between connections it [is
+/// closed](crate::Machine::is_closed), but its [timeout](crate::Machine::poll_timeout) still counts.
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
     backoff: Backoff,
-    /// Attempts to connect that failed since the last key, each with all proxies.
+    /// Failed attempts to connect since the last key. One attempt tries each proxy.
     failures: u64,
     state: State,
     key: Option<Key>,
-    /// Metrics that are wanted, and for what.
+    /// Metrics that are wanted, and what for.
     wanted: BTreeMap<Ticket, Target>,
     next_ticket: u64,
     pushes: Pushes,
     proxies: Proxies,
     is_stopping: bool,
-    /// Why there is no connection, as far as that was heard of.
+    /// Why there is no connection, if a reason is known.
     unconnected: Option<String>,
-    /// What the transport of the current connection failed with.
+    /// The error of the current connection's transport.
     transport_error: Option<String>,
     events: VecDeque<Event>,
 }
 
-/// What the shell is to do. A new one would have to be done by every shell, so there is no wildcard for it.
+/// What the shell has to do. Every shell has to support each action, so the enum is exhaustive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a transport, then call [`Agent::handle_connected`] or [`Agent::handle_connect_failed`].
+    /// Open a transport, then call [`Agent::handle_connected`] or [`Agent::handle_connect_failed`]. Returned by each call until then.
     Connect {
         /// The proxy's place in the list, from 0.
         proxy: usize,
     },
     /// Drive the connection until [`Machine::is_closed`](crate::Machine::is_closed).
     Drive,
-    /// Nothing is left to do.
+    /// Stop: nothing is left to do.
     Stop,
-    /// Wait until then, or for a command, and let time pass.
+    /// Wait until this time or until a command, and keep calling [`handle_timeout`](crate::Machine::handle_timeout) when it is due.
     Wait(Instant),
 }
 
 #[derive(Debug)]
 enum State {
-    /// `pause` counts from when the transport is gone.
+    /// `pause` counts from the moment when the transport is gone.
     Waiting {
         until: Instant,
         pause: Duration,
@@ -105,7 +105,7 @@ enum State {
     Stopped,
 }
 
-/// The latest key, as it came and as it is used.
+/// The latest key, as received and as parsed.
 #[derive(Clone, Debug)]
 struct Key {
     bytes: Bytes,
@@ -120,14 +120,14 @@ impl PartialEq for Key {
 
 #[derive(Clone, Debug)]
 enum Target {
-    /// To be sealed under the key that the request brought, and bound to it where it offers that.
+    /// To be sealed under the key that the request carried, and bound to the request if that came with an offer.
     Scrape { stream_id: StreamId, key: Arc<PeerKey>, binding: Option<Binding> },
     /// To be sealed under the latest key.
     Push,
 }
 
 impl Agent {
-    /// An agent that is about to connect. `seed` spreads its pauses.
+    /// An agent that connects immediately. `seed` randomises its pauses; it need not be secret.
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
         let backoff = Backoff::new(config.backoff, seed);
         let proxies = Proxies::new(config.proxies);
@@ -148,7 +148,7 @@ impl Agent {
         }
     }
 
-    /// What the shell is to do now.
+    /// Returns what the shell has to do now.
     pub fn poll_action(&mut self, now: Instant) -> Action {
         let proxy = self.proxies.current();
         match self.state {
@@ -163,7 +163,7 @@ impl Agent {
         }
     }
 
-    /// A transport is open.
+    /// The shell has opened a transport. Ignored unless the action was [`Action::Connect`].
     pub fn handle_connected(&mut self, now: Instant) {
         if !matches!(self.state, State::Connecting) {
             return;
@@ -179,30 +179,31 @@ impl Agent {
                 let seals = Seals::default();
                 self.state = State::Connected { connection, since: now, has_key: false, seals };
             }
-            // A SETUP that cannot be sent: no connection will ever do.
+            // A SETUP that cannot be encoded: no later connection will succeed either.
             Err(error) => {
                 self.on_disconnected(now, DisconnectReason::NotConnected(error.to_string()))
             }
         }
     }
 
-    /// The transport of a connection that is over is gone, too. The pause before the next one begins now: closing may have taken so long that
-    /// all those whose connections were cut at the same time would connect at the same time.
+    /// The transport of an ended connection is gone as well. The pause before the next connection starts now: otherwise slow
+    /// closing could use up the pauses, and all applications whose connections were cut together would reconnect together.
     pub fn handle_transport_gone(&mut self, now: Instant) {
         if let State::Waiting { until, pause } = &mut self.state {
             *until = now.checked_add(*pause).unwrap_or(now).max(*until);
         }
     }
 
-    /// No transport could be opened.
+    /// The shell could not open a transport. Ignored unless the action was [`Action::Connect`].
     pub fn handle_connect_failed(&mut self, now: Instant, error: &str) {
         if matches!(self.state, State::Connecting) {
             self.on_disconnected(now, DisconnectReason::NotConnected(error.to_owned()));
         }
     }
 
-    /// Hands in metrics that were wanted, or says why there are none. Gives the job to seal them, unless nobody waits for them
-    /// any more.
+    /// Hands in wanted metrics, or says why there are none. Returns the job that seals them; `None` if nobody waits for them
+    /// any more, or if there are none. Without metrics, a scrape is answered with APPLICATION_ERROR, and a push fails with
+    /// [`PushFailure::NoMetrics`].
     pub fn answer(
         &mut self,
         now: Instant,
@@ -225,14 +226,14 @@ impl Agent {
         }
     }
 
-    /// Gives the job that [`Event::SealWanted`] asks for, unless nobody waits for it any more.
+    /// Returns the job that [`Event::SealWanted`] asks for; `None` if nobody waits for it any more.
     pub fn seal_again(&mut self, now: Instant, ticket: Ticket) -> Option<SealJob> {
         let target = self.wanted.get(&ticket)?.clone();
         let text = self.pushes.text()?;
         self.job(now, ticket, &target, text).ok()
     }
 
-    /// Returns the job to seal metrics as the connection demands.
+    /// Makes the job that seals metrics as the connection requires.
     fn job(
         &mut self,
         now: Instant,
@@ -259,10 +260,10 @@ impl Agent {
         Ok(SealJob { ticket, key, version, text })
     }
 
-    /// Takes sealed metrics, and sends them.
+    /// Sends sealed metrics. Ignored if nobody waits for them any more.
     pub fn handle_sealed(&mut self, now: Instant, sealed: Sealed) {
         let target = self.wanted.remove(&sealed.ticket);
-        // What nobody waits for any more was made for a connection that may be gone.
+        // A key that was made for metrics nobody waits for may belong to a connection that is gone.
         if target.is_some() {
             self.pushes.on_sealed(sealed.idempotency);
             if let (State::Connected { seals, .. }, Some(key)) = (&mut self.state, sealed.content) {
@@ -283,29 +284,30 @@ impl Agent {
         self.translate(now);
     }
 
-    /// Closes, without a push; [`Event::Stopped`] follows. Pushes that are under way, or wait, are given up.
+    /// Closes without a push; [`Event::Stopped`] follows. Pushes that are under way or waiting fail with
+    /// [`PushFailure::Closed`].
     pub fn close(&mut self, now: Instant) {
         self.end_pushes(now, &PushFailure::Closed);
         self.begin_stop(now);
         self.translate(now);
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Whether these metrics are wanted for a push; they are for a scrape otherwise.
+    /// Whether these metrics are wanted for a push. If not, they are for a scrape, or no longer wanted.
     pub fn is_for_push(&self, ticket: Ticket) -> bool {
         matches!(self.wanted.get(&ticket), Some(Target::Push))
     }
 
-    /// The SHA-256 of the latest key; `None` without one, or in plaintext mode.
+    /// The SHA-256 fingerprint of the latest key; `None` without a key, or in plaintext mode.
     pub fn key(&self) -> Option<Fingerprint> {
         self.key.as_ref().and_then(|key| key.parsed.fingerprint())
     }
 
-    /// Whether the application can be scraped, and can push.
+    /// Whether the application can be scraped and can push: there is a connection, and its key has arrived.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, State::Connected { has_key: true, .. })
     }
@@ -317,7 +319,7 @@ impl Agent {
         }
     }
 
-    /// Turns the connection's events into what they mean for the agent.
+    /// Translates the connection's events into the agent's.
     fn translate(&mut self, now: Instant) {
         self.translate_events(now);
         if self.leave_if_quiet(now) {
@@ -338,14 +340,14 @@ impl Agent {
                 connection::Event::Response { stream_id, .. } => {
                     self.on_push_ended(now, stream_id, Ok(()));
                 }
-                // The connection's end follows, and the next connection gets the push again.
+                // The end of the connection follows, and the push is sent again on the next one.
                 connection::Event::RequestFailed { error: StreamFailure::Closed, .. } => {}
                 connection::Event::RequestFailed { stream_id, error } => {
                     let result = Err(PushFailure::Refused(error.to_string()));
                     self.on_push_ended(now, stream_id, result);
                 }
                 connection::Event::MetadataPush { metadata } => {
-                    // What is no report is meant for others.
+                    // A METADATA_PUSH without a report is meant for others.
                     let report = Report::decode(metadata);
                     self.events.extend(report.map(|report| Event::Reported { report }));
                 }
@@ -365,7 +367,7 @@ impl Agent {
             self.events.push_back(Event::MetricsWanted { ticket });
         } else if let Some(connection) = self.connection() {
             let message = "too many scrapes at once";
-            // Only the open streams of this very connection are asked for.
+            // The request just arrived on this connection, so its stream is open.
             let _ = connection.reject(stream_id, ErrorCode::REJECTED, message);
         }
     }
@@ -397,7 +399,7 @@ impl Agent {
 
     fn reject(&mut self, stream_id: StreamId, message: &str) {
         if let Some(connection) = self.connection() {
-            // It fails only where the proxy has cancelled meanwhile.
+            // Fails only if the proxy has cancelled the stream meanwhile.
             let _ = connection.reject(stream_id, ErrorCode::APPLICATION_ERROR, message);
         }
     }

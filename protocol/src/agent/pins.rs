@@ -1,24 +1,25 @@
-//! Which proxies' keys metrics may be sealed under.
+//! The proxy keys that metrics may be sealed under.
 
 use super::{Agent, Event};
 use crate::envelope::{Fingerprint, PeerKey};
 use std::fmt;
 
-/// Which proxies' keys metrics may be sealed under. A proxy in plaintext mode has no key, and so satisfies no pin.
+/// The proxy keys that metrics may be sealed under. A proxy in plaintext mode has no key and satisfies only [`Pins::Any`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pins {
-    /// All that come.
+    /// Any key, and none.
     #[default]
     Any,
-    /// These, whichever proxy has them.
+    /// One of these keys, for each proxy.
     These(Vec<Fingerprint>),
-    /// For each proxy, in the order of the list, the one that it had when it was first met; `None` until then. The first key that comes is taken,
-    /// and [`Event::KeyPinned`] tells of it: whoever answers first at the proxy's address is trusted. A proxy beyond the end has `None`.
+    /// For each proxy, in the order of the list, the key that it had at first contact; `None` until then. The first key is
+    /// accepted and reported by [`Event::KeyPinned`], so this trusts whichever proxy answers first at that address. Proxies
+    /// beyond the end of the list count as `None`.
     FirstUse(Vec<Option<Fingerprint>>),
 }
 
 impl Pins {
-    /// Whether a proxy may have this key; if not, what it should have been.
+    /// Whether a proxy may have this key. The error has the keys that it may have.
     fn check(&self, proxy: usize, came: Option<Fingerprint>) -> Result<(), KeyNotPinned> {
         let expected: &[Fingerprint] = match self {
             Self::Any => return Ok(()),
@@ -30,7 +31,7 @@ impl Pins {
         if is_pinned { Ok(()) } else { Err(KeyNotPinned { came, expected: expected.to_vec() }) }
     }
 
-    /// Pins the key of a proxy that has none yet, and says which that is.
+    /// Pins the key of a proxy that has no pin yet. Returns the fingerprint if it did.
     fn pin(&mut self, proxy: usize, came: Option<Fingerprint>) -> Option<Fingerprint> {
         let Self::FirstUse(pins) = self else { return None };
         if pins.len() <= proxy {
@@ -42,12 +43,12 @@ impl Pins {
     }
 }
 
-/// A proxy has a key that it should not have.
+/// A proxy's key is not one that it may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct KeyNotPinned {
     /// The fingerprint of its key; `None` in plaintext mode.
     pub came: Option<Fingerprint>,
-    /// Those that it may have; none if any key would have done.
+    /// The pinned keys; empty if any key would have been accepted.
     pub expected: Vec<Fingerprint>,
 }
 
@@ -71,7 +72,7 @@ impl fmt::Display for KeyNotPinned {
     }
 }
 
-/// Pins that a message names.
+/// The number of pins that an error message names.
 const MAX_SHOWN: usize = 4;
 
 impl Agent {
@@ -80,7 +81,7 @@ impl Agent {
         self.config.pins.check(self.proxies.current(), key.fingerprint())
     }
 
-    /// Pins a key that is accepted, if it is the first of its proxy and keys are pinned on first use.
+    /// Pins an accepted key, if keys are pinned on first use and this is the first key of its proxy.
     pub(super) fn pin_key(&mut self, key: &PeerKey) {
         let proxy = self.proxies.current();
         if let Some(fingerprint) = self.config.pins.pin(proxy, key.fingerprint()) {

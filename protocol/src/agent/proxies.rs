@@ -1,4 +1,4 @@
-//! Which proxy to connect to, where there are several.
+//! Selection among several proxies.
 
 use super::{Agent, Event, State};
 use crate::rsocket::connection::Connection;
@@ -6,27 +6,27 @@ use crate::rsocket::frame::ErrorCode;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-/// Where the agent is in the list, and how it comes back to its beginning.
+/// The agent's place in the list, and its way back to the beginning.
 #[derive(Debug)]
 pub(super) struct Proxies {
     count: usize,
     current: usize,
-    /// How many were tried in this round, whose connections could not be opened or did not last.
+    /// Proxies tried in this round whose connections could not be opened or did not last.
     tried: usize,
     way_back: WayBack,
 }
 
-/// How it stands with an earlier proxy than the current one.
+/// The state of the return to an earlier proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WayBack {
-    /// There is none, or no connection from which to go back.
+    /// There is no earlier proxy, or no connection to return from.
     None,
-    /// The earlier ones are to be probed then.
+    /// The earlier proxies are to be probed at this time.
     Due(Instant),
     Probing(usize),
-    /// One can be reached: the agent goes there between two scrapes.
+    /// This proxy can be reached: the agent goes there once no scrape or push is under way.
     Open(usize),
-    /// The connection is being closed for that.
+    /// The connection is being closed in order to return.
     Leaving(usize),
 }
 
@@ -39,7 +39,7 @@ impl Proxies {
         self.current
     }
 
-    /// When the earlier proxies are to be probed.
+    /// The time to probe the earlier proxies.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.way_back {
             WayBack::Due(due) => Some(due),
@@ -51,17 +51,17 @@ impl Proxies {
         matches!(self.way_back, WayBack::Leaving(_))
     }
 
-    /// The agent is not to go anywhere any more.
+    /// The agent stays with its proxy: it is closing.
     pub(super) fn stay(&mut self) {
         self.way_back = WayBack::None;
     }
 
-    /// A connection lasted: what failed before it counts no more.
+    /// A connection lasted, so earlier failures no longer count.
     pub(super) fn on_stable(&mut self) {
         self.tried = 0;
     }
 
-    /// There is no connection any more. Goes on to the earlier proxy for which it was closed, if it was, and says so.
+    /// The connection is over. If it was closed in order to return to an earlier proxy, selects that one; returns whether it did.
     pub(super) fn go_back(&mut self) -> bool {
         let WayBack::Leaving(proxy) = std::mem::replace(&mut self.way_back, WayBack::None) else {
             return false;
@@ -71,7 +71,7 @@ impl Proxies {
         true
     }
 
-    /// Goes on to the next proxy, and says whether that is to be tried at once: not after the whole list has failed.
+    /// Selects the next proxy. Returns whether to try it immediately: not if the whole list has failed.
     pub(super) fn go_on(&mut self) -> bool {
         self.tried += 1;
         let is_at_once = self.tried < self.count;
@@ -85,8 +85,8 @@ impl Proxies {
 }
 
 impl Agent {
-    /// Whether the proxy of [`Event::ProbeWanted`] can be reached. If so, the agent closes its connection between two scrapes, and
-    /// connects there. What was not asked for, or not any more, has no effect.
+    /// Answers [`Event::ProbeWanted`]: whether the proxy can be reached. If so, the agent closes its connection once no scrape
+    /// or push is under way, and connects to that proxy. Ignored if this probe is not, or no longer, wanted.
     pub fn handle_probed(&mut self, now: Instant, proxy: usize, is_open: bool) {
         if self.proxies.way_back != WayBack::Probing(proxy) {
             return;
@@ -101,7 +101,7 @@ impl Agent {
         self.translate(now);
     }
 
-    /// There is a key, or an earlier proxy could not be reached.
+    /// Plans the next probe: a key has arrived, or no earlier proxy could be reached.
     pub(super) fn plan_return(&mut self, now: Instant) {
         if self.proxies.current > 0 {
             let after = self.backoff.spread(self.config.return_after);
@@ -121,7 +121,7 @@ impl Agent {
         self.events.push_back(Event::ProbeWanted { proxy });
     }
 
-    /// Begins to go back to an earlier proxy, if there is one that can be reached and nobody waits for anything. Says whether it did.
+    /// Starts returning to an earlier proxy if one can be reached and no scrape or push is under way. Returns whether it did.
     pub(super) fn leave_if_quiet(&mut self, now: Instant) -> bool {
         let WayBack::Open(proxy) = self.proxies.way_back else { return false };
         if self.is_stopping || self.is_pushing() || !self.wanted.is_empty() {
@@ -137,7 +137,7 @@ impl Agent {
     }
 }
 
-/// Ends a connection as rsocket-java does on dispose.
+/// Closes a connection as rsocket-java does on dispose.
 pub(super) fn close(connection: &mut Connection, now: Instant) {
     connection.close(now, ErrorCode::CONNECTION_ERROR, "Disposed");
 }

@@ -1,4 +1,4 @@
-//! Pushes: one is under way at a time, and those that are asked for meanwhile are one together, which follows.
+//! Pushes. One is under way at a time; all that are requested meanwhile share the next one.
 
 use super::{Agent, Event, Key, PushFailure, PushId, PushMode, State, Target};
 use crate::Payload;
@@ -8,7 +8,7 @@ use crate::rsocket::frame::StreamId;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
-/// The push that is under way, and the one that follows.
+/// The push that is under way, and the next one.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
     current: Option<Push>,
@@ -19,41 +19,40 @@ pub(super) struct Pushes {
 #[derive(Debug)]
 struct Push {
     id: PushId,
-    /// Whether the agent stops after it.
+    /// Whether the agent stops after this push.
     is_last: bool,
-    /// `None` is beyond the end of time.
+    /// `None` if it overflows `Instant`.
     deadline: Option<Instant>,
     stage: Stage,
-    /// It was sent on a connection that then ended without an answer.
+    /// Whether it was sent on a connection that ended without an answer.
     was_sent: bool,
-    /// What its metrics are sealed under.
+    /// The key that its metrics are sealed under.
     key: Option<Key>,
-    /// Its metrics, once they are sealed in version 1. They are kept until the push is over.
+    /// Its metrics as sealed in version 1. Kept until the push is over.
     payload: Option<Payload>,
-    /// Its metrics, once they are to be sealed in version 2, where each connection needs a seal of its own. They are kept until the push is
-    /// over.
+    /// Its unsealed metrics in version 2, where they are sealed again for each connection. Kept until the push is over.
     text: Option<Bytes>,
-    /// What tells it from other pushes in version 2.
+    /// Identifies the push in version 2.
     idempotency: Option<IdempotencyKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It waits for a connection with a key.
+    /// Waits for a connection with a key.
     Key,
     Metrics,
     Acknowledgement(StreamId),
-    /// No acknowledgement is asked for, and the transport has not taken all of it yet.
+    /// Needs no acknowledgement; waits until the transport has taken all of it.
     Transport(StreamId),
 }
 
 impl Pushes {
-    /// When to give up on the current push. The next one was asked for later, and so lasts at least as long.
+    /// The deadline of the current push. The next one was requested later, so its deadline is not earlier.
     pub(super) fn due(&self) -> Option<Instant> {
         self.current.as_ref().and_then(|push| push.deadline)
     }
 
-    /// The sealed metrics that are kept.
+    /// Bytes of metrics kept for the pushes.
     pub(super) fn held_bytes(&self) -> usize {
         let held = |push: &Push| {
             let payload = push.payload.as_ref().map_or(0, |payload| {
@@ -68,8 +67,8 @@ impl Pushes {
         self.current.is_some()
     }
 
-    /// Notes what the metrics of the current push are about to be sealed under, and the text, if it is to be kept. Returns the idempotency key, if the
-    /// push has one already.
+    /// Records the key that the current push is about to be sealed under, and the text if it is to be kept. Returns the push's
+    /// idempotency key, if it already has one.
     pub(super) fn seal_under(&mut self, key: &Key, text: Option<Bytes>) -> Option<IdempotencyKey> {
         let push = self.current.as_mut()?;
         push.key = Some(key.clone());
@@ -77,19 +76,19 @@ impl Pushes {
         push.idempotency
     }
 
-    /// The metrics of the current push were sealed.
+    /// The current push was sealed.
     pub(super) fn on_sealed(&mut self, idempotency: Option<IdempotencyKey>) {
         if let Some(push) = &mut self.current {
             push.idempotency = idempotency.or(push.idempotency);
         }
     }
 
-    /// The metrics of the current push, if they are kept.
+    /// The text of the current push, if it is kept.
     pub(super) fn text(&self) -> Option<Bytes> {
         self.current.as_ref()?.text.clone()
     }
 
-    /// There is no connection any more.
+    /// The connection is gone.
     pub(super) fn on_disconnected(&mut self) {
         if let Some(push) = &mut self.current {
             push.was_sent |= matches!(push.stage, Stage::Acknowledgement(_));
@@ -99,24 +98,24 @@ impl Pushes {
 }
 
 impl Agent {
-    /// Asks for the metrics, pushes them, and goes on; [`Event::Pushed`] follows with the returned id. Takes no longer than
-    /// [`Config::push_timeout`](super::Config::push_timeout).
+    /// Requests a push: asks for the metrics and pushes them. [`Event::Pushed`] follows with the returned id, at the latest
+    /// after [`Config::push_timeout`](super::Config::push_timeout) if no other push is under way.
     ///
-    /// One push is under way at a time. Those that are asked for meanwhile have one id together, and are served by one push that follows,
-    /// so that its metrics were taken after all of them were asked for.
+    /// One push is under way at a time. Calls made meanwhile share one id and one later push, whose metrics are taken after all of those calls.
     ///
-    /// Where there is no connection, one is sought at once. Where one ends before the push is over, the push is sent again on the next, as
-    /// far as there is time. If the key is still the same, the very same bytes are sent: a proxy that had stored them already, and whose
-    /// acknowledgement was lost, can tell so. Nothing else seals to the same bytes, for each sealing draws a key of its own, except the
-    /// same text where the proxy has no key. If the key is another one, the metrics are asked for anew. In version 2 of the envelope the same metrics
-    /// are sealed again for each connection ([`Event::SealWanted`]), with the idempotency key of the push.
+    /// Without a connection, the agent connects immediately. If the connection ends before the push is over, the push is sent
+    /// again on the next one, within the time limit. In version 1 of the envelope, the same bytes are sent again if the key is
+    /// still the same, so that a proxy which had stored them but whose acknowledgement was lost can recognise the push: sealing
+    /// always draws a fresh key, so the same bytes mean the same push, except in plaintext mode. If the key has changed, the
+    /// metrics are requested anew. In version 2 the same metrics are sealed again for each connection ([`Event::SealWanted`]),
+    /// with the push's idempotency key.
     ///
-    /// `None` where the agent is closed, or its last push is under way.
+    /// Returns `None` if the agent is closed or closing, or its last push is under way.
     pub fn push(&mut self, now: Instant) -> Option<PushId> {
         self.ask_for_push(now, false)
     }
 
-    /// As [`push`](Self::push), and then closes; [`Event::Stopped`] follows. A push that is under way goes before.
+    /// Like [`push`](Self::push), then closes; [`Event::Stopped`] follows. A push that is under way is finished first.
     pub fn push_and_close(&mut self, now: Instant) -> Option<PushId> {
         self.ask_for_push(now, true)
     }
@@ -134,7 +133,7 @@ impl Agent {
         let deadline = now.checked_add(self.config.push_timeout);
         if let Some(next) = &mut self.pushes.next {
             if is_last && !next.is_last {
-                // Closing has all the time that it may take.
+                // The last push has the full time limit from now.
                 next.is_last = true;
                 next.deadline = deadline;
             }
@@ -166,7 +165,7 @@ impl Agent {
             return;
         }
         match &mut self.state {
-            // There is no time for pauses any more.
+            // A push does not wait for the pause to end.
             State::Waiting { until, pause } => {
                 (*until, *pause) = (now.min(*until), Duration::ZERO);
             }
@@ -175,7 +174,7 @@ impl Agent {
         }
     }
 
-    /// There is a connection with a key, or has been: sends what is sealed under that key, or asks for the metrics.
+    /// A key has arrived: sends what is sealed under that key, or requests the metrics.
     pub(super) fn go_on_with_push(&mut self, now: Instant) {
         let Some(push) = self.pushes.current.as_mut().filter(|push| push.stage == Stage::Key)
         else {
@@ -208,7 +207,7 @@ impl Agent {
         if let Some(push) = self.pushes.current.as_mut().filter(|push| push.text.is_none()) {
             push.payload = Some(payload.clone());
         }
-        // Where the connection went while the metrics were being sealed, the next one gets the push.
+        // If the connection ended while the metrics were being sealed, the push goes to the next one.
         let Some(connection) = self.connection() else { return };
         let sent = match mode {
             PushMode::Acknowledged => {
@@ -218,13 +217,13 @@ impl Agent {
         };
         match (sent, &mut self.pushes.current) {
             (Ok(stage), Some(push)) => push.stage = stage,
-            // The connection is ending: the next one gets the push.
+            // The connection is ending, so the push goes to the next one.
             (Err(RequestError::Closed | RequestError::NotSetUp), _) | (Ok(_), None) => {}
             (Err(error), _) => self.on_pushed(now, Err(PushFailure::NotSent(error.to_string()))),
         }
     }
 
-    /// Frames were taken out; maybe the last ones of a push.
+    /// Frames were taken for the transport, perhaps the last ones of a push.
     pub(super) fn on_transmitted(&mut self, now: Instant) {
         let Some(Push { stage: Stage::Transport(stream_id), .. }) = self.pushes.current else {
             return;
@@ -246,7 +245,7 @@ impl Agent {
         }
     }
 
-    /// The push is over, one way or the other.
+    /// The push has succeeded or failed.
     pub(super) fn on_pushed(&mut self, now: Instant, result: Result<(), PushFailure>) {
         let Some(push) = self.pushes.current.take() else { return };
         for (ticket, _) in self.wanted.extract_if(.., |_, target| matches!(target, Target::Push)) {
@@ -255,7 +254,7 @@ impl Agent {
         if let (Stage::Acknowledgement(stream_id), Err(PushFailure::TimedOut { .. }), false) =
             (push.stage, &result, push.is_last)
         {
-            // So that a proxy that never answers does not use up the streams of a connection that goes on.
+            // A proxy that never answers must not use up the streams of a connection that goes on.
             let _ = self.connection().map(|connection| connection.cancel(stream_id));
         }
         self.events.push_back(Event::Pushed { push: push.id, is_last: push.is_last, result });
@@ -266,7 +265,7 @@ impl Agent {
         }
     }
 
-    /// Fails all pushes, as the agent is being closed.
+    /// Fails all pushes because the agent is closing.
     pub(super) fn end_pushes(&mut self, now: Instant, failure: &PushFailure) {
         let next = self.pushes.next.take();
         self.on_pushed(now, Err(failure.clone()));
@@ -277,7 +276,7 @@ impl Agent {
     }
 
     pub(super) fn on_push_deadline(&mut self, now: Instant) {
-        // At most twice: for the push that is under way, and for the one that follows.
+        // At most two rounds: the push that is under way, and the next one.
         while let Some(push) = &self.pushes.current
             && push.deadline.is_some_and(|due| due <= now)
         {

@@ -9,7 +9,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Metrics to be sealed: CPU-heavy, to be [run](Self::run) away from the event loop.
+/// Seals metrics. CPU-heavy: [run](Self::run) it outside the event loop.
 #[derive(Debug)]
 pub struct SealJob {
     pub(super) ticket: Ticket,
@@ -30,14 +30,14 @@ pub(super) enum Version {
 pub(super) struct Sealing {
     pub(super) content: Content,
     pub(super) binding: Binding,
-    /// The idempotency key of a push, if it has one already; `None` for an answer.
+    /// `None` for an answer; for a push, its idempotency key if it already has one.
     pub(super) push: Option<Option<IdempotencyKey>>,
 }
 
-/// What to seal under.
+/// The content key to seal under.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// A key that is to be made.
+    /// A key that is yet to be made.
     New,
     Made {
         key: Arc<ContentKey>,
@@ -47,17 +47,17 @@ pub(super) enum Content {
 }
 
 impl SealJob {
-    /// Whose metrics these are.
+    /// Identifies the metrics.
     pub fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    /// Does the work. `seed` must be secret and fresh: keys come from it.
+    /// Does the work. `seed` must be secret and fresh: keys are derived from it.
     pub fn run(self, seed: [u8; 32]) -> Sealed {
         match self.version {
             Version::V1 { aes } => {
-                // The original proxy passes on what it gets, as text of 0.0.4.
-                // What is not the OpenMetrics that it claims to be is for the proxy to judge, as any other text.
+                // The original proxy passes a text on as 0.0.4. A text that claims to be OpenMetrics but is not stays as it is:
+                // the proxy judges it.
                 let converted = match exposition::source_format(&self.text) {
                     SourceFormat::Text004 => None,
                     SourceFormat::OpenMetrics => exposition::to_text004(&self.text).ok(),
@@ -96,29 +96,29 @@ impl Sealing {
     }
 }
 
-/// Metrics that were sealed, for [`Agent::handle_sealed`](super::Agent::handle_sealed).
+/// Sealed metrics, for [`Agent::handle_sealed`](super::Agent::handle_sealed).
 #[derive(Debug)]
 pub struct Sealed {
     pub(super) ticket: Ticket,
     pub(super) result: Result<Payload, SealError>,
-    /// The content key that was made for it.
+    /// The content key that was made for them, if one was.
     pub(super) content: Option<Arc<ContentKey>>,
-    /// That of a push in version 2.
+    /// The idempotency key of a push in version 2.
     pub(super) idempotency: Option<IdempotencyKey>,
 }
 
 impl Sealed {
-    /// The result of a job that did not survive.
+    /// The result of a job whose worker was lost.
     pub fn lost(ticket: Ticket) -> Self {
         let result = Err(SealError::Wrap("the worker was lost".to_owned()));
         Self { ticket, result, content: None, idempotency: None }
     }
 }
 
-/// What a connection seals with in version 2.
+/// The content keys that a connection seals with in version 2.
 #[derive(Debug, Default)]
 pub(super) struct Seals {
-    /// What pushes are bound to, once the proxy has offered version 2.
+    /// The binding of pushes, once the proxy has offered version 2.
     pub(super) pushes: Option<Binding>,
     latest: Option<Latest>,
 }
@@ -128,19 +128,19 @@ struct Latest {
     key: Arc<ContentKey>,
     made: Instant,
     next_counter: u64,
-    /// Whether an offer has named it.
+    /// Whether the proxy's last offer named it.
     is_known: bool,
 }
 
 impl Seals {
-    /// An offer says which content key the proxy knows.
+    /// An offer names the content key that the proxy knows.
     pub(super) fn on_offer(&mut self, known: Option<KeyId>) {
         if let Some(latest) = &mut self.latest {
             latest.is_known = known == Some(latest.key.id());
         }
     }
 
-    /// Takes what the next message is sealed under.
+    /// Returns the content key and counter for the next message.
     pub(super) fn take(&mut self, now: Instant, proxy: &PeerKey) -> Content {
         let is_usable = |latest: &&mut Latest| {
             proxy.fingerprint() == Some(latest.key.under())
@@ -153,11 +153,11 @@ impl Seals {
         Content::Made { key: Arc::clone(&latest.key), counter, attach: !latest.is_known }
     }
 
-    /// A content key was made, and used once.
+    /// A content key was made and used once.
     pub(super) fn on_made(&mut self, now: Instant, key: Arc<ContentKey>) {
         self.latest = Some(Latest { key, made: now, next_counter: 1, is_known: false });
     }
 }
 
-/// How long a content key is used.
+/// The lifetime of a content key.
 const MAX_AGE: Duration = Duration::from_secs(12 * 3600);

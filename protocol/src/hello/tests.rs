@@ -14,7 +14,7 @@ fn setup(metadata: impl Into<Bytes>) -> Setup {
     }
 }
 
-/// Composite metadata with one entry of ours and this content.
+/// Composite metadata with one hello entry of this content.
 fn entry(content: &[u8]) -> Bytes {
     let mut bytes = vec![super::MIME.len() as u8 - 1];
     bytes.extend_from_slice(super::MIME.as_bytes());
