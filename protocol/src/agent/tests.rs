@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// An agent, and the proxy's half of its current connection.
+/// An agent, and the proxy's end of its current connection.
 struct World {
     now: Instant,
     agent: Agent,
@@ -61,7 +61,7 @@ impl World {
         }
     }
 
-    /// The proxy is gone without a word.
+    /// The proxy vanishes.
     fn cut(&mut self) {
         self.proxy = None;
         self.agent.handle_eof(self.now);
@@ -87,7 +87,7 @@ impl World {
         self.run();
     }
 
-    /// Lets the pause pass that a lost connection is followed by.
+    /// Lets the pause after a lost connection pass.
     fn wait(&mut self) {
         let pause = self.pause();
         self.now += pause;
@@ -114,7 +114,7 @@ fn a_scrape_is_answered_under_the_key_that_it_brings() {
     let mut world = World::new(Config::default());
     world.connect();
     assert!(!world.agent.is_ready());
-    // No key was pushed; the request's own will do.
+    // No key was pushed; the key in the request is enough.
     let stream_id = world.scrape();
     assert_eq!(world.agent.poll_event(), Some(Event::Ready));
     let ticket = world.wanted();
@@ -267,7 +267,7 @@ fn a_pause_begins_when_the_transport_is_gone() {
     world.now += 2 * SECOND;
     world.agent.handle_transport_gone(world.now);
     assert_eq!(world.agent.poll_action(world.now), Action::Wait(world.now + pause));
-    // Who pushes meanwhile has no time for it.
+    // A push meanwhile does not wait for the pause.
     world.agent.push(world.now);
     world.agent.handle_transport_gone(world.now);
     assert_eq!(world.agent.poll_action(world.now), Action::Connect { proxy: 0 });
@@ -285,7 +285,7 @@ fn pauses_grow_also_when_the_proxy_accepts_and_closes() {
     }
     assert!(pauses[0] <= 5 * SECOND, "{pauses:?}");
     assert!(pauses[9] >= 30 * SECOND && pauses[9] <= 60 * SECOND, "{pauses:?}");
-    // One that lasted begins anew.
+    // A connection that lasted resets the pauses.
     world.connect_with_key();
     world.now += 10 * SECOND;
     world.cut();

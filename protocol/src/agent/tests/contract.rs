@@ -1,4 +1,4 @@
-//! The rules of the contract that an agent could break by itself, as `Connection` numbers them.
+//! The rules of the contract that an agent could break itself, numbered as in `Connection`.
 
 use super::*;
 use crate::rsocket::frame::{Body, Frame};
@@ -94,7 +94,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op, 0..60)
 }
 
-/// Frames of a proxy, and now and then bytes that are none.
+/// Frames of a proxy, and now and then bytes that are not a frame.
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let data = prop_oneof![3 => Just("plaintext"), 1 => Just("rubbish"), 1 => Just("")];
     let frame = (0_u32..5, 0..6, data).prop_map(|(id, kind, data)| {
@@ -127,7 +127,7 @@ fn play(ops: &[Op], push: PushMode, proxies: usize, start: Instant) -> (Vec<Even
     play_with(ops, Config { push, proxies, max_scrapes: 3, ..Config::default() }, start)
 }
 
-/// Does everything, checks what must always hold, and returns what came out.
+/// Applies everything, checks the invariants, and returns the output.
 fn play_with(ops: &[Op], config: Config, start: Instant) -> (Vec<Event>, Vec<u8>) {
     let (most_wanted, proxies) = (config.max_scrapes + 1, config.proxies.get());
     let (mut asked, mut failed) = (Vec::new(), 0);
@@ -190,7 +190,7 @@ fn play_with(ops: &[Op], config: Config, start: Instant) -> (Vec<Event>, Vec<u8>
     assert_eq!(events.contains(&Event::Stopped), agent.poll_action(now) == Action::Stop);
     agent.close(now);
     events.extend(std::iter::from_fn(|| agent.poll_event()));
-    // Those who share a push have the same id.
+    // Calls that share a push have the same id.
     asked.dedup();
     let pushed: Vec<PushId> = events.iter().filter_map(pushed).collect();
     assert_eq!(pushed, asked, "each push is told of once, in their order");
@@ -204,7 +204,7 @@ fn pushed(event: &Event) -> Option<PushId> {
     }
 }
 
-/// Rule 8: nothing comes of anything any more.
+/// Rule 8: no input has any effect now.
 #[track_caller]
 fn assert_still(agent: &mut Agent, now: Instant) {
     let events = agent.events.clone();

@@ -17,7 +17,7 @@ fn a_transport_that_cannot_be_opened_is_told_and_tried_again() {
     world.now += retry_in;
     world.connect();
     assert!(!world.agent.is_closed());
-    // What comes late has no effect.
+    // Late input has no effect.
     world.agent.handle_connect_failed(world.now, "refused");
     assert!(!world.agent.is_closed() && world.agent.poll_event().is_none());
 }
@@ -34,7 +34,7 @@ fn it_gives_up_after_as_many_retries_as_it_may_make() {
         };
         assert_eq!(wanted, proxy);
         world.agent.handle_connect_failed(world.now, "refused");
-        // The push has the pause cut short; it would be over by then otherwise.
+        // A push cuts the pause short; without one it would be over by now.
         if let Action::Wait(until) = world.agent.poll_action(world.now) {
             world.now = until;
         }
@@ -73,7 +73,7 @@ fn openmetrics_becomes_text_for_a_proxy_of_version_1() {
             "# TYPE a_total counter\na_total 1\n",
         ),
         ("a_total 1\n", "a_total 1\n"),
-        // What is neither is for the proxy to judge.
+        // A text in neither format is left to the proxy to judge.
         ("a b\n# EOF\n", "a b\n# EOF\n"),
     ] {
         let stream_id = world.scrape();
@@ -116,7 +116,7 @@ fn a_last_push_that_is_too_long_to_wait_says_so() {
     config.connection.max_queued_output = 10;
     let mut world = World::new(config);
     world.connect_with_key();
-    // Something waits already, for one frame may always.
+    // One frame waits already: a single frame is always accepted.
     let stream_id = world.scrape();
     let scraped = world.wanted();
     world.agent.push_and_close(world.now);
@@ -146,7 +146,7 @@ fn a_transport_that_fails_is_told_with_its_reason() {
     };
     assert_eq!(reason, DisconnectReason::Transport("connection reset".to_owned()));
     assert_eq!(reason.to_string(), "the connection failed: connection reset");
-    // The next connection's end has nothing to do with it.
+    // The end of the next connection is unrelated.
     world.now += retry_in;
     world.connect();
     world.cut();

@@ -10,7 +10,7 @@ fn world(proxies: usize) -> World {
 }
 
 impl World {
-    /// Connects to a proxy, which has to be the one that the agent wants.
+    /// Connects to a proxy, which must be the one that the agent wants.
     #[track_caller]
     fn connect_to(&mut self, proxy: usize) {
         assert_eq!(self.agent.poll_action(self.now), Action::Connect { proxy });
@@ -45,7 +45,7 @@ impl World {
         assert_eq!(self.agent.poll_event(), Some(Event::ProbeWanted { proxy }));
     }
 
-    /// Lets time pass in steps in which both sides answer each other's keepalives.
+    /// Advances the time in steps in which both sides answer keepalives.
     fn keep_alive(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -98,7 +98,7 @@ fn proxies_that_accept_and_close_are_not_asked_without_a_pause() {
     world.connect_to(1);
     world.cut();
     assert!(world.pause() >= SECOND);
-    // One that lasted begins a round of its own.
+    // A stable connection starts a new round.
     world.now += 100 * SECOND;
     world.connect_to(0);
     world.keep_alive(10 * SECOND);

@@ -13,7 +13,7 @@ fn a_push_whose_connection_ends_without_an_answer_is_made_again() {
     world.now += pause;
     world.seen.clear();
     world.connect_with_key();
-    // Under the same key: nobody is asked, and the same bytes are sent.
+    // The key is the same: the same bytes are sent without asking for metrics.
     let stream_id = StreamId::new(1);
     let payload = sealed("last 1\n");
     assert_eq!(world.seen, [PeerEvent::RequestResponse { stream_id, payload }]);
@@ -48,7 +48,7 @@ fn a_push_is_told_to_be_sent_only_once_the_transport_has_it() {
     let job = world.agent.answer(world.now, ticket, Ok("last 1\n".into())).unwrap();
     world.agent.handle_sealed(world.now, job.run([1; 32]));
     assert_eq!(world.agent.poll_event(), None);
-    // The transport had none of it, so the next connection has to take it.
+    // The transport took none of it, so it is sent again on the next connection.
     world.cut();
     world.wait();
     world.seen.clear();
@@ -116,7 +116,7 @@ fn pushes_that_are_asked_for_meanwhile_are_one_that_follows() {
     world.run();
     assert_eq!(world.agent.poll_event(), Some(pushed(0, false, Ok(()))));
     let ticket = world.wanted();
-    // Who closes now follows them; nobody comes after that.
+    // The last push follows; a further push shares it.
     let last = world.agent.push_and_close(world.now).unwrap();
     assert_eq!(world.agent.push(world.now), Some(last));
     world.seen.clear();
@@ -167,7 +167,7 @@ fn a_push_goes_on_after_one_that_failed() {
     let failure = PushFailure::TimedOut { waiting_for };
     assert_eq!(world.agent.poll_event(), Some(pushed(0, false, Err(failure))));
     world.run();
-    // The proxy need not answer any more, and there is one stream less.
+    // The proxy need not answer any more: the stream is cancelled.
     assert_eq!(world.seen, [PeerEvent::Canceled { stream_id: StreamId::new(1) }]);
     let ticket = world.wanted();
     assert!(world.agent.answer(world.now, ticket, Err("disk full".to_owned())).is_none());
@@ -234,7 +234,7 @@ fn another_key_wants_the_metrics_anew() {
         panic!("{:?}", world.seen);
     };
     assert!(!first.data.is_empty());
-    // The very same bytes again, though each sealing draws a key of its own.
+    // The same bytes again, although each sealing draws a fresh key.
     let first = first.clone();
     assert!(world.agent.held_bytes() > first.data.len());
     world.cut();
