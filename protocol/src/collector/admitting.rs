@@ -1,4 +1,4 @@
-//! Who may be served, and as whom.
+//! Admission: which applications are served, and with which identity.
 
 use super::app::App;
 use super::{Collector, ConnectionId, Peer, SessionCommand, TurnedAway, goodbye};
@@ -8,41 +8,41 @@ use crate::token::{Token, TokenError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// What one piece of credentials gives to whoever shows it.
+/// What one credential grants to the application that presents it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Stands for the credentials and all that they give.
+    /// Identifies the credential and all that it grants.
     pub id: GrantId,
-    /// Whose they are, for people.
+    /// Name of the credential's entry, for people.
     pub entry: Arc<str>,
-    /// The identity that they give. Nobody else can have it.
+    /// The identity that it grants. No other application can have it.
     pub labels: Labels,
-    /// The names of labels that the application may add in its hello; `None`: any.
+    /// The names of labels that the application may add in its hello. `None`: any.
     pub may_set: Option<BTreeSet<Box<str>>>,
 }
 
-/// Stands for a grant: another if anything of it is another, as a hash over all of it is.
+/// Identifies a grant. A hash over all of it, so a grant that changes has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantId(pub u128);
 
-/// An application that waits to be admitted, and what it shows.
+/// An application that waits to be admitted, and its credentials.
 #[derive(Debug)]
 pub struct AdmissionRequest {
     /// Its connection.
     pub connection: ConnectionId,
-    /// Its token; an error stands for a wrong one.
+    /// Its token; `Ok(None)` without one, an error if the token is invalid.
     pub token: Result<Option<Token>, TokenError>,
-    /// The other end, with its certificate.
+    /// The other end of the connection, with its certificate.
     pub peer: Arc<Peer>,
 }
 
-/// Those that wait, and what may be granted.
+/// Applications that wait, and what may be granted.
 #[derive(Debug, Default)]
 pub(super) struct Admissions {
     waiting: BTreeMap<ConnectionId, (Hello, Option<HelloError>)>,
     requests: VecDeque<AdmissionRequest>,
     grants: BTreeMap<GrantId, Arc<Grant>>,
-    /// Identities that are granted, by their first label.
+    /// Granted identities, by their first label.
     owned: BTreeMap<(Box<str>, Box<str>), BTreeSet<Labels>>,
 }
 
@@ -53,7 +53,7 @@ impl Admissions {
         }
     }
 
-    /// Whether labels make up an identity that is granted, and that is not part of one's own.
+    /// Whether labels contain a granted identity that is not part of `own`.
     pub(super) fn grants_are_claimed_by(&self, labels: &Labels, own: Option<&Labels>) -> bool {
         let firsts = labels.iter().filter_map(|(name, value)| {
             self.owned.get(&(Box::<str>::from(name), Box::<str>::from(value)))
@@ -73,7 +73,7 @@ impl Admissions {
         self.grants = by_id.collect();
     }
 
-    /// The labels of an application that says some of itself.
+    /// The labels of an application that declares some itself.
     fn identity(&self, said: &Labels, grant: Option<&Grant>) -> Labels {
         let Some(grant) = grant else {
             let is_claim = self.grants_are_claimed_by(said, None);
@@ -85,7 +85,7 @@ impl Admissions {
             None => true,
         };
         let added = said.iter().filter(|(name, _)| may_set(name));
-        // Too many together are as good as none said.
+        // If there would be too many, those that it declares are ignored.
         match Labels::new(grant.labels.iter().chain(added)) {
             Ok(all) if !self.grants_are_claimed_by(&all, Some(&grant.labels)) => all,
             _ => grant.labels.clone(),
@@ -116,25 +116,26 @@ impl Collector {
         }
     }
 
-    /// Returns the next application whose credentials are to be checked; [`handle_admission`](Self::handle_admission) is to follow. At most
-    /// [`Config::max_admissions`](super::Config::max_admissions) wait at once.
+    /// Returns the next application whose credentials are to be checked. Answer with
+    /// [`handle_admission`](Self::handle_admission). At most [`Config::max_admissions`](super::Config::max_admissions)
+    /// applications wait at once.
     pub fn poll_admission(&mut self) -> Option<AdmissionRequest> {
         self.admissions.requests.pop_front()
     }
 
-    /// Whether [`poll_admission`](Self::poll_admission) has something.
+    /// Whether [`poll_admission`](Self::poll_admission) has a request.
     pub fn has_admissions(&self) -> bool {
         !self.admissions.requests.is_empty()
     }
 
-    /// Applications that wait to be admitted.
+    /// The number of applications that wait to be admitted.
     pub fn waiting_admissions(&self) -> usize {
         self.admissions.waiting.len()
     }
 
-    /// Takes what came of an application's credentials: what they give, that it shows none and is welcome all the same, or why it is turned
-    /// away. A grant that [`set_grants`](Self::set_grants) has withdrawn meanwhile counts as wrong credentials. Does nothing for a connection
-    /// that is gone.
+    /// Takes the result of checking an application's credentials: its grant, `Ok(None)` if it is admitted without credentials,
+    /// or why it is turned away. A grant that [`set_grants`](Self::set_grants) has withdrawn meanwhile counts as wrong
+    /// credentials. Ignored if the connection is gone.
     pub fn handle_admission(
         &mut self,
         connection: ConnectionId,
@@ -153,7 +154,7 @@ impl Collector {
         self.set_up(connection, hello, error, grant);
     }
 
-    /// Says what may be granted from now on, in place of what might be before. Applications with a grant that is not among it any more are ended.
+    /// Replaces the set of grants. The connections of applications whose grant is no longer among them are closed.
     pub fn set_grants(&mut self, grants: Vec<Grant>) {
         self.admissions.replace(grants);
         let is_withdrawn = |app: &&App| {
@@ -167,5 +168,5 @@ impl Collector {
     }
 }
 
-/// What an application is told whose credentials are not valid any more.
+/// The message to an application whose credentials are no longer valid.
 const WITHDRAWN: &str = "not admitted any more";

@@ -11,34 +11,34 @@ use crate::rsocket::connection::CloseReason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The other end of a connection, as whoever accepted it knows it.
+/// The other end of a connection, as seen when it was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its address, for people.
     pub address: String,
-    /// How RSocket's frames travel.
+    /// What carries RSocket's frames.
     pub transport: Transport,
-    /// What is known from TLS, where it is used.
+    /// What TLS tells about the peer; `None` without TLS.
     pub tls: Option<PeerTls>,
 }
 
-/// Who the other end of a connection is by TLS.
+/// The identity of a peer according to TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerTls {
-    /// The subject of the certificate that it showed, as text (RFC 4514).
+    /// The subject of its client certificate, as text (RFC 4514); `None` if it presented none.
     pub subject: Option<String>,
-    /// The subject alternative names of that certificate: `dns:`, `uri:` or `email:`, and the name.
+    /// The subject alternative names of that certificate: `dns:`, `uri:` or `email:`, followed by the name.
     pub names: Vec<String>,
 }
 
 impl Peer {
-    /// The subject of the certificate that it showed.
+    /// Returns the subject of its client certificate.
     pub fn tls_subject(&self) -> Option<&str> {
         self.tls.as_ref()?.subject.as_deref()
     }
 }
 
-/// What carries an application's connection.
+/// The transport of an application's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP, or TLS over it.
@@ -48,7 +48,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Returns the name that logs and the status page show.
+    /// Returns the name for logs and the status page.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
@@ -57,106 +57,106 @@ impl Transport {
     }
 }
 
-/// What is known about one application: an entry of the registry, from the moment that its connection is accepted to the end
-/// of the grace time after it has gone.
+/// One application: an entry of the registry, from the moment that its connection is accepted until the end of the grace time after it has gone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct App {
-    /// Its id. An application that comes back keeps it.
+    /// Its id. An application that returns keeps it.
     pub id: AppId,
-    /// Its path: a segment of a URL, unique in the registry, and the same after a restart and on another proxy if the
-    /// application has an identity.
+    /// Its path: one segment of a URL, unique in the registry. If the application has an identity, the path is the same after a
+    /// restart and on another proxy.
     pub path: Arc<str>,
-    /// Its identity; empty if nothing but its connection is known.
+    /// Its identity; empty if only its connection is known.
     pub labels: Labels,
     /// Where the identity comes from.
     pub source: IdentitySource,
-    /// What its credentials give it, if it was admitted by some.
+    /// What its credentials grant; `None` if it was admitted without any.
     pub grant: Option<Arc<Grant>>,
-    /// What it said of itself in SETUP.
+    /// What it declared in SETUP.
     pub hello: Hello,
-    /// The other end of its connection, or of its last one.
+    /// The other end of its current or last connection.
     pub peer: Arc<Peer>,
     /// Its connection; `None` once it has gone.
     pub connection: Option<ConnectionId>,
-    /// When that connection, or its last one, was accepted.
+    /// When its current or last connection was accepted.
     pub since: Instant,
-    /// Whether it is there.
+    /// Whether it is connected.
     pub state: AppState,
-    /// How its last scrape went; `None` if it was never scraped.
+    /// Its last scrape; `None` if it was never scraped.
     pub last_scrape: Option<LastScrape>,
-    /// Its last scrape that it answered, if there was one.
+    /// The last scrape that it answered; `None` if it has answered none.
     pub last_served: Option<LastScrape>,
-    /// The last time that scrapes of it failed, whether or not they still do.
+    /// Its latest run of failed scrapes, over or not; `None` if none ever failed.
     pub trouble: Option<Trouble>,
     /// Since when its answers have taken at least [`SLOW`]; `None` if the last one was faster.
     pub slow_since: Option<Instant>,
-    /// Whether a push of its is held.
+    /// Whether a push of it is held.
     pub has_push: bool,
-    /// Pushes that were held, ever.
+    /// The number of its pushes that were ever held.
     pub pushes: u64,
     /// Whether another live application has its identity.
     pub is_duplicate: bool,
-    /// Series that the last scrape left out because another application has them too.
+    /// Series that the last scrape left out because another application has them, too.
     pub collisions: usize,
-    /// The reason that [`Notice::ScrapeFailing`](super::Notice::ScrapeFailing) gave last, unless it has recovered.
+    /// The reason in the last [`Notice::ScrapeFailing`](super::Notice::ScrapeFailing), unless it has recovered.
     pub(super) failing: Option<&'static str>,
     pub(super) reports: Reports,
-    /// How often it pushes.
+    /// The rate of its pushes.
     pub(super) pace: Pace,
-    /// Pushes are held or being opened: the entry is kept for them.
+    /// Whether the entry is kept because pushes are held or being opened.
     pub(super) is_pinned: bool,
 }
 
-/// Whether an application is there.
+/// Whether an application is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppState {
-    /// Its connection is accepted, and SETUP has not come yet.
+    /// Its connection is accepted, but it is not set up yet.
     Connecting,
-    /// It is connected.
+    /// It is connected and set up.
     Up,
     /// Its connection has ended.
     Gone {
-        /// Why; `None` if its session was dropped without a word.
+        /// Why; `None` if its session was dropped without a reason.
         reason: Option<CloseReason>,
         /// When.
         at: Instant,
     },
 }
 
-/// How an application's last scrape went.
+/// The result of an application's last scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastScrape {
-    /// When it was settled.
+    /// When the scrape was settled.
     pub at: Instant,
-    /// Time until the answer arrived, which then had to be opened: since the request for it was sent. After a failure, time since the scrape began.
+    /// The time from sending the request until the answer arrived, not counting the time to open it. After a failure: the time
+    /// since the scrape began.
     pub took: Duration,
-    /// Bytes of the text; 0 after a failure.
+    /// Length of the text in bytes; 0 after a failure.
     pub bytes: usize,
-    /// Samples of the text; 0 after a failure.
+    /// Samples in the text; 0 after a failure.
     pub samples: usize,
-    /// Why it failed.
+    /// Why it failed; `None` if it was served.
     pub error: Option<ScrapeFailure>,
 }
 
-/// Scrapes of an application that failed one after another.
+/// A run of failed scrapes of one application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trouble {
     /// When the first of them was settled.
     pub since: Instant,
-    /// When the last one was.
+    /// When the last one was settled.
     pub at: Instant,
-    /// How many there were.
+    /// How many failed.
     pub times: u64,
     /// Why the last one failed.
     pub failure: ScrapeFailure,
-    /// When the application was served again; `None` if it was not.
+    /// When the application was served again; `None` if it has not been.
     pub ended: Option<Instant>,
 }
 
-/// How long an application takes to answer, at least, for it to be noted as slow.
+/// An application that takes at least this long to answer counts as slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 
 impl App {
@@ -170,18 +170,18 @@ impl App {
         self.state == AppState::Up
     }
 
-    /// The scrapes that fail now.
+    /// The current run of failed scrapes; `None` if the last scrape was served.
     pub fn failing(&self) -> Option<&Trouble> {
         self.trouble.as_ref().filter(|trouble| trouble.ended.is_none())
     }
 
-    /// What its owner should know of its last text, and since when it is so: that it was refused, that part of it was left out, or that
-    /// some series were.
+    /// What its owner should know about its last scrape, and since when: that its text was refused, that part of it was left
+    /// out, or that series collided.
     pub fn report(&self) -> Option<(&Report, Instant)> {
         self.reports.current()
     }
 
-    /// It has answered a scrape.
+    /// Records that it has answered a scrape.
     pub(super) fn on_served(&mut self, scrape: LastScrape) {
         let is_slow = scrape.took >= SLOW;
         self.slow_since = is_slow.then(|| self.slow_since.unwrap_or(scrape.at));
@@ -192,7 +192,7 @@ impl App {
         self.last_scrape = Some(scrape);
     }
 
-    /// It has not answered a scrape.
+    /// Records that a scrape of it failed.
     pub(super) fn on_failed(&mut self, at: Instant, took: Duration, failure: ScrapeFailure) {
         let error = Some(failure.clone());
         self.last_scrape = Some(LastScrape { at, took, bytes: 0, samples: 0, error });
@@ -202,12 +202,12 @@ impl App {
         });
     }
 
-    /// Whether the application is connected and answered its last scrape, so that what it pushed is not its last word.
+    /// Whether the application is connected and answered its last scrape, so that its pushes are not its last word.
     pub(super) fn lives_on(&self) -> bool {
         self.is_up() && self.last_scrape.as_ref().is_some_and(|last| last.error.is_none())
     }
 
-    /// What its texts are read with.
+    /// The labels that its texts are read with.
     pub(super) fn injected(&self) -> Injected {
         Injected { labels: self.hello.labels.clone(), is_proven: self.source.is_proven() }
     }

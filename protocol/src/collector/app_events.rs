@@ -1,4 +1,4 @@
-//! What applications do with their connections: come, go, and are told what became of their metrics.
+//! Applications connect, leave, and get reports on their metrics.
 
 use super::admitting::Grant;
 use super::identity::IdentitySource;
@@ -35,7 +35,7 @@ impl Collector {
         }
     }
 
-    /// An application is admitted.
+    /// Sets up an admitted application.
     pub(super) fn set_up(
         &mut self,
         connection: ConnectionId,
@@ -57,7 +57,7 @@ impl Collector {
         self.notices.push_back(Notice::Connected { app, came_back, is_duplicate });
     }
 
-    /// Ends a connection that is not admitted.
+    /// Closes a connection that is not admitted.
     pub(super) fn turn_away(&mut self, connection: ConnectionId, reason: TurnedAway) {
         let code = ErrorCode::REJECTED_SETUP;
         let command = SessionCommand::Close { code, message: reason.to_string() };
@@ -77,7 +77,8 @@ impl Collector {
         self.content_keys.remove(&connection);
         self.admissions.remove(connection);
         self.rekeying.on_gone(connection);
-        // Scrapes that its session never heard of; it has answered for the others. Pushes stand in, so this comes first.
+        // Fails the scrapes that its session never saw; it has answered the others. Its pushes stand in, so this comes before
+        // leaving the registry.
         if let Some(request) = self.remove_request(connection) {
             let failure = ScrapeFailure::Closed;
             self.fail_waiters(now, connection, &request.waiters, &failure);
@@ -93,7 +94,7 @@ impl Collector {
         self.registry.trim(self.config.max_gone);
     }
 
-    /// A text brought an application's identity. Returns what is left of its entry.
+    /// Gives an application the identity that was found in its text. Returns the entry that is left, if the identity is new.
     pub(super) fn learn_identity(&mut self, id: AppId, labels: &Labels) -> Option<AppRef> {
         let is_known = self.registry.get(id).is_none_or(|app| !app.labels.is_empty());
         if is_known || labels.is_empty() || self.admissions.grants_are_claimed_by(labels, None) {
@@ -108,7 +109,7 @@ impl Collector {
         Some(app)
     }
 
-    /// Has an application told, and the log, what became of its metrics, if that has changed.
+    /// Reports the state of an application's metrics to it and to the log, if that has changed.
     pub(super) fn report(&mut self, id: AppId) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         let Some(connection) = entry.connection else { return };
@@ -120,13 +121,13 @@ impl Collector {
         self.notices.push_back(Notice::Reported { app, report });
     }
 
-    /// Keeps an entry for as long as pushes are there. An entry that is no longer kept may be forgotten by this.
+    /// Keeps an entry as long as it has pushes. An entry that no longer has any may be forgotten here.
     pub(super) fn pin(&mut self, id: AppId) {
         self.registry.set_pinned(id, self.pushes.is_held(id), self.pushes.has_any(id));
         self.registry.trim(self.config.max_gone);
     }
 
-    /// Pushes follow their application's entry.
+    /// Moves pushes to the entry that their application has now.
     fn on_merged(&mut self, merged: Merged) {
         let Some(absorbed) = merged.absorbed else { return };
         self.join_pushes(absorbed, merged.kept);

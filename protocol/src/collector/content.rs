@@ -1,10 +1,10 @@
-//! The content keys of version 2 of the envelope that connections have made known.
+//! The content keys of version 2 of the envelope, by connection.
 
 use crate::envelope::v2::{KeyId, KnownKey, Window};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Those of one connection: the two latest, since messages under the one before may still be on their way.
+/// The content keys of one connection: the latest two, since messages under the previous one may still be on their way.
 #[derive(Debug, Default)]
 pub(super) struct ContentKeys(VecDeque<(Arc<KnownKey>, Window)>);
 
@@ -13,12 +13,12 @@ impl ContentKeys {
         self.0.iter().map(|(key, _)| Arc::clone(key)).collect()
     }
 
-    /// The key that an offer names.
+    /// The key that an offer names as known.
     pub(super) fn latest(&self) -> Option<KeyId> {
         self.0.back().map(|(key, _)| key.id())
     }
 
-    /// Something was sealed under a key: it is the latest now.
+    /// Adds a key that was just used, or makes it the latest if it is known.
     pub(super) fn add(&mut self, key: Arc<KnownKey>) {
         if let Some(at) = self.0.iter().position(|(known, _)| known.id() == key.id()) {
             if let Some(known) = self.0.remove(at) {
@@ -32,7 +32,7 @@ impl ContentKeys {
         self.0.push_back((key, Window::default()));
     }
 
-    /// Notes the counter of a push; says whether it is new.
+    /// Records the counter of a push. Returns whether it is new under this key.
     pub(super) fn accept(&mut self, key: KeyId, counter: u64) -> bool {
         self.window(key).is_some_and(|window| window.accept(counter))
     }

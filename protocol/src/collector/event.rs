@@ -6,24 +6,24 @@ use crate::rsocket::connection::{CloseReason, Violation};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which application a [`Notice`] or an outcome is about, as it was at that time. Clones are cheap.
+/// The application that a [`Notice`] or an outcome is about, as it was at that time. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AppRef {
     /// Its id.
     pub id: AppId,
-    /// Its path, unique among the applications of the registry.
+    /// Its path, unique among the applications in the registry.
     pub path: Arc<str>,
-    /// Its identity; empty if nothing but its connection is known.
+    /// Its identity; empty if only its connection is known.
     pub labels: Labels,
     /// The other end of its connection.
     pub peer: Arc<Peer>,
-    /// Whose credentials it has shown, if any.
+    /// The entry of the credentials that it presented; `None` if it was admitted without any.
     pub entry: Option<Arc<str>>,
 }
 
 impl AppRef {
-    /// Stands for an application that is not known.
+    /// Stands for an unknown application.
     pub(super) fn unknown(id: AppId) -> Self {
         let peer = Peer { address: String::new(), transport: Transport::Tcp, tls: None };
         Self { id, path: "".into(), labels: Labels::default(), peer: Arc::new(peer), entry: None }
@@ -42,7 +42,7 @@ impl From<&App> for AppRef {
     }
 }
 
-/// Something that happened among the applications, for logs and counters. Nothing needs to be done about it.
+/// Something that happened to an application, for logs and counters. It needs no reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
@@ -50,21 +50,21 @@ pub enum Notice {
     Connected {
         /// Which.
         app: AppRef,
-        /// Whether it came back to an entry of its identity.
+        /// Whether it returned to an entry with its identity.
         came_back: bool,
         /// Whether another live application has its identity.
         is_duplicate: bool,
     },
-    /// A connection is over.
+    /// A connection has ended.
     Gone {
         /// Whose.
         app: AppRef,
-        /// Why; `None` if its session was dropped without a word.
+        /// Why; `None` if its session was dropped without a reason.
         reason: Option<CloseReason>,
         /// Whether it had been set up.
         was_connected: bool,
     },
-    /// The hello in an application's SETUP cannot be read. The application is served as one that sent none.
+    /// The hello in an application's SETUP cannot be read. The application is served as if it had sent none.
     HelloIgnored {
         /// Whose.
         app: AppRef,
@@ -75,56 +75,56 @@ pub enum Notice {
     Identified {
         /// Which, with its identity.
         app: AppRef,
-        /// Whether it came back to an entry of its identity.
+        /// Whether it returned to an entry with its identity.
         came_back: bool,
         /// Whether another live application has its identity.
         is_duplicate: bool,
     },
-    /// An application is not admitted; its connection is being ended.
+    /// An application was not admitted; its connection is being closed.
     TurnedAway {
         /// Whose.
         app: AppRef,
         /// Why.
         reason: TurnedAway,
     },
-    /// A push that some scraper has had was dropped to make room for another one.
+    /// A push that some scraper has received was dropped to make room for another.
     PushEvicted {
         /// Whose.
         app: AppRef,
-        /// Why this one.
+        /// Why this push was chosen.
         cause: PushEviction,
     },
-    /// The time of a push is over.
+    /// A push has expired.
     PushExpired {
         /// Whose.
         app: AppRef,
-        /// Whether any scraper has had it.
+        /// Whether any scraper has received it.
         was_served: bool,
     },
     /// A push is held.
     PushHeld {
         /// Whose.
         app: AppRef,
-        /// Whether the application waited to hear so.
+        /// Whether the application waits for the acknowledgement.
         acknowledged: bool,
     },
-    /// A push is not held.
+    /// A push was refused.
     PushRejected {
         /// Whose.
         app: AppRef,
-        /// Whether the application waited to hear so.
+        /// Whether the application waits for the acknowledgement.
         acknowledged: bool,
         /// Why.
         error: PushError,
     },
-    /// A push came a second time, and is held once.
+    /// A push arrived again and is held once.
     PushRepeated {
         /// Whose.
         app: AppRef,
-        /// Whether the application waited to hear that it is held.
+        /// Whether the application waits for the acknowledgement.
         acknowledged: bool,
     },
-    /// A push is forgotten because its application made a later one with every series of it.
+    /// A push was dropped because its application made a later one with all of its series.
     PushReplaced {
         /// Whose.
         app: AppRef,
@@ -134,7 +134,7 @@ pub enum Notice {
         /// Whose.
         app: AppRef,
     },
-    /// A scraper does not get a push because it has got an answer that the application was asked for after it.
+    /// A scraper does not get a push because it received the answer to a request that was sent after the push.
     PushSuperseded {
         /// Whose.
         app: AppRef,
@@ -144,53 +144,53 @@ pub enum Notice {
         /// Which.
         app: AppRef,
     },
-    /// What an application's owner should know has changed. It was told so as well if its hello says that it reads reports.
+    /// What an application's owner should know has changed. The application received the report, too, if its hello says that it reads reports.
     Reported {
         /// Which.
         app: AppRef,
-        /// What.
+        /// The report.
         report: Report,
     },
-    /// An application's part in a scrape is settled. For counters: there is one for each scrape that asked it, but none
-    /// for an application that had gone before.
+    /// An application's part in a scrape is settled. For counters: one for each scrape that asked the application or in which a
+    /// push stands in for it.
     Scraped {
         /// Which.
         app: AppRef,
-        /// Bytes of its text, or why it has not answered.
+        /// The length of its text in bytes, or why there is none.
         result: Result<usize, ScrapeFailure>,
-        /// Whether a push stands in for the answer. It does so without there being a failure if the application had gone.
+        /// Whether a push stands in for the answer.
         is_push: bool,
         /// Time since the scrape began.
         took: Duration,
     },
-    /// Scrapes of an application have begun to fail, or fail for another reason than before. For logs: once until that changes.
+    /// Scrapes of an application have started to fail, or fail for another reason than before. For logs: not repeated until that changes.
     ScrapeFailing {
         /// Which.
         app: AppRef,
         /// Why.
         failure: ScrapeFailure,
     },
-    /// An application broke a rule on one stream; its connection goes on.
+    /// An application violated the protocol on one stream; its connection goes on.
     Violation {
         /// Which.
         app: AppRef,
-        /// Which rule.
+        /// The violation.
         violation: Violation,
     },
 }
 
-/// Why a push gives way to a newcomer, the first to go first.
+/// Why a push is dropped for a new one. The first in the order is dropped first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PushEviction {
-    /// Every scraper that was seen in the last ten minutes has had it, and at least one has.
+    /// Every scraper seen in the last ten minutes has received it, and at least one has.
     Delivered,
-    /// Some scraper has had it, and its application can be asked again.
+    /// Some scraper has received it, and its application can be asked again.
     LivesOn,
-    /// Some scraper has had it.
+    /// Some scraper has received it.
     PartlyDelivered,
 }
 
-/// Whether a connection that ends in this way was ended on purpose, by either side: an ordinary event, and no fault.
+/// Whether the connection was ended on purpose by either side: an ordinary event, not a fault.
 pub fn is_ordinary(reason: &CloseReason) -> bool {
     reason.is_ordinary()
 }

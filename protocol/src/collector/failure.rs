@@ -5,17 +5,17 @@ use crate::rsocket::connection::StreamFailure;
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// Bytes that are kept of what an application says in an ERROR frame.
+/// The number of bytes kept of an application's ERROR text.
 const MAX_ERROR_DATA: usize = 1024;
 
 /// Why a scrape has no answer of an application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScrapeFailure {
-    /// Its connection ended while it was being asked.
+    /// Its connection ended before it answered.
     #[error("the connection ended")]
     Closed,
-    /// It is connected, but has sent no SETUP yet.
+    /// It is connected, but not set up yet.
     #[error("not set up yet")]
     Connecting,
     /// It answered without metrics.
@@ -27,19 +27,19 @@ pub enum ScrapeFailure {
     /// Its metrics cannot be opened or read.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// It could not be asked.
+    /// The request could not be sent.
     #[error("could not be asked: {0}")]
     NotAsked(String),
-    /// It answered, but the proxy had no room or no time left to open the answer.
+    /// It answered, but the proxy lacked the room or the time to open the answer.
     #[error("the proxy is overloaded")]
     Overloaded,
-    /// It answered by an error, of whose text the first 1,024 bytes are kept, or broke the rules.
+    /// It answered with an error, of whose text the first 1,024 bytes are kept, or violated the protocol.
     #[error("{0}")]
     Refused(StreamFailure),
     /// It did not answer by the deadline.
     #[error("no answer by the deadline")]
     TimedOut,
-    /// No application of this id is known, or no longer.
+    /// There is no application with this id, or no longer.
     #[error("unknown application")]
     Unknown,
 }
@@ -62,7 +62,7 @@ impl ScrapeFailure {
         "worker",
     ];
 
-    /// Returns the reason as the value of a label, one of [`REASONS`](Self::REASONS).
+    /// Returns the reason as the value of a label: one of [`REASONS`](Self::REASONS).
     ///
     /// | reason | meaning |
     /// |---|---|
@@ -99,7 +99,7 @@ impl From<StreamFailure> for ScrapeFailure {
     fn from(failure: StreamFailure) -> Self {
         match failure {
             StreamFailure::Closed => Self::Closed,
-            // Copied, as the failure is kept until the next scrape: a slice would keep all alive that it was read with.
+            // Copied: the failure is kept until the next scrape, and a slice would keep the whole input buffer alive.
             StreamFailure::Error { code, data } => {
                 let data = data.get(..MAX_ERROR_DATA).unwrap_or(&data);
                 Self::Refused(StreamFailure::Error { code, data: Bytes::copy_from_slice(data) })
@@ -128,7 +128,7 @@ impl JobError {
     }
 }
 
-/// Why a push is not held.
+/// Why a push is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
@@ -138,10 +138,10 @@ pub enum PushError {
     /// Its application is not admitted, or not yet.
     #[error("the application is not admitted yet")]
     NotAdmitted,
-    /// Its application has its share already.
+    /// Its application has used up its share.
     #[error(transparent)]
     OverShare(#[from] PushShare),
-    /// As many pushes are held as allowed, and nobody has had them yet.
+    /// The maximum number of pushes is held or being opened, and no scraper has received them yet.
     #[error("{limit} pushes are held already")]
     TooMany {
         /// The limit.
@@ -153,7 +153,7 @@ pub enum PushError {
         /// Why.
         reason: String,
     },
-    /// Its bytes do not fit in beside those that are held.
+    /// Its size exceeds the room that the held pushes leave.
     #[error("no room for it beside other pushes, with a limit of {limit} bytes")]
     TooLarge {
         /// The limit.
@@ -161,7 +161,7 @@ pub enum PushError {
     },
 }
 
-/// What one application may have of the room for pushes.
+/// The share of one application that a push would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushShare {
@@ -185,7 +185,7 @@ pub enum PushShare {
         /// The limit.
         limit: usize,
     },
-    /// Pushes a second.
+    /// Pushes per second.
     #[error("this application pushes more than {limit} times a second")]
     Rate {
         /// The limit.
@@ -193,7 +193,7 @@ pub enum PushShare {
     },
 }
 
-/// Why no scrape can start.
+/// The maximum number of scrapes is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{limit} scrapes are under way already")]
 pub struct TooManyScrapes {
@@ -201,26 +201,26 @@ pub struct TooManyScrapes {
     pub limit: usize,
 }
 
-/// Why an application is not admitted. The text is what it is told: nothing that helps a stranger.
+/// Why an application is not admitted. The text is sent to the peer and reveals nothing useful to a stranger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TurnedAway {
-    /// Its token is wrong.
+    /// Its credentials are wrong, or were withdrawn.
     #[error("not admitted")]
     Credentials,
     /// It cannot seal in the version of the envelope that is required.
     #[error("this proxy requires version 2 of the metrics envelope")]
     Envelope,
-    /// It shows no credentials that are known, and some are required.
+    /// It presented no known credentials, and some are required.
     #[error("not admitted")]
     Identity,
-    /// Too many others wait for their credentials to be checked.
+    /// Too many other applications wait for their credentials to be checked.
     #[error("too many applications wait to be admitted; try again later")]
     Overloaded,
-    /// Its address has shown wrong credentials too often lately.
+    /// Its address has presented wrong credentials too often recently.
     #[error("not admitted")]
     Throttled,
-    /// Its credentials are right, but not for this transport.
+    /// Its credentials are right, but not valid over this transport.
     #[error("not admitted")]
     Transport {
         /// Whose credentials they are.
@@ -242,7 +242,7 @@ impl TurnedAway {
     }
 }
 
-/// Why no connection can be accepted.
+/// The maximum number of connections is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{limit} applications are connected already")]
 pub struct TooManyApps {

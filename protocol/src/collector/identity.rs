@@ -7,9 +7,9 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentitySource {
-    /// Nothing else is known: the number of its connection. Such an application is a new one each time that it connects.
+    /// None: only the number of its connection is known. Such an application is new each time that it connects.
     Connection,
-    /// Its credentials, which the embedder has checked: a token, or a certificate of a client.
+    /// Its credentials, which the embedder has checked: a token or a client certificate.
     Credentials,
     /// The [hello](crate::hello) in its SETUP.
     Hello,
@@ -18,7 +18,7 @@ pub enum IdentitySource {
 }
 
 impl IdentitySource {
-    /// Returns the name that logs and the status page show.
+    /// Returns the name for logs and the status page.
     pub fn name(self) -> &'static str {
         match self {
             Self::Connection => "connection",
@@ -28,7 +28,7 @@ impl IdentitySource {
         }
     }
 
-    /// Whether nobody else can have said it.
+    /// Whether no other application can claim the identity.
     pub(super) fn is_proven(self) -> bool {
         self == Self::Credentials
     }
@@ -36,9 +36,10 @@ impl IdentitySource {
 
 /// Returns the path of an application with these labels: one segment of a URL, of `[A-Za-z0-9._~-]`.
 ///
-/// It is a function of the labels alone, so it is the same after a restart and on another proxy, and no two identities share
-/// one. `{instance="a"}` is `a`, `{application="orders", instance="a"}` is `orders~a`. Identities with other labels, or
-/// with values that cannot stand in a path as they are, end in `~~` and the beginning of a SHA-256 over the labels.
+/// The path depends only on the labels, so it is the same after a restart and on another proxy. `{instance="a"}` is `a`,
+/// `{application="orders", instance="a"}` is `orders~a`. Paths of other labels, or of values that are too long or have other
+/// characters than `[A-Za-z0-9._-]`, end in `~~` and the first [`HASH_BYTES`] bytes of a SHA-256 over the labels, in hex. Two
+/// identities have the same path only if these bytes collide.
 pub(super) fn path_of(labels: &Labels) -> String {
     let mut is_exact = is_plain(labels);
     let mut path = String::new();
@@ -54,7 +55,7 @@ pub(super) fn path_of(labels: &Labels) -> String {
         }
         is_exact &= chars.next().is_none();
     }
-    // What clients and servers resolve as directories, and what is the path of a connection.
+    // What clients and servers resolve as directories, or what looks like the path of a connection.
     let is_special = path.bytes().all(|byte| byte == b'.') || path.starts_with(CONNECTION);
     if is_special || !is_exact {
         path.truncate(path.floor_char_boundary(MAX_PATH));
@@ -64,17 +65,17 @@ pub(super) fn path_of(labels: &Labels) -> String {
     path
 }
 
-/// Returns the path of an application of which nothing but its connection is known.
+/// Returns the path of an application without identity.
 pub(super) fn path_of_connection(connection: ConnectionId) -> String {
     format!("{CONNECTION}{connection}")
 }
 
-/// Returns the path of the nth live application of one identity; `nth` is at least 2.
+/// Returns the path of the nth live application with one identity; `nth` is at least 2.
 pub(super) fn path_of_duplicate(path: &str, nth: usize) -> String {
     format!("{path}~~{nth}")
 }
 
-/// Whether the names of the labels can be left out of the path.
+/// Whether the path needs no names of labels.
 fn is_plain(labels: &Labels) -> bool {
     let has = |name| labels.get(name).is_some();
     match labels.len() {
@@ -100,10 +101,9 @@ fn push_hash(path: &mut String, labels: &Labels) {
 }
 
 const CONNECTION: &str = "connection-";
-/// The longest part of a path that comes from one value.
+/// The maximum length of a part of a path that comes from one value.
 const MAX_VALUE: usize = 64;
-/// The longest path, without its hash.
+/// The maximum length of a path without its hash.
 const MAX_PATH: usize = 128;
-/// 48 bits: with 10,000 applications, the chance that two share them is 2 in 10 million, and then the later one gets a
-/// number as well.
+/// 48 bits: among 10,000 applications, the chance that two share a hash is 2 in 10 million; the later one then gets a number as well.
 const HASH_BYTES: usize = 6;

@@ -8,15 +8,15 @@ use crate::exposition::{self, ExpositionError, Facts, Inject, Policy, Source, So
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-/// CPU-heavy work on one application's metrics. Run it away from the event loop with [`run`](Self::run), and hand the result
-/// to [`Collector::handle_job`](super::Collector::handle_job).
+/// CPU-heavy work on one application's metrics. Run it outside the event loop with [`run`](Self::run), and hand the result to
+/// [`Collector::handle_job`](super::Collector::handle_job).
 #[derive(Debug)]
 pub struct Job {
     pub(super) purpose: Purpose,
     pub(super) payload: Payload,
-    /// What it was sealed for, where that was version 2 of the envelope.
+    /// What the payload is bound to in version 2 of the envelope; `None` in version 1.
     pub(super) expected: Option<Expected>,
-    /// What its text is read with.
+    /// The labels that the text is read with.
     pub(super) labels: Injected,
 }
 
@@ -29,27 +29,27 @@ pub(super) enum Purpose {
     Push { push: PushId },
 }
 
-/// What a job brought.
+/// The result of a job.
 #[derive(Debug)]
 pub struct JobDone {
     pub(super) purpose: Purpose,
     pub(super) result: Result<Answer, JobError>,
-    /// The content key that it was sealed under, and its counter, where that was version 2 of the envelope.
+    /// The content key and the counter that it was sealed with; `None` in version 1 of the envelope.
     pub(super) content: Option<(Arc<KnownKey>, u64)>,
-    /// What else is known of a push.
+    /// The digest and the series of a push.
     pub(super) sealed: Option<Sealed>,
     /// Bytes that the job held.
     pub(super) held: usize,
 }
 
-/// What tells a push from others.
+/// What distinguishes a push from others.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    /// Of the bytes as they were sent, or in version 2 of what was sealed.
+    /// Version 1: of the payload as sent. Version 2: of the idempotency key and the Snappy block.
     pub(super) digest: Digest,
     /// The fingerprints of its series, in ascending order, each once.
     pub(super) series: Arc<[u64]>,
-    /// Whether nobody else can have sent the same: a fresh key is in it.
+    /// Whether only this application can have sent it, because the digest covers a fresh key.
     pub(super) is_unique: bool,
 }
 
@@ -57,10 +57,10 @@ pub(super) struct Sealed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
-    /// They cannot be opened.
+    /// They cannot be decrypted or decompressed, or are over a limit.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// They are not what Prometheus can read.
+    /// Their text is invalid or over a limit.
     #[error(transparent)]
     Exposition(#[from] ExpositionError),
     /// The worker failed.
@@ -72,13 +72,13 @@ pub enum JobError {
 pub struct Tools<'a> {
     /// The private key.
     pub keys: &'a dyn KeyUnwrap,
-    /// Limits of opening.
+    /// The limits of opening.
     pub open: &'a OpenLimits,
-    /// What is accepted of a text.
+    /// What is accepted in a text.
     pub policy: &'a Arc<Policy>,
-    /// Whether a text gets the labels that its application said.
+    /// Whether a text gets the labels that its application declares.
     pub inject: Inject,
-    /// The secret of the series' fingerprints, the same for all jobs of one proxy.
+    /// The secret of the series' fingerprints. It must be the same for all jobs of one proxy.
     pub seed: u64,
 }
 
@@ -92,8 +92,8 @@ impl Sealed {
 }
 
 impl Job {
-    /// Does the work, a few milliseconds of it: unwraps the key, decrypts, expands, reads. `blinding` must be fresh
-    /// randomness; it blinds the private key operation against timing.
+    /// Does the work, which takes a few milliseconds: unwraps the key, decrypts, expands, reads. `blinding` must be fresh
+    /// randomness; it blinds the private key operation against timing attacks.
     pub fn run(mut self, tools: &Tools<'_>, scratch: &mut Scratch, blinding: [u8; 32]) -> JobDone {
         let JobTicket { purpose, held } = self.ticket();
         let is_push = matches!(purpose, Purpose::Push { .. });
@@ -111,7 +111,7 @@ impl Job {
         JobDone { purpose, result, content, sealed, held }
     }
 
-    /// Opens what was sealed, but for Snappy.
+    /// Decrypts the payload, but does not decompress it.
     fn unseal(
         &mut self,
         tools: &Tools<'_>,
@@ -135,13 +135,13 @@ impl Job {
         Ok(Opened { form: Unsealed::Block(block), format: Some(format), digest, content })
     }
 
-    /// Returns what stands for the job, should [`run`](Self::run) never return.
+    /// Returns a ticket for the job, in case [`run`](Self::run) never returns.
     pub fn ticket(&self) -> JobTicket {
         JobTicket { purpose: self.purpose, held: self.held() }
     }
 
-    /// About how many bytes the text may have at most, which are allocated while the job is run: what Snappy can make of the payload, within
-    /// the limit.
+    /// An upper bound for the length of the text in bytes, which is allocated while the job runs: the most that Snappy can
+    /// expand the payload to, within the limit.
     pub fn text_estimate(&self, limits: &OpenLimits) -> usize {
         self.payload.data.len().saturating_mul(MAX_EXPANSION).min(limits.max_text_len)
     }
@@ -160,20 +160,20 @@ pub struct JobTicket {
 }
 
 impl JobTicket {
-    /// Returns the result of a job whose worker did not survive it.
+    /// Returns the result of a job whose worker was lost.
     pub fn lost(self) -> JobDone {
         let result = Err(JobError::Worker);
         JobDone { purpose: self.purpose, result, content: None, sealed: None, held: self.held }
     }
 }
 
-/// Snappy's densest element is a copy of 64 bytes that takes three.
+/// Snappy's densest element is a copy of 64 bytes that takes three bytes.
 const MAX_EXPANSION: usize = 22;
 
 fn digest(payload: &Payload) -> Digest {
     let metadata = payload.metadata.as_deref();
     let mut hash = Sha256::new();
-    // Where one ends and the other begins is part of it.
+    // The boundary between metadata and data is part of the digest.
     hash.update([u8::from(metadata.is_some())]);
     hash.update((metadata.map_or(0, <[u8]>::len) as u64).to_be_bytes());
     hash.update(metadata.unwrap_or_default());
@@ -181,22 +181,22 @@ fn digest(payload: &Payload) -> Digest {
     hash.finalize().into()
 }
 
-/// The same push has the same, however often it is sealed; nobody else knows its idempotency key.
+/// The same for each sealing of one push. No other application knows its idempotency key.
 fn digest_of_push(key: &v2::IdempotencyKey, block: &[u8]) -> Digest {
     Sha256::new().chain_update(key.as_bytes()).chain_update(block).finalize().into()
 }
 
-/// What was opened.
+/// A decrypted payload.
 struct Opened {
     form: Unsealed,
-    /// The text's format, where the application says so.
+    /// The format of the text, if the application declares it.
     format: Option<SourceFormat>,
-    /// That of a push, and whether nobody else can have sent the same.
+    /// The digest of a push, and whether only this application can have sent it.
     digest: Option<(Digest, bool)>,
     content: Option<(Arc<KnownKey>, u64)>,
 }
 
-/// Reads what was opened. The application's own Snappy block is kept; only plaintext is compressed here.
+/// Reads a decrypted payload. Keeps the application's own Snappy block; only plaintext is compressed here.
 fn read(
     form: Unsealed,
     format: Option<SourceFormat>,

@@ -1,4 +1,4 @@
-//! The order in which work on applications' metrics is done.
+//! The order of work on applications' metrics.
 
 #[cfg(test)]
 mod tests;
@@ -13,26 +13,26 @@ use crate::planted::{Fault, is_planted};
 
 /// Jobs that wait for a worker.
 ///
-/// Answers to scrapes come before pushes, and among them those whose scrape ends first. Answers with the same deadline keep the order of
-/// arrival. Pushes wait in one queue for each application, and the queues are served in turn, one push each. So no application's
-/// pushes delay a scrape, and they delay another application's push by one job at most.
+/// Answers to scrapes come before pushes, and answers whose scrape ends first before other answers. Answers with the same
+/// deadline keep the order of arrival. Each application has its own queue of pushes, and the queues take turns, one push each.
+/// So no application's pushes delay a scrape, and they delay a push of another application by at most one job.
 ///
-/// There is at most one answer for each connection. Pushes have the limits of those being opened: see
+/// There is at most one answer per connection. The number of pushes is limited by
 /// [`Config::max_pushes`](super::Config::max_pushes) and [`Config::max_app_opening`](super::Config::max_app_opening).
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     answers: BTreeMap<Turn, Job>,
     pushes: BTreeMap<AppId, VecDeque<Job>>,
-    /// The applications of `pushes`, each once; the next one is in front.
+    /// The applications in `pushes`, each once, the next one first.
     turns: VecDeque<AppId>,
     arrivals: u64,
-    /// Bytes of answers that wait or are being worked on.
+    /// Bytes of answers that are waiting or being opened.
     answer_bytes: usize,
-    /// The same for pushes.
+    /// Bytes of pushes that are waiting or being opened.
     push_bytes: usize,
 }
 
-/// An answer's place among the answers.
+/// An answer's place in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
     deadline: Instant,
@@ -49,7 +49,7 @@ impl Jobs {
         turn
     }
 
-    /// A scrape with this deadline waits for an answer, too. Returns the answer's place, which is never a later one.
+    /// Another scrape with this deadline waits for an answer, too. Returns the answer's place, which is never later than before.
     pub(super) fn hurry(&mut self, turn: Turn, deadline: Instant) -> Turn {
         let earlier = Turn { deadline: deadline.min(turn.deadline), ..turn };
         if let Some(job) = self.answers.remove(&turn) {
@@ -58,7 +58,7 @@ impl Jobs {
         earlier
     }
 
-    /// Forgets an answer that nobody wants any more, unless a worker has it.
+    /// Drops an answer that no scrape waits for any more, unless a worker has it.
     pub(super) fn forget_answer(&mut self, turn: Turn) {
         if let Some(job) = self.answers.remove(&turn) {
             self.answer_bytes -= job.held();
@@ -110,7 +110,7 @@ impl Jobs {
         job
     }
 
-    /// A job that was taken is done.
+    /// A job is done.
     pub(super) fn on_done(&mut self, done: &JobDone) {
         match done.purpose {
             Purpose::Answer { .. } => self.answer_bytes -= done.held,
@@ -122,12 +122,12 @@ impl Jobs {
         self.answers.is_empty() && self.turns.is_empty()
     }
 
-    /// Bytes of answers that wait or are being worked on.
+    /// Bytes of answers that are waiting or being opened.
     pub(super) fn answer_bytes(&self) -> usize {
         self.answer_bytes
     }
 
-    /// Bytes of all jobs that wait or are being worked on.
+    /// Bytes of all jobs that are waiting or being run.
     pub(super) fn bytes(&self) -> usize {
         self.answer_bytes + self.push_bytes
     }

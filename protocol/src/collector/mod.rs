@@ -9,73 +9,74 @@
 //!
 //! # Applications
 //!
-//! A *connection* is one transport; an *application* is an entry of the registry ([`App`]), from the moment that its
-//! connection is accepted to the end of its grace time after it has gone. Its *identity* is a set of labels: those of its
-//! [hello](crate::hello), else labels with one constant value in its text, which are learnt at its first scrape
-//! ([`Policy::identity_labels`](crate::exposition::Policy)), else nothing but the number of its connection.
+//! A *connection* is one transport. An *application* is an entry of the registry ([`App`]), from the moment that its connection is accepted until
+//! the end of its grace time after it has gone. Its *identity* is a set of labels: those of its credentials or its [hello](crate::hello), else
+//! labels with one constant value in its text, which are learnt at its first scrape ([`Policy::identity_labels`](crate::exposition::Policy)).
+//! Without any of these, only the number of its connection identifies it.
 //!
-//! * An application that comes back with the identity of one that has gone takes over its entry: id, path, place in the order,
-//!   history and pushes.
-//! * Two live applications of one identity are both kept and both flagged. The one that had the identity first keeps its path as long as its
-//!   connection lives, also while that is half open; the path of the other has a number at its end. As soon
-//!   as one of them goes, what is left is one entry, with the path and history of the one that was first: an application whose
-//!   connection broke comes back, often over another transport, before the proxy has found out.
-//! * A connection that ends without SETUP leaves nothing.
+//! * An application that returns with the identity of one that has gone takes over its entry: id, path, place in the order, history and pushes.
+//! * Two live applications with one identity are both kept and both flagged. The one that had the identity first keeps its path
+//!   as long as its connection lives, even while that is half open; the path of the other ends in a number. As soon as one of
+//!   them goes, a single entry is left, with the path and history of the first: an application whose connection broke returns,
+//!   often over another transport, before the proxy has noticed.
+//! * A connection that ends before SETUP leaves no entry.
 //!
 //! # Admission
 //!
-//! With [`Config::admission`], an application that has sent SETUP is *connecting* still: it gets no key, is not scraped, and its pushes are
-//! refused. [`Collector::poll_admission`] hands out what it shows, for the embedder to check, and [`Collector::handle_admission`] takes what
-//! came of it: a [`Grant`], no grant, or why it is turned away. The labels of a grant are the application's identity, and those that it
-//! says itself can neither replace them nor make up the identity of another grant; they are added to all its series in place of what its
-//! text says.
+//! With [`Config::admission`], an application that has sent SETUP is still *connecting*: it gets no key, is not scraped, and
+//! its pushes are refused. [`Collector::poll_admission`] hands out its credentials, which the embedder checks, and
+//! [`Collector::handle_admission`] takes the result: a [`Grant`], no grant, or the reason for turning it away. The labels of a
+//! grant are the application's identity. Labels that it declares itself can neither replace them nor form the identity of
+//! another grant. The labels of a grant are added to all its series, in place of labels of the same names in its text.
 //!
 //! # Scrapes
 //!
 //! [`Collector::start_scrape`] asks one, some or all applications. [`Collector::poll_scrape`] then hands out exactly one
-//! [`Outcome`] for each, in the order of first connecting, whether it is served or not. On a connection, one request is under way
-//! at a time; scrapes that want its answer share it until the deadline of the scrape that had it sent. When nobody waits for a request any
-//! more it is cancelled, and its late answer is dropped.
+//! [`Outcome`] for each, in the order of first connecting, whether the application is served or not. One request at a time is
+//! under way on a connection; scrapes that want its answer share it until the deadline of the scrape that caused it. When no
+//! scrape waits for a request any more, it is cancelled and a late answer is dropped.
 //!
-//! An application that has gone is in a scrape of all, as failed with the reason `gone`, until its grace time is over: an
-//! alert on `prometheus_proxy_app_up` sees it, and a restart within the grace time does not make two series of one application.
-//! One without identity cannot come back; it is there only if a scrape asked it before, so that a series that began with 1 ends with 0,
-//! and a client that reconnects in a loop makes no series at all. A scrape of some applications tells of all that it names.
+//! An application that has gone stays part of scrapes of all applications until its grace time is over, failed with the reason
+//! `gone`. So an alert on `prometheus_proxy_app_up` sees it, and a restart within the grace time does not make two series of
+//! one application. An application without identity cannot return. It stays only if it was scraped before, so that a series
+//! that began with 1 ends with 0, while a client that reconnects in a loop makes no series at all. A scrape of some
+//! applications has an outcome for each that it names.
 //!
 //! # Pushes
 //!
-//! A *push* is opened and read like an answer, then held, and only then acknowledged. It stands in for the answer wherever its
-//! application has gone, is half open, or fails; the outcome then says so. It is held until its time is over, and served to each
-//! [`Scraper`] until that one has had it: a scrape that had it was delivered as a whole, or one
-//! with an answer that the application was asked for after the push. So no scraper sees an older value after a newer one. While a scrape
-//! that has a push is under way, or was sent and may have been read or not, other scrapes of the same scraper leave it out.
+//! A *push* is opened and read like an answer, then held, and only then acknowledged. It stands in for the answer of an
+//! application that has gone, is half open, or fails; the outcome then says so. It is held until it expires, and served to each
+//! [`Scraper`] until that has received it, or the answer to a request that was sent after the push; a scrape counts as received
+//! once it was delivered completely. So no scraper sees an older value after a newer one. While a scrape with a push is under
+//! way, or was sent and perhaps not read, other scrapes of the same scraper leave the push out.
 //!
-//! A later push of an application replaces an earlier one if it has every series of it. Otherwise both are held, and served in the order of
-//! arrival; of a series that both have, the later one counts. [`PushKeep::All`] has all kept. The same sealed bytes that come twice, because
-//! an acknowledgement was lost, are held once; in plaintext only those of one identity, as another's may be the same.
+//! A later push of an application replaces an earlier one if it has all of its series. Otherwise both are held and served in
+//! the order of arrival; for a series in both, the later one counts. With [`PushKeep::All`] no push replaces another. The same
+//! sealed bytes that arrive twice because an acknowledgement was lost are held once. In plaintext mode this applies only within
+//! one identity, since another application may send the same bytes.
 //!
-//! Each application has its share of the work and the room: so many pushes being opened and held at once, so many bytes, and so many
-//! pushes a second ([`Config`]). What exceeds a share is refused before anything is done with it.
+//! Each application has its share of work and room: a number of pushes being opened and held at once, bytes, and pushes per
+//! second ([`Config`]). A push over a share is refused before any work is done on it.
 //!
-//! When all room for pushes is taken, others give way to a new one, the oldest of these first: first those that every scraper
-//! seen in the last ten minutes has had, and at least one has; then those that some scraper has had, and of these first those whose application
-//! lives on. An application lives on while it is connected and its last scrape was answered: it can be asked again, so its push is not its
-//! last word. What nobody has had gives way to nobody: if too few can, the new push is refused. (The order may be a second old.)
+//! When the room for pushes is used up, other pushes give way to a new one. First are those that every scraper seen in the last
+//! ten minutes has received, and at least one has; then those that some scraper has received and whose application lives on;
+//! then the others that some scraper has received. Within each group the oldest is first. An application lives on while it is
+//! connected and has answered its last scrape: it can be asked again, so its push is not its last word. A push that no scraper
+//! has received gives way to none; if too few can, the new push is refused. (The order may be a second old.)
 //!
-//! With [`Config::stores_pushes`] a push is held and acknowledged only once it is safe on a disk, which is not here:
-//! [`Collector::poll_store`] says what is to be written or removed, [`Collector::handle_stored`] takes how that went, and
-//! [`Collector::restore_push`] what an earlier process has left. Who has had a push is not stored.
+//! With [`Config::stores_pushes`] a push is held and acknowledged only once it is safe on a disk, which the embedder writes:
+//! [`Collector::poll_store`] returns what to write or remove, [`Collector::handle_stored`] takes the result, and
+//! [`Collector::restore_push`] takes what an earlier process has left. Which scrapers have received a push is not stored.
 //!
 //! # Order of work
 //!
-//! [`Collector::poll_job`] hands out answers before pushes, answers to the scrape that ends first before others, and pushes of each
-//! application in turn.
+//! [`Collector::poll_job`] hands out answers before pushes, answers to the scrape that ends first before other answers, and
+//! pushes of each application in turn.
 //!
 //! # Jumps of the clock
 //!
-//! A deadline that [`Collector::handle_timeout`] hears of more than two seconds late was missed because the process was suspended
-//! or the clock jumped. What applications answered meanwhile has not been read yet. Such a scrape goes on for one more second,
-//! once.
+//! If [`Collector::handle_timeout`] is called more than two seconds after a deadline, the process was suspended or the clock
+//! jumped, and answers that arrived meanwhile have not been read yet. Such a scrape continues for one more second, once.
 
 mod admitting;
 mod app;
@@ -143,12 +144,12 @@ use std::sync::Arc;
 use std::time::Instant;
 use storing::Storing;
 
-/// A connection. Numbers are given out in the order of accepting, and never again.
+/// Identifies a connection. Numbers are assigned in the order of accepting and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    /// Its number.
+    /// Returns the number.
     pub fn number(self) -> u64 {
         self.0
     }
@@ -160,7 +161,7 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// An application: an entry of the registry. Ids are in the order of first connecting.
+/// Identifies an application: an entry of the registry. Ids are in the order of first connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(u64);
 
@@ -177,7 +178,7 @@ pub struct Collector {
     registry: Registry,
     admissions: Admissions,
     scrapes: Scrapes,
-    /// The request under way on each connection.
+    /// The request that is under way on each connection.
     requests: BTreeMap<ConnectionId, Request>,
     scrapers: Scrapers,
     pushes: Pushes,
@@ -186,11 +187,11 @@ pub struct Collector {
     jobs: Jobs,
     content_keys: BTreeMap<ConnectionId, ContentKeys>,
     rekeying: Rekeying,
-    /// Connections that end once they have answered, and what they are told.
+    /// Connections to close once they have answered, and the message for each.
     leaving: BTreeMap<ConnectionId, String>,
     commands: VecDeque<(ConnectionId, SessionCommand)>,
     notices: VecDeque<Notice>,
-    /// Numbers requests and pushes, in one sequence.
+    /// Numbers requests and pushes in one sequence.
     next_number: u64,
 }
 
@@ -217,7 +218,11 @@ impl Collector {
         }
     }
 
-    /// A transport was accepted: begins an entry for its application. Returns the connection's id, for a [`Session`].
+    /// Adds an entry for the application of a transport that was just accepted. Returns the connection's id, for a [`Session`].
+    ///
+    /// # Errors
+    ///
+    /// If there are [`Config::max_connections`] connections.
     pub fn accept(&mut self, now: Instant, peer: Peer) -> Result<ConnectionId, TooManyApps> {
         let limit = self.config.max_connections;
         if self.registry.connections() >= limit {
@@ -226,7 +231,8 @@ impl Collector {
         Ok(self.registry.accept(now, peer))
     }
 
-    /// Ends a connection, unless it is being asked for metrics; says whether it does. Its application may connect again, here or elsewhere.
+    /// Closes a connection, unless it is being asked for metrics or is unknown. Returns whether it does. The peer gets
+    /// `message`; its application may connect again, here or elsewhere.
     pub fn let_go(&mut self, connection: ConnectionId, message: &str) -> bool {
         let is_known = self.registry.app_of(connection).is_some();
         if !is_known || self.requests.contains_key(&connection) {
@@ -237,7 +243,8 @@ impl Collector {
         true
     }
 
-    /// Ends a connection after the next request, be it answered or not, when it is longest until the one after; says whether that is news.
+    /// Closes a connection after its next request, answered or not, when the time until the following one is longest. Returns
+    /// whether this is new.
     pub fn let_go_after_request(&mut self, connection: ConnectionId, message: &str) -> bool {
         let is_known = self.registry.app_of(connection).is_some();
         let is_news = is_known && !self.leaving.contains_key(&connection);
@@ -247,12 +254,12 @@ impl Collector {
         is_news
     }
 
-    /// A session is over without having said so. Does nothing if it has.
+    /// Removes a connection whose session ended without [`SessionEvent::Closed`]. Does nothing if the connection is already gone.
     pub fn remove(&mut self, now: Instant, connection: ConnectionId) {
         self.on_gone(now, connection, None);
     }
 
-    /// Takes what an application's session says.
+    /// Takes an event of an application's session.
     pub fn handle_session(&mut self, now: Instant, connection: ConnectionId, event: SessionEvent) {
         match event {
             SessionEvent::Answered { request, payload, binding } => {
@@ -281,11 +288,15 @@ impl Collector {
         }
     }
 
-    /// Begins a scrape. Applications that are connected are asked; what is known of the others is told at once. Whatever is missing
-    /// at `deadline` is given up.
+    /// Starts a scrape. Connected applications are asked; the outcomes of others are available immediately. Applications that
+    /// are missing at `deadline` fail.
     ///
-    /// Pushes are served to each scraper once. Up to 64 are known; one without a name, or else the one of the most common origin that was not
-    /// seen for longest is forgotten for another.
+    /// Pushes are served to each scraper once. At most 64 scrapers are known. To make room for another, the one without a name that was not seen
+    /// for longest is forgotten, or, if all have names, the one of the most common origin that was not seen for longest.
+    ///
+    /// # Errors
+    ///
+    /// If there are [`Config::max_scrapes`] scrapes.
     pub fn start_scrape(
         &mut self,
         now: Instant,
@@ -314,8 +325,12 @@ impl Collector {
         Ok(scrape)
     }
 
-    /// Begins a scrape of one application by somebody who only looks at it. He is no scraper: nobody waits for him to come again, a push
-    /// that he is shown stays held for all scrapers, and what comes of it is neither counted nor kept as the application's last scrape.
+    /// Starts a scrape of one application for a viewer who is not a scraper. The proxy does not expect the viewer to return: a push that is shown
+    /// stays held for all scrapers, and the result is neither counted nor kept as the application's last scrape.
+    ///
+    /// # Errors
+    ///
+    /// If there are [`Config::max_scrapes`] scrapes.
     pub fn start_look(
         &mut self,
         now: Instant,
@@ -333,27 +348,28 @@ impl Collector {
         if self.scrapes.len() >= limit { Err(TooManyScrapes { limit }) } else { Ok(()) }
     }
 
-    /// Returns what a scrape has to hand out next: in the order of first connecting, unless an application keeps others waiting for more than
-    /// a quarter of the time while answers take up the room ([`is_pressed`](Self::is_pressed)). Of a scrape that is finished, [`end_scrape`](Self::end_scrape) is to follow.
+    /// Returns the next outcome of a scrape. Outcomes are in the order of first connecting, unless answers take up the room
+    /// ([`is_pressed`](Self::is_pressed)) and more than a quarter of the scrape's time has passed: then they do not wait for
+    /// applications before them. Call [`end_scrape`](Self::end_scrape) once the scrape is finished.
     pub fn poll_scrape(&mut self, id: ScrapeId) -> Progress {
         self.scrapes.poll(id, self.is_pressed())
     }
 
-    /// Returns the next answer of a scrape in the order of arrival, which may be before its turn, so that work on it can begin. Each
-    /// answer comes here at most once, and [`poll_scrape`](Self::poll_scrape) hands it out in its turn whether it was looked at or not.
+    /// Returns the next answer of a scrape in the order of arrival, perhaps before its turn, so that work on it can begin.
+    /// Returns each answer at most once; [`poll_scrape`](Self::poll_scrape) still hands it out in its turn.
     pub fn poll_early(&mut self, id: ScrapeId) -> Option<(AppId, Answer)> {
         self.scrapes.poll_early(id)
     }
 
-    /// What [`poll_scrape`](Self::poll_scrape) handed out for an application is not in the scraper's answer after all: its pushes do not count
-    /// as delivered.
+    /// What [`poll_scrape`](Self::poll_scrape) handed out for this application is not part of the scraper's answer: its pushes do
+    /// not count as delivered.
     pub fn leave_out(&mut self, id: ScrapeId, app: AppId) {
         self.scrapes.leave_out(id, app);
     }
 
-    /// The transport has taken all that a scrape handed out: it no longer counts as one. As long as it is not known whether it was read,
-    /// other scrapes of the same scraper leave its pushes out; [`end_scrape`](Self::end_scrape) is to follow. Of more than 1,024 such scrapes the
-    /// oldest ends as one that was not delivered.
+    /// Notes that the transport has taken all that a scrape handed out, which then no longer counts towards
+    /// [`Config::max_scrapes`]. Until [`end_scrape`](Self::end_scrape) says whether it was read, other scrapes of the same
+    /// scraper leave its pushes out. At most 1,024 such scrapes are kept; beyond that the oldest ends as not delivered.
     pub fn scrape_sent(&mut self, id: ScrapeId) {
         #[cfg(planted_faults)]
         if crate::planted::is_planted(crate::planted::Fault::EarlyDelivery) {
@@ -373,8 +389,8 @@ impl Collector {
         }
     }
 
-    /// Forgets a scrape. If all that it handed out reached the scraper, that one does not get its pushes again; otherwise its next
-    /// scrape has them. Requests that nobody else waits for are cancelled.
+    /// Ends a scrape. If `delivered`, all that it handed out reached the scraper, which does not get these pushes again;
+    /// otherwise its next scrape has them. Requests that no other scrape waits for are cancelled.
     pub fn end_scrape(&mut self, id: ScrapeId, delivered: bool) {
         let Some((asked, delivery)) = self.scrapes.end(id) else { return };
         let Delivery { whose, claims, pushes, superseded } = delivery;
@@ -390,7 +406,7 @@ impl Collector {
         }
     }
 
-    /// Takes a job's result.
+    /// Takes the result of a job.
     pub fn handle_job(&mut self, now: Instant, done: JobDone) {
         self.jobs.on_done(&done);
         match done.purpose {
@@ -405,7 +421,7 @@ impl Collector {
         }
     }
 
-    /// Keeps a content key that was unwrapped, as long as its connection lives.
+    /// Keeps an unwrapped content key as long as its connection lives.
     fn learn_content_key(&mut self, connection: ConnectionId, key: Option<Arc<KnownKey>>) {
         if let Some(key) = key
             && self.registry.app_of(connection).is_some()
@@ -414,8 +430,9 @@ impl Collector {
         }
     }
 
-    /// Says how many series of an application were left out of an answer because an application before it has them too. To be called for every application of an answer that looked for collisions, also with 0.
-    /// The application's owner hears of it.
+    /// Sets how many series of an application were left out of an answer because an earlier application has them, too. Call it
+    /// for every application of an answer that was checked for collisions, also with 0. A change is reported
+    /// to the application.
     pub fn report_collisions(&mut self, now: Instant, app: AppId, count: usize) {
         let Some(entry) = self.registry.get_mut(app) else { return };
         entry.collisions = count;
@@ -423,7 +440,7 @@ impl Collector {
         self.report(app);
     }
 
-    /// Lets time pass: gives up what scrapes at their deadline wait for, and forgets pushes and entries that are too old.
+    /// Advances the time: ends what scrapes at their deadline wait for, and forgets expired pushes and entries.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.on_deadlines(now);
         while let Some(held) = self.pushes.pop_expired(now) {
@@ -435,36 +452,36 @@ impl Collector {
         self.registry.expire(now, self.config.grace);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    /// When [`handle_timeout`](Self::handle_timeout) is due next; `None` if nothing is waiting.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let pushes = self.pushes.next_expiry();
         let gone = self.registry.next_expiry(self.config.grace);
         [self.scrapes.next_deadline(), pushes, gone].into_iter().flatten().min()
     }
 
-    /// Returns the job that [`poll_job`](Self::poll_job) would return, and leaves it where it is. Whoever has to wait before it can be run, for
-    /// memory say, does so without taking it: it may yet be forgotten, or a more urgent one may come.
+    /// Returns the job that [`poll_job`](Self::poll_job) would return, without taking it. A job that has to wait, for memory
+    /// say, should wait here: it may be forgotten, or a more urgent one may arrive.
     pub fn peek_job(&self) -> Option<&Job> {
         self.jobs.peek()
     }
 
-    /// Returns the next piece of CPU-heavy work: answers before pushes, and pushes of each application in turn. As many may be
-    /// under way at once as there are cores to run them.
+    /// Returns the next piece of CPU-heavy work: answers before pushes, and pushes of each application in turn. Any number of
+    /// jobs may be under way at once; as many as there are cores make sense.
     pub fn poll_job(&mut self) -> Option<Job> {
         self.jobs.pop()
     }
 
-    /// Returns the next command for a session. A session that is gone needs none.
+    /// Returns the next command for a session. Drop it if the session is gone.
     pub fn poll_command(&mut self) -> Option<(ConnectionId, SessionCommand)> {
         self.commands.pop_front()
     }
 
-    /// Returns the next thing to log or count.
+    /// Returns the next event to log or count.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
 
-    /// Returns the next scrape whose [`poll_scrape`](Self::poll_scrape) has something new.
+    /// Returns the next scrape for which [`poll_scrape`](Self::poll_scrape) has something new.
     pub fn poll_news(&mut self) -> Option<ScrapeId> {
         self.scrapes.poll_news()
     }

@@ -1,4 +1,4 @@
-//! What a scrape asks for, and what it comes to.
+//! What a scrape asks for, and its results.
 
 use super::{AppId, AppRef, ScrapeFailure};
 use crate::Labels;
@@ -7,46 +7,46 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which applications a scrape asks.
+/// The applications of a scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
-    /// All that there are, in the order of their first connecting.
+    /// All applications, in the order of first connecting.
     All,
-    /// These, in the same order. One that is unknown has an outcome as well.
+    /// These applications, in the same order. Unknown ids have an outcome, too.
     Some(Vec<AppId>),
 }
 
-/// Labels of an application that are added to its series.
+/// Labels that are added to an application's series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Injected {
-    /// What the application said of itself in SETUP, and what its credentials give it.
+    /// The labels that the application declares in SETUP and those that its credentials grant.
     pub labels: Labels,
-    /// Whether its credentials give it some of them: then they replace what its text says.
+    /// Whether its credentials grant some of them. Then they replace labels in its text.
     pub is_proven: bool,
 }
 
 impl Injected {
-    /// Returns how they are added, where it is configured how those are that are only said.
+    /// Returns how they are added; `configured` applies to labels that are only declared.
     pub fn inject(&self, configured: Inject) -> Inject {
         if self.is_proven { Inject::Always } else { configured }
     }
 }
 
-/// One application's metrics, opened and read. Clones share them.
+/// One application's metrics, opened and read. Cloning is cheap: clones share the data.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The text as a Snappy block, the application's own where it sent one: see [`envelope::expand`](crate::envelope::expand).
+    /// The text as a Snappy block: the application's own, if it sent one. See [`envelope::expand`](crate::envelope::expand).
     pub block: Bytes,
-    /// Bytes of the text.
+    /// Length of the text in bytes.
     pub text_len: usize,
     /// What was found in the text.
     pub facts: Arc<Facts>,
-    /// The labels that the text was read with, to be rendered with the same.
+    /// The labels that the text was read with and has to be rendered with.
     pub injected: Injected,
-    /// When they are added; as it was then, whatever is configured since.
+    /// When the labels are added, as configured when the text was read.
     pub inject: Inject,
-    /// What was accepted of the text, likewise.
+    /// What was accepted in the text, as configured when it was read.
     pub policy: Arc<Policy>,
     /// Whether this is a push that stands in for an answer.
     pub is_push: bool,
@@ -59,7 +59,7 @@ impl Answer {
     }
 }
 
-/// What a scrape has come to for one application.
+/// The result of a scrape for one application.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -69,47 +69,47 @@ pub struct Outcome {
     pub took: Duration,
     /// Its metrics, or why there are none.
     pub result: Result<Answer, ScrapeFailure>,
-    /// Pushes before the one in `result` that the scraper has not had either, in the order of arrival. Of a series that several have, the latest
-    /// counts.
+    /// Earlier pushes than the one in `result` that the scraper has not received either, in the order of arrival. For a series
+    /// in several pushes, the latest counts.
     pub earlier: Vec<Answer>,
-    /// Why the application has not answered itself, where a push stands in for its answer.
+    /// If a push stands in for the answer: why the application did not answer itself.
     pub instead_of: Option<ScrapeFailure>,
 }
 
 impl Outcome {
-    /// Why the application did not answer this scrape itself: it is down. `None` if it is up.
+    /// Why the application did not answer this scrape itself, which makes it down. `None` if it is up.
     pub fn failure(&self) -> Option<&ScrapeFailure> {
         self.instead_of.as_ref().or_else(|| self.result.as_ref().err())
     }
 }
 
-/// What a scrape has to hand out next.
+/// The next result of a scrape.
 #[derive(Debug)]
 pub enum Progress {
-    /// The scrape is over, or never was.
+    /// The scrape is over or unknown.
     Finished(Summary),
     /// The next application's outcome.
     Outcome(Box<Outcome>),
-    /// Nothing yet.
+    /// Nothing is available yet.
     Pending,
 }
 
-/// How a scrape went.
+/// Totals of a scrape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Applications of the scrape: as many outcomes are handed out.
+    /// Applications in the scrape, each with one outcome.
     pub apps: usize,
-    /// Of these, those whose metrics were handed out, pushes included.
+    /// Applications whose metrics were handed out, pushes included.
     pub served: usize,
-    /// Of those, pushes.
+    /// Served applications for which a push stood in.
     pub pushes: usize,
-    /// Applications that had gone before, and left no push: there was nothing to be served.
+    /// Applications that had gone before without leaving a push, so there was nothing to serve.
     pub gone: usize,
 }
 
 impl Summary {
-    /// Whether the metrics of every application were handed out that was there to be asked.
+    /// Whether every application was served, except those that had gone.
     pub fn is_complete(&self) -> bool {
         self.served + self.gone == self.apps
     }

@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
-/// How often one application has pushed of late: a token bucket, kept as the time at which it will be full again.
+/// The push rate of one application: a token bucket, kept as the time at which it will be full again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     full_at: Option<Instant>,
 }
 
 impl Pace {
-    /// Takes a token. `burst` tokens are there after a rest, and `rate` come back each second; 0 counts as 1. Returns whether there was one.
+    /// Takes a token and returns whether there was one. A full bucket has `burst` tokens, and `rate` tokens are added per
+    /// second; 0 counts as 1.
     pub(super) fn take(&mut self, now: Instant, rate: u32, burst: u32) -> bool {
         let each = Duration::from_secs(1) / rate.max(1);
         let full_at = self.full_at.map_or(now, |at| at.max(now));
@@ -19,7 +20,7 @@ impl Pace {
         true
     }
 
-    /// Two applications turn out to be one, which has pushed as often as the one that did so more.
+    /// Joins the buckets of two entries that are one application: the emptier one counts.
     pub(super) fn join(&mut self, other: Self) {
         self.full_at = self.full_at.max(other.full_at);
     }
@@ -42,7 +43,7 @@ mod tests {
         let mut other = Pace::default();
         other.join(pace);
         assert_eq!(count(&mut other, now + Duration::from_secs(3600)), 0);
-        // Time that runs backwards, and limits of 0, do no harm.
+        // A clock that runs backwards and limits of 0 are harmless.
         assert!(!other.take(now, 10, 50));
         assert!(Pace::default().take(now, 0, 0));
     }
