@@ -9,50 +9,50 @@ use std::time::Instant;
 #[cfg(planted_faults)]
 use crate::planted::{Fault, is_planted};
 
-/// A push. Its number shares a sequence with those of requests, so that the two can be put in order.
+/// Identifies a push. Pushes and requests share one sequence of numbers, so the two can be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PushId(pub(super) u64);
 
-/// The SHA-256 of a push as it was sent.
+/// The SHA-256 that identifies a push: see [`Sealed`].
 pub(super) type Digest = [u8; 32];
 
-/// Last metrics of applications, held until their time is over or they give way, and those on their way here.
+/// Pushes that are held, until they expire or give way, and pushes that are being opened.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
     held: BTreeMap<PushId, Held>,
     held_of: BTreeSet<(AppId, PushId)>,
     expiries: BTreeSet<(Instant, PushId)>,
-    /// By the bytes that they, or those that they have replaced, were sent as.
+    /// By the digests of held pushes and of those that they have replaced.
     by_digest: BTreeSet<(Digest, PushId)>,
-    /// Bytes of all that are held.
+    /// Bytes of all held pushes.
     bytes: usize,
-    /// How many of them some scraper has had, and their bytes.
+    /// Held pushes that some scraper has received: their number and bytes.
     had: (usize, usize),
     opening: BTreeMap<PushId, Opening>,
     opening_of: BTreeSet<(AppId, PushId)>,
-    /// Bytes of those being opened.
+    /// Bytes of the pushes being opened.
     opening_bytes: usize,
-    /// Pushes that were stored, and are not needed any more.
+    /// Stored pushes that are no longer needed.
     forgotten: VecDeque<PushId>,
 }
 
-/// A push that is held.
+/// A held push.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) app: AppId,
     pub(super) answer: Answer,
     /// The fingerprints of its series, in ascending order, each once.
     pub(super) series: Arc<[u64]>,
-    /// Its digest, and those of the pushes that it has replaced, as far as they are remembered.
+    /// Its digest, and the remembered digests of pushes that it has replaced.
     pub(super) digests: Vec<Digest>,
     pub(super) expires: Instant,
-    /// Whether it is stored as well.
+    /// Whether it is also stored.
     pub(super) is_stored: bool,
-    /// Who has had it, or something later in its place.
+    /// Scrapers that have received it or something later.
     pub(super) had: ScraperSet,
-    /// Of these, who has had something later.
+    /// Those of them that have received something later.
     superseded: ScraperSet,
-    /// Scrapes under way that have it, or something later in its place: as many as there are scrapes at most.
+    /// Scrapes under way, or sent, that have it or something later.
     claims: Vec<Claim>,
 }
 
@@ -60,21 +60,21 @@ pub(super) struct Held {
 struct Claim {
     whose: Whose,
     scrape: ScrapeId,
-    /// Whether it has something later in place of the push.
+    /// Whether the scrape has something later instead of the push.
     is_later: bool,
-    /// Whether the transport has taken all of the answer, so that it has probably arrived.
+    /// Whether the transport has taken the whole answer, so that it has probably arrived.
     is_sent: bool,
 }
 
-/// A push that is being opened, or stored.
+/// A push that is being opened or stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     pub(super) app: AppId,
-    /// Where the application waits to hear of it.
+    /// The connection whose application waits for the result.
     pub(super) connection: ConnectionId,
     pub(super) stream_id: Option<StreamId>,
     pub(super) bytes: usize,
-    /// Who has had something later in its place.
+    /// Scrapers that have received something later.
     pub(super) superseded: ScraperSet,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Read {
 }
 
 impl Claim {
-    /// Whether a scrape of `other` is not to have the push as long as this one goes on.
+    /// Whether a scrape of `other` may not have the push as long as this one goes on.
     fn excludes(&self, other: Whose) -> bool {
         self.whose.scraper == other.scraper || self.is_later && self.whose.group == other.group
     }
@@ -105,7 +105,7 @@ impl Held {
         Self { app, answer, series, digests, expires, is_stored, had, superseded, claims }
     }
 
-    /// Whether it has every series of another one.
+    /// Whether it has all series of another push.
     fn covers(&self, other: &Self) -> bool {
         if other.series.len() > self.series.len() {
             return false;
@@ -114,12 +114,12 @@ impl Held {
         other.series.iter().all(|wanted| own.by_ref().find(|it| *it >= wanted) == Some(wanted))
     }
 
-    /// Whether a scraper that counts, or everybody, has not had it.
+    /// Whether no scraper has received it, or one of `lately` has not.
     fn is_missed(&self, lately: ScraperSet) -> bool {
         self.had.is_empty() || !self.had.contains_all(lately)
     }
 
-    /// The same, where an answer that was sent counts as had.
+    /// The same, where an answer that was sent counts as received.
     fn is_unsent(&self, lately: ScraperSet) -> bool {
         let mut had = self.had;
         for claim in self.claims.iter().filter(|claim| claim.is_sent) {
@@ -134,7 +134,7 @@ impl Held {
 }
 
 impl Pushes {
-    /// How many are held or on their way.
+    /// The number of pushes held or being opened.
     pub(super) fn len(&self) -> usize {
         self.held.len() + self.opening.len()
     }
@@ -143,7 +143,7 @@ impl Pushes {
         self.held.len()
     }
 
-    /// Bytes of those held or on their way.
+    /// Bytes of the pushes held or being opened.
     pub(super) fn bytes(&self) -> usize {
         self.bytes + self.opening_bytes
     }
@@ -170,19 +170,19 @@ impl Pushes {
         self.opening_of.range(all_of(app)).next_back().map(|(_, id)| *id)
     }
 
-    /// How many of an application's pushes are being opened, and their bytes.
+    /// The number of an application's pushes that are being opened, and their bytes.
     pub(super) fn opening_share(&self, app: AppId) -> (usize, usize) {
         let opening = self.opening_of.range(all_of(app)).filter_map(|(_, id)| self.opening.get(id));
         opening.fold((0, 0), |(count, bytes), opening| (count + 1, bytes + opening.bytes))
     }
 
-    /// An application's pushes that are held, in the order of arrival.
+    /// An application's held pushes, in the order of arrival.
     pub(super) fn of(&self, app: AppId) -> impl Iterator<Item = (PushId, &Held)> {
         let ids = self.held_of.range(all_of(app));
         ids.filter_map(|(_, id)| self.held.get(id).map(|held| (*id, held)))
     }
 
-    /// All pushes that are held, in the order of arrival.
+    /// All held pushes, in the order of arrival.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PushId, &Held)> {
         self.held.iter().map(|(id, held)| (*id, held))
     }
@@ -201,7 +201,7 @@ impl Pushes {
         self.held.insert(id, held);
     }
 
-    /// Forgets a push.
+    /// Drops a held push.
     pub(super) fn remove(&mut self, id: PushId) -> Option<Held> {
         let held = self.held.remove(&id)?;
         self.bytes -= held.len();
@@ -217,12 +217,12 @@ impl Pushes {
         Some(held)
     }
 
-    /// A push that was stored is not held, or not any more.
+    /// A stored push is not held, or no longer.
     pub(super) fn forget_stored(&mut self, id: PushId) {
         self.forgotten.push_back(id);
     }
 
-    /// The next push that was stored, and is not needed any more.
+    /// The next stored push that is no longer needed.
     pub(super) fn pop_forgotten(&mut self) -> Option<PushId> {
         self.forgotten.pop_front()
     }
@@ -242,19 +242,19 @@ impl Pushes {
         };
     }
 
-    /// The earlier pushes of an application that one of so many series would replace.
+    /// The earlier pushes of the application that this one replaces.
     pub(super) fn covered_by(&self, id: PushId, held: &Held) -> Vec<PushId> {
         let earlier = self.of(held.app).take_while(|(other, _)| *other < id);
         earlier.filter(|(_, other)| held.covers(other)).map(|(other, _)| other).collect()
     }
 
-    /// The later push of the same application that would have replaced this one.
+    /// A later push of the application that replaces this one.
     pub(super) fn covering(&self, id: PushId, held: &Held) -> Option<PushId> {
         let mut later = self.of(held.app).skip_while(|(other, _)| *other < id);
         later.find(|(_, other)| other.covers(held)).map(|(other, _)| other)
     }
 
-    /// One push takes the place of another one, which is forgotten, or was never held.
+    /// Remembers the digests of a replaced push with the one that replaces it.
     pub(super) fn remember_replaced(&mut self, by: PushId, replaced: &Held) {
         let Some(held) = self.held.get_mut(&by) else { return };
         let room = MAX_DIGESTS.saturating_sub(held.digests.len());
@@ -263,13 +263,13 @@ impl Pushes {
         held.digests.extend(remembered);
     }
 
-    /// The applications that have a push held which was sent as these bytes, or one that has replaced it.
+    /// The applications that hold a push with this digest, or one that has replaced it.
     pub(super) fn with_digest(&self, digest: &Digest) -> impl Iterator<Item = AppId> {
         let all = (*digest, PushId(0))..=(*digest, PushId(u64::MAX));
         self.by_digest.range(all).filter_map(|(_, id)| Some(self.held.get(id)?.app))
     }
 
-    /// How many pushes there are that nobody has had, those on their way included, and their bytes. They give way to nobody.
+    /// The number of pushes that no scraper has received, including those being opened, and their bytes. They never give way.
     pub(super) fn firm(&self) -> (usize, usize) {
         (self.len() - self.had.0, self.bytes() - self.had.1)
     }
@@ -278,28 +278,28 @@ impl Pushes {
         self.of(app).next().is_some()
     }
 
-    /// Whether an application has pushes, held or being opened.
+    /// Whether an application has pushes that are held or being opened.
     pub(super) fn has_any(&self, app: AppId) -> bool {
         self.is_held(app) || self.opening(app).is_some()
     }
 
-    /// Whether an application has a push that is being opened, or that a scraper that counts has not had.
+    /// Whether an application has a push that is being opened, or that no scraper or not every one of `lately` has received.
     pub(super) fn has_missed(&self, app: AppId, lately: ScraperSet) -> bool {
         self.opening(app).is_some() || self.of(app).any(|(_, held)| held.is_missed(lately))
     }
 
-    /// How many held pushes a scraper that counts, or everybody, has not had.
+    /// The number of held pushes that no scraper has received, or not every one of `lately`.
     pub(super) fn missed(&self, lately: ScraperSet) -> usize {
         self.held.values().filter(|held| held.is_missed(lately)).count()
     }
 
-    /// Of these, those that were not even sent to such a scraper.
+    /// The number of those that were not even sent to such a scraper.
     pub(super) fn unsent(&self, lately: ScraperSet) -> usize {
         self.held.values().filter(|held| held.is_unsent(lately)).count()
     }
 
-    /// The pushes of an application that a scraper is to get, in the order of arrival. There are none while any of them is on its way to
-    /// it: a later one could arrive first.
+    /// The pushes of an application that a scraper is to get, in the order of arrival. Empty while another scrape is delivering
+    /// any of them to this scraper, since a later push could arrive first.
     pub(super) fn due(&self, app: AppId, whose: Whose) -> Vec<PushId> {
         let is_claimed = |held: &Held| held.claims.iter().any(|claim| claim.excludes(whose));
         if self.of(app).any(|(_, held)| is_claimed(held)) {
@@ -310,14 +310,14 @@ impl Pushes {
         self.of(app).filter(|(_, held)| !has_had(held)).map(|(id, _)| id).collect()
     }
 
-    /// The pushes of an application, held or being opened, that came before what has this number.
+    /// The pushes of an application, held or being opened, before this number.
     pub(super) fn before(&self, app: AppId, number: u64) -> Vec<PushId> {
         let earlier = (app, PushId(0))..(app, PushId(number));
         let held = self.held_of.range(earlier.clone());
         held.chain(self.opening_of.range(earlier)).map(|(_, id)| *id).collect()
     }
 
-    /// A scrape has a push, or something later in its place.
+    /// A scrape has a push or something later.
     pub(super) fn claim(&mut self, id: PushId, whose: Whose, scrape: ScrapeId, is_later: bool) {
         if let Some(held) = self.held.get_mut(&id) {
             held.claims.push(Claim { whose, scrape, is_later, is_sent: false });
@@ -337,7 +337,7 @@ impl Pushes {
         }
     }
 
-    /// A scraper has had a push, or something later in its place. Returns whose it is, if it is held and that is new.
+    /// A scraper has received a push or something later. Returns the push's application if it is held and this is new.
     pub(super) fn deliver(&mut self, id: PushId, whose: Whose, is_later: bool) -> Option<AppId> {
         if let Some(opening) = self.opening.get_mut(&id) {
             opening.superseded.insert(whose.group);
@@ -362,7 +362,7 @@ impl Pushes {
         is_new.then_some(app)
     }
 
-    /// Scrapers were forgotten: nobody knows any more what they have had.
+    /// Scrapers were forgotten, and with them what they have received.
     pub(super) fn forget_scrapers(&mut self, forgotten: ScraperSet) {
         if forgotten.is_empty() {
             return;
@@ -380,7 +380,7 @@ impl Pushes {
         opening.for_each(|opening| opening.superseded.remove_all(forgotten));
     }
 
-    /// Gives one application's pushes to another entry.
+    /// Moves the pushes of one entry to another.
     pub(super) fn rename(&mut self, from: AppId, to: AppId) {
         while let Some(id) = self.opening(from) {
             self.opening_of.remove(&(from, id));
@@ -403,7 +403,7 @@ impl Pushes {
         self.expiries.first().map(|(expires, _)| *expires)
     }
 
-    /// Forgets one push whose time is over.
+    /// Drops one expired push.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<Held> {
         let (_, id) = *self.expiries.first().filter(|(expires, _)| *expires <= now)?;
         self.remove(id)
@@ -414,5 +414,5 @@ fn all_of(app: AppId) -> std::ops::RangeInclusive<(AppId, PushId)> {
     (app, PushId(0))..=(app, PushId(u64::MAX))
 }
 
-/// Digests that are remembered with a push: its own, and those of the latest that it has replaced.
+/// The number of digests remembered with a push: its own, and those of the latest pushes that it has replaced.
 const MAX_DIGESTS: usize = 8;

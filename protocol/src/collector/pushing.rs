@@ -1,4 +1,4 @@
-//! Pushes: admitted, opened, held, acknowledged, served, superseded.
+//! The life of a push: admitted, opened, held, acknowledged, served, superseded.
 
 use super::content::ContentKeys;
 use super::job::{JobDone, JobError, Purpose};
@@ -67,7 +67,7 @@ impl Collector {
         }
     }
 
-    /// A push in version 2 of the envelope was authenticated, so that its counter can be believed. Returns the error of one that came before.
+    /// Records the counter of a push in version 2 of the envelope, now that it is authenticated. Returns an error if it was used before.
     fn note_push_counter(
         &mut self,
         connection: ConnectionId,
@@ -76,13 +76,13 @@ impl Collector {
         let (key, counter) = content?;
         let id = key.id();
         self.learn_content_key(connection, Some(key));
-        // What a connection that is gone has sent comes from nobody else.
+        // On a closed connection nothing can be replayed, so its pushes are not checked.
         let keys = self.content_keys.get_mut(&connection)?;
         let is_new = keys.accept(id, counter);
         (!is_new).then_some(JobError::Open(OpenError::Replayed { counter }))
     }
 
-    /// A push is opened, and stored where it has to be, or it cannot be. Its application hears of it.
+    /// Completes a push: it was opened, and stored if required, or has failed. Its application gets the result.
     pub(super) fn settle_push(
         &mut self,
         now: Instant,
@@ -116,7 +116,7 @@ impl Collector {
         }
     }
 
-    /// Whether a push is held already: of the same identity, or of whomever if nobody else can have sent the same bytes.
+    /// Whether a push is already held: by the same identity, or by any if only this application can have sent the same bytes.
     fn is_repeated(&self, opening: &Opening, read: &Read) -> bool {
         let mut holders = self.pushes.with_digest(&read.sealed.digest).peekable();
         if holders.peek().is_none() || read.sealed.is_unique {
@@ -133,8 +133,8 @@ impl Collector {
         self.notices.extend(app.map(|app| Notice::PushRepeated { app, acknowledged }));
     }
 
-    /// Holds a push if there is room for it, and forgets those that it replaces. Returns how many were replaced: 1 also where a later one has
-    /// taken its place already.
+    /// Holds a push if there is room, and drops those that it replaces. Returns how many replacements there were, which is 1 if
+    /// a later push already replaces this one.
     pub(super) fn hold_push(
         &mut self,
         now: Instant,
@@ -177,7 +177,7 @@ impl Collector {
         self.notices.extend(replaced);
     }
 
-    /// An entry has got the pushes of another one. Those that replace others do so now.
+    /// Moves the pushes of one entry to another. Some of them may replace others now.
     pub(super) fn join_pushes(&mut self, from: AppId, to: AppId) {
         self.pushes.rename(from, to);
         if self.config.push_keep == PushKeep::All {
@@ -195,8 +195,8 @@ impl Collector {
         }
     }
 
-    /// What stands in for an application's answer in a scrape: its pushes that the scraper has not had, which the scrape has from now on.
-    /// Returns the latest, and those before it.
+    /// Returns what stands in for an application's answer in a scrape: its pushes that the scraper has not received. The scrape
+    /// claims them. Returns their ids, the latest, and the ones before it.
     pub(super) fn stand_in(
         &mut self,
         scrape: ScrapeId,
@@ -210,7 +210,7 @@ impl Collector {
         Some((ids, latest, answers))
     }
 
-    /// Pushes, or something later in their place, are on their way to a scraper.
+    /// A scrape delivers pushes, or something later, to its scraper.
     pub(super) fn claim_pushes(&mut self, scrape: ScrapeId, ids: &[PushId], is_later: bool) {
         let Some(whose) = self.scrapes.whose(scrape) else { return };
         for id in ids {
@@ -219,7 +219,7 @@ impl Collector {
         self.scrapes.note_claims(scrape, ids);
     }
 
-    /// Pushes have reached a scraper, or something later has in their place.
+    /// A scraper has received pushes, or something later.
     pub(super) fn on_pushes_delivered(&mut self, whose: Whose, ids: Vec<PushId>, is_later: bool) {
         if !self.scrapers.is_known(whose.scraper) || !self.scrapers.is_known(whose.group) {
             return;
@@ -238,8 +238,8 @@ impl Collector {
         }
     }
 
-    /// Takes a push that has come into account, or says why it is refused: because of its application's share, or because there is no
-    /// room. Costs a few look-ups where a peer floods the proxy, unless pushes give way.
+    /// Admits a push that has arrived, or returns why it is refused: its application's share or the lack of room. Costs a few
+    /// look-ups when a peer floods the proxy, unless pushes give way.
     fn admit_push(&mut self, now: Instant, app: AppId, bytes: usize) -> Result<(), PushError> {
         #[cfg(planted_faults)]
         if is_planted(Fault::PushesFirst) {
@@ -269,8 +269,8 @@ impl Collector {
         self.pin(held.app);
     }
 
-    /// Whether an application is part of a scrape of all. One that has gone for longer than its grace time is kept for its pushes alone, and is
-    /// part of those scrapes that have them.
+    /// Whether an application is part of a scrape of all applications. An entry beyond its grace time exists for its pushes,
+    /// and is part of the scrapes that get them.
     pub(super) fn is_target(&self, now: Instant, app: &App, has_pushes: bool) -> bool {
         match app.state {
             super::AppState::Connecting => false,
@@ -282,7 +282,7 @@ impl Collector {
         }
     }
 
-    /// Whether an application is part of a scrape of all by a scraper.
+    /// Whether an application is part of a scraper's scrape of all applications.
     pub(super) fn is_target_for(&self, now: Instant, app: &App, whose: Whose) -> bool {
         let has_pushes =
             || self.pushes.opening(app.id).is_some() || !self.pushes.due(app.id, whose).is_empty();
@@ -298,7 +298,7 @@ impl Collector {
 
     fn reject_push(&mut self, opening: Opening, error: PushError) {
         if let Some(stream_id) = opening.stream_id {
-            // Which step of opening failed is for our log alone: a peer that learned it could probe the key with it.
+            // The failed step of opening is for our log alone: a peer that learned it could probe the key with it.
             let message = match &error {
                 PushError::Job(_) => {
                     "the push is not stored: it cannot be opened or read".to_owned()

@@ -1,23 +1,23 @@
-//! Other limits in place of those that a collector began with.
+//! Changing the limits of a running collector.
 
 use super::{Collector, Config};
 use std::time::Instant;
 
 impl Collector {
-    /// Goes by other limits from now on.
+    /// Replaces the limits.
     ///
-    /// Nothing that is there is taken away for that, but for entries of applications that are gone: where there are more connections or pushes than
-    /// the new limits allow, no others are taken until there is room. What is held keeps the time that it was given. An application that is
-    /// set up is not asked again for the version of the envelope.
+    /// Existing connections and pushes stay: if there are more than the new limits allow, new ones are refused until there is
+    /// room. Only entries of applications that are gone are dropped. A held push keeps its time of expiry. An application that
+    /// is set up stays, whatever version of the envelope is now required.
     ///
-    /// [`key`](Config::key) ([`rekey`](Self::rekey) changes it), [`admission`](Config::admission) and [`stores_pushes`](Config::stores_pushes) stay
-    /// as they are, whatever `config` says.
+    /// [`key`](Config::key) ([`rekey`](Self::rekey) changes it), [`admission`](Config::admission) and
+    /// [`stores_pushes`](Config::stores_pushes) stay as they are; `config`'s values are ignored.
     pub fn reconfigure(&mut self, now: Instant, config: Config) {
         let key = std::mem::take(&mut self.config.key);
         let Config { admission, stores_pushes, .. } = self.config;
         self.config = Config { key, admission, stores_pushes, ..config };
         self.registry.trim(self.config.max_gone);
-        // A shorter grace may be over already.
+        // With a shorter grace time, entries may have expired already.
         self.handle_timeout(now);
     }
 }

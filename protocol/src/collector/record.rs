@@ -1,14 +1,14 @@
-//! A push as bytes, for a disk.
+//! The format of a push on disk.
 //!
 //! | part | bytes |
 //! |---|---|
 //! | `PRSPUSH` and the version, 1 | 8 |
-//! | when its time is over, in milliseconds since 1970 | 8 |
-//! | digest of the sealed payload, by which one that arrives twice is known | 32 |
-//! | 1 if its application said the labels itself, 0 if they were learnt from its text | 1 |
-//! | labels: how many; of each, the lengths of name and value, then both | 1; 1 and 2 |
-//! | the text as a Snappy block: its length, then the block | 4 |
-//! | SHA-256 of all that is before | 32 |
+//! | when it expires, in milliseconds since 1970 | 8 |
+//! | digest, by which a push that arrives twice is recognised | 32 |
+//! | flags: 1, the application declared the labels itself; 2, its credentials grant some of them | 1 |
+//! | number of labels; for each, the lengths of name and value, then both | 1; 1 and 2 |
+//! | length of the text as a Snappy block, then the block | 4 |
+//! | SHA-256 of everything before | 32 |
 //!
 //! Numbers are big-endian.
 
@@ -26,22 +26,22 @@ use nom::{IResult, Parser};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// A push in the form in which it outlives the process.
+/// A push in the form in which it survives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushRecord {
-    /// The identity of whoever pushed; empty if nothing was known but its connection.
+    /// The application's identity; empty if only its connection was known.
     pub labels: Labels,
-    /// Whether it said the labels itself, so that its text was read with them.
+    /// Whether the application declared the labels, so that its text was read with them. Otherwise they were learnt from the text.
     pub is_said: bool,
-    /// Whether its credentials gave it some of them.
+    /// Whether its credentials grant some of them.
     pub is_proven: bool,
-    /// SHA-256 of the sealed payload.
+    /// SHA-256 of the sealed payload or, in version 2 of the envelope, of the idempotency key and `block`.
     pub digest: [u8; 32],
     /// The text, as a Snappy block.
     pub block: Bytes,
 }
 
-/// A push that was stored by an earlier process, and read again.
+/// A push that an earlier process stored, read again.
 #[derive(Debug)]
 pub struct RestoredPush {
     pub(super) labels: Labels,
@@ -50,23 +50,23 @@ pub struct RestoredPush {
     pub(super) sealed: Sealed,
 }
 
-/// Why bytes are no push.
+/// Why bytes are not a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// They do not begin like one.
+    /// They have another format.
     #[error("not a push")]
     Foreign,
-    /// One of another version.
+    /// They are a push of another version.
     #[error("a push of version {version}; {VERSION} is known")]
     Version {
-        /// Its version.
+        /// That version.
         version: u8,
     },
-    /// The end is missing, or something is damaged.
+    /// They are incomplete or damaged.
     #[error("a push that is torn or damaged ({len} bytes)")]
     Torn {
-        /// Bytes that there are.
+        /// Their length in bytes.
         len: usize,
     },
 }
@@ -76,7 +76,7 @@ const VERSION: u8 = 1;
 const DIGEST_LEN: usize = 32;
 
 impl PushRecord {
-    /// Writes it, with the time of day at which its time is over, in milliseconds since 1970.
+    /// Encodes the push. `expires_at` is its time of expiry in milliseconds since 1970.
     pub fn encode(&self, expires_at: u64) -> Bytes {
         let mut out = BytesMut::with_capacity(256 + self.block.len());
         out.put_slice(MAGIC);
@@ -84,7 +84,7 @@ impl PushRecord {
         out.put_u64(expires_at);
         out.put_slice(&self.digest);
         out.put_u8(u8::from(self.is_said) | (u8::from(self.is_proven) << 1));
-        // Labels have bounds of their own, far below what these lengths can say.
+        // The limits of labels are far below what these lengths can express.
         out.put_u8(self.labels.len() as u8);
         for (name, value) in self.labels.iter() {
             out.put_u8(name.len() as u8);
@@ -99,11 +99,11 @@ impl PushRecord {
         out.freeze()
     }
 
-    /// Reads one, and when its time is over.
+    /// Decodes a push. Returns its time of expiry in milliseconds since 1970, and the push.
     ///
     /// # Errors
     ///
-    /// If a byte is missing, too many, or not what was written.
+    /// If the bytes are of another format or version, incomplete, damaged, or too many.
     pub fn decode(bytes: &[u8]) -> Result<(u64, Self), RecordError> {
         let torn = RecordError::Torn { len: bytes.len() };
         match bytes.strip_prefix(MAGIC) {
@@ -123,12 +123,11 @@ impl PushRecord {
         }
     }
 
-    /// Reads its text again, for [`Collector::restore_push`](super::Collector::restore_push). CPU-heavy, as a
-    /// [`Job`](super::Job) is.
+    /// Reads the text again, for [`Collector::restore_push`](super::Collector::restore_push). CPU-heavy, like a [`Job`](super::Job).
     ///
     /// # Errors
     ///
-    /// If the text is not within the limits that hold now.
+    /// If the block cannot be expanded, or the text is not within the current limits.
     pub fn read(self, tools: &Tools<'_>) -> Result<RestoredPush, JobError> {
         let text = envelope::expand(&self.block, tools.open.max_text_len)?;
         let (labels, source) = match (self.is_said, self.is_proven) {
@@ -148,7 +147,7 @@ impl PushRecord {
     }
 }
 
-/// What is before the checksum; `None` if the labels are none.
+/// What comes before the checksum; `None` if the labels are invalid.
 fn fields(content: &[u8]) -> IResult<&[u8], Option<(u64, PushRecord)>> {
     let head = (tag(MAGIC), be_u8, be_u64, take(DIGEST_LEN), be_u8);
     let block = length_data(be_u32);

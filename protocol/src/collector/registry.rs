@@ -17,13 +17,13 @@ pub(super) struct Registry {
     connections: BTreeMap<ConnectionId, AppId>,
     paths: BTreeMap<Arc<str>, AppId>,
     identities: BTreeMap<Labels, BTreeSet<AppId>>,
-    /// Entries that may be forgotten, by when their applications went.
+    /// Entries that may be forgotten, by the time when their applications went.
     gone: BTreeSet<(Instant, AppId)>,
     connected: usize,
     next: u64,
 }
 
-/// What became of an application that was given an identity, or lost its connection.
+/// Which entry an application has after it was given an identity or lost its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Merged {
     /// The entry that is left.
@@ -43,7 +43,7 @@ impl Registry {
         connection
     }
 
-    /// An entry of an application that pushed before this process began: the one that has its identity, or else a new one.
+    /// Returns the entry for a restored push: the one with its identity, or a new one.
     pub(super) fn restore(
         &mut self,
         now: Instant,
@@ -62,7 +62,7 @@ impl Registry {
         self.identify(id, labels, source).kept
     }
 
-    /// A new entry, without a connection.
+    /// Adds an entry without a connection.
     fn add(&mut self, now: Instant, peer: Peer) -> (ConnectionId, AppId) {
         self.next += 1;
         let (connection, id) = (ConnectionId(self.next), AppId(self.next));
@@ -96,7 +96,7 @@ impl Registry {
         (connection, id)
     }
 
-    /// SETUP has come. Returns `None` if the connection is unknown or was set up before.
+    /// Sets up the application of a connection. Returns `None` if the connection is unknown or was set up before.
     pub(super) fn set_up(
         &mut self,
         connection: ConnectionId,
@@ -118,7 +118,7 @@ impl Registry {
         Some(self.identify(id, labels, source))
     }
 
-    /// Gives a live application that has no identity one, and a gone entry of that identity if there is one.
+    /// Gives an identity to a live application without one, and the entry of that identity that has gone, if there is one.
     pub(super) fn identify(&mut self, id: AppId, labels: Labels, source: IdentitySource) -> Merged {
         let unchanged = Merged { kept: id, absorbed: None };
         let Some(app) = self.apps.get(&id).filter(|app| app.labels.is_empty()) else {
@@ -150,11 +150,11 @@ impl Registry {
         unchanged
     }
 
-    /// A connection is over.
+    /// A connection has ended.
     ///
-    /// An application that was never set up is forgotten. If another live one has its identity, the two entries become one,
-    /// with the path and history of the one that had the identity first: so it is when an application comes back before the proxy has
-    /// found out that its last connection is dead. Otherwise the entry waits for its application to come back.
+    /// The entry of an application that was never set up is forgotten. If another live application has its identity, the two
+    /// entries are merged, with the path and history of the one that had the identity first: the application has returned
+    /// before the proxy noticed that its last connection is dead. Otherwise the entry is kept for the application to return to.
     pub(super) fn leave(
         &mut self,
         now: Instant,
@@ -179,7 +179,7 @@ impl Registry {
             let other = self.apps.get(other);
             other.filter(|other| other.is_up() && other.source.is_proven() == is_proven)
         });
-        // The path of whoever had the identity first has no number at its end, and so is the shortest.
+        // The application that had the identity first has no number at the end of its path, which is therefore the shortest.
         let sibling = live.map(|app| (app.path.len(), app.id)).min();
         let had_it_first = sibling.is_some_and(|(other_len, _)| path_len < other_len);
         let merged = match sibling.map(|(_, sibling)| sibling) {
@@ -209,7 +209,7 @@ impl Registry {
         }
     }
 
-    /// Forgets entries that are too many, those first whose applications went first.
+    /// Forgets entries over the limit, those that went first before others.
     pub(super) fn trim(&mut self, max_gone: usize) {
         while self.gone.len() > max_gone
             && let Some((_, id)) = self.gone.first().copied()
@@ -222,7 +222,7 @@ impl Registry {
         self.gone.first().map(|(at, _)| *at + grace)
     }
 
-    /// Says whether pushes are there, for which the entry is to be kept.
+    /// Sets whether the entry has held pushes, and whether it is kept for its pushes.
     pub(super) fn set_pinned(&mut self, id: AppId, has_push: bool, is_pinned: bool) {
         let Some(app) = self.apps.get_mut(&id) else { return };
         app.has_push = has_push;
@@ -230,7 +230,7 @@ impl Registry {
         self.note_gone(id);
     }
 
-    /// The entries of an application's identity, its own included.
+    /// The entries with an application's identity, its own included.
     pub(super) fn same_as(&self, id: AppId) -> Vec<AppId> {
         let same = self.apps.get(&id).and_then(|app| self.identities.get(&app.labels));
         same.map_or_else(|| vec![id], |same| same.iter().copied().collect())
@@ -272,7 +272,7 @@ impl Registry {
         self.apps.len()
     }
 
-    /// Merges a live entry into one that has gone, which thereby comes back.
+    /// Merges a live entry into one that has gone, which thereby returns.
     fn absorb(&mut self, fresh: AppId, old: AppId) {
         self.unlist_gone(old);
         let Some(app) = self.remove(fresh) else { return };
@@ -337,7 +337,7 @@ impl Registry {
         if !self.paths.contains_key(&*path) {
             return path.into();
         }
-        // One of so many numbers is free, as there are fewer entries.
+        // There are fewer entries than numbers, so one is free.
         (2..=self.paths.len() + 2)
             .map(|nth| identity::path_of_duplicate(&path, nth))
             .find(|path| !self.paths.contains_key(&**path))

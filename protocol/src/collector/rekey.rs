@@ -1,18 +1,18 @@
-//! Another key in place of the one that applications have, and who has it already.
+//! Replacing the key, and which applications have the new one.
 
 use super::{Collector, ConnectionId, SessionCommand};
 use crate::envelope::PLAINTEXT;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
-/// How far the latest key has come.
+/// How far the latest key has spread.
 #[derive(Debug, Default)]
 pub(super) struct Rekeying {
-    /// Which key is the latest, counted from 0.
+    /// The number of the latest key, counted from 0.
     latest: u64,
-    /// Connections that have not been sent it.
+    /// Connections that have not been sent the latest key.
     untold: BTreeSet<ConnectionId>,
-    /// Connections that have not answered a request that carried it. Those in `untold` are among them.
+    /// Connections that have not answered a request that carried the latest key. Includes those in `untold`.
     unmoved: BTreeSet<ConnectionId>,
 }
 
@@ -22,7 +22,7 @@ impl Rekeying {
         self.unmoved.remove(&connection);
     }
 
-    /// An answer came to a request that carried this key.
+    /// A request that carried this key was answered.
     pub(super) fn on_answered(&mut self, connection: ConnectionId, key: u64) {
         if key == self.latest {
             self.unmoved.remove(&connection);
@@ -31,8 +31,9 @@ impl Rekeying {
 }
 
 impl Collector {
-    /// Has applications seal under another key: those that connect from now on, and those that are connected as [`tell_key`](Self::tell_key) sends it to
-    /// them. The one before is needed as long as [`unmoved`](Self::unmoved) counts somebody.
+    /// Replaces the public key that applications seal under. Applications that connect from now on get the new key, and
+    /// connected ones when [`tell_key`](Self::tell_key) sends it to them. The previous key is needed as long as
+    /// [`unmoved`](Self::unmoved) is not 0.
     pub fn rekey(&mut self, key: Bytes) {
         self.config.key = key;
         self.rekeying.latest += 1;
@@ -41,7 +42,7 @@ impl Collector {
         self.rekeying.unmoved = self.rekeying.untold.clone();
     }
 
-    /// Sends the latest key to up to `max` connections that do not have it; says whether others are left.
+    /// Sends the latest key to up to `max` connections that do not have it. Returns whether there are more.
     pub fn tell_key(&mut self, max: usize) -> bool {
         for _ in 0..max {
             let Some(connection) = self.rekeying.untold.pop_first() else { break };
@@ -50,12 +51,12 @@ impl Collector {
         !self.rekeying.untold.is_empty()
     }
 
-    /// Connections that may still seal under the key before the latest: they have not answered a request that carried the latest, nor ended.
+    /// The number of connections that may still seal under the previous key: they have neither answered a request with the latest key nor ended.
     pub fn unmoved(&self) -> usize {
         self.rekeying.unmoved.len()
     }
 
-    /// A request is about to be sent: it is to carry the latest key. Says which that is.
+    /// Ensures that the next request on a connection carries the latest key. Returns the number of that key.
     pub(super) fn key_of_request(&mut self, connection: ConnectionId) -> u64 {
         if self.rekeying.untold.remove(&connection) {
             self.send_key(connection);

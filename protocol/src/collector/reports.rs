@@ -3,12 +3,12 @@ use crate::exposition::{ExpositionError, Facts};
 use crate::report::{Report, ReportKind};
 use std::time::Instant;
 
-/// What the owner of one application should know, and what he was told already.
+/// What the owner of one application should know, and what was last reported.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reports {
     /// About its text.
     text: Option<Report>,
-    /// Since when there has been a report about the text of the same kind.
+    /// Since when the text has had a report of the same kind.
     text_since: Option<Instant>,
     /// About its series.
     collision: Option<Report>,
@@ -17,7 +17,7 @@ pub(super) struct Reports {
     told: Option<Topic>,
 }
 
-/// What makes two reports the same: numbers in their messages, as those of lines, change with each scrape.
+/// What makes two reports the same. Numbers in their messages, such as lines, change with each scrape and are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Topic {
     kind: ReportKind,
@@ -25,7 +25,7 @@ struct Topic {
 }
 
 impl Reports {
-    /// The text was read, or refused.
+    /// A text was read or refused.
     pub(super) fn on_text(&mut self, now: Instant, result: Result<&Facts, &JobError>) {
         let report = match result {
             Ok(facts) => facts.reduced.as_ref().map(|reduced| {
@@ -37,7 +37,7 @@ impl Reports {
             Err(JobError::Exposition(error)) => {
                 Some(Report::new(ReportKind::Refused, place(error)))
             }
-            // At which step opening failed is for the log alone: a peer that learned it could probe the key with it.
+            // The failed step of opening is for our log alone: a peer that learned it could probe the key with it.
             Err(JobError::Open(_)) => {
                 Some(Report::new(ReportKind::Refused, "the metrics cannot be opened"))
             }
@@ -50,7 +50,7 @@ impl Reports {
         self.text = report;
     }
 
-    /// So many series were left out of an answer, as another application has them too.
+    /// `count` series were left out of an answer because another application has them, too.
     pub(super) fn on_collisions(&mut self, now: Instant, count: usize) {
         self.collision_since = (count > 0).then(|| self.collision_since.unwrap_or(now));
         self.collision = (count > 0).then(|| {
@@ -66,12 +66,12 @@ impl Reports {
         text.or_else(|| self.collision.as_ref().zip(self.collision_since))
     }
 
-    /// A new connection is told anew.
+    /// Reports start anew on each connection.
     pub(super) fn on_gone(&mut self) {
         *self = Self::default();
     }
 
-    /// The report that is to be made, if something changed since the last one.
+    /// The next report, if something has changed since the last one.
     pub(super) fn next(&mut self) -> Option<Report> {
         let report = self.text.as_ref().or(self.collision.as_ref());
         let topic = report.map(Topic::of);
@@ -85,8 +85,8 @@ impl Reports {
     }
 }
 
-/// Where a text is wrong, without a character of it: whoever sent it may have recorded the sealed metrics of somebody else, and must not learn
-/// what is in them.
+/// Where a text is wrong, without any of its characters: a sender that replays sealed metrics of another application must not
+/// learn what is in them.
 fn place(error: &ExpositionError) -> String {
     format!("line {}, byte {}: {}", error.line, error.column, error.kind)
 }

@@ -2,7 +2,7 @@ use super::jobs::Turn;
 use super::{AppId, ScrapeId};
 use std::time::{Duration, Instant};
 
-/// A request for metrics on one connection. Ids are never given out again.
+/// Identifies a request for metrics on one connection. Ids are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
 
@@ -12,19 +12,19 @@ pub(super) struct Request {
     pub(super) id: RequestId,
     /// When it was sent.
     pub(super) asked: Instant,
-    /// How long after that the answer arrived; zero until it has.
+    /// The time from then until the answer arrived; zero before.
     pub(super) answered_in: Duration,
-    /// The deadline of the scrape that had it sent. Until then other scrapes join; after that, the next one asks again.
+    /// The deadline of the scrape that caused it. Until then other scrapes join; after that, the next one sends a new request.
     pub(super) deadline: Instant,
-    /// The place of the answer among the jobs; `None` until it is there. A worker may have it already.
+    /// The answer's place among the jobs; `None` until it has arrived. A worker may have it already.
     pub(super) answered: Option<Turn>,
-    /// Which of the proxy's keys it carries.
+    /// The number of the proxy's key that it carries.
     pub(super) key: u64,
     /// Whether the answer is in version 2 of the envelope.
     pub(super) is_bound: bool,
-    /// Whether the application is asked for the second time, because its content key was not known.
+    /// Whether this is the second request, because the content key of the first answer was not known.
     pub(super) is_repeated: bool,
-    /// Scrapes that wait, and for which of their slots.
+    /// Scrapes that wait, each with the slot that it waits for.
     pub(super) waiters: Vec<(ScrapeId, AppId)>,
 }
 

@@ -1,4 +1,4 @@
-//! Requests for metrics, on their way to applications and back: one under way on each connection, for all scrapes that wait.
+//! Requests for metrics: one under way on each connection, shared by all scrapes that wait for it.
 
 use super::app::LastScrape;
 use super::content::ContentKeys;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 #[cfg(planted_faults)]
 use crate::planted::{Fault, is_planted};
 
-/// A slot of a scrape, and the entry that its application has now: the two differ once entries were merged.
+/// A slot of a scrape, and the application's current entry: the two differ once entries were merged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlotOf {
     pub(super) scrape: ScrapeId,
@@ -28,7 +28,7 @@ pub(super) struct SlotOf {
 }
 
 impl Collector {
-    /// Adds an application to a scrape that begins.
+    /// Adds an application to a scrape that is starting.
     pub(super) fn add_target(
         &mut self,
         now: Instant,
@@ -98,7 +98,7 @@ impl Collector {
                 request.answered = request.answered.map(|turn| self.jobs.hurry(turn, deadline));
                 return;
             }
-            // It missed the deadline of whoever asked. Those who still wait get the answer of the next request.
+            // The request missed the deadline of the scrape that caused it. Scrapes that still wait get the answer to the next request.
             waiters = std::mem::take(&mut request.waiters);
             self.give_up_request(connection);
         }
@@ -132,8 +132,8 @@ impl Collector {
         self.commands.push_back((connection, SessionCommand::Scrape { request: id, known }));
     }
 
-    /// Asks once more where an answer was sealed under a content key that is neither known nor attached, or was wrapped under a key of ours that has been
-    /// replaced. The application attaches a wrap under the current one then. Says whether it does.
+    /// Asks once more if an answer was sealed under a content key that is neither known nor attached, or was wrapped under a replaced key of
+    /// ours. The application then attaches the content key, wrapped under the current key. Returns whether it asks again.
     fn ask_again(
         &mut self,
         now: Instant,
@@ -166,7 +166,7 @@ impl Collector {
         }
     }
 
-    /// Nobody wants the answer to a request any more.
+    /// No scrape wants the answer to a request any more.
     fn give_up_request(&mut self, connection: ConnectionId) {
         let Some(Request { id, answered: None, .. }) = self.remove_request(connection) else {
             return;
@@ -174,7 +174,7 @@ impl Collector {
         self.commands.push_back((connection, SessionCommand::Cancel { request: id }));
     }
 
-    /// Ends a request, the work on its answer if that has not begun, and its connection if that is to go.
+    /// Removes a request and the job for its answer, if that has not started. Closes the connection if it is to leave after this request.
     pub(super) fn remove_request(&mut self, connection: ConnectionId) -> Option<Request> {
         let request = self.requests.remove(&connection)?;
         if let Some(turn) = request.answered {
@@ -241,7 +241,7 @@ impl Collector {
         self.jobs.answer_bytes() + self.scrapes.held_bytes()
     }
 
-    /// An answer was opened and read, or cannot be.
+    /// An answer was opened and read, or has failed.
     pub(super) fn on_opened(
         &mut self,
         now: Instant,
@@ -308,7 +308,7 @@ impl Collector {
         }
     }
 
-    /// An application will not answer a scrape. What it pushed stands in, or what it is just pushing if that may be waited for.
+    /// An application will not answer a scrape. A push of it stands in, or one that is being opened if `may_wait`.
     pub(super) fn fail_slot(
         &mut self,
         now: Instant,
@@ -317,7 +317,7 @@ impl Collector {
         may_wait: bool,
     ) {
         let Some((app, took)) = self.scrapes.open_slot(now, scrape, slot) else { return };
-        // Two entries that were merged while the scrape went on have the same pushes, which are in it once.
+        // Entries that were merged during the scrape share their pushes, which are in the scrape once.
         if let Some(stand_in) = self.stand_in(scrape, owner) {
             let settled = self.pushed(scrape, app, failure.clone(), took, stand_in);
             self.scrapes.settle(scrape, slot, settled);
@@ -359,12 +359,12 @@ impl Collector {
         }
     }
 
-    /// Whether nobody scrapes, but somebody looks.
+    /// Whether this is a look, not a scrape.
     fn is_look(&self, scrape: ScrapeId) -> bool {
         self.scrapes.whose(scrape) == Some(Whose::NOBODY)
     }
 
-    /// Counts how a scrape of an application went, and keeps it as the entry's last.
+    /// Counts the result of scraping an application, and records it as the entry's last scrape.
     fn note_scraped(
         &mut self,
         now: Instant,
@@ -389,14 +389,14 @@ impl Collector {
         }
     }
 
-    /// Keeps a failure as the entry's last scrape, and tells of it once.
+    /// Records a failure as the entry's last scrape, and reports a new reason once.
     fn note_failing(&mut self, now: Instant, id: AppId, took: Duration, failure: ScrapeFailure) {
         let Some(entry) = self.registry.get_mut(id).filter(|_| failure != ScrapeFailure::Gone)
         else {
             return;
         };
         entry.on_failed(now, took, failure.clone());
-        // That its connection ended has a notice of its own.
+        // The end of a connection has a notice of its own.
         if failure != ScrapeFailure::Closed && entry.failing != Some(failure.reason()) {
             entry.failing = Some(failure.reason());
             let app = AppRef::from(&*entry);

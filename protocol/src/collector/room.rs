@@ -1,4 +1,4 @@
-//! Room for pushes: which of those that are held give way, and in which order.
+//! Room for pushes: which held pushes give way, and in which order.
 
 use super::push::{Held, PushId};
 use super::scrapers::ScraperSet;
@@ -6,20 +6,19 @@ use super::{App, AppId, Collector, PushError, PushEviction, PushShare};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Pushes that give way, the first to go in front, as they were a moment ago. Finding them takes a look at all, so it is not done for each
-/// newcomer.
+/// Pushes that give way, the first one first, as of a moment ago. Finding them takes a pass over all pushes, so it is not done for each new one.
 #[derive(Debug, Default)]
 pub(super) struct Yielding {
     queue: VecDeque<(PushEviction, PushId)>,
     found: Option<Instant>,
 }
 
-/// How long [`Yielding`] is used.
+/// How long a [`Yielding`] is used.
 const A_MOMENT: Duration = Duration::from_secs(1);
 
 impl Collector {
-    /// Makes room for more pushes. Those that some scraper has had give way; none is dropped unless that suffices. Those in `spared` are about to
-    /// be replaced: they count as gone, and are left where they are.
+    /// Makes room for more pushes. Pushes that some scraper has received give way, but none is dropped unless that suffices.
+    /// Those in `spared` are about to be replaced: they count as dropped, and stay where they are.
     pub(super) fn make_room(
         &mut self,
         now: Instant,
@@ -81,7 +80,7 @@ impl Collector {
         }
     }
 
-    /// Why a push would give way to a newcomer. One that nobody has had never does.
+    /// Why a push would give way to a new one; `None` if no scraper has received it.
     fn gives_way(&self, held: &Held, lately: ScraperSet) -> Option<PushEviction> {
         if held.had.is_empty() {
             return None;
@@ -94,7 +93,7 @@ impl Collector {
         })
     }
 
-    /// Makes room in an application's share in the same way, at the expense of its own pushes.
+    /// Makes room in an application's share in the same way, among its own pushes.
     pub(super) fn make_share(
         &mut self,
         now: Instant,

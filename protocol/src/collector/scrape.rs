@@ -6,30 +6,30 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A scrape.
+/// Identifies a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScrapeId(u64);
 
-/// All scrapes under way. Each owns its slots: what goes on outside reaches them through the methods here alone.
+/// All scrapes under way. Each owns its slots, which change only through the methods here.
 #[derive(Debug, Default)]
 pub(super) struct Scrapes {
     table: BTreeMap<ScrapeId, Scrape>,
     /// Scrapes that have something new to hand out.
     news: BTreeSet<ScrapeId>,
-    /// Answers that wait in slots: their weight, and in how many.
+    /// Answers that wait in slots: their weight, and the number of slots.
     held: BTreeMap<RequestId, (usize, usize)>,
     held_bytes: usize,
     /// Slots that wait for a push, or did.
     awaited: BTreeMap<PushId, Vec<(ScrapeId, AppId)>>,
-    /// What was sent, and may have been read or not: at most [`MAX_SENT`].
+    /// Scrapes that were sent and perhaps not read: at most [`MAX_SENT`].
     sent: BTreeMap<ScrapeId, Delivery>,
     next: u64,
 }
 
-/// One scrape: what every application of it has come to.
+/// One scrape: the state of each of its applications.
 ///
-/// A slot leaves the table once its outcome has been handed out, in the order of ids, so that the order is the same each
-/// time and what has been sent is not held.
+/// A slot is removed once its outcome has been handed out, so what was sent is not held. Slots are in the order of ids, so the
+/// order of outcomes is always the same.
 #[derive(Debug)]
 struct Scrape {
     started: Instant,
@@ -37,19 +37,19 @@ struct Scrape {
     slots: BTreeMap<AppId, Slot>,
     /// The paths of all applications of the scrape.
     paths: BTreeSet<Arc<str>>,
-    /// Whose it is.
+    /// Its scraper.
     whose: Whose,
     /// Pushes that other scrapes of the same scraper leave out as long as this one goes on.
     claims: Vec<PushId>,
-    /// Pushes that were handed out, and for which application.
+    /// Pushes that were handed out, each with its application.
     pushes: Vec<(AppId, PushId)>,
-    /// Pushes in place of which a later answer was handed out.
+    /// Pushes for which a later answer was handed out.
     superseded: Vec<(AppId, PushId)>,
-    /// Applications whose answers are there, in the order of arrival, and were not looked at yet.
+    /// Applications whose answers have arrived and were not looked at yet, in the order of arrival.
     early: VecDeque<AppId>,
-    /// Whether the deadline was moved because the clock had jumped.
+    /// Whether the deadline was extended because the clock jumped.
     is_extended: bool,
-    /// Whether an application that does not answer is passed over where answers take up the room: after a quarter of the time.
+    /// Whether answers need not wait for applications before them if answers take up the room: after a quarter of the time.
     may_pass_over: bool,
     /// Whether the deadline has passed, so that nothing is waited for any more.
     is_over: bool,
@@ -72,7 +72,7 @@ enum State {
     Settled(Box<Settled>),
 }
 
-/// How a slot is settled.
+/// How a slot was settled.
 #[derive(Clone, Debug)]
 pub(super) struct Settled {
     pub(super) result: Result<Answer, ScrapeFailure>,
@@ -80,7 +80,7 @@ pub(super) struct Settled {
     pub(super) instead_of: Option<ScrapeFailure>,
     pub(super) took: Duration,
     pub(super) origin: Origin,
-    /// The pushes that are the outcome, or that it supersedes.
+    /// The pushes in the outcome, or those that it supersedes.
     pub(super) pushes: Vec<PushId>,
 }
 
@@ -92,18 +92,18 @@ pub(super) enum Origin {
     Push,
 }
 
-/// What a scrape has for its scraper.
+/// What a scrape delivers to its scraper.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) whose: Whose,
     pub(super) claims: Vec<PushId>,
     /// Pushes that it handed out.
     pub(super) pushes: Vec<PushId>,
-    /// Pushes in place of which it handed out a later answer.
+    /// Pushes for which it handed out a later answer.
     pub(super) superseded: Vec<PushId>,
 }
 
-/// What is still open in a scrape that ends.
+/// What an open slot still waits for.
 #[derive(Debug)]
 pub(super) enum Open {
     Asked(ConnectionId),
@@ -130,7 +130,7 @@ impl Scrapes {
             summary: Summary::default(),
         };
         self.table.insert(id, scrape);
-        // Without applications it is over already.
+        // A scrape without applications is over immediately.
         self.news.insert(id);
         id
     }
@@ -140,7 +140,7 @@ impl Scrapes {
         self.add(id, app, State::Asked(connection));
     }
 
-    /// Adds an application that has failed already, unless a push that is being opened stands in.
+    /// Adds an application that has failed, unless a push that is being opened stands in.
     pub(super) fn add_awaiting(
         &mut self,
         id: ScrapeId,
@@ -164,7 +164,7 @@ impl Scrapes {
         scrape.summary.apps += 1;
     }
 
-    /// The application of an open slot, and the time since its scrape began.
+    /// Returns the application of an open slot, and the time since its scrape began.
     pub(super) fn open_slot(
         &self,
         now: Instant,
@@ -192,7 +192,7 @@ impl Scrapes {
         self.note_news(id);
     }
 
-    /// Has an open slot wait for a push.
+    /// Makes an open slot wait for a push.
     pub(super) fn await_push(
         &mut self,
         id: ScrapeId,
@@ -222,11 +222,10 @@ impl Scrapes {
         waited.into_iter().filter_map(failure_of).collect()
     }
 
-    /// An application's identity was learnt while its answer was opened: its outcome says so. If that brought an entry back
-    /// which this scrape has as gone, its outcome is that one's, and takes its place in the order. Returns the id of the slot.
+    /// An application's identity was learnt from its answer: its outcome carries it. If an entry with this identity returned that this scrape has
+    /// as gone, the outcome replaces that one and takes its place in the order. Returns the id of the slot.
     ///
-    /// Where the other's outcome has been handed out already, this one stays what it was: no two outcomes of a scrape have
-    /// one path.
+    /// If the other outcome has already been handed out, this one keeps its own path: no two outcomes of a scrape have the same path.
     pub(super) fn identify(&mut self, id: ScrapeId, slot_id: AppId, app: &AppRef) -> AppId {
         let Some(scrape) = self.table.get_mut(&id) else { return slot_id };
         let is_waiting = |slot: &Slot| app.id != slot_id && slot.app.path == app.path;
@@ -244,13 +243,13 @@ impl Scrapes {
         app.id
     }
 
-    /// Answers take up the room: scrapes that may pass over whom they wait for have something to hand out, perhaps.
+    /// Answers take up the room: scrapes that need not keep the order may have something to hand out.
     pub(super) fn on_pressed(&mut self) {
         let free = self.table.iter().filter(|(_, scrape)| scrape.may_pass_over);
         self.news.extend(free.map(|(id, _)| *id));
     }
 
-    /// What a scrape has to hand out next. Where answers take up the room (`is_pressed`), they do not wait for ever for their turn.
+    /// The next outcome of a scrape. If `is_pressed`, answers do not wait for their turn for ever.
     pub(super) fn poll(&mut self, id: ScrapeId, is_pressed: bool) -> Progress {
         let Some(scrape) = self.table.get_mut(&id) else {
             return Progress::Finished(Summary::default());
@@ -283,7 +282,7 @@ impl Scrapes {
         Progress::Outcome(Box::new(Outcome { app: slot.app, took, result, earlier, instead_of }))
     }
 
-    /// The next answer that is there, in the order of arrival. It is handed out in its turn all the same.
+    /// The next answer in the order of arrival. It is still handed out in its turn.
     pub(super) fn poll_early(&mut self, id: ScrapeId) -> Option<(AppId, Answer)> {
         let scrape = self.table.get_mut(&id)?;
         loop {
@@ -296,12 +295,12 @@ impl Scrapes {
         }
     }
 
-    /// Whose a scrape is.
+    /// The scraper of a scrape.
     pub(super) fn whose(&self, id: ScrapeId) -> Option<Whose> {
         self.table.get(&id).map(|scrape| scrape.whose)
     }
 
-    /// What was handed out for an application is not in the scraper's answer.
+    /// What was handed out for an application is not part of the scraper's answer.
     pub(super) fn leave_out(&mut self, id: ScrapeId, app: AppId) {
         if let Some(scrape) = self.table.get_mut(&id) {
             scrape.pushes.retain(|(other, _)| *other != app);
@@ -316,7 +315,7 @@ impl Scrapes {
         }
     }
 
-    /// Forgets a scrape. Returns also the connections that it still waits for.
+    /// Removes a scrape. Returns the connections that it still waits for, and what it delivers.
     pub(super) fn end(&mut self, id: ScrapeId) -> Option<(Vec<ConnectionId>, Delivery)> {
         if let Some(delivery) = self.sent.remove(&id) {
             return Some((Vec::new(), delivery));
@@ -336,17 +335,17 @@ impl Scrapes {
         Some((asked, Delivery { whose, claims, pushes, superseded }))
     }
 
-    /// Keeps what was sent until [`end`](Self::end). Returns the scrape that is to end for it as one that was not delivered.
+    /// Keeps what was sent until [`end`](Self::end). Returns the oldest scrape if there are too many: it ends as not delivered.
     pub(super) fn keep_sent(&mut self, id: ScrapeId, delivery: Delivery) -> Option<ScrapeId> {
         self.sent.insert(id, delivery);
         let is_full = self.sent.len() > MAX_SENT;
         self.sent.first_key_value().filter(|_| is_full).map(|(oldest, _)| *oldest)
     }
 
-    /// Ends what scrapes at their deadline wait for. Returns their open slots, which are to be settled now.
+    /// Ends scrapes at their deadline. Returns their open slots, which are to be settled now.
     ///
-    /// If a deadline passed long ago, the process was suspended or the clock jumped. Answers that arrived meanwhile are still in the
-    /// sockets, so such a scrape goes on for a moment, once.
+    /// If a deadline passed long ago, the process was suspended or the clock jumped. Answers that arrived meanwhile are still
+    /// in the sockets, so such a scrape continues for a moment, once.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(ScrapeId, AppId, Open)> {
         let mut open = Vec::new();
         for (id, scrape) in &mut self.table {
@@ -375,7 +374,7 @@ impl Scrapes {
         open
     }
 
-    /// When a scrape gives up what it waits for.
+    /// When a scrape ends.
     pub(super) fn deadline(&self, id: ScrapeId) -> Option<Instant> {
         self.table.get(&id).map(|scrape| scrape.deadline)
     }
@@ -385,7 +384,7 @@ impl Scrapes {
         open.map(Scrape::next_deadline).min()
     }
 
-    /// The connections that scrapes wait for next: of each scrape those among the first [`HEADS`] applications.
+    /// The connections that scrapes wait for next: those of the first [`HEADS`] applications of each scrape.
     pub(super) fn heads(&self) -> impl Iterator<Item = ConnectionId> {
         let slots = self.table.values().flat_map(|scrape| scrape.slots.values().take(HEADS));
         slots.filter_map(|slot| match slot.state {
@@ -433,7 +432,7 @@ impl Scrapes {
 }
 
 impl Scrape {
-    /// Until when answers wait for their turn, even where they take up the room.
+    /// Until when answers wait for their turn, even if they take up the room.
     fn patience(&self) -> Instant {
         self.started + self.deadline.saturating_duration_since(self.started) / 4
     }
@@ -452,11 +451,11 @@ impl Slot {
     }
 }
 
-/// Applications of a scrape that are let through while answers take up the room.
+/// The number of applications of a scrape whose answers are let through while answers take up the room.
 const HEADS: usize = 4;
-/// Scrapes that were sent, had pushes, and may have been read or not.
+/// The maximum number of scrapes that were sent with pushes and perhaps not read.
 const MAX_SENT: usize = 1024;
-/// How late a deadline has to be noticed to count as a jump of the clock. A busy event loop is never this late.
+/// How late a deadline must be noticed to count as a jump of the clock. A busy event loop is never this late.
 const JUMP: Duration = Duration::from_secs(2);
-/// How long a scrape goes on after a jump.
+/// How long a scrape continues after a jump.
 const JUMP_GRACE: Duration = Duration::from_secs(1);

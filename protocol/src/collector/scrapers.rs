@@ -1,17 +1,17 @@
-//! Those who scrape, and which of them a push has reached.
+//! Scrapers, and which of them have received a push.
 
 use std::time::{Duration, Instant};
 
-/// Scrapers that are known at once. One is forgotten for another, and with it what it has had.
+/// The maximum number of known scrapers. Beyond it, one is forgotten together with what it has received.
 pub(super) const MAX_SCRAPERS: usize = 64;
 
-/// Of these, scrapers without a name.
+/// The maximum number of scrapers without a name among them.
 const MAX_UNNAMED: usize = 16;
 
-/// How long ago a scraper that still counts was last seen at most.
+/// How recently a scraper must have been seen to count.
 const LATELY: Duration = Duration::from_secs(600);
 
-/// Who scrapes.
+/// Identifies who scrapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scraper {
     name: String,
@@ -20,49 +20,49 @@ pub struct Scraper {
 }
 
 impl Scraper {
-    /// A scraper that its name tells from all others. `origin` is where it comes from: names from one origin do not displace those of
-    /// another one.
+    /// A scraper with a name, by which it is recognised. `origin` is where it comes from: names from one origin do not displace
+    /// those from another.
     pub fn named(name: impl Into<String>, origin: impl Into<String>) -> Self {
         Self { name: name.into(), origin: origin.into(), connection: None }
     }
 
-    /// A scraper that nothing tells from others of its origin but its connection, by a number that is given out once. Each connection gets
-    /// pushes; what one of them has had a later answer for, none of this origin gets.
+    /// A scraper without a name, recognised only by its connection, whose number is used once. Each such connection is served
+    /// pushes by itself; once one of them has received a later answer, none without a name from this origin gets earlier pushes.
     pub fn unnamed(origin: impl Into<String>, connection: u64) -> Self {
         let origin = origin.into();
         Self { name: origin.clone(), origin, connection: Some(connection) }
     }
 
-    /// Its name; where nothing but its connection tells it from others, its origin.
+    /// Returns its name or, for a scraper without a name, its origin.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// A scraper, for as long as it is known. One that was forgotten and comes back is another one.
+/// A known scraper. One that was forgotten and returns has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ScraperId {
     slot: u32,
     generation: u64,
 }
 
-/// Whose a scrape is.
+/// The scraper of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whose {
     pub(super) scraper: ScraperId,
-    /// What it has in common with those from which nothing but its connection tells it. The same as `scraper` where that has a name.
+    /// What it shares with other scrapers without a name from its origin. For a scraper with a name, the same as `scraper`.
     pub(super) group: ScraperId,
 }
 
 impl Whose {
-    /// Nobody who is known: for a look at an application that takes no push from anybody.
+    /// No known scraper: for a look at an application, which does not deliver pushes.
     pub(super) const NOBODY: Self = {
         let id = ScraperId { slot: u32::MAX, generation: 0 };
         Self { scraper: id, group: id }
     };
 }
 
-/// All scrapers that are known, at most [`MAX_SCRAPERS`].
+/// All known scrapers, at most [`MAX_SCRAPERS`].
 #[derive(Debug, Default)]
 pub(super) struct Scrapers {
     table: Vec<Known>,
@@ -82,12 +82,12 @@ impl Known {
     }
 }
 
-/// A set of scrapers that are known: a bit for each.
+/// A set of known scrapers, with one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ScraperSet(u64);
 
 impl Scrapers {
-    /// A scraper begins a scrape. Returns also the set of whom was forgotten for it.
+    /// A scraper starts a scrape. Also returns the set of scrapers that were forgotten for it.
     pub(super) fn see(&mut self, now: Instant, scraper: &Scraper) -> (Whose, ScraperSet) {
         let mut forgotten = ScraperSet::default();
         let group = Scraper { connection: None, ..scraper.clone() };
@@ -126,8 +126,8 @@ impl Scrapers {
         ScraperId { slot, generation }
     }
 
-    /// The slot for a scraper: a new one, or that of the one which is forgotten. Those without a name go first, then those of the origin
-    /// that has most, and of these the one that has not been seen for longest.
+    /// The slot for a new scraper: a free one, or that of a scraper to forget. Those without a name go first, then those of the
+    /// origin with the most, and among these the one that was not seen for longest.
     fn yielding(&self, fresh: &Known, spared: Option<ScraperId>) -> u32 {
         let unspared = || {
             let all = (0_u32..).zip(&self.table);
@@ -153,7 +153,7 @@ impl Scrapers {
         known.is_some_and(|known| known.generation == id.generation)
     }
 
-    /// The scrapers of a set by their names, each once, and when they were seen last. A name that stands for connections is its origin.
+    /// The names of the scrapers in a set, each once, and when they were last seen. Scrapers without a name are listed by their origin.
     pub(super) fn of(&self, set: ScraperSet) -> Vec<(&str, Instant)> {
         let known = (0_u32..).zip(&self.table);
         let mut found: Vec<(&str, Instant)> = Vec::new();
@@ -167,12 +167,12 @@ impl Scrapers {
         found
     }
 
-    /// All that are known, as [`of`](Self::of) returns them.
+    /// All known scrapers, as [`of`](Self::of) returns them.
     pub(super) fn all(&self) -> Vec<(&str, Instant)> {
         self.of(ScraperSet(u64::MAX))
     }
 
-    /// Those that were seen in the last ten minutes, and may come again: connections without a name count together.
+    /// Scrapers that were seen in the last ten minutes and may return. Those without a name count together, by origin.
     pub(super) fn seen_lately(&self, now: Instant) -> ScraperSet {
         let is_late = |it: &Known| now.saturating_duration_since(it.seen) <= LATELY;
         let all = (0_u32..).zip(&self.table);
@@ -199,7 +199,7 @@ impl ScraperSet {
         others.0 & !self.0 == 0
     }
 
-    /// Adds a scraper; says whether it is new.
+    /// Adds a scraper. Returns whether it is new.
     pub(super) fn insert(&mut self, id: ScraperId) -> bool {
         let is_new = !self.contains(id);
         self.0 |= bit(id.slot);

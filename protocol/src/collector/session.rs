@@ -14,97 +14,97 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
-/// One application's connection as the proxy sees it: sends the proxy's public key once the application is admitted,
-/// asks for metrics, takes pushes.
+/// One application's connection on the proxy's side: sends the proxy's public key once the application is admitted, requests
+/// metrics, takes pushes.
 ///
-/// Owns the [`Connection`] and is driven like one. Between it and the [`Collector`](super::Collector), the embedder carries
-/// [`SessionEvent`]s one way and [`SessionCommand`]s the other; they need not be on the same thread.
+/// Owns the [`Connection`] and is driven like one. The embedder carries [`SessionEvent`]s to the
+/// [`Collector`](super::Collector) and [`SessionCommand`]s back; the two need not be on the same thread.
 #[derive(Debug)]
 pub struct Session {
     connection_id: ConnectionId,
-    /// The proxy's public key, once it was sent.
+    /// The proxy's public key; empty until it is sent.
     key: Bytes,
     /// Whether the application is offered version 2 of the envelope.
     offers_v2: bool,
     bindings: Bindings,
     connection: Connection,
-    /// Requests under way, by stream, and what their answers are bound to.
+    /// Requests under way by stream, and what their answers are bound to.
     requests: BTreeMap<StreamId, (RequestId, Option<Binding>)>,
     events: VecDeque<SessionEvent>,
-    /// Streams whose pushes are stored and that have not heard so, because the peer does not read. Each is open, so there are no
-    /// more than [`Config::max_open_streams`].
+    /// Streams whose pushes are stored but not acknowledged yet, because the peer does not read. Each is open, so there are at
+    /// most [`Config::max_open_streams`].
     unsaid: VecDeque<StreamId>,
 }
 
-/// What the collector tells a session.
+/// A command of the collector for a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionCommand {
-    /// A push that was asked about is stored: say so.
+    /// Acknowledge a push: it is stored.
     AcknowledgePush {
         /// The application's stream.
         stream_id: StreamId,
     },
-    /// Send the proxy's public key: the application is admitted, or the key is another one now.
+    /// Send the proxy's public key: the application is admitted, or the key has changed.
     Key {
         /// The key as SPKI DER, or `plaintext` (see [`envelope`](crate::envelope)).
         key: Bytes,
-        /// Whether to offer version 2 of the envelope. Once it was offered, nothing else is opened on this connection.
+        /// Whether to offer version 2 of the envelope. Once it was offered, this connection accepts no other.
         offers_v2: bool,
     },
-    /// Nobody waits for the answer to a request any more.
+    /// Cancel a request: no scrape waits for the answer any more.
     Cancel {
         /// The request.
         request: RequestId,
     },
-    /// End the connection.
+    /// Close the connection.
     Close {
-        /// The code of the final ERROR.
+        /// The code of the final ERROR frame.
         code: ErrorCode,
         /// Its text.
         message: String,
     },
-    /// A push that was asked about is not stored: say why.
+    /// Reject a push: it is not stored.
     RejectPush {
         /// The application's stream.
         stream_id: StreamId,
         /// Why, for people.
         message: String,
     },
-    /// Tell the application what became of its metrics.
+    /// Send the application a report on its metrics.
     Report(Report),
-    /// Ask the application for its metrics.
+    /// Request the application's metrics.
     Scrape {
         /// The request's id.
         request: RequestId,
-        /// The content key of the connection that is known.
+        /// The connection's latest content key that the proxy knows.
         known: Option<KeyId>,
     },
 }
 
-/// What a session tells the collector.
+/// An event of a session for the collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEvent {
-    /// The application answered a scrape. Nothing of the payload was looked at yet.
+    /// The application answered a scrape. The payload has not been examined.
     Answered {
         /// The request.
         request: RequestId,
-        /// The sealed metrics, or nothing.
+        /// The sealed metrics; `None` if the answer completed without a payload.
         payload: Option<Payload>,
-        /// What they are bound to, where version 2 of the envelope was offered.
+        /// What they are bound to, if version 2 of the envelope was offered.
         binding: Option<Binding>,
     },
-    /// The connection is over. The last event.
+    /// The connection has ended. This is the last event.
     Closed {
         /// Why.
         reason: CloseReason,
     },
-    /// The application is set up, and waits for [`SessionCommand::Key`].
+    /// SETUP has arrived. The application waits for [`SessionCommand::Key`].
     Connected {
-        /// What it said of itself.
+        /// What it declared.
         hello: Result<Hello, HelloError>,
-        /// The token that it showed.
+        /// The token that it presented, if any.
         token: Result<Option<Token>, TokenError>,
     },
     /// A scrape failed.
@@ -114,7 +114,7 @@ pub enum SessionEvent {
         /// Why.
         error: StreamFailure,
     },
-    /// A scrape could not even be sent.
+    /// A request could not be sent.
     NotAsked {
         /// The request.
         request: RequestId,
@@ -123,16 +123,16 @@ pub enum SessionEvent {
     },
     /// The application pushed its last metrics.
     Pushed {
-        /// Where it waits to hear that they are stored; `None` for fire and forget.
+        /// The stream that waits for the acknowledgement; `None` for fire-and-forget.
         stream_id: Option<StreamId>,
         /// The sealed metrics.
         payload: Payload,
-        /// What they are bound to, where version 2 of the envelope was offered.
+        /// What they are bound to, if version 2 of the envelope was offered.
         binding: Option<Binding>,
     },
-    /// The application broke a rule on one stream, and heard so; its connection goes on.
+    /// The application violated the protocol on one stream and got an ERROR; its connection goes on.
     StreamViolation {
-        /// Which rule.
+        /// The violation.
         violation: Violation,
     },
 }
@@ -149,8 +149,8 @@ impl SessionEvent {
 }
 
 impl Session {
-    /// A session for an application whose transport was just accepted. `seed` must be secret and fresh: what answers and pushes are bound
-    /// to comes from it.
+    /// A session for a transport that was just accepted. `seed` must be secret and fresh: the bindings of answers and pushes
+    /// are derived from it. Streams, leases and resumption are switched off in `config`.
     pub fn new(
         connection_id: ConnectionId,
         mut config: Config,
@@ -172,15 +172,15 @@ impl Session {
         }
     }
 
-    /// Returns the id that the collector gave its connection.
+    /// Returns the connection's id in the collector.
     pub fn id(&self) -> ConnectionId {
         self.connection_id
     }
 
-    /// Carries a command out. One for something that is over does nothing.
+    /// Executes a command. Does nothing if the stream or connection is over.
     pub fn handle_command(&mut self, now: Instant, command: SessionCommand) {
         match command {
-            // The stream may have been cancelled meanwhile, which is why these results are of no interest.
+            // The stream may have been cancelled meanwhile, so these results are ignored.
             SessionCommand::AcknowledgePush { stream_id } => {
                 self.unsaid.push_back(stream_id);
                 self.acknowledge();
@@ -205,12 +205,12 @@ impl Session {
         self.translate();
     }
 
-    /// Tells the application the key, and whether it may seal in version 2.
+    /// Sends the key, and the offer of version 2 if there is one.
     fn send_key(&mut self, key: Bytes, offers_v2: bool) {
         self.key = key;
         self.offers_v2 |= offers_v2;
         let offer = self.pushes_binding().map(|binding| Offer { binding, known: None }.encode());
-        // The first request of a fresh connection, or one in a long while: a connection that takes nothing more needs no key.
+        // Sent first on a connection, or after a long while: a connection that takes nothing more needs no key.
         let payload = Payload { metadata: offer, data: self.key.clone() };
         let _ = self.connection.fire_and_forget(payload);
     }
@@ -230,23 +230,23 @@ impl Session {
         }
     }
 
-    /// What pushes are bound to.
+    /// What pushes are bound to; `None` unless version 2 was offered.
     fn pushes_binding(&self) -> Option<Binding> {
         self.offers_v2.then(|| self.bindings.of_pushes())
     }
 
-    /// Takes one message of a transport that keeps messages apart ([`Connection::handle_frame`]).
+    /// Takes one message from a transport that preserves messages ([`Connection::handle_frame`]).
     pub fn handle_frame(&mut self, now: Instant, frame: Bytes) {
         self.connection.handle_frame(now, frame);
         self.translate();
     }
 
-    /// The next event for the collector.
+    /// Returns the next event for the collector.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }
 
-    /// Acknowledges what is stored, as far as there is room for it.
+    /// Acknowledges stored pushes as far as there is room for output.
     fn acknowledge(&mut self) {
         while let Some(stream_id) = self.unsaid.pop_front() {
             let said = self.connection.respond(stream_id, Payload::default());
@@ -257,12 +257,12 @@ impl Session {
         }
     }
 
-    /// Whether [`poll_event`](Self::poll_event) has something.
+    /// Whether [`poll_event`](Self::poll_event) has an event.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// Whether what [`poll_event`](Self::poll_event) has next is an answer to a scrape.
+    /// Whether the next event is an answer to a scrape.
     pub fn next_is_answer(&self) -> bool {
         matches!(self.events.front(), Some(SessionEvent::Answered { .. }))
     }
@@ -272,7 +272,7 @@ impl Session {
         requests.find(|(_, (asked, _))| *asked == request).map(|(stream_id, _)| *stream_id)
     }
 
-    /// Turns the connection's events into this session's.
+    /// Translates the connection's events into the session's.
     fn translate(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             if let Some(event) = self.on_event(event) {
@@ -307,7 +307,7 @@ impl Session {
             Event::StreamViolation { violation, .. } => SessionEvent::StreamViolation { violation },
             Event::Closed { reason } => SessionEvent::Closed { reason },
             Event::Canceled { .. } | Event::MetadataPush { .. } => return None,
-            // Of what is neither asked for nor served.
+            // Events of features that a session does not use.
             Event::Completed { .. }
             | Event::CreditReceived { .. }
             | Event::Extension { .. }
@@ -325,7 +325,7 @@ impl Session {
     }
 }
 
-/// Where bindings come from: hashes over a secret seed, so that none can be foreseen and none comes twice.
+/// Derives bindings from a secret seed by hashing, so that none can be predicted and none repeats.
 struct Bindings {
     seed: [u8; 32],
     scrapes: u64,
@@ -356,12 +356,12 @@ impl fmt::Debug for Bindings {
     }
 }
 
-/// Events that may wait in a session before it wants no more input; they hold payloads.
+/// Events that may wait before the session wants no more input; they hold payloads.
 const MAX_EVENTS: usize = 16;
 
 impl Machine for Session {
     fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
-        // The connection's own bound on events holds within one call; what it then gives out is held here.
+        // The connection bounds its events within one call; those translated from it are bounded here.
         loop {
             let before = input.len();
             self.connection.handle_input(now, input);

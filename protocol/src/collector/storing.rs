@@ -5,30 +5,30 @@ use super::{Collector, PushError, PushRecord, RestoredPush};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-/// A push that is stored. Numbers are given out once in the life of a collector.
+/// Identifies a push that is stored. Numbers are never reused by a collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoreId(pub(super) PushId);
 
-/// What is to be done on the disk.
+/// What to do on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreCommand {
-    /// Make a push safe, and say so to [`Collector::handle_stored`].
+    /// Make a push safe, then call [`Collector::handle_stored`].
     Keep {
         /// Which.
         id: StoreId,
         /// The push.
         record: PushRecord,
-        /// When its time is over.
+        /// When it expires.
         expires: Instant,
     },
-    /// A push that was stored, or restored, is not needed any more. Nothing is to be said of it.
+    /// Remove a push that was stored or restored. Needs no answer.
     Forget {
         /// Which.
         id: StoreId,
     },
 }
 
-/// Pushes that are being stored. They count among those that are being opened.
+/// Pushes that are being stored. They count as being opened.
 #[derive(Debug, Default)]
 pub(super) struct Storing {
     reads: BTreeMap<PushId, Read>,
@@ -36,19 +36,19 @@ pub(super) struct Storing {
 }
 
 impl Collector {
-    /// Returns the next thing to be done on the disk. Nothing comes where [`Config::stores_pushes`](super::Config::stores_pushes) is off and
-    /// nothing was restored. What waits here is bounded by the pushes that may be held.
+    /// Returns the next thing to do on the disk. `None` if nothing is to be done, which is always so if
+    /// [`Config::stores_pushes`](super::Config::stores_pushes) is off and nothing was restored. What waits is bounded by the limits of pushes.
     pub fn poll_store(&mut self) -> Option<StoreCommand> {
         let forgotten = |id| StoreCommand::Forget { id: StoreId(id) };
         self.storing.waiting.pop_front().or_else(|| self.pushes.pop_forgotten().map(forgotten))
     }
 
-    /// Whether [`poll_store`](Self::poll_store) has something.
+    /// Whether [`poll_store`](Self::poll_store) has a command.
     pub fn has_store(&self) -> bool {
         !self.storing.waiting.is_empty() || self.pushes.has_forgotten()
     }
 
-    /// A push is safe, and is held and acknowledged now; or it is not, and is refused with that reason, a short text.
+    /// Takes the result of storing a push. If it is safe, it is held and acknowledged; otherwise it is rejected, with the reason, a short text.
     pub fn handle_stored(&mut self, now: Instant, id: StoreId, result: Result<(), String>) {
         let StoreId(push) = id;
         let Some(read) = self.storing.reads.remove(&push) else { return };
@@ -72,11 +72,11 @@ impl Collector {
         self.storing.reads.insert(push, read);
     }
 
-    /// Holds a push again that an earlier process has stored, until `expires`. Its application is one that has gone, until it comes back.
+    /// Holds a push that an earlier process stored, until `expires`. Its application counts as gone until it returns.
     ///
     /// # Errors
     ///
-    /// If there is no room for it within the limits that hold now; it is to be left where it is stored.
+    /// If there is no room within the current limits. The stored push stays where it is.
     pub fn restore_push(
         &mut self,
         now: Instant,

@@ -1,64 +1,65 @@
-//! What a collector has, to be looked at.
+//! The state of a collector, for viewing.
 
 use super::{App, AppId, Collector, Config, ConnectionId};
 use std::time::{Duration, Instant};
 
-/// A push that is held.
+/// A held push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeldPush {
-    /// Whose it is.
+    /// The application that pushed.
     pub app: AppId,
-    /// Bytes of its text.
+    /// Length of its text in bytes.
     pub text_len: usize,
-    /// Bytes that are held, compressed.
+    /// Compressed size in bytes, which is what is held.
     pub bytes: usize,
     /// Samples of its text.
     pub samples: usize,
-    /// How long it has been held, from its time to live and what is left of that: so the time before a restart counts if the time to live is
-    /// still the same.
+    /// How long it has been held: its time to live less what is left of that. So the time before a restart counts if the time
+    /// to live has not changed.
     pub age: Duration,
-    /// How long it will be held at most.
+    /// How much longer it is held at most.
     pub left: Duration,
-    /// Whether it is on a disk as well.
+    /// Whether it is also stored on a disk.
     pub is_stored: bool,
-    /// The names of the scrapers that have had it, or a later answer in its place.
+    /// The names of the scrapers that have received it or a later answer.
     pub had: Vec<String>,
-    /// The names of those that were seen in the last ten minutes and have not.
+    /// The names of scrapers seen in the last ten minutes that have not.
     pub missing: Vec<String>,
 }
 
 impl Collector {
-    /// Its limits.
+    /// Returns the current limits.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Whether answers that wait to be opened or handed out take half of the room that they have. Whoever carries session events should then hold
-    /// back those of connections that are not [heads](Self::heads), so that applications wait instead of failing as overloaded.
+    /// Whether answers that wait to be opened or handed out take up half of their room. Hold back events of sessions then,
+    /// except for connections that are [heads](Self::heads), so that applications wait instead of failing as overloaded.
     pub fn is_pressed(&self) -> bool {
         self.answer_bytes() >= self.config.max_pending_bytes / 2
     }
 
-    /// The connections that scrapes wait for next, at most four for each scrape: their answers have to get through even so.
+    /// The connections that scrapes wait for next, at most four per scrape. Their answers must get through even if
+    /// [`is_pressed`](Self::is_pressed).
     pub fn heads(&self) -> impl Iterator<Item = ConnectionId> {
         self.scrapes.heads()
     }
 
-    /// All applications, in the order of first connecting: those that are connecting, up, or gone within their grace time.
+    /// All applications, in the order of first connecting: connecting, up, gone within their grace time, or kept for their pushes.
     pub fn apps(&self) -> impl Iterator<Item = &App> {
         self.registry.iter()
     }
 
-    /// The applications that are part of a scrape of all, in the same order. One that has gone for longer than its grace time is among them
-    /// while a scraper that was seen in the last ten minutes, or everybody, has not had what it pushed.
+    /// The applications that are part of a scrape of all applications, in the same order. One beyond its grace time is among
+    /// them while no scraper has received its push, or one seen in the last ten minutes has not.
     pub fn targets(&self, now: Instant) -> impl Iterator<Item = &App> {
         let lately = self.scrapers.seen_lately(now);
         let is_missed = move |app: &App| app.is_pinned && self.pushes.has_missed(app.id, lately);
         self.registry.iter().filter(move |app| self.is_target(now, app, is_missed(app)))
     }
 
-    /// Finds an application by its id. One that was merged into another has the other's.
+    /// Finds an application by its id. The id of an entry that was merged into another is unknown.
     pub fn app(&self, id: AppId) -> Option<&App> {
         self.registry.get(id)
     }
@@ -68,7 +69,7 @@ impl Collector {
         self.registry.by_path(path)
     }
 
-    /// Whether [`poll_job`](Self::poll_job) has work.
+    /// Whether [`poll_job`](Self::poll_job) has a job.
     pub fn has_jobs(&self) -> bool {
         !self.jobs.is_empty()
     }
