@@ -26,7 +26,7 @@ use crate::{Labels, Machine, Payload};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
-/// A collector with applications that are connected to it in memory, at a time that stands still until it is moved.
+/// A collector with applications connected to it in memory, and a clock that moves only on demand.
 struct World {
     now: Instant,
     collector: Collector,
@@ -56,7 +56,7 @@ impl World {
         Self { now, collector, peers: BTreeMap::new(), notices: Vec::new() }
     }
 
-    /// Connects an application that says nothing of itself.
+    /// Connects an application that sends no hello.
     fn connect(&mut self) -> ConnectionId {
         self.connect_with(Setup::default())
     }
@@ -86,7 +86,7 @@ impl World {
         id
     }
 
-    /// Carries bytes, events and commands until nothing moves any more; jobs are left alone.
+    /// Carries bytes, events and commands until nothing moves; does not run jobs.
     fn run(&mut self) {
         for _ in 0..20 {
             while let Some((id, command)) = self.collector.poll_command() {
@@ -111,7 +111,7 @@ impl World {
         self.run();
     }
 
-    /// Begins a scrape of all, with a deadline in 10 seconds.
+    /// Starts a scrape of all applications with a deadline in 10 seconds.
     fn start(&mut self) -> ScrapeId {
         self.start_for(Targets::All)
     }
@@ -139,7 +139,7 @@ impl World {
         stream_id
     }
 
-    /// The application's transport is gone, without a word.
+    /// Cuts the application's transport.
     fn cut(&mut self, id: ConnectionId) {
         let now = self.now;
         self.peer(id).session.handle_eof(now);
@@ -156,7 +156,7 @@ impl World {
         self.collector.apps().find(|app| app.connection == Some(id)).unwrap()
     }
 
-    /// All that a scrape hands out now, and whether it is over.
+    /// All that a scrape hands out now, and its totals if it is over.
     fn take(&mut self, scrape: ScrapeId) -> (Vec<Served>, Option<Summary>) {
         let mut served = Vec::new();
         loop {
@@ -171,7 +171,7 @@ impl World {
         }
     }
 
-    /// One whole scrape in which nobody answers: what is there without asking.
+    /// One whole scrape that no application answers: what is available without asking.
     fn scrape_in_vain(&mut self) -> Vec<Served> {
         let scrape = self.start();
         self.advance(Duration::from_secs(10));
@@ -181,7 +181,7 @@ impl World {
         served
     }
 
-    /// Lets time pass, with a clock that looks at each deadline.
+    /// Advances the time, stopping at each deadline.
     fn advance(&mut self, by: Duration) {
         let end = self.now + by;
         while let Some(next) = self.collector.poll_timeout().filter(|next| *next < end) {
@@ -190,7 +190,7 @@ impl World {
         self.jump(end - self.now);
     }
 
-    /// Moves the clock at once.
+    /// Moves the clock in one step.
     fn jump(&mut self, by: Duration) {
         self.now += by;
         self.collector.handle_timeout(self.now);
@@ -198,7 +198,7 @@ impl World {
         self.run();
     }
 
-    /// The results of scrapes that were counted, and have failed.
+    /// The results of counted scrapes that failed.
     fn failures(&self) -> Vec<ScrapeFailure> {
         let failure = |notice: &Notice| match notice {
             Notice::Scraped { result: Err(error), .. } => Some(error.clone()),
@@ -236,7 +236,7 @@ impl Other {
     }
 }
 
-/// No key opens anything: these tests speak plaintext.
+/// Opens nothing: these tests use plaintext.
 struct NoKeys;
 
 impl KeyUnwrap for NoKeys {

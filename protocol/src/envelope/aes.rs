@@ -6,10 +6,10 @@ use ecb::cipher::{BlockDecryptMut, BlockEncryptMut, KeyInit};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// How long the AES keys are that metrics are sealed under.
+/// The length of the AES keys that metrics are sealed under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AesKeySize {
-    /// 128 bits: what the Java client uses.
+    /// 128 bits, as in the Java client.
     #[default]
     Aes128,
     /// 192 bits.
@@ -29,12 +29,16 @@ impl AesKeySize {
     }
 }
 
-/// An AES key. It is wiped when dropped, and never shown.
+/// An AES key. Its memory is cleared when it is dropped, and `Debug` hides it.
 #[derive(Clone)]
 pub struct SecretKey(Zeroizing<Vec<u8>>);
 
 impl SecretKey {
-    /// Takes 16, 24 or 32 bytes.
+    /// Makes a key of 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// If there is another number of bytes.
     pub fn new(bytes: Vec<u8>) -> Result<Self, OpenError> {
         let bytes = Zeroizing::new(bytes);
         match bytes.len() {
@@ -43,7 +47,7 @@ impl SecretKey {
         }
     }
 
-    /// The key itself.
+    /// Returns the key.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -55,7 +59,7 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Encrypts in ECB mode with PKCS#5 padding. The result is one to 16 bytes longer, to a multiple of 16.
+/// Encrypts in ECB mode with PKCS #5 padding. The result is 1 to 16 bytes longer, a multiple of 16.
 pub fn encrypt(key: &SecretKey, plain: &[u8]) -> Bytes {
     let key = key.expose();
     let sealed = match key.len() {
@@ -63,11 +67,15 @@ pub fn encrypt(key: &SecretKey, plain: &[u8]) -> Bytes {
         24 => ecb::Encryptor::<Aes192>::new_from_slice(key).map(|aes| padded(aes, plain)),
         _ => ecb::Encryptor::<Aes256>::new_from_slice(key).map(|aes| padded(aes, plain)),
     };
-    // The lengths of a SecretKey are those of the three ciphers.
+    // A SecretKey has the key length of one of the three ciphers.
     sealed.unwrap_or_default().into()
 }
 
-/// Decrypts what [`encrypt`] made: in place if nobody else holds the buffer that `sealed` is part of, else in a copy.
+/// Decrypts what [`encrypt`] made: in place if nothing else shares the buffer of `sealed`, else in a copy.
+///
+/// # Errors
+///
+/// If `sealed` is not a whole number of blocks, or its padding is wrong.
 pub fn decrypt(key: &SecretKey, sealed: Bytes) -> Result<Bytes, OpenError> {
     let len = sealed.len();
     let mut buffer = BytesMut::from(sealed);
@@ -86,7 +94,7 @@ fn padded(aes: impl BlockEncryptMut, plain: &[u8]) -> Vec<u8> {
     aes.encrypt_padded_vec_mut::<Pkcs7>(plain)
 }
 
-/// The length of what was decrypted at the front of `buffer`.
+/// The length of the decrypted text at the start of `buffer`.
 fn unpadded(aes: impl BlockDecryptMut, buffer: &mut [u8]) -> Option<usize> {
     aes.decrypt_padded_mut::<Pkcs7>(buffer).ok().map(<[u8]>::len)
 }

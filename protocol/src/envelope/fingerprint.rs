@@ -2,28 +2,28 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// The SHA-256 of a public key, over the DER of its SubjectPublicKeyInfo: what a proxy's key is known by.
+/// The SHA-256 of a public key, over the DER of its SubjectPublicKeyInfo. It identifies a proxy's key.
 ///
-/// It is written, and read, as 64 hexadecimal digits. OpenSSL gives the same for a private key in a file by
+/// Displayed and parsed as 64 hexadecimal digits. For a private key in a file, this prints the same:
 /// `openssl pkey -in FILE -pubout -outform DER | sha256sum`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; Self::LEN]);
 
 impl Fingerprint {
-    /// Its length in bytes.
+    /// The length in bytes.
     pub const LEN: usize = 32;
 
-    /// The fingerprint of a key in DER.
+    /// The fingerprint of a public key in DER.
     pub fn of(key: &[u8]) -> Self {
         Self(Sha256::digest(key).into())
     }
 
-    /// Takes the SHA-256 itself.
+    /// Makes a fingerprint from a SHA-256.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The SHA-256 itself.
+    /// Returns the SHA-256.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -41,7 +41,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Text that is no [`Fingerprint`].
+/// The text is not a [`Fingerprint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a SHA-256 has 64 hexadecimal digits")]
 pub struct FingerprintError;
@@ -57,7 +57,7 @@ impl FromStr for Fingerprint {
             return Err(FingerprintError);
         }
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            // Two digits are less than 256.
+            // Two hexadecimal digits are less than 256.
             *byte = (digit(*high)? * 16 + digit(*low)?) as u8;
         }
         Ok(Self(bytes))

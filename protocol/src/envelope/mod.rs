@@ -1,21 +1,19 @@
 //! The metrics envelope: one application's text sealed for one proxy, and opened again. This is version 1; version 2 is in [`v2`].
 //!
-//! Version 1 is that of micrometer-metrics' prometheus-rsocket-proxy, byte for byte: a sealed payload made here is read by
-//! the Java proxy, and one made by a Java client is opened here. Nothing here does IO, reads a clock or draws randomness;
-//! what has to be random is derived from a seed that the caller passes in.
+//! Version 1 is that of micrometer-metrics' prometheus-rsocket-proxy, byte for byte: the Java proxy opens what is sealed here,
+//! and what a Java client seals is opened here. Nothing here does IO, reads a clock or draws randomness; random values are
+//! derived from a seed that the caller passes in.
 //!
 //! # The proxy's key
 //!
-//! Arrives at the application as the *data* of a request (the first one right after SETUP, then with each scrape), without
-//! metadata.
+//! The key reaches the application as the *data* of a request, without metadata: first in a REQUEST_FNF right after SETUP, then with each scrape.
 //!
 //! | data | meaning | type |
 //! |---|---|---|
 //! | an X.509 SubjectPublicKeyInfo in DER | RSA: seal under it (294 bytes for 2,048 bits) | [`PeerKey`] |
 //! | the nine ASCII bytes `plaintext` | do not encrypt | [`PeerKey::is_plaintext`] |
 //!
-//! The Java proxy makes 2,048-bit keys with JDK 17 and 3,072-bit ones from JDK 19 on (JDK-8282995). Accepted here are 1,024
-//! to 8,192 bits.
+//! The Java proxy makes 2,048-bit keys on JDK 17, and 3,072-bit keys from JDK 19 on (JDK-8282995). 1,024 to 8,192 bits are accepted here.
 //!
 //! # The sealed payload
 //!
@@ -26,25 +24,25 @@
 //!
 //! | step | exactly |
 //! |---|---|
-//! | Snappy | one *raw* block (length as a varint, then elements): no framing, no checksum. No text is the byte `00` |
+//! | Snappy | one *raw* block (length as a varint, then elements): no framing, no checksum. The empty text is the byte `00` |
 //! | AES | ECB mode with PKCS #5 padding (1 to 16 bytes), under a fresh key of 128 (Java's choice), 192 or 256 bits |
 //! | RSA | OAEP with an empty label, hash of the label **SHA-256**, mask generation MGF1 with **SHA-1** |
 //!
-//! The two hashes differ because Java's `RSA/ECB/OAEPWithSHA-256AndMGF1Padding` leaves the mask's hash to the provider, and
-//! the JDK's own takes SHA-1. (BouncyCastle takes SHA-256. A client that runs on it cannot talk to a Java proxy on the JDK's
-//! provider, and is refused here as well, in the unwrapping step.)
+//! The two hashes differ because Java's `RSA/ECB/OAEPWithSHA-256AndMGF1Padding` leaves the hash of the mask to the provider,
+//! and the JDK's own provider takes SHA-1. (BouncyCastle takes SHA-256. A client that uses it cannot talk to a Java proxy on
+//! the JDK's provider, and its metrics are refused here as well, when the key is unwrapped.)
 //!
 //! # What version 1 does not protect
 //!
-//! * **No integrity.** ECB encrypts each 16 bytes on their own and nothing authenticates the whole: whoever can change the bytes
-//!   on the way can swap, repeat or drop blocks, and equal blocks are seen to be equal. Much of such damage is caught by the
-//!   padding and Snappy, but by chance, not by design. Who needs integrity puts TLS underneath.
-//! * **No authentication.** The key is accepted from whoever answers at the proxy's address, and anybody can seal for it.
-//! * **Which step failed is for our own log only.** Telling a peer whether padding was right is an oracle that decrypts for it
-//!   (Manger 2001 on OAEP, Vaudenay 2002 on CBC). All [`OpenError`]s must look alike to the peer.
-//! * **The arithmetic of `rsa` 0.9 is not constant-time** ([RUSTSEC-2023-0071]). [`RsaKeyPair`] therefore always
-//!   blinds: each decryption works on the ciphertext times a random number that the peer cannot know, so that its time says
-//!   nothing about the key. Another backend fits behind [`KeyUnwrap`]; the proxy has one that uses OpenSSL.
+//! * **No integrity.** ECB encrypts each 16 bytes separately, and nothing authenticates the whole. An attacker on the path can
+//!   swap, repeat or drop blocks, and can see which blocks are equal. Padding and Snappy catch much of such damage, but by
+//!   chance, not by design. For integrity, use TLS.
+//! * **No authentication.** The application accepts the key of any peer that answers at the proxy's address, and any peer can seal for the proxy.
+//! * **Which step failed is for our own log only.** A peer that learns whether the padding was right has an oracle that
+//!   decrypts for it (Manger 2001 on OAEP, Vaudenay 2002 on CBC). All [`OpenError`]s must look alike to the peer.
+//! * **The arithmetic of `rsa` 0.9 is not constant-time** ([RUSTSEC-2023-0071]). [`RsaKeyPair`] therefore always blinds: each
+//!   decryption works on the ciphertext times a random number that the peer cannot know, so that its time says nothing about
+//!   the key. [`KeyUnwrap`] allows other backends; the proxy has one that uses OpenSSL.
 //!
 //! [RUSTSEC-2023-0071]: https://rustsec.org/advisories/RUSTSEC-2023-0071
 //!

@@ -2,13 +2,13 @@ use super::{Fingerprint, OpenError, PLAINTEXT, SecretKey, UnwrapError, aes, snap
 use crate::Payload;
 use bytes::Bytes;
 
-/// The private half of the proxy's key: the seam behind which another RSA implementation, or a hardware module, can be put.
+/// The private half of the proxy's key. A backend, such as another RSA implementation or a hardware module, implements this trait.
 pub trait KeyUnwrap: Send + Sync {
-    /// Unwraps an AES key of version 1 (RSA-OAEP as the [module](super) says). `seed` is fresh randomness, for blinding.
+    /// Unwraps an AES key of version 1 (RSA-OAEP as described in the [module](super)). `seed` must be fresh randomness; it is for blinding.
     fn unwrap_key(&self, wrapped: &[u8], seed: [u8; 32]) -> Result<SecretKey, UnwrapError>;
 
     /// Unwraps a content key of [version 2](super::v2) that was wrapped for the key with this fingerprint (RSA-OAEP with SHA-256 as both hashes).
-    /// `seed` is fresh randomness, for blinding. Fails as well if that key is not here.
+    /// `seed` must be fresh randomness; it is for blinding. Fails also if this backend does not have that key.
     fn unwrap_content_key(
         &self,
         under: &Fingerprint,
@@ -16,7 +16,7 @@ pub trait KeyUnwrap: Send + Sync {
         seed: [u8; 32],
     ) -> Result<SecretKey, UnwrapError>;
 
-    /// The public half, as it is sent to applications: DER of a SubjectPublicKeyInfo.
+    /// Returns the public half as applications receive it: the DER of a SubjectPublicKeyInfo.
     fn public_key(&self) -> Bytes;
 }
 
@@ -24,9 +24,9 @@ pub trait KeyUnwrap: Send + Sync {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OpenLimits {
-    /// The longest text, in bytes; 32 MiB by default. That is twice the longest payload, some 300,000 series.
+    /// The maximum length of a text, in bytes; 32 MiB by default. That is twice the longest payload, some 300,000 series.
     pub max_text_len: usize,
-    /// Whether metrics may come unencrypted; not by default.
+    /// Whether metrics may arrive unencrypted; not by default.
     pub allow_plaintext: bool,
 }
 
@@ -36,19 +36,22 @@ impl Default for OpenLimits {
     }
 }
 
-/// Metrics, opened. Whether the text is one that can be served, [`exposition::read`](crate::exposition::read) finds out; it
-/// may not even be UTF-8.
+/// Opened metrics. The text may be invalid, even as UTF-8; [`exposition::read`](crate::exposition::read) checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
     /// The text.
     pub text: Bytes,
-    /// The raw Snappy block that the text was in. `None` in plaintext mode, which does not compress.
+    /// The raw Snappy block of the text. `None` in plaintext mode, which does not compress.
     pub block: Option<Bytes>,
 }
 
-/// Opens what an application sealed: unwraps, decrypts, expands. Nothing is allocated that the limits do not allow, and the
-/// payload is decrypted in place if nobody else holds its buffer.
+/// Opens what an application sealed: unwraps, decrypts, expands. Allocates no more than the limits allow, and decrypts in place
+/// if nothing else shares the payload's buffer. `seed` must be fresh randomness; it is for blinding.
+///
+/// # Errors
+///
+/// See [`OpenError`]. The peer must not learn which error it was.
 pub fn open(
     keys: &dyn KeyUnwrap,
     payload: Payload,
@@ -64,15 +67,15 @@ pub fn open(
     }
 }
 
-/// What was in a sealed payload.
+/// The content of a sealed payload.
 pub(crate) enum Unsealed {
-    /// The text: plaintext mode does not compress.
+    /// The text, which plaintext mode does not compress.
     Text(Bytes),
-    /// A Snappy block, not looked at yet.
+    /// A Snappy block, not examined yet.
     Block(Bytes),
 }
 
-/// Does what [`open`] does, up to expanding.
+/// Does what [`open`] does, but does not expand.
 pub(crate) fn unseal(
     keys: &dyn KeyUnwrap,
     payload: Payload,
@@ -85,7 +88,7 @@ pub(crate) fn unseal(
         return plaintext(data, limits).map(Unsealed::Text);
     }
     let key = keys.unwrap_key(&metadata, seed)?;
-    // Mostly a slice of the same buffer as the data.
+    // It is usually a slice of the same buffer as the data.
     drop(metadata);
     aes::decrypt(&key, data).map(Unsealed::Block)
 }

@@ -7,15 +7,15 @@ use rand_chacha::rand_core::SeedableRng;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// The private half of a key pair as it is kept in a file: PKCS#8, in PEM as OpenSSL writes it. Its memory is cleared when it is dropped.
+/// A private key as it is kept in a file: PKCS #8, in PEM as OpenSSL writes it. Its memory is cleared when it is dropped.
 pub struct PrivateKeyFile(SecretDocument);
 
 impl PrivateKeyFile {
-    /// The longest file that is a key: more than any of 8,192 bits.
+    /// The maximum length of a key file, in bytes: more than any key of 8,192 bits needs.
     pub const MAX_LEN: usize = 16 * 1024;
 
-    /// Makes a key pair of 2048, 3072 or 4096 bits, with two primes, as PKCS#8 and OpenSSL's tools expect. Takes from a tenth of a second to
-    /// many; `seed` must be secret and fresh.
+    /// Generates a key pair of 2048, 3072 or 4096 bits with two primes, as PKCS #8 and OpenSSL's tools expect. Takes from a
+    /// tenth of a second to many seconds. `seed` must be secret and fresh.
     pub fn generate(bits: usize, seed: [u8; 32]) -> Result<Self, KeyError> {
         if !matches!(bits, 2048 | 3072 | 4096) {
             return Err(KeyError::Size { bits });
@@ -26,7 +26,7 @@ impl PrivateKeyFile {
         key.to_pkcs8_der().map(Self).map_err(|error| failed(error.to_string()))
     }
 
-    /// Reads PEM: PKCS#8, or PKCS#1, which older tools of OpenSSL write.
+    /// Parses PEM: PKCS #8, or PKCS #1, which older OpenSSL tools write.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let malformed = KeyError::Pem;
         if pem.len() > Self::MAX_LEN {
@@ -60,13 +60,13 @@ impl PrivateKeyFile {
         Ok(Self(key))
     }
 
-    /// The key in PEM.
+    /// Returns the key in PEM.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         let pem = self.0.to_pem("PRIVATE KEY", LineEnding::LF);
         pem.map_err(|error| KeyError::Generate(error.to_string()))
     }
 
-    /// The key in DER.
+    /// Returns the key in DER.
     pub fn as_der(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// What a proxy sent for metrics to be sealed under.
+/// The key that a proxy sent for metrics to be sealed under, or plaintext mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerKey(Kind);
 
@@ -23,7 +23,7 @@ enum Kind {
 }
 
 impl PeerKey {
-    /// Reads a key: `plaintext`, or a SubjectPublicKeyInfo of an RSA key of 1024 to 8192 bits.
+    /// Parses a key: `plaintext`, or the SubjectPublicKeyInfo of an RSA key of 1024 to 8192 bits.
     pub fn parse(key: &[u8]) -> Result<Self, KeyError> {
         if key == PLAINTEXT {
             return Ok(Self(Kind::Plaintext));
@@ -41,14 +41,14 @@ impl PeerKey {
             pkcs1::RsaPublicKey::try_from(numbers).map_err(|e| malformed(e.to_string()))?;
         let modulus = BigUint::from_bytes_be(numbers.modulus.as_bytes());
         let exponent = BigUint::from_bytes_be(numbers.public_exponent.as_bytes());
-        // The crate's own reading of DER stops at 4,096 bits.
+        // The crate's own DER parser stops at 4,096 bits.
         check_size(modulus.bits())?;
         let public = RsaPublicKey::new_with_max_size(modulus, exponent, MAX_BITS)
             .map_err(|error| malformed(error.to_string()))?;
         Ok(Self(Kind::Rsa { public, fingerprint: Fingerprint::of(key) }))
     }
 
-    /// What the key is known by. There is none in plaintext mode.
+    /// Returns the key's fingerprint; `None` in plaintext mode.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         match &self.0 {
             Kind::Plaintext => None,
@@ -56,7 +56,7 @@ impl PeerKey {
         }
     }
 
-    /// The size of its modulus in bits. There is none in plaintext mode.
+    /// Returns the size of the modulus in bits; `None` in plaintext mode.
     pub fn bits(&self) -> Option<usize> {
         match &self.0 {
             Kind::Plaintext => None,
@@ -64,12 +64,12 @@ impl PeerKey {
         }
     }
 
-    /// Whether metrics are not to be encrypted.
+    /// Whether metrics are not encrypted.
     pub fn is_plaintext(&self) -> bool {
         self.0 == Kind::Plaintext
     }
 
-    /// Wraps a content key of [version 2](super::v2). In plaintext mode there is none. `seed` must be secret and fresh.
+    /// Wraps a content key of [version 2](super::v2). Fails in plaintext mode. `seed` must be secret and fresh.
     pub(super) fn wrap_content_key(
         &self,
         key: &SecretKey,
@@ -81,7 +81,7 @@ impl PeerKey {
         }
     }
 
-    /// Wraps an AES key of version 1, or in plaintext mode gives the text that stands for one. `seed` must be secret and fresh.
+    /// Wraps an AES key of version 1. In plaintext mode, returns the metadata that replaces a wrapped key. `seed` must be secret and fresh.
     pub fn wrap(&self, key: &SecretKey, seed: [u8; 32]) -> Result<Bytes, SealError> {
         match &self.0 {
             Kind::Plaintext => Ok(Bytes::from_static(PLAINTEXT)),
@@ -100,15 +100,14 @@ fn wrap(
     wrapped.map(Bytes::from).map_err(|error| SealError::Wrap(error.to_string()))
 }
 
-/// An RSA key pair of the `rsa` crate.
+/// An RSA key pair, by the crate `rsa`.
 ///
-/// One that is made here has three primes (RFC 8017, section 3.2), which makes unwrapping take two thirds of the time; the public
-/// key is like any other.
-/// Finding a prime of a third of 2,048 bits is far beyond what factoring by elliptic curves can do, so that the modulus as a whole
-/// stays the weakest point. OpenSSL allows three from 1,024 bits on for the same reason.
+/// A generated key pair has three primes (RFC 8017, section 3.2), with which unwrapping takes two thirds of the time; the
+/// public key looks like any other. Finding a prime of a third of 2,048 bits is far beyond factoring by elliptic curves, so the
+/// modulus as a whole remains the weakest point. OpenSSL allows three primes from 1,024 bits on for the same reason.
 ///
-/// That crate's arithmetic does not take constant time (RUSTSEC-2023-0071). Unwrapping is therefore blinded by fresh
-/// randomness, which decouples its time from what is unwrapped.
+/// The crate's arithmetic is not constant-time (RUSTSEC-2023-0071). Unwrapping is therefore blinded by fresh randomness, which
+/// makes its time independent of what is unwrapped.
 pub struct RsaKeyPair {
     private: RsaPrivateKey,
     public: Bytes,
@@ -116,7 +115,7 @@ pub struct RsaKeyPair {
 }
 
 impl RsaKeyPair {
-    /// Makes a key pair of 2048, 3072 or 4096 bits. Takes from a tenth of a second to many; `seed` must be secret and fresh.
+    /// Generates a key pair of 2048, 3072 or 4096 bits. Takes from a tenth of a second to many seconds. `seed` must be secret and fresh.
     pub fn generate(bits: usize, seed: [u8; 32]) -> Result<Self, KeyError> {
         if !matches!(bits, 2048 | 3072 | 4096) {
             return Err(KeyError::Size { bits });
@@ -130,7 +129,7 @@ impl RsaKeyPair {
         Err(KeyError::Generate(format!("no three primes in {MAX_TRIES} tries")))
     }
 
-    /// Reads a private key in PKCS#8 DER.
+    /// Parses a private key in PKCS #8 DER.
     pub fn from_pkcs8_der(key: &[u8]) -> Result<Self, KeyError> {
         let private = RsaPrivateKey::from_pkcs8_der(key)
             .map_err(|error| KeyError::Malformed { len: key.len(), reason: error.to_string() })?;
@@ -193,7 +192,7 @@ impl fmt::Debug for RsaKeyPair {
     }
 }
 
-/// Draws three primes. About half of the products are a bit too short, and one in many thousands of drawings has no private exponent.
+/// Draws three primes. About half of the products are slightly too short, and one in many thousands of draws has no private exponent.
 fn try_generate(random: &mut ChaCha20Rng, bits: usize) -> Option<RsaPrivateKey> {
     let one = BigUint::from(1_u8);
     let exponent = BigUint::from(65_537_u32);
@@ -212,11 +211,11 @@ fn try_generate(random: &mut ChaCha20Rng, bits: usize) -> Option<RsaPrivateKey> 
     if modulus.bits() != bits {
         return None;
     }
-    // It refuses equal primes, among other things.
+    // Refuses equal primes, among other things.
     RsaPrivateKey::from_components(modulus, exponent, private, primes).ok()
 }
 
-/// What the JDK calls `OAEPWithSHA-256AndMGF1Padding`: its mask generation stays at SHA-1.
+/// The JDK's `OAEPWithSHA-256AndMGF1Padding`, whose mask generation stays at SHA-1.
 fn padding() -> Oaep {
     Oaep::new_with_mgf_hash::<Sha256, Sha1>()
 }
@@ -228,11 +227,11 @@ fn check_size(bits: usize) -> Result<(), KeyError> {
 /// Smaller keys are broken in practice.
 const MIN_BITS: usize = 1024;
 
-/// Drawings of three primes; a few are enough unless the randomness is broken.
+/// The maximum number of draws of three primes. A few suffice unless the randomness is broken.
 const MAX_TRIES: usize = 100;
 
-/// A bound on the work that a peer's key can cause.
+/// Bounds the work that a peer's key can cause.
 const MAX_BITS: usize = 8192;
 
-/// More than the DER of any key that is accepted.
+/// Longer than the DER of any accepted key, in bytes.
 const MAX_KEY_DER: usize = 4096;

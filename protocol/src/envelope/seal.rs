@@ -5,9 +5,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use snap::raw::Encoder;
 
-/// Seals a text under a proxy's key: what an application answers a scrape with, and what it pushes.
+/// Seals a text under a proxy's key, as the answer to a scrape or as a push.
 ///
-/// `seed` must be secret and fresh: the AES key and the padding come from it. In plaintext mode it is not used.
+/// `seed` must be secret and fresh: the AES key and the padding are derived from it. Plaintext mode does not use it.
 pub fn seal(
     key: &PeerKey,
     text: &[u8],

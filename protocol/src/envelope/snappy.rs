@@ -3,10 +3,10 @@ use bytes::Bytes;
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 use std::fmt;
 
-/// Buffers for one text after the other: fresh ones of this size would cost as much as what is done in them. Each thread that opens or
-/// renders metrics has its own.
+/// Buffers that are reused from text to text: allocating fresh ones of this size would cost as much as the work itself. Each
+/// thread that opens or renders metrics has its own.
 pub struct Scratch {
-    /// Longer than the text in it.
+    /// May be longer than the text in it.
     text: Vec<u8>,
     block: Vec<u8>,
     encoder: Encoder,
@@ -19,7 +19,7 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// Does what [`compress`] does.
+    /// Does the same as [`compress`].
     pub fn compress(&mut self, text: &[u8]) -> Bytes {
         lengthen(&mut self.block, max_compress_len(text.len()));
         let compressed = self.encoder.compress(text, &mut self.block).ok();
@@ -29,11 +29,11 @@ impl Scratch {
             .unwrap_or_default()
     }
 
-    /// Does what [`expand`] does.
+    /// Does the same as [`expand`].
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Those of [`expand`].
     pub fn expand(&mut self, block: &[u8], max_len: usize) -> Result<&[u8], OpenError> {
         let announced = announced(block, max_len)?;
         lengthen(&mut self.text, announced);
@@ -42,7 +42,7 @@ impl Scratch {
         Ok(text.get(..len).unwrap_or_default())
     }
 
-    /// Gives back what a text of more than half a MiB needed.
+    /// Frees buffers of more than half a MiB.
     pub fn trim(&mut self) {
         for buffer in [&mut self.text, &mut self.block] {
             if buffer.capacity() > MAX_KEPT {
@@ -58,26 +58,29 @@ impl fmt::Debug for Scratch {
     }
 }
 
-/// Makes a buffer at least so long; what is in it already stays, whatever it is.
+/// Makes a buffer at least this long, with any content.
 fn lengthen(buffer: &mut Vec<u8>, len: usize) {
     if buffer.len() < len {
-        // Nothing in it is worth being copied.
+        // The old content need not be copied.
         buffer.clear();
         buffer.resize(len, 0);
     }
 }
 
-/// What a buffer may keep from one text to the next.
+/// The size that a buffer may keep from one text to the next, in bytes.
 const MAX_KEPT: usize = 512 * 1024;
 
-/// Compresses a text to a raw Snappy block. Texts of 4 GiB and more, which Snappy cannot take, give an empty block; nothing here
-/// lets such a text arise.
+/// Compresses a text to a raw Snappy block. Snappy takes less than 4 GiB; a longer text gives an empty block, but nothing here produces one.
 pub fn compress(text: &[u8]) -> Bytes {
     Scratch::default().compress(text)
 }
 
-/// Expands a raw Snappy block of at most `max_len` bytes of text. What the block announces is checked before anything is
-/// allocated, and also against what a block of its size can hold at all.
+/// Expands a raw Snappy block to at most `max_len` bytes of text. The length that the block announces is checked before
+/// anything is allocated, also against what a block of its size can hold.
+///
+/// # Errors
+///
+/// [`OpenError::TooLong`] if the text is too long, [`OpenError::Expand`] if the block is damaged.
 pub fn expand(block: &[u8], max_len: usize) -> Result<Bytes, OpenError> {
     announced(block, max_len)?;
     Decoder::new().decompress_vec(block).map(Bytes::from).map_err(|error| broken(block, &error))
@@ -87,7 +90,7 @@ fn broken(block: &[u8], error: &snap::Error) -> OpenError {
     OpenError::Expand { len: block.len(), reason: error.to_string() }
 }
 
-/// Returns the length of the text that a block announces, if it may be believed.
+/// Returns the length of the text that a block announces, if it is plausible.
 fn announced(block: &[u8], max_len: usize) -> Result<usize, OpenError> {
     let announced = match decompress_len(block) {
         Ok(announced) => announced,
@@ -108,7 +111,7 @@ fn announced(block: &[u8], max_len: usize) -> Result<usize, OpenError> {
     Ok(announced)
 }
 
-/// The most that a block of this size can hold: its densest element is a copy of 64 bytes of text in 3 bytes.
+/// The maximum length of the text in a block of this size: its densest element is a copy of 64 bytes of text in 3 bytes.
 fn max_expansion(block_len: usize) -> usize {
     block_len.saturating_mul(64) / 3
 }

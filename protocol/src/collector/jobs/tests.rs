@@ -57,7 +57,7 @@ fn an_answer_moves_forward_and_never_back() {
     let turn = jobs.hurry(turn, soon);
     assert_eq!(jobs.hurry(turn, late), turn);
     assert_eq!(pop(&mut jobs), Some(answer(2).purpose));
-    // A worker has it: there is nothing to move or to forget.
+    // A worker has it, so it can neither be moved nor dropped.
     jobs.hurry(turn, soon);
     jobs.forget_answer(turn);
     assert_eq!(jobs.answer_bytes(), 2 * answer(1).held());
@@ -73,8 +73,8 @@ fn a_forgotten_answer_frees_its_bytes() {
 }
 
 proptest! {
-    /// With k applications that have pushes waiting, each has every k-th turn, however many the others have; a push that comes
-    /// waits for one of each other application and for those of its own before it. No answer waits behind a push.
+    /// With k applications that have pushes waiting, each has every k-th turn, however many pushes the others have. A new push
+    /// waits for one push of each other application, and for the earlier ones of its own. No answer waits behind a push.
     #[test]
     fn pushes_are_served_in_turn(counts in prop::collection::vec(1_usize..20, 1..6), answers in 0_u64..4) {
         let (mut jobs, now) = (Jobs::default(), start());
@@ -104,8 +104,8 @@ proptest! {
         prop_assert!(jobs.is_empty() && jobs.pop().is_none());
     }
 
-    /// In any order of adding and taking, each application's pushes keep their order, and none waits for more than one push of another
-    /// application in each of its own turns.
+    /// In any order of adding and taking, each application's pushes keep their order, and between two turns of an application
+    /// there is at most one push of each other.
     #[test]
     fn a_flood_delays_a_push_by_one_job(ops in prop::collection::vec((0_u64..5, any::<bool>()), 0..100)) {
         let mut jobs = Jobs::default();

@@ -1,4 +1,4 @@
-//! Who is served, and as whom.
+//! Which applications are admitted, and with which identity.
 
 use super::*;
 use crate::token::Token;
@@ -36,7 +36,7 @@ impl World {
         self.run();
     }
 
-    /// Why the connection has ended, as the application sees it.
+    /// Why the connection ended, as the application sees it.
     fn end(&mut self, id: ConnectionId) -> Option<(ErrorCode, String)> {
         self.peer(id).outcomes.iter().find_map(|event| match event {
             Event::Closed { reason: CloseReason::PeerError { code, message } } => {
@@ -107,7 +107,7 @@ fn an_application_sets_the_labels_that_it_may() {
     assert_eq!(of(None), r#"{application="orders",instance="a",team="x"}"#);
     assert_eq!(of(Some(&[])), r#"{application="orders"}"#);
     assert_eq!(of(Some(&["instance", "application"])), r#"{application="orders",instance="a"}"#);
-    // What would be the identity of somebody else counts as a whole for nothing.
+    // Declared labels that would form another grant's identity are ignored altogether.
     let mut world =
         world(vec![grant(1, "orders", &owned, None), grant(2, "zone", &[("zone", "eu")], None)]);
     let app = world.connect_with(said(&hello, None));
@@ -127,7 +127,7 @@ fn a_stranger_cannot_take_an_identity_that_is_granted() {
     world.admit(liar, Ok(None));
     assert_eq!(world.app(liar).source, IdentitySource::Connection);
     assert_ne!(world.app(liar).id, entry);
-    // Nor by its text.
+    // Nor can it claim the identity by its text.
     let scrape = world.start_for(Targets::Some(vec![world.app(liar).id]));
     world.answer(liar, "a{application=\"orders\",instance=\"a\"} 1\n");
     world.work();
@@ -187,7 +187,7 @@ fn a_bounded_number_waits_and_who_leaves_makes_room() {
     world.cut(apps[0]);
     assert_eq!(world.collector.waiting_admissions(), 2);
     world.admit(apps[1], Ok(None));
-    // Of a connection that is gone.
+    // This connection is gone.
     world.collector.handle_admission(apps[0], Ok(None));
     world.run();
     assert_eq!(world.collector.connected(), 1);
@@ -208,7 +208,7 @@ fn applications_whose_credentials_are_withdrawn_are_ended() {
     world.run();
     let end = (ErrorCode::CONNECTION_ERROR, "not admitted any more".to_owned());
     assert_eq!((world.end(apps[0]), world.end(apps[1])), (Some(end), None));
-    // It was checked against what was there before.
+    // It was checked against the previous grants.
     world.admit(late, Ok(Some(1)));
     assert_eq!(world.end(late).unwrap().0, ErrorCode::REJECTED_SETUP);
     assert_eq!(world.collector.connected(), 1);

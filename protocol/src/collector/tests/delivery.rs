@@ -1,4 +1,4 @@
-//! Who gets a push: each scraper once.
+//! Pushes are delivered to each scraper once.
 
 use super::*;
 
@@ -26,7 +26,7 @@ impl World {
         served
     }
 
-    /// An application that has pushed these, and gone.
+    /// An application that has pushed these texts and gone.
     fn push_and_go(&mut self, name: &'static str, texts: &[&'static str]) {
         let app = self.connect_as(name);
         for text in texts {

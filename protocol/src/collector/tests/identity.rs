@@ -1,4 +1,4 @@
-//! Who an application is: paths, coming back, and two that say the same.
+//! Identities of applications: paths, returning applications, and duplicates.
 
 use super::*;
 use crate::collector::identity::{path_of, path_of_connection};
@@ -82,7 +82,7 @@ fn an_identity_learnt_at_the_first_scrape_brings_its_entry_back() {
     world.answer(other, "ok 1\n");
     world.answer(again, text);
     world.work();
-    // The outcome of the entry that had gone was waiting to be handed out: it is this one now.
+    // The outcome of the entry that had gone was waiting to be handed out; this one replaces it.
     let (outcomes, over) = world.take(scrape);
     assert_eq!(outcomes, [served("orders~a", text), served("connection-2", "ok 1\n")]);
     assert_eq!(over, Some(summary(2, 2, 0)));
@@ -121,7 +121,7 @@ fn two_with_one_identity_are_both_served_and_flagged() {
     world.work();
     assert_eq!(world.take(scrape).0, [served("a", "a 1\n"), served("a~~2", "b 1\n")]);
 
-    // The older goes, as one whose connection broke: the other is the same application, by another transport.
+    // The older one goes, as if its connection had broken: the other is the same application over another transport.
     let entry = world.app(first).id;
     world.cut(first);
     assert_eq!((world.app(second).id, &*world.app(second).path), (entry, "a"));
@@ -129,7 +129,7 @@ fn two_with_one_identity_are_both_served_and_flagged() {
     assert_eq!(world.collector.entries(), 1);
 }
 
-/// Who it is by a hello or by its text, and what its path is then.
+/// Connects an application with identity `a` by hello or text, and checks its path.
 #[track_caller]
 fn claims(world: &mut World, by_text: bool, path: &str) -> ConnectionId {
     let app = if by_text { world.connect() } else { world.connect_as("a") };
@@ -149,12 +149,12 @@ fn whoever_had_an_identity_first_keeps_it_as_long_as_its_connection_lives() {
         [(false, false), (false, true), (true, false), (true, true)]
     {
         let mut world = World::new(Config::default());
-        // It may have connected later than the other.
+        // It may have connected later than another.
         let earlier = world.connect();
         let first = claims(&mut world, first_by_text, "a");
         let entry = world.app(first).id;
         let second = claims(&mut world, second_by_text, "a~~2");
-        // It is half open: it does not answer, and nobody knows yet that it has gone.
+        // It is half open: it does not answer, and the proxy has not noticed yet.
         let scrape = world.start_for(Targets::Some(vec![entry]));
         world.advance(20 * SECOND);
         assert_eq!(world.take(scrape).0, [failed("a", "timeout")]);
@@ -168,7 +168,7 @@ fn whoever_had_an_identity_first_keeps_it_as_long_as_its_connection_lives() {
         world.take(scrape);
         world.collector.end_scrape(scrape, true);
         assert_eq!((world.app(first).id, &*world.app(first).path), (entry, "a"));
-        // The others come and go.
+        // Others connect and leave.
         world.cut(second);
         world.cut(earlier);
         let third = claims(&mut world, second_by_text, "a~~2");
@@ -259,7 +259,7 @@ fn a_malformed_hello_is_ignored_and_its_application_served() {
     let mut world = World::new(Config::default());
     let mut setup = setup(&Hello::new(labels(&[("instance", "a")]), "test/1"));
     let mut metadata = setup.payload.metadata.unwrap().to_vec();
-    // The last field says that reports are read; it has no bytes.
+    // The last field says that reports are read, and has no bytes.
     *metadata.last_mut().unwrap() = 9;
     setup.payload.metadata = Some(metadata.into());
     let app = world.connect_with(setup);

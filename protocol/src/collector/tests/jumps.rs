@@ -1,4 +1,4 @@
-//! The clock jumps: the process was suspended, or the machine was.
+//! The clock jumps because the process or the machine was suspended.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Connections that are let go.
+//! Connections that the proxy closes.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_connection_that_is_not_asked_goes_after_the_next_request() {
     world.work();
     assert_eq!(world.take(scrape).0, [served("a", "a 1\n")]);
     assert_eq!(world.collector.connected(), 0);
-    // It comes back, and stays.
+    // It returns and stays.
     let app = world.connect_as("a");
     let scrape = world.start();
     world.answer(app, "a 2\n");

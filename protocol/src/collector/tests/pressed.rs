@@ -1,8 +1,8 @@
-//! Answers take up the room that there is for them.
+//! Answers take up the room for them.
 
 use super::*;
 
-/// Room in which two answers of these tests are half.
+/// Room of which two answers of these tests take half.
 fn config() -> Config {
     let mut world = World::new(Config::default());
     let id = world.connect();
@@ -52,7 +52,7 @@ fn who_does_not_answer_is_passed_over_once_others_take_up_the_room() {
     assert_eq!(world.take(scrape).0, [], "in the order of connecting, as long as there is time");
     world.advance(Duration::from_millis(1));
     assert_eq!(world.collector.poll_news(), Some(scrape), "the scraper hears of it");
-    // One makes room for what the other waits for.
+    // One outcome makes room for the answer that the other scrape waits for.
     assert_eq!(paths(&world.take(scrape).0), ["connection-2"]);
     world.answer(ids[0], "a 1\n");
     world.work();
@@ -60,7 +60,7 @@ fn who_does_not_answer_is_passed_over_once_others_take_up_the_room() {
     assert_eq!(paths(&served), ["connection-1", "connection-3"]);
 }
 
-/// One scraper takes nothing, and its answers take up the room. The other gets its own, one after the other.
+/// One scraper does not read, and its answers take up the room. The other gets its answers one by one.
 #[test]
 fn a_scraper_that_does_not_read_keeps_no_other_from_its_answers() {
     let (mut world, ids) = world();
@@ -84,7 +84,7 @@ fn a_scraper_that_does_not_read_keeps_no_other_from_its_answers() {
     assert!(matches!(world.collector.poll_scrape(slow), Progress::Outcome(_)));
 }
 
-/// What one scrape waits for with its answers may be whom another one's answers leave no room for.
+/// Two scrapes may each hold answers for which the other has to wait.
 #[test]
 fn a_scrape_hears_when_the_answers_of_another_take_up_the_room() {
     let (mut world, ids) = world();

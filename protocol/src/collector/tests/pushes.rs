@@ -53,7 +53,7 @@ fn a_push_stands_in_for_an_application_that_goes_while_it_is_asked() {
     let scrape = world.start();
     world.push(app, "last 9\n");
     world.cut(app);
-    // Not opened yet: the scrape waits for it.
+    // It is not opened yet, so the scrape waits for it.
     assert_eq!(world.take(scrape), (vec![], None));
     world.work();
     let expected = (vec![served("a", "last 9\n")], Some(summary(1, 1, 1)));
@@ -70,7 +70,7 @@ fn a_push_that_fails_to_open_leaves_the_scrape_with_its_own_failure() {
     world.cut(app);
     world.work();
     assert_eq!(world.take(scrape).0, [failed("a", "closed")]);
-    // One that is still being opened at the deadline is not waited for.
+    // A scrape does not wait beyond its deadline for a push that is being opened.
     let app = world.connect_as("b");
     let scrape = world.start();
     world.push(app, "last 9\n");
@@ -210,7 +210,7 @@ fn bytes_of_pushes_are_bounded_also_while_they_are_opened() {
     assert_eq!(world.collector.held_pushes(), 1);
 }
 
-/// Two live applications of one identity become one entry while a scrape asks both: the push that it holds stands in once.
+/// Two live applications with one identity are merged while a scrape asks both: the held push stands in once.
 #[test]
 fn a_push_is_in_a_scrape_once_also_where_entries_are_merged() {
     let mut world = World::new(Config::default());

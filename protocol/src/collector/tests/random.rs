@@ -8,19 +8,19 @@ use std::collections::BTreeSet;
 enum Op {
     Advance(u64),
     Answer(usize, Reply),
-    /// With one of a few identities, said in SETUP or not at all.
+    /// With one of a few identities, declared in SETUP, or none.
     Connect(Option<usize>),
     Cut(usize),
     EndScrape(usize, bool),
-    /// Finishes a job that was begun before; its worker may be lost.
+    /// Finishes a job that was taken before; its worker may be lost.
     FinishJob(usize, bool),
     Push(usize, bool, Text),
-    /// Of all, or of those whose bits are set.
+    /// A scrape of all applications, or of those whose bits are set.
     Start(Option<u8>),
-    /// Does what the collector has to be done on the disk, or fails to.
+    /// Executes the store commands, or fails to.
     Store(bool),
     Take(usize),
-    /// Takes a job to be finished later.
+    /// Takes a job, to be finished later.
     TakeJob,
 }
 
@@ -78,11 +78,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A scrape under way: whom it must tell of, and whom it has told of.
+/// A scrape under way, with the outcomes that it must have and has had.
 struct Under {
     id: ScrapeId,
     deadline: Instant,
-    /// Connections, gone applications and unknown ones that it has to tell of.
+    /// Connections, gone applications and unknown ids that need an outcome.
     expected: usize,
     told: Vec<AppId>,
     paths: BTreeSet<String>,
@@ -199,7 +199,7 @@ impl Run {
         let Some(id) = self.connection(index) else { return };
         let peer = self.world.peer(id);
         let Some(stream_id) = peer.asked.pop_front() else { return };
-        // It may have been cancelled, which fails the answer.
+        // The stream may have been cancelled, in which case the answer fails.
         let _ = match reply {
             Reply::Empty => peer.app.complete(stream_id),
             Reply::Error => peer.app.reject(stream_id, ErrorCode::APPLICATION_ERROR, "no"),
@@ -254,7 +254,7 @@ impl Run {
                 }
                 Progress::Finished(summary) => {
                     assert_eq!(summary.apps, scrape.told.len(), "one outcome for each");
-                    // Two entries of which one was merged into the other during the scrape count as one.
+                    // Two entries that were merged during the scrape count as one.
                     let merged = scrape.expected - summary.apps;
                     assert!(merged <= learnt, "{merged} are missing");
                     assert!(summary.pushes <= summary.served && summary.served <= summary.apps);
@@ -304,7 +304,7 @@ impl Run {
         }
     }
 
-    /// Ends everything, and looks whether anything is left.
+    /// Ends everything, and checks that nothing is left.
     fn finish(mut self) {
         self.world.advance(Duration::from_secs(10));
         for index in 0..self.scrapes.len() {
@@ -349,7 +349,7 @@ proptest! {
         run.finish();
     }
 
-    /// Whoever answers well before the deadline, and is opened, is served, whatever the others do.
+    /// An application that answers well before the deadline, and whose answer is opened, is served, whatever the others do.
     #[test]
     fn who_answers_in_time_is_served(replies in prop::collection::vec(prop::option::of(any::<bool>()), 1..8)) {
         let mut world = World::new(Config::default());

@@ -7,7 +7,7 @@ fn more_connections_are_taken_once_there_may_be_more() {
     assert!(world.collector.accept(world.now, peer()).is_err());
     world.collector.reconfigure(world.now, Config { max_connections: 2, ..Config::default() });
     world.connect();
-    // Fewer: nobody goes, and nobody comes.
+    // With a lower limit, nothing is closed and nothing is accepted.
     world.collector.reconfigure(world.now, Config { max_connections: 1, ..Config::default() });
     assert_eq!(world.collector.connected(), 2);
     assert!(world.collector.accept(world.now, peer()).is_err());
@@ -66,7 +66,7 @@ fn pushes_that_are_held_stay_and_others_go_by_the_new_limits() {
     assert_eq!(world.collector.held_pushes(), 2);
     push(&mut world, "c", "c 1\n");
     assert_eq!(world.collector.held_pushes(), 2, "there is no room");
-    // Their time is the one that they were given.
+    // They keep the time of expiry that they were given.
     let later = world.now + Duration::from_secs(60);
     world.collector.handle_timeout(later);
     assert_eq!(world.collector.held_pushes(), 2);

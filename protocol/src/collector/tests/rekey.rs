@@ -30,7 +30,7 @@ fn a_new_key_is_sent_in_steps_and_to_all() {
 #[test]
 fn who_has_answered_a_request_with_the_new_key_or_is_gone_has_moved() {
     let (mut world, ids) = world(3);
-    // Asked with the old key: the answer may be sealed under it.
+    // The request carried the old key, so the answer may be sealed under it.
     let scrape = world.start();
     world.collector.rekey(Bytes::from_static(NEW));
     world.answer(ids[0], "old 1\n");
@@ -38,7 +38,7 @@ fn who_has_answered_a_request_with_the_new_key_or_is_gone_has_moved() {
     world.collector.end_scrape(scrape, true);
     world.run();
     assert_eq!(world.collector.unmoved(), 3);
-    // A request carries the new key even if it comes before the step that would have sent it.
+    // A request carries the new key even before the step that would have sent it.
     world.start();
     assert_eq!(told(&world), 3);
     assert!(!world.collector.tell_key(1));

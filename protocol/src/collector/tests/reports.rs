@@ -1,4 +1,4 @@
-//! What the owner of an application hears.
+//! Reports to the owner of an application.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn a_refused_text_is_reported_once_until_that_changes() {
     world.scrape_one(app, "a 1\n");
     assert_eq!(world.peer(app).reports, []);
     world.scrape_one(app, "a { 1\n");
-    // The same fault in another line.
+    // The same fault on another line.
     world.scrape_one(app, "b 1\na { 1\n");
     world.scrape_one(app, "a nothing\n");
     world.scrape_one(app, "a 1\n");
@@ -63,7 +63,7 @@ fn a_new_connection_hears_anew_and_a_client_that_reads_no_reports_nothing() {
     assert_eq!(world.peer(java).reports, []);
 }
 
-/// Whoever replays somebody else's sealed metrics learns nothing that is in them.
+/// A sender that replays sealed metrics of another application learns nothing of their content.
 #[test]
 fn a_report_has_no_character_of_the_text() {
     let mut world = World::new(Config::default());

@@ -9,7 +9,7 @@ fn scrapes_at_once_ask_an_application_once() {
     let (first, second) = (world.start(), world.start());
     assert_eq!((world.peer(app).asked.len(), world.collector.requests()), (1, 1));
     world.answer(app, "a 1\n");
-    // It joins while the answer is being opened, too.
+    // A scrape joins even while the answer is being opened.
     let third = world.start();
     assert_eq!(world.peer(app).asked.len(), 0);
     world.work();
@@ -44,7 +44,7 @@ fn answers_are_opened_before_pushes_and_first_for_the_scrape_that_ends_first() {
     for app in [late, both] {
         world.answer(app, "answer 1\n");
     }
-    // It has less time, and wants an answer that is there already.
+    // It has less time, and wants an answer that has already arrived.
     let quick = start(&mut world, 3, vec![ids[1], ids[2]]);
     world.answer(soon, "answer 1\n");
     let work = |world: &mut World| {
@@ -145,7 +145,7 @@ fn a_late_answer_is_dropped_and_never_served_as_fresh() {
     let stream_id = world.peer(app).asked[0];
     world.now += Duration::from_secs(10);
     world.collector.handle_timeout(world.now);
-    // It answers before it hears of the cancellation.
+    // The application answers before it receives the CANCEL.
     world.peer(app).app.respond(stream_id, sealed("late 1\n")).unwrap();
     let second = world.start();
     world.work();

@@ -1,4 +1,4 @@
-//! Shares of pushes, and which pushes give way when all room is taken.
+//! Shares of pushes, and which pushes give way when the room is used up.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn an_application_opens_a_few_pushes_at_once() {
     world.push(other, "other 1\n");
     world.work();
     assert!(matches!(world.peer(other).outcomes[..], [Event::Response { .. }]));
-    // Those that were opened make room for the next ones.
+    // Pushes that were opened make room for the next ones.
     world.push(flood, "flood 2\n");
     world.work();
     assert!(matches!(world.peer(flood).outcomes.last(), Some(Event::Response { .. })));
@@ -120,7 +120,7 @@ fn pushes_that_were_superseded_give_way_to_newcomers_the_oldest_first() {
         world.push(app, "pushed 1\n");
         world.work();
     }
-    // One of them goes: what it pushed was its last word. The others answer.
+    // One of them goes, so its push was its last word. The others answer.
     world.cut(apps[1]);
     let scrape = world.start_for(Targets::Some(vec![world.app(apps[0]).id, world.app(apps[2]).id]));
     for app in [apps[0], apps[2]] {
@@ -136,7 +136,7 @@ fn pushes_that_were_superseded_give_way_to_newcomers_the_oldest_first() {
         world.work();
         assert!(matches!(world.peer(*newcomer).outcomes[..], [Event::Response { .. }]));
     }
-    // The newcomers do not answer, so nobody gives way to the next one.
+    // The newcomers do not answer, so no push gives way to the next one.
     world.push(newcomers[2], "new 1\n");
     assert!(world.refusal(newcomers[2]).contains("3 pushes are held already"));
     let served = world.scrape_of(&[apps[0], apps[2]]);
@@ -168,7 +168,7 @@ fn pushes_of_those_who_fail_or_were_never_scraped_do_not_give_way() {
     world.push(fresh, "pushed 1\n");
     assert!(world.refusal(fresh).contains("2 pushes are held already"));
     assert!(world.evicted().is_empty());
-    // It recovers, and is no longer in the way.
+    // It recovers, and its push can give way.
     world.scrape_of(&[fails]);
     world.push(fresh, "pushed 1\n");
     world.work();

@@ -11,7 +11,7 @@ impl World {
         std::iter::from_fn(|| self.collector.poll_store()).collect()
     }
 
-    /// The one push that is to be stored.
+    /// The only push that is to be stored.
     fn keep(&mut self) -> (StoreId, PushRecord) {
         let mut commands = self.stores();
         match (commands.pop(), commands.is_empty()) {
@@ -25,7 +25,7 @@ impl World {
         self.run();
     }
 
-    /// An application pushes; returns it, and what is to be stored.
+    /// Pushes as a new application. Returns its connection and the push to be stored.
     fn push_as(&mut self, name: &str, text: &'static str) -> (ConnectionId, StoreId, PushRecord) {
         let app = self.connect_as(name);
         self.push(app, text);
@@ -72,7 +72,7 @@ fn what_cannot_be_stored_is_refused_with_the_reason() {
     assert!(error.to_string().contains("no space left on device"), "{error}");
     assert_eq!((world.collector.held_pushes(), world.collector.opening_pushes()), (0, 0));
     assert!(world.stores().is_empty());
-    // Once more is once too many.
+    // A second result is ignored.
     world.stored(id, Ok(()));
     assert_eq!(world.collector.held_pushes(), 0);
 }
@@ -81,7 +81,7 @@ fn what_cannot_be_stored_is_refused_with_the_reason() {
 fn what_is_stored_and_not_held_is_forgotten() {
     let mut world = storing();
     let (app, first, _) = world.push_as("a", "x 1\n");
-    // The same again while the first one is being written.
+    // The same push again, while the first one is being written.
     world.push(app, "x 1\n");
     world.work();
     let (again, _) = world.keep();
@@ -94,7 +94,7 @@ fn what_is_stored_and_not_held_is_forgotten() {
     world.work();
     assert!(world.stores().is_empty());
     assert_eq!(world.peer(app).outcomes.len(), 3);
-    // A later one replaces it.
+    // A later push replaces it.
     world.push(app, "x 2\n");
     world.work();
     let (later, _) = world.keep();
@@ -118,7 +118,7 @@ fn a_restored_push_is_served_and_known_if_it_comes_again() {
     let scrape = world.start();
     assert_eq!(world.take(scrape).0, [failed("a", "gone")], "nobody comes back as a connection");
     world.collector.end_scrape(scrape, true);
-    // Its application has missed the acknowledgement, and comes back to its entry.
+    // The application has missed the acknowledgement, and returns to its entry.
     let app = world.connect_as("a");
     world.push(app, "last 9\n");
     world.work();

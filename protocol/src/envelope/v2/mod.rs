@@ -1,16 +1,15 @@
 //! The metrics envelope, version 2: one content key for each connection, and AES-256-GCM.
 //!
-//! It is described byte for byte in `docs/envelope-2.md`. In short:
+//! `docs/envelope-2.md` describes it byte for byte. In short:
 //!
-//! * The application says in its [hello](crate::hello) that it can seal in version 2. The proxy then marks each request that carries its key by
-//!   an [`Offer`].
-//! * The application makes a [`ContentKey`], wraps it under the proxy's RSA key, and attaches the wrap to what it seals until an offer says that the
-//!   proxy knows it. So the proxy computes RSA once for each connection, not for each scrape.
-//! * What is sealed is authenticated together with its [`Purpose`], a counter, and the offer's [`Binding`]. It cannot be changed, replayed, moved to
-//!   another connection or request, or passed off as a push.
+//! * The application declares in its [hello](crate::hello) that it can seal in version 2. The proxy then adds an [`Offer`] to
+//!   each request that carries its key.
+//! * The application makes a [`ContentKey`], wraps it under the proxy's RSA key, and attaches the wrapped key to what it seals
+//!   until an offer says that the proxy knows it. So the proxy computes RSA once per connection, not per scrape.
+//! * The sealed message is authenticated together with its [`Purpose`], a counter, and the offer's [`Binding`]. It cannot be
+//!   changed, replayed, moved to another connection or request, or passed off as a push.
 //!
-//! A key that comes from an impostor is not told from the proxy's by this: for that, the application pins the [`Fingerprint`](super::Fingerprint),
-//! or uses TLS.
+//! This does not detect an impostor's key: for that, the application pins the [`Fingerprint`](super::Fingerprint) or uses TLS.
 
 mod offer;
 mod open;
@@ -27,41 +26,41 @@ pub(crate) use window::Window;
 use crate::exposition::SourceFormat;
 use std::fmt;
 
-/// The number of a content key: 16 random bytes.
+/// Identifies a content key: 16 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub(crate) [u8; 16]);
 
-/// What a seal is bound to: the challenge of one request, or the number of a connection. 16 bytes that nobody else can foresee.
+/// What a message is bound to: one request, or the pushes of one connection. 16 bytes that no other party can predict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Binding([u8; 16]);
 
-/// What tells a push from all others: 16 random bytes, the same however often it is sent.
+/// Identifies a push: 16 random bytes, the same each time that it is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IdempotencyKey([u8; 16]);
 
-/// What something is sealed for.
+/// The purpose of a sealed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To answer a scrape.
+    /// The answer to a scrape.
     Scrape,
-    /// To be pushed.
+    /// A push.
     Push(IdempotencyKey),
 }
 
 impl Binding {
-    /// Takes 16 bytes of a secure random generator.
+    /// Makes a binding of 16 bytes from a secure random generator.
     pub const fn new(random: [u8; 16]) -> Self {
         Self(random)
     }
 }
 
 impl IdempotencyKey {
-    /// Takes 16 bytes of a secure random generator.
+    /// Makes an idempotency key of 16 bytes from a secure random generator.
     pub const fn new(random: [u8; 16]) -> Self {
         Self(random)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -73,14 +72,14 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Who knows it could not do harm, but a log is no place for it.
+/// Hidden: harmless if known, but not for logs.
 impl fmt::Debug for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Binding")
     }
 }
 
-/// Only the proxy is to know it.
+/// Hidden: only the proxy may know it.
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdempotencyKey")
@@ -92,7 +91,7 @@ pub const OFFER_MIME: &str = "application/x.prometheus-rsocket.offer.v2";
 /// The MIME type of a seal's entry.
 pub const SEAL_MIME: &str = "application/x.prometheus-rsocket.seal.v2";
 
-/// As a hello, an offer and a seal have it.
+/// The version byte of hello, offer and seal.
 const VERSION: u8 = 2;
 
 // The fields of an offer.
@@ -118,7 +117,7 @@ fn format_byte(format: SourceFormat) -> u8 {
     }
 }
 
-/// The nonce of AES-GCM (12 bytes) for a message's counter.
+/// The nonce of AES-GCM, 12 bytes, for a message's counter.
 fn nonce(counter: u64) -> [u8; 12] {
     let mut nonce = [0; 12];
     if let Some(low) = nonce.last_chunk_mut() {

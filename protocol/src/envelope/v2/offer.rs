@@ -2,17 +2,17 @@ use super::{Binding, KeyId, OFFER_BINDING, OFFER_KNOWN, OFFER_MIME, OFFER_VERSIO
 use crate::fields::{self, FieldError, put};
 use bytes::{Bytes, BytesMut};
 
-/// A proxy's word that what is sealed may be in version 2, and what it is to be bound to. The metadata of a request that carries the proxy's key.
+/// A proxy's offer to accept version 2, with what messages are to be bound to. It is in the metadata of a request that carries the proxy's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// In a scrape: what the answer is bound to. In a REQUEST_FNF: what the connection's pushes are bound to.
+    /// In a scrape: the binding of its answer. In a REQUEST_FNF: the binding of the connection's pushes.
     pub binding: Binding,
-    /// The content key that the proxy knows.
+    /// The content key that the proxy knows, if any.
     pub known: Option<KeyId>,
 }
 
 impl Offer {
-    /// Writes the offer as composite metadata.
+    /// Encodes the offer as composite metadata.
     pub fn encode(&self) -> Bytes {
         let mut content = BytesMut::with_capacity(64);
         put(&mut content, OFFER_VERSION, &[&[VERSION]]);
@@ -25,11 +25,11 @@ impl Offer {
         metadata.freeze()
     }
 
-    /// Finds the offer in the metadata of a request. Returns `None` where there is none, or one of other versions alone.
+    /// Decodes the offer in the metadata of a request. Returns `None` if there is none, or only one of other versions.
     ///
     /// # Errors
     ///
-    /// If there is one that cannot be read.
+    /// If there is an offer that cannot be read.
     pub fn decode(metadata: Bytes) -> Result<Option<Self>, FieldError> {
         let Some(content) = fields::find_entry(metadata, OFFER_MIME) else { return Ok(None) };
         let (mut has_version, mut binding, mut known) = (false, None, None);

@@ -21,48 +21,48 @@ pub struct KnownKey {
 }
 
 impl KnownKey {
-    /// Its number.
+    /// Returns its id.
     pub fn id(&self) -> KeyId {
         self.id
     }
 }
 
-/// What is to be opened.
+/// What a sealed message is expected to be.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// What the request was bound to, or the connection's pushes.
+    /// The binding of the request, or of the connection's pushes.
     pub binding: Binding,
-    /// Whether it is a push, and no answer.
+    /// Whether it is a push instead of an answer.
     pub is_push: bool,
-    /// The content keys of the connection that are known.
+    /// The connection's known content keys.
     pub known: Vec<Arc<KnownKey>>,
 }
 
-/// What was sealed, authenticated. The block was not looked at yet.
+/// An authenticated message. Its block has not been examined yet.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The text, as a raw Snappy block.
     pub block: Bytes,
-    /// The format of the text, as the application says.
+    /// The format of the text, as the application declares it.
     pub format: SourceFormat,
     /// What it was sealed for.
     pub purpose: Purpose,
-    /// The number of the message.
+    /// The counter of the message.
     pub counter: u64,
-    /// The key that it was sealed under.
+    /// The content key that it was sealed under.
     pub key: Arc<KnownKey>,
     /// Whether that key was known before.
     pub was_known: bool,
 }
 
-/// Opens what was sealed in version 2: unwraps the content key if it is a new one, and decrypts in place if nobody else holds the payload's
-/// buffer. `seed` is fresh randomness.
+/// Opens a message sealed in version 2: unwraps the content key if it is new, and decrypts in place if nothing else shares the
+/// payload's buffer. `seed` must be fresh randomness; it is for blinding.
 ///
-/// Whether a push is one that came before is not known here: that takes a memory of counters.
+/// Does not detect replayed pushes: that takes a memory of counters.
 ///
 /// # Errors
 ///
-/// For the log of who opens; who sealed must not learn which it is.
+/// See [`OpenError`]. The peer must not learn which error it was.
 pub fn open(
     keys: &dyn KeyUnwrap,
     payload: Payload,
@@ -78,7 +78,7 @@ pub fn open(
     }
     let (key, was_known) = header.find_key(keys, expected, seed)?;
     let associated = [&content[..], &expected.binding.0].concat();
-    // Mostly a slice of the same buffer as the data.
+    // It is usually a slice of the same buffer as the data.
     drop(content);
     let secret = key.as_ref().map_or_else(|failed| &failed.substitute, |key| &key.secret);
     let plain = decrypt(secret, header.counter, &associated, data);
@@ -136,7 +136,7 @@ impl Header {
         })
     }
 
-    /// Returns the key that the message is sealed under, and whether it was known; or, where it cannot be unwrapped, what to go on with.
+    /// Returns the key that the message is sealed under, and whether it was known; or, if it cannot be unwrapped, what to continue with.
     fn find_key(
         &self,
         keys: &dyn KeyUnwrap,
@@ -165,8 +165,8 @@ fn needed<T>(field: Option<T>, id: u8) -> Result<T, FieldError> {
     field.ok_or(FieldError::Missing { id })
 }
 
-/// A key that could not be unwrapped. Opening goes on with a substitute until the tag fails: to the application, it takes as long as a
-/// key that can be unwrapped and a tag that does not hold.
+/// A key that could not be unwrapped. Opening continues with a substitute until the tag fails, so that to the application it
+/// takes as long as a key that can be unwrapped with a wrong tag.
 struct Failed {
     error: OpenError,
     substitute: SecretKey,
@@ -179,7 +179,7 @@ impl Failed {
     }
 }
 
-/// Returns what was encrypted, if the tag holds.
+/// Returns the plaintext if the tag is right.
 fn decrypt(secret: &SecretKey, counter: u64, associated: &[u8], data: Bytes) -> Option<Bytes> {
     let cipher = Aes256Gcm::new_from_slice(secret.expose()).ok()?;
     let mut data = BytesMut::from(data);
@@ -190,5 +190,5 @@ fn decrypt(secret: &SecretKey, counter: u64, associated: &[u8], data: Bytes) -> 
     Some(data.freeze())
 }
 
-/// Bytes of a content key.
+/// The length of a content key in bytes.
 const KEY_LEN: usize = 32;

@@ -14,7 +14,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use snap::raw::{Encoder, max_compress_len};
 use std::fmt;
 
-/// What an application seals under: made for one connection and one key of the proxy's.
+/// The key that an application seals under, made for one connection and one key of the proxy.
 pub struct ContentKey {
     pub(super) id: KeyId,
     pub(super) secret: SecretKey,
@@ -23,14 +23,14 @@ pub struct ContentKey {
 }
 
 impl ContentKey {
-    /// How many messages are sealed under one.
+    /// The maximum number of messages sealed under one key.
     pub const MAX_MESSAGES: u64 = 1 << 20;
 
-    /// Draws a key and wraps it under the proxy's. `seed` must be secret and fresh.
+    /// Generates a key and wraps it under the proxy's key. `seed` must be secret and fresh.
     ///
     /// # Errors
     ///
-    /// If the proxy's key is none to wrap under.
+    /// If the proxy's key cannot wrap, as in plaintext mode.
     pub fn generate(proxy: &PeerKey, seed: [u8; 32]) -> Result<Self, SealError> {
         let no_key = || SealError::Wrap("there is no key in plaintext mode".to_owned());
         let under = proxy.fingerprint().ok_or_else(no_key)?;
@@ -44,12 +44,12 @@ impl ContentKey {
         Ok(Self { id: KeyId(id), secret, under, wrapped })
     }
 
-    /// Its number.
+    /// Returns its id.
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The proxy's key that it was wrapped under.
+    /// Returns the fingerprint of the proxy's key that it was wrapped under.
     pub fn under(&self) -> Fingerprint {
         self.under
     }
@@ -61,18 +61,18 @@ impl fmt::Debug for ContentKey {
     }
 }
 
-/// What is to be sealed.
+/// A message to seal.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// The metrics.
+    /// The metrics text.
     pub text: &'a [u8],
-    /// What for.
+    /// What it is sealed for.
     pub purpose: Purpose,
-    /// What the proxy's offer binds it to.
+    /// The binding in the proxy's offer.
     pub binding: Binding,
-    /// The number of the message among those under the same key, from 0. It must never be the same twice.
+    /// The number of the message under this key, from 0. Never use one twice.
     pub counter: u64,
-    /// Whether the proxy may not know the key yet: then its wrap is attached.
+    /// Whether to attach the wrapped key, because the proxy may not know it yet.
     pub attach_key: bool,
 }
 
@@ -125,7 +125,7 @@ fn encrypt(key: &ContentKey, message: &Message<'_>, content: &[u8]) -> Result<By
     let cipher = Aes256Gcm::new_from_slice(key.secret.expose());
     let cipher = cipher.map_err(|error| SealError::Wrap(error.to_string()))?;
     let tag = cipher.encrypt_in_place_detached(Nonce::from_slice(&nonce), &associated, &mut data);
-    // AES-GCM takes 64 GiB, and Snappy gives less than 5.
+    // AES-GCM takes 64 GiB, and Snappy returns less than 5.
     data.extend_from_slice(&tag.map_err(|error| failed(error.to_string()))?);
     Ok(data.into())
 }

@@ -13,7 +13,7 @@ const BINDING: Binding = Binding([0x22; 16]);
 const ID: KeyId = KeyId([0x11; 16]);
 const LIMIT: usize = 1 << 20;
 
-/// The rows of one kind that Python made, without the kind.
+/// The rows of one kind in the vectors made by Python, without the kind.
 fn vectors_of(kind: &str) -> impl Iterator<Item = Vec<&'static str>> {
     let of_kind = move |row: &Vec<&str>| row[0] == kind;
     rows(vectors::ENVELOPE_2).filter(of_kind).map(|row| row[1..].to_vec())
@@ -31,7 +31,7 @@ fn open_as(payload: &Payload, expected: &Expected) -> Result<Opened, OpenError> 
     open(&*KEYS, payload.clone(), expected, [9; 32])
 }
 
-/// The content key of the vectors, by the first of them, which brings it.
+/// The content key of the vectors, attached to the first of them.
 fn known() -> Arc<KnownKey> {
     let row = vectors_of("seal").next().unwrap();
     open_as(&sealed_row(&row), &expected(false, Vec::new())).unwrap().key
@@ -116,7 +116,7 @@ fn every_flipped_bit_and_every_cut_is_refused() {
     }
 }
 
-/// Where the key is not known, a damaged wrap is found out by RSA; what goes on with a random key tells nothing else.
+/// If the key is not known, RSA detects a damaged wrap; continuing with a random key reveals nothing else.
 #[test]
 fn a_damaged_wrap_is_refused_for_the_key_whatever_is_damaged() {
     let payload = seal(&content_key(5), &message(b"up 1\n", Purpose::Scrape)).unwrap();

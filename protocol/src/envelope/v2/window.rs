@@ -1,22 +1,22 @@
-/// Remembers which counters of one content key have been seen, as IPsec does (RFC 4303, section 3.4.3): those up to 63 below the highest one. Lower
-/// ones count as seen.
+/// Remembers which counters of one content key were seen, as IPsec does (RFC 4303, section 3.4.3): the highest and up to 63
+/// below it. Lower ones count as seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Window {
-    /// One more than the highest. So the greatest number of all cannot be told from the one before, and never counts as new.
+    /// One more than the highest counter. The largest `u64` cannot be told from the one before, so it never counts as new.
     next: u64,
-    /// The lowest bit is the highest counter.
+    /// The lowest bit stands for the highest counter.
     seen: u64,
 }
 
 impl Window {
-    /// Notes a counter. Returns whether it is new.
+    /// Records a counter. Returns whether it is new.
     pub(crate) fn accept(&mut self, counter: u64) -> bool {
         if counter == u64::MAX {
             return false;
         }
         match counter.checked_sub(self.next) {
             Some(ahead) => {
-                // `ahead` is one less than how far the window moves.
+                // `ahead` is one less than the distance that the window moves.
                 let shift = u32::try_from(ahead.saturating_add(1)).unwrap_or(u32::MAX);
                 self.seen = self.seen.checked_shl(shift).unwrap_or(0) | 1;
                 self.next = counter.saturating_add(1);
@@ -37,7 +37,7 @@ impl Window {
 mod tests {
     use super::Window;
 
-    /// Against a memory of everything.
+    /// Compared with a memory of all counters.
     #[test]
     fn each_counter_counts_once_and_old_ones_not_at_all() {
         let mut seen = std::collections::BTreeSet::new();
