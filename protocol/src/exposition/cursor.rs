@@ -1,14 +1,14 @@
 use super::ExpositionErrorKind as Kind;
 use memchr::{memchr, memchr3};
 
-/// The rest of a text. Where something is wrong, it is left standing there.
+/// The rest of a text. After an error, it begins where the fault is.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    /// Passes over blanks and tabs, and returns whether there were any.
+    /// Skips blanks and tabs. Returns whether there were any.
     #[inline]
     pub(super) fn skip_blanks(&mut self) -> bool {
         if !matches!(self.peek(), Some(b' ' | b'\t')) {
@@ -40,7 +40,7 @@ impl<'a> Cursor<'a> {
         if self.take(byte) { Ok(()) } else { Err(Kind::Expected(what)) }
     }
 
-    /// A name outside quotes, if there is one.
+    /// Takes an unquoted name, if there is one.
     #[inline]
     pub(super) fn name(&mut self, is_part: fn(u8) -> bool) -> Option<&'a [u8]> {
         let first = self.peek()?;
@@ -50,13 +50,13 @@ impl<'a> Cursor<'a> {
         Some(self.rest_of_name(is_part))
     }
 
-    /// As much as may be part of a name.
+    /// Takes as much as may be part of a name.
     #[inline]
     pub(super) fn rest_of_name(&mut self, is_part: fn(u8) -> bool) -> &'a [u8] {
         self.advance(self.find(|byte| !is_part(byte)))
     }
 
-    /// Takes text in quotes.
+    /// Takes a quoted text.
     #[inline]
     pub(super) fn quoted(&mut self, what: &'static str) -> Result<Quoted<'a>, Kind> {
         let start = *self;
@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
                     is_strange = true;
                     self.advance(1);
                 }
-                // Prometheus takes any character behind a backslash, but not a line feed.
+                // Prometheus accepts any character after a backslash except a line feed.
                 [b'\\', b'\n', ..] | [b'\\'] => {
                     *self = start;
                     return Err(Kind::Unterminated);
@@ -95,13 +95,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What is left of the line, without its line feed, which stays.
+    /// Takes the rest of the line, without its line feed.
     #[inline]
     pub(super) fn line(&mut self) -> &'a [u8] {
         self.advance(memchr(b'\n', self.rest).unwrap_or(self.rest.len()))
     }
 
-    /// Takes what stands before the next blank, tab or line feed.
+    /// Takes everything up to the next blank, tab or line feed.
     #[inline]
     pub(super) fn token(&mut self) -> &'a [u8] {
         self.advance(self.find(|byte| matches!(byte, b' ' | b'\t' | b'\n')))
@@ -125,14 +125,14 @@ impl<'a> Cursor<'a> {
         self.peek().is_none_or(|byte| byte == b'\n')
     }
 
-    /// The number of bytes before the first one that is wanted, or all.
+    /// The number of bytes before the first wanted one, or all.
     #[inline]
     fn find(&self, is_wanted: impl Fn(u8) -> bool) -> usize {
         self.rest.iter().position(|&byte| is_wanted(byte)).unwrap_or(self.rest.len())
     }
 }
 
-/// The length of what both begin with.
+/// The length of the common prefix.
 #[inline]
 pub(super) fn common_prefix<'a>(one: &'a [u8], other: &'a [u8]) -> usize {
     let (ones, _) = one.as_chunks::<16>();
@@ -145,12 +145,12 @@ pub(super) fn common_prefix<'a>(one: &'a [u8], other: &'a [u8]) -> usize {
         }
         len += 16;
     }
-    // No more than 15 bytes are left of one of them.
+    // One of them has at most 15 bytes left.
     let rest = |all: &'a [u8]| all.get(len..).unwrap_or_default().iter();
     len + rest(one).zip(rest(other)).take_while(|(one, other)| one == other).count()
 }
 
-/// Where the first quote, backslash or line feed is. Mostly that is so near that it does not pay to begin a search.
+/// The position of the first quote, backslash or line feed. It is usually so close that starting a search does not pay.
 #[inline]
 fn find_special(text: &[u8]) -> Option<usize> {
     let (words, _) = text.as_chunks::<8>();
@@ -166,7 +166,7 @@ fn find_special(text: &[u8]) -> Option<usize> {
     memchr3(b'"', b'\\', b'\n', text.get(len..)?).map(|more| len + more)
 }
 
-/// Has the highest bit of the first byte that is equal to this one, counted from the lowest, and of none below it.
+/// Sets the highest bit of the first byte equal to `byte`, counted from the lowest, and of none below it.
 #[inline]
 fn equal(word: u64, byte: u8) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
@@ -174,13 +174,13 @@ fn equal(word: u64, byte: u8) -> u64 {
     differing.wrapping_sub(ONES) & !differing & (ONES << 7)
 }
 
-/// Text in quotes, as it stands there.
+/// A quoted text, in its escaped form.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Quoted<'a> {
     pub(super) raw: &'a [u8],
-    /// Has a backslash.
+    /// Whether it has a backslash.
     pub(super) is_escaped: bool,
-    /// Has a raw line feed or an escape other than `\\`, `\"` and `\n`.
+    /// Whether it has a raw line feed, or an escape other than `\\`, `\"` and `\n`.
     pub(super) is_strange: bool,
 }
 
@@ -199,7 +199,7 @@ fn class(byte: u8) -> u8 {
     CLASSES.get(usize::from(byte)).copied().unwrap_or(OTHER)
 }
 
-/// The names that a character may be part of: of metrics alone, or of labels, too.
+/// Which names a character may be part of: of metrics only, or of labels, too.
 const CLASSES: [u8; 256] = {
     let mut classes = [OTHER; 256];
     let mut byte = 0;
@@ -220,7 +220,7 @@ const OTHER: u8 = 0;
 const METRIC: u8 = 1;
 const LABEL: u8 = 2;
 
-/// Whether the name may stand outside quotes.
+/// Whether the name may be written without quotes.
 pub(super) fn is_plain(name: &[u8], is_part: fn(u8) -> bool) -> bool {
     name.first().is_some_and(|first| !first.is_ascii_digit())
         && name.iter().all(|&byte| is_part(byte))

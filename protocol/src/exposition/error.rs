@@ -3,18 +3,18 @@ use std::fmt;
 
 /// The first fault of a text.
 ///
-/// Names the place and the single byte or character there, but never quotes more of the text, so that it can be logged.
+/// Names the place and the single byte or character there, but never quotes more of the text, so it can be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, byte {column}: {kind}{found}")]
 #[non_exhaustive]
 pub struct ExpositionError {
     /// The line, counted from 1.
     pub line: usize,
-    /// The byte of the line, counted from 1.
+    /// The byte within the line, counted from 1.
     pub column: usize,
     /// What is wrong there.
     pub kind: ExpositionErrorKind,
-    /// What stands there.
+    /// What is at that place.
     pub found: Found,
 }
 
@@ -50,17 +50,17 @@ pub(super) struct Fault {
     pub(super) kind: ExpositionErrorKind,
 }
 
-/// What stands where a text is wrong.
+/// What is at the place of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Found {
-    /// A byte that is part of no character.
+    /// A byte that is not part of a character.
     Byte(u8),
     /// A character.
     Char(char),
     /// The end of the line or of the text.
     End,
-    /// Nothing that would explain the fault, which is of the line or the text as a whole.
+    /// Nothing that would explain the fault, which concerns the whole line or text.
     Nothing,
 }
 
@@ -77,7 +77,7 @@ impl Found {
     }
 }
 
-/// Written behind the fault: `, there is 'x'`.
+/// Appended to the fault: `, there is 'x'`.
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,42 +100,42 @@ impl fmt::Display for Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExpositionErrorKind {
-    /// A line ends in a carriage return. The text formats know the line feed alone.
+    /// A line ends in a carriage return. The text formats allow only a line feed.
     #[error("a carriage return ends the line, where a line feed alone may")]
     CarriageReturn,
-    /// An exemplar, or a comment, after the value. Exemplars are OpenMetrics.
+    /// An exemplar or a comment after the value. Only OpenMetrics has exemplars.
     #[error("an exemplar or a comment after the value, which the text format 0.0.4 does not have")]
     Exemplar,
-    /// Something else than what has to stand here.
+    /// Something required is missing here.
     #[error("{0} is missing")]
     Expected(&'static str),
-    /// A label's name is empty or holds a character that it may not.
+    /// A label's name is empty or has a character that it may not have.
     #[error("not a label name")]
     LabelName,
-    /// A label's name is `__name__`, which is the metric's.
+    /// A label is named `__name__`, which is the name of the metric.
     #[error("the label name __name__ is reserved")]
     LabelNameReserved,
-    /// A label is there twice in one series.
+    /// A series has the same label twice.
     #[error("a label that the series has already")]
     LabelTwice,
     /// A line is too long.
     #[error("the line has {len} bytes, more than the limit of {limit}")]
     LineTooLong {
-        /// Its bytes.
+        /// Its length in bytes.
         len: usize,
-        /// Bytes allowed.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A metric's name is empty or holds a character that it may not.
+    /// A metric's name is empty or has a character that it may not have.
     #[error("not a metric name")]
     MetricName,
-    /// A sample without a metric's name.
+    /// A sample without a metric name.
     #[error("the series has no metric name")]
     MetricNameMissing,
-    /// A metric's name that applications may not use ([`Policy::reserved`](super::Policy::reserved)).
+    /// A metric name that applications may not use ([`Policy::reserved`](super::Policy::reserved)).
     #[error("a metric name that is reserved for Prometheus or the proxy")]
     MetricNameReserved,
-    /// A sample with two metrics' names, one before and one inside the braces, or two inside.
+    /// A sample with two metric names: one before and one inside the braces, or two inside.
     #[error("the series has a metric name already")]
     MetricNameTwice,
     /// Not UTF-8.
@@ -150,54 +150,54 @@ pub enum ExpositionErrorKind {
     /// The text is too long.
     #[error("the text has {len} bytes, more than the limit of {limit}")]
     TextTooLong {
-        /// Its bytes.
+        /// Its length in bytes.
         len: usize,
-        /// Bytes allowed.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A timestamp that is not a whole number of milliseconds from 0 to 2^63 - 1, or in OpenMetrics, not a number of seconds.
+    /// A timestamp that is not a whole number of milliseconds from 0 to 2^63 - 1 or, in OpenMetrics, not a number of seconds.
     #[error("not a timestamp")]
     Timestamp,
     /// The text has too many families.
     #[error("there are more families than the limit of {limit}")]
     TooManyFamilies {
-        /// Families allowed.
+        /// The limit.
         limit: usize,
     },
     /// A series has too many labels.
     #[error("the series has more labels than the limit of {limit}")]
     TooManyLabels {
-        /// Labels allowed.
+        /// The limit.
         limit: usize,
     },
     /// The text has too many series.
     #[error("there are more series than the limit of {limit}")]
     TooManySeries {
-        /// Series allowed.
+        /// The limit.
         limit: usize,
     },
-    /// Something after the timestamp, or after what should be one.
+    /// Something after the timestamp, or in its place.
     #[error("something after the timestamp")]
     Trailing,
-    /// An unknown `TYPE`, or one that is not right behind a single blank or not at the end of the line.
+    /// An unknown `TYPE`, or one that does not follow a single blank or does not end the line.
     #[error("not a metric type")]
     Type,
-    /// A `UNIT` that is not the end of its metric's name.
+    /// A `UNIT` that the metric's name does not end with.
     #[error("the unit is not the end of the metric name")]
     Unit,
-    /// Quotes that are not closed.
+    /// A closing quote is missing.
     #[error("quotes that are not closed")]
     Unterminated,
     /// A value that is not a number.
     #[error("not a number")]
     Value,
-    /// A value beyond what a double-precision number can hold.
+    /// A value that overflows a double-precision number.
     #[error("a number too large for double precision")]
     ValueRange,
 }
 
 impl ExpositionErrorKind {
-    /// Whether a carriage return at the end of the line would explain it better.
+    /// Whether a carriage return at the end of the line explains it better.
     fn may_be_a_carriage_return(self) -> bool {
         matches!(
             self,
@@ -205,7 +205,7 @@ impl ExpositionErrorKind {
         )
     }
 
-    /// Whether the byte at the fault's place says nothing about it.
+    /// Whether the byte at its place says nothing about it.
     fn is_of_the_whole_line(self) -> bool {
         matches!(
             self,
@@ -227,7 +227,7 @@ impl ExpositionErrorKind {
         )
     }
 
-    /// Whether it is about the text as a whole, so that leaving out a family does not help.
+    /// Whether it concerns the whole text, so that leaving out a family does not help.
     pub(super) fn is_of_the_text(self) -> bool {
         matches!(
             self,

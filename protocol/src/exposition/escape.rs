@@ -4,7 +4,7 @@ use super::cursor::{Quoted, is_plain};
 use memchr::{memchr, memchr2, memchr3};
 use std::borrow::Cow;
 
-/// What a text in quotes stands for. Unknown escapes stand for themselves, as they do to Prometheus.
+/// Resolves the escapes of a quoted text. Unknown escapes stand for themselves, as in Prometheus.
 pub(super) fn unescape<'a>(quoted: &Quoted<'a>) -> Cow<'a, [u8]> {
     if !quoted.is_escaped {
         return Cow::Borrowed(quoted.raw);
@@ -34,7 +34,7 @@ pub(super) fn unescape<'a>(quoted: &Quoted<'a>) -> Cow<'a, [u8]> {
     Cow::Owned(plain)
 }
 
-/// Writes what was in quotes, so that every parser reads the same of it.
+/// Writes a quoted text so that every parser reads it the same way.
 pub(super) fn write_quoted(quoted: &Quoted<'_>, out: &mut Vec<u8>) {
     if !quoted.is_strange {
         out.extend_from_slice(quoted.raw);
@@ -63,7 +63,7 @@ pub(super) fn write_quoted(quoted: &Quoted<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Escapes plain text to stand in quotes.
+/// Writes plain text in escaped form, for quotes.
 pub(super) fn write_plain(plain: &[u8], out: &mut Vec<u8>) {
     let mut rest = plain;
     while let Some(len) = memchr3(b'\\', b'"', b'\n', rest) {
@@ -80,7 +80,7 @@ pub(super) fn write_plain(plain: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// The name, with an underscore in place of each character that the legacy set lacks.
+/// The name, with an underscore in place of each character outside the legacy set.
 pub(super) fn underscores<'a>(name: &'a [u8], is_part: fn(u8) -> bool) -> Cow<'a, [u8]> {
     if is_plain(name, is_part) {
         return Cow::Borrowed(name);

@@ -9,27 +9,27 @@ use crate::labels::Labels;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of a text after it was read.
+/// What is known about a text after reading it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Facts {
     /// The format of the text.
     pub format: SourceFormat,
-    /// Samples that are served, each with an index that counts from 0.
+    /// The number of samples that are served. Indexes of samples count from 0.
     pub samples: usize,
-    /// Families that are served, counted as `TYPE` lines.
+    /// The number of families that are served, counted as `TYPE` lines.
     pub families: usize,
-    /// Samples with a timestamp of their own. Their series do not go stale when a scrape lacks them.
+    /// The number of samples with a timestamp of their own. Their series do not go stale when a scrape lacks them.
     pub timestamped: usize,
-    /// A scraper of text 0.0.4 that accepts UTF-8 names can get the text as it came, but for a line feed at its end.
+    /// Whether a scraper of text 0.0.4 that accepts UTF-8 names can get the text verbatim, except for a line feed at its end.
     pub is_verbatim: bool,
-    /// A metric or label has a name in quotes, which only a scraper that accepts UTF-8 names can read.
+    /// Whether a metric or label has a quoted name, which only a scraper that accepts UTF-8 names can read.
     pub has_utf8_names: bool,
-    /// The labels named in [`Policy::identity_labels`] that every sample has with the same value.
+    /// The labels in [`Policy::identity_labels`] that every sample has with the same value.
     pub identity: Labels,
-    /// The fingerprint of each sample's series, after identity labels were added.
+    /// The fingerprint of each sample's series, with the identity labels added.
     pub fingerprints: Vec<u64>,
-    /// What was left out, if anything.
+    /// What was left out; `None` if nothing was.
     pub reduced: Option<Reduced>,
     /// Plain names of families that were left out.
     pub(super) dropped: BTreeSet<Box<[u8]>>,
@@ -37,7 +37,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether [`render`](super::render) would write the text as it came, but for a line feed at its end.
+    /// Whether [`render`](super::render) would write the text verbatim, except for a line feed at its end.
     pub fn is_verbatim_for(&self, target: Target, omit: &[u32]) -> bool {
         self.is_verbatim
             && omit.is_empty()
@@ -45,7 +45,7 @@ impl Facts {
             && (target.escaping == Escaping::AllowUtf8 || !self.has_utf8_names)
     }
 
-    /// Reads again what [`read`] has read.
+    /// A reader that repeats what [`read`] has read.
     pub(super) fn reader<'a>(&self, text: &'a [u8], policy: &Policy) -> Reader<'a> {
         Reader::new(text, self.dialect(), self.is_utf8, &policy.limits)
     }
@@ -69,19 +69,19 @@ pub enum SourceFormat {
     Text004,
 }
 
-/// What was left out of a text: families with [reserved](Policy::reserved) names, and under [`OnBadLine::DropFamily`] those of bad lines.
+/// What was left out of a text: families with [reserved](Policy::reserved) names and, with [`OnBadLine::DropFamily`], families with bad lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reduced {
-    /// Lines that were left out: bad ones, and those of their families.
+    /// The number of lines that were left out: bad lines, and those of their families.
     pub lines: usize,
-    /// Families that were left out.
+    /// The number of families that were left out.
     pub families: usize,
-    /// The first bad line.
+    /// The first bad line or reserved name.
     pub first: ExpositionError,
 }
 
-/// Reads a text once, in the format that it seems to have.
+/// Reads a text once, in the format of [`source_format`].
 ///
 /// # Errors
 ///
@@ -90,12 +90,12 @@ pub fn read(source: &Source<'_>, policy: &Policy) -> Result<Facts, ExpositionErr
     read_as(source_format(source.text), source, policy)
 }
 
-/// Reads a text once. One that is said to be OpenMetrics and cannot be read as such is read as 0.0.4.
+/// Reads a text once. A text in `format` OpenMetrics that is not valid OpenMetrics is read as 0.0.4.
 ///
 /// # Errors
 ///
-/// The first fault, if [`Policy::on_bad_line`] is [`OnBadLine::DropApplication`]; in any case, the first limit of the whole text that is
-/// exceeded. Reserved names are no fault: their families are left out.
+/// The first fault, if [`Policy::on_bad_line`] is [`OnBadLine::DropApplication`]; with either policy, a limit that concerns the
+/// whole text. Reserved names are not an error: their families are left out.
 pub fn read_as(
     format: SourceFormat,
     source: &Source<'_>,
@@ -126,7 +126,7 @@ pub fn read_as(
         Ok(facts) => return Ok(facts),
         Err(fault) => fault,
     };
-    // The format of which more could be read is the likelier one.
+    // The format in which more of the text could be read is the likelier one.
     let open_metrics = open_metrics.filter(|other| other.position >= fault.position);
     let fault = open_metrics.unwrap_or(fault);
     if policy.on_bad_line == OnBadLine::DropApplication || fault.kind.is_of_the_text() {
@@ -136,7 +136,7 @@ pub fn read_as(
     Reduction::run(source, policy, dialect, is_utf8, fault).map_err(fail)
 }
 
-/// The format that a text seems to have: OpenMetrics must end in `# EOF`, which is only a comment in 0.0.4.
+/// The format of a text: OpenMetrics must end in `# EOF`, which is only a comment in 0.0.4.
 pub fn source_format(text: &[u8]) -> SourceFormat {
     match ends_in_eof(text) {
         true => SourceFormat::OpenMetrics,
@@ -157,11 +157,11 @@ struct Scan<'a, 'p> {
     memory: Memory<'a>,
     facts: Facts,
     identity: Vec<Constant<'a, 'p>>,
-    /// Where `# EOF` ended an OpenMetrics text.
+    /// Where the `# EOF` line of an OpenMetrics text ends.
     eof: Option<usize>,
     /// The first reserved name.
     reserved: Option<Fault>,
-    /// The name of the last line that had one, and whether it is reserved.
+    /// The last metric name, and whether it is reserved.
     last_name: (&'a [u8], bool),
 }
 
@@ -183,7 +183,7 @@ impl<'a, 'p> Scan<'a, 'p> {
         }
     }
 
-    /// Reads a text to its first fault. What has a reserved name is passed over.
+    /// Reads a text to its first fault. Skips reserved names.
     fn run(
         source: &Source<'a>,
         policy: &'p Policy,
@@ -238,7 +238,7 @@ impl<'a, 'p> Scan<'a, 'p> {
         Ok(())
     }
 
-    /// Mostly, the name is that of the line before.
+    /// The name is usually that of the line before.
     fn is_reserved(&mut self, name: &Name<'a>) -> bool {
         if !std::ptr::eq(self.last_name.0, name.text.raw) {
             self.last_name = (name.text.raw, self.policy.reserved.contains(name));
@@ -260,7 +260,7 @@ impl<'a, 'p> Scan<'a, 'p> {
     }
 
     fn finish(mut self) -> Facts {
-        // They are kept for as long as the answer is.
+        // They are kept as long as the answer.
         self.facts.fingerprints.shrink_to_fit();
         let found = self.identity.iter().filter_map(Constant::found);
         let labels = found.filter(|(name, value)| Labels::new([(*name, &**value)]).is_ok());
@@ -285,7 +285,7 @@ impl<'a> Entry<'a> {
 struct Constant<'a, 'p> {
     name: &'p str,
     value: Option<Cow<'a, [u8]>>,
-    /// Which label it was in the last sample, and the place of that in the text.
+    /// The index of the label in the last sample, and its place in the text.
     last: (usize, usize),
     is_refuted: bool,
 }
@@ -322,7 +322,7 @@ impl<'a, 'p> Constant<'a, 'p> {
     }
 }
 
-/// Reads a text that has bad lines, and leaves out their families.
+/// Reads a text that has bad lines or reserved names, and leaves out their families.
 struct Reduction<'a> {
     dialect: Dialect,
     kinds: BTreeMap<Box<[u8]>, MetricKind>,
@@ -404,7 +404,7 @@ impl<'a> Reduction<'a> {
     }
 }
 
-/// The family of a sample: its own name, or that without a suffix if there is such a family of the right type.
+/// The family of a sample: its own name, or the name without a suffix if there is such a family of the right type.
 pub(super) fn family_of(
     name: &[u8],
     dialect: Dialect,

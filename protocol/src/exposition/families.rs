@@ -1,4 +1,4 @@
-//! What a text has, family by family, for people.
+//! The families of a text, for people.
 
 use super::facts::family_of;
 use super::reader::{Entry, Line, Name};
@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 pub struct Family {
     /// Its name, of at most [`MAX_NAME`] bytes.
     pub name: String,
-    /// Its type as text 0.0.4 writes it; `untyped` where the text does not say.
+    /// Its type as text 0.0.4 writes it; `untyped` if the text does not declare one.
     pub kind: String,
     /// Its help, of at most [`MAX_HELP`] bytes; empty if it has none.
     pub help: String,
-    /// Its samples.
+    /// The number of its samples.
     pub samples: usize,
 }
 
@@ -24,17 +24,17 @@ pub struct Family {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Families {
-    /// Those with a `TYPE`, a `HELP` or samples, at most [`MAX_FAMILIES`], in the order of their names.
+    /// Families with a `TYPE`, a `HELP` or samples, at most [`MAX_FAMILIES`], in the order of their names.
     pub listed: Vec<Family>,
     /// Samples of families that are not listed because there are too many.
     pub unlisted_samples: usize,
 }
 
-/// The longest name, in bytes; what is longer is cut.
+/// The maximum length of a listed name, in bytes; longer ones are cut.
 pub const MAX_NAME: usize = 1024;
-/// The longest help, in bytes; what is longer is cut.
+/// The maximum length of a listed help text, in bytes; longer ones are cut.
 pub const MAX_HELP: usize = 1024;
-/// The most families that are listed.
+/// The maximum number of listed families.
 pub const MAX_FAMILIES: usize = 2_000;
 
 /// Lists the families of a text that [`read`](super::read) has read with this policy. Families that were left out are not listed.
@@ -83,7 +83,7 @@ pub fn families(text: &[u8], facts: &Facts, policy: &Policy) -> Families {
     Families { listed: found.into_values().collect(), unlisted_samples }
 }
 
-/// Text for people; what is no UTF-8 is replaced.
+/// Cuts text for people, and replaces what is not UTF-8.
 fn cut(bytes: &[u8], max: usize) -> String {
     let mut text = String::from_utf8_lossy(bytes.get(..max).unwrap_or(bytes)).into_owned();
     text.truncate(text.floor_char_boundary(max));

@@ -1,7 +1,7 @@
 use super::ExpositionErrorKind;
 
-/// Whether this is a number as Go's `strconv.ParseFloat` reads it, without the forms that Prometheus excludes (`p`, `P`
-/// and `_`, and so all of hexadecimal).
+/// Checks that this is a number as Go's `strconv.ParseFloat` reads it, without the forms that Prometheus excludes (`p`, `P` and
+/// `_`, and so all hexadecimal ones).
 pub(super) fn check(token: &[u8]) -> Result<(), ExpositionErrorKind> {
     if modest_len(token) == token.len() && !token.is_empty() {
         return Ok(());
@@ -10,7 +10,7 @@ pub(super) fn check(token: &[u8]) -> Result<(), ExpositionErrorKind> {
     let number: f64 = text.parse().map_err(|_| ExpositionErrorKind::Value)?;
     let unsigned = without_sign(token);
     let is_word = unsigned.first().is_some_and(u8::is_ascii_alphabetic);
-    // Go knows no sign of NaN, and refuses what overflows; Rust's own parser accepts both.
+    // Go accepts no sign before NaN, and refuses overflow; Rust's own parser accepts both.
     match number {
         _ if number.is_nan() && unsigned.len() < token.len() => Err(ExpositionErrorKind::Value),
         _ if number.is_infinite() && !is_word => Err(ExpositionErrorKind::ValueRange),
@@ -18,7 +18,7 @@ pub(super) fn check(token: &[u8]) -> Result<(), ExpositionErrorKind> {
     }
 }
 
-/// The length of the decimal number in front that is surely in range, or 0. Nearly all values are such numbers, which spares their conversion.
+/// The length of a decimal number at the start that is certainly in range, or 0. Nearly all values are such numbers and need no conversion.
 #[inline]
 pub(super) fn modest_len(text: &[u8]) -> usize {
     let (whole, rest) = split_digits(without_sign(text));
@@ -47,13 +47,13 @@ fn without_sign(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// How many digits there are in front, and what follows.
+/// The number of digits at the start, and the rest.
 #[inline]
 fn split_digits(bytes: &[u8]) -> (usize, &[u8]) {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let mut rest = bytes;
     while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        // What is a digit becomes less than ten, so that adding 118 does not carry to the highest bit.
+        // A digit becomes less than ten, so that adding 118 does not carry into the highest bit.
         let digits = u64::from_le_bytes(*word) ^ (ONES * b'0' as u64);
         let others = (((digits & (ONES * 0x7f)) + ONES * 118) | digits) & (ONES << 7);
         if others != 0 {

@@ -1,27 +1,27 @@
 //! Reads one application's metrics text, and renders it for a scraper.
 //!
 //! Prometheus drops a whole scrape at the first line that it cannot read. A proxy that joins the texts of many applications
-//! therefore has to find such lines itself. [`read`] reads a text once, without copying it, and returns the [`Facts`]: its format,
-//! its number of samples, a fingerprint of every series, and whether the text can be served as it came. [`render`] writes it in the format
-//! and with the names that a scraper accepts; [`group`] merges several texts family by family. All of them use one reader, so
-//! that they make the same decisions.
+//! therefore has to find such lines itself. [`read`] reads a text once, without copying it, and returns the [`Facts`]: its
+//! format, its number of samples, a fingerprint of every series, and whether the text can be served verbatim. [`render`] writes
+//! it in the format and with the names that a scraper accepts; [`group`] merges several texts family by family. All of them
+//! share one reader, so they make the same decisions.
 //!
 //! # Accepted input
 //!
-//! * The Prometheus text format, version 0.0.4, as Prometheus itself reads it. Where strict parsers (promtool, Pushgateway, Telegraf)
-//!   would refuse a line that Prometheus reads, it is rewritten: stray backslashes and raw line feeds in label values are escaped,
-//!   missing commas between labels are inserted, blanks before a name are removed, and `HELP` lines whose name is cut short by a character
-//!   that no name may have are dropped, as are comments that are not UTF-8.
-//! * OpenMetrics 1.0, recognised by its final `# EOF` line. A text with such a line that is not OpenMetrics is read as 0.0.4.
+//! * The Prometheus text format 0.0.4, as Prometheus itself reads it. A line that Prometheus reads and strict parsers
+//!   (promtool, Pushgateway, Telegraf) refuse is rewritten: stray backslashes and raw line feeds in label values are escaped,
+//!   missing commas between labels are inserted, and blanks before a name are removed. `HELP` lines whose name is cut short by
+//!   a character that no name may have are dropped, as are comments that are not UTF-8.
+//! * OpenMetrics 1.0, recognised by its final `# EOF` line. A text with that line that is not valid OpenMetrics is read as 0.0.4.
 //!
-//! What Prometheus refuses is refused, as [`OnBadLine`] says. NUL bytes are refused everywhere, since Prometheus takes some of them for the
-//! end of the text and silently loses what follows. Families with names that Prometheus or the proxy gives to its own series, such as `up`,
-//! are left out: see [`ReservedNames`].
+//! A line that Prometheus refuses is handled as [`OnBadLine`] says. NUL bytes are refused everywhere, since Prometheus takes
+//! some of them for the end of the text and silently loses the rest. Families with names that Prometheus or the proxy gives to
+//! its own series, such as `up`, are left out: see [`ReservedNames`].
 //!
 //! # Fingerprints
 //!
-//! Two samples have the same fingerprint if and only if they are of the same series, whatever the order of their labels, up to
-//! collisions of a 64-bit hash. They are keyed by [`Source::seed`]: only fingerprints of the same seed can be compared.
+//! Two samples have the same fingerprint if and only if they belong to the same series, whatever the order of their labels, up to collisions of a
+//! 64-bit hash. Fingerprints are keyed by [`Source::seed`], so only those with the same seed can be compared.
 
 mod cursor;
 mod error;
@@ -49,41 +49,41 @@ pub use self::reserved::{NotAName, ReservedNames};
 use crate::labels::Labels;
 use std::sync::Arc;
 
-/// The decisions on every text.
+/// What is accepted in a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The limits of one text.
     pub limits: Limits,
-    /// The consequence of a line that Prometheus refuses.
+    /// What happens to a line that Prometheus refuses.
     pub on_bad_line: OnBadLine,
-    /// Names of labels that identify an application, to be looked for in its text.
+    /// Names of labels that identify an application, to look for in its text.
     pub identity_labels: Arc<[Box<str>]>,
     /// Names whose families are left out, whatever [`on_bad_line`](Self::on_bad_line) says.
     pub reserved: ReservedNames,
 }
 
-/// The consequence of a bad line.
+/// What happens to a bad line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnBadLine {
     /// The text is refused.
     #[default]
     DropApplication,
-    /// The family that the line belongs to is left out. A line whose family cannot be told takes the family before it along.
+    /// The family of the line is left out. If the line's family is unknown, the previous family is left out with it.
     DropFamily,
 }
 
-/// The limits of one text. Prometheus has none by default, and so the defaults here are what the length of the text allows.
+/// The limits of one text. By default only the length of the text limits anything, since Prometheus has no limits by default either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest text, in bytes.
+    /// The maximum length of a text, in bytes.
     pub max_text_len: usize,
-    /// The longest line, in bytes without its line feed.
+    /// The maximum length of a line, in bytes without its line feed.
     pub max_line_len: usize,
-    /// The most labels of a series.
+    /// The maximum number of labels of a series.
     pub max_labels: usize,
-    /// The most series, counted as samples.
+    /// The maximum number of series, counted as samples.
     pub max_series: usize,
-    /// The most families, counted as `TYPE` lines.
+    /// The maximum number of families, counted as `TYPE` lines.
     pub max_families: usize,
 }
 
@@ -99,10 +99,10 @@ impl Default for Limits {
     }
 }
 
-/// When the labels that an application said in its SETUP are added to its series.
+/// When the labels that an application declares in SETUP are added to its series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inject {
-    /// Where a series does not have a label of that name, or has it with an empty value.
+    /// If a series does not have a label of that name, or has it with an empty value.
     #[default]
     Missing,
     /// Always. They replace labels of the same names.
@@ -111,29 +111,29 @@ pub enum Inject {
     Never,
 }
 
-/// What one application sent.
+/// A text from one application.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// The text.
     pub text: &'a [u8],
-    /// The labels that the application said in its SETUP.
+    /// The labels that the application declares in SETUP.
     pub identity: &'a Labels,
-    /// When these are added.
+    /// When these labels are added.
     pub inject: Inject,
-    /// The key of the fingerprints, to be drawn at random.
+    /// The key of the fingerprints, which should be random.
     pub seed: u64,
 }
 
 /// What a scraper accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The format.
+    /// The format of the answer.
     pub format: Format,
-    /// The names.
+    /// How names are escaped.
     pub escaping: Escaping,
 }
 
-/// A format of answers.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// OpenMetrics 1.0.
@@ -142,11 +142,11 @@ pub enum Format {
     Text004,
 }
 
-/// What becomes of names that the legacy character set does not allow.
+/// How names outside the legacy character set are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escaping {
-    /// They stay, in quotes.
+    /// In quotes, unchanged.
     AllowUtf8,
-    /// Every character outside the legacy set becomes an underscore.
+    /// With an underscore in place of every character outside the legacy set.
     Underscores,
 }

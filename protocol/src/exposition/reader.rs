@@ -1,4 +1,4 @@
-//! Reads a text line by line into spans of it.
+//! Reads a text line by line into spans of the text.
 
 use super::cursor::{Cursor, Quoted, common_prefix, is_metric};
 use super::error::Fault;
@@ -14,21 +14,21 @@ pub(super) enum Dialect {
     Text,
 }
 
-/// A line, or several if quotes hold raw line feeds.
+/// A line, or several if a quoted text has raw line feeds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line<'a> {
     pub(super) entry: Entry<'a>,
     /// Where it begins in the text.
     pub(super) start: usize,
-    /// Where it ends, behind its line feed if it has one.
+    /// Where it ends, after its line feed if it has one.
     pub(super) end: usize,
-    /// Strict parsers of text 0.0.4 read it as Prometheus does, so that it can be handed on as it is.
+    /// Whether strict parsers of text 0.0.4 read it as Prometheus does, so that it can be passed through.
     pub(super) is_clean: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry<'a> {
-    /// Blank, or a comment that says nothing.
+    /// A blank line, or a comment without meaning.
     Comment,
     /// `# EOF`.
     Eof,
@@ -47,7 +47,7 @@ pub(super) enum Entry<'a> {
     },
 }
 
-/// A name, in quotes or not.
+/// A name, quoted or not.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Name<'a> {
     pub(super) text: Quoted<'a>,
@@ -69,20 +69,20 @@ impl<'a> Name<'a> {
 pub(super) struct Label<'a> {
     pub(super) name: Name<'a>,
     pub(super) value: Quoted<'a>,
-    /// Where it is in the text. If the sample before has the same label, and the same ones before it, it is not read again: this is the
-    /// place where it was read, and no other label has it.
+    /// Where it is in the text. If the previous sample has the same label after the same labels, it is not read again: this is
+    /// where it was read then, and no other label has this place.
     pub(super) start: usize,
-    /// From the name to the quote in front of the value.
+    /// From the name to the opening quote of the value.
     lead: &'a [u8],
     after: After,
 }
 
-/// What is known behind a label, or behind the metric's name if that is in the braces.
+/// The state after a label, or after a metric's name inside the braces.
 #[derive(Clone, Copy, Debug, Default)]
 struct After {
-    /// How far behind the opening brace it is. The byte there may have been looked at, but none behind it.
+    /// The distance from the opening brace. The byte there may have been examined, but none after it.
     at: usize,
-    /// The braces are clean up to there.
+    /// Whether the braces are clean up to there.
     is_clean: bool,
 }
 
@@ -98,11 +98,11 @@ pub(super) struct Sample<'a> {
     pub(super) name: Name<'a>,
     pub(super) value: &'a [u8],
     pub(super) timestamp: Option<&'a [u8]>,
-    /// What stands behind the ` # `: labels, value, perhaps a timestamp.
+    /// What follows the ` # `: labels, value, perhaps a timestamp.
     pub(super) exemplar: Option<&'a [u8]>,
 }
 
-/// What a `TYPE` line says. Those of the text format and those of OpenMetrics.
+/// The type in a `TYPE` line, of the text format or OpenMetrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum MetricKind {
     Counter,
@@ -121,24 +121,24 @@ pub(super) struct Reader<'a> {
     text: &'a [u8],
     cursor: Cursor<'a>,
     dialect: Dialect,
-    /// The labels of this sample, and then those of the one before that have not been replaced yet.
+    /// The labels of this sample, followed by those of the previous one that have not been replaced yet.
     labels: Vec<Label<'a>>,
-    /// How many of them are this sample's.
+    /// The number of labels of this sample.
     count: usize,
-    /// What is in the braces of the sample before, padded: mostly, this one's begin with the same. Empty if it cannot be used.
+    /// The braces of the previous sample, padded: this sample's usually begin with the same bytes. Empty if it cannot be used.
     before: &'a [u8],
-    /// The metric's name, if that is in there.
+    /// The metric's name, if it is inside them.
     named: Option<(Name<'a>, After)>,
-    /// The last name outside quotes: mostly, the next one begins with the same.
+    /// The last unquoted name: the next one usually begins with the same bytes.
     last_name: &'a [u8],
     last_name_padded: &'a [u8],
-    /// The whole text is, so that no part of it needs to be looked at.
+    /// Whether the whole text is UTF-8, so that its parts need no check.
     is_utf8: bool,
     /// Where the next NUL is.
     nul: usize,
     max_line_len: usize,
     max_labels: usize,
-    /// The metric name of the line that is being read, as soon as it is known.
+    /// The metric name of the current line, as soon as it is known.
     name: Option<Name<'a>>,
     is_clean: bool,
 }
@@ -164,17 +164,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The labels of the sample that was read last.
+    /// The labels of the last sample.
     pub(super) fn labels(&self) -> &[Label<'a>] {
         self.labels.get(..self.count).unwrap_or_default()
     }
 
-    /// The metric name of the line that was read last, as far as it came before the fault.
+    /// The metric name of the last line, if it came before the fault.
     pub(super) fn name(&self) -> Option<Name<'a>> {
         self.name
     }
 
-    /// Reads the next line. After a fault, continues with the line behind the one where the faulty entry begins.
+    /// Reads the next line. After a fault, continues after the line in which the faulty entry begins.
     pub(super) fn next(&mut self) -> Option<Result<Line<'a>, Fault>> {
         if self.cursor.rest.is_empty() {
             return None;
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
     }
 
     fn text_entry(&mut self) -> Result<Entry<'a>, Kind> {
-        // Prometheus takes blanks before a name for a part of it.
+        // Prometheus takes blanks before a name as part of it.
         let is_indented = self.cursor.skip_blanks();
         match self.cursor.peek() {
             None | Some(b'\n') => Ok(Entry::Comment),
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
         Ok(Entry::Comment)
     }
 
-    /// The rest of a `HELP` line. Prometheus takes the text to begin one byte behind the name, whatever that byte is.
+    /// The rest of a `HELP` line. Prometheus takes the text as starting one byte after the name, whatever that byte is.
     fn help(&mut self) -> Result<Entry<'a>, Kind> {
         let name = self.metadata_name()?;
         let before = self.cursor;
@@ -281,7 +281,7 @@ impl<'a> Reader<'a> {
             return Err(Kind::Expected("the blank before the help text"));
         }
         let text = rest.get(1..).unwrap_or_default();
-        // Behind half a character, the rest is not UTF-8 even if the whole is.
+        // After half a character, the rest is not UTF-8 even if the whole is.
         let is_cut = rest.first().is_some_and(|first| !first.is_ascii());
         if !self.is_utf8_part(text) || is_cut && std::str::from_utf8(text).is_err() {
             self.cursor = before;
@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
         Ok(Entry::Help { name, text })
     }
 
-    /// The rest of a `TYPE` line. Prometheus takes one byte off the text behind the name, and compares what is left.
+    /// The rest of a `TYPE` line. Prometheus skips one byte after the name, and compares the rest.
     fn metric_type(&mut self) -> Result<Entry<'a>, Kind> {
         let name = self.metadata_name()?;
         let separator = self.cursor.advance(usize::from(!self.cursor.is_at_line_end()));
@@ -314,7 +314,7 @@ impl<'a> Reader<'a> {
         Ok(Entry::Type { name, kind })
     }
 
-    /// Whether Prometheus does anything with what is said of a metric of this name.
+    /// Whether Prometheus uses the metadata of a metric with this name.
     fn is_served(&self, name: Name<'_>) -> bool {
         !name.text.raw.is_empty() && self.is_utf8_part(name.text.raw)
     }
@@ -356,7 +356,7 @@ impl<'a> Reader<'a> {
         let value = self.value();
         if !is_separated && !has_braces && !glued.is_at_line_end() && self.dialect == Dialect::Text
         {
-            // Read as a value by Prometheus, if it is one: `a-1` is -1.
+            // Prometheus reads it as a value, if it is one: `a-1` is -1.
             self.is_clean = false;
             if value.is_err() {
                 self.cursor = glued;
@@ -371,7 +371,7 @@ impl<'a> Reader<'a> {
         Ok(Entry::Sample(Sample { name, value, timestamp, exemplar }))
     }
 
-    /// The metric's name outside quotes.
+    /// The unquoted name of a metric.
     fn bare_name(&mut self) -> Option<Name<'a>> {
         let start = self.position();
         let known = self.last_name.len();
@@ -391,7 +391,7 @@ impl<'a> Reader<'a> {
         Some(Name::bare(self.last_name))
     }
 
-    /// The text from there to here, and some bytes more, so that all of it is compared in blocks.
+    /// The text from `start` to here and a few more bytes, so that all of it is compared in blocks.
     fn padded(&self, start: usize) -> &'a [u8] {
         let len = (self.position() - start).next_multiple_of(16);
         let text = self.text.get(start..).unwrap_or_default();
@@ -436,7 +436,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over blanks where text 0.0.4 allows them. OpenMetrics does not.
+    /// Skips blanks where text 0.0.4 allows them. OpenMetrics does not.
     fn skip_blanks(&mut self) -> bool {
         self.dialect == Dialect::Text && self.cursor.skip_blanks()
     }
@@ -468,7 +468,7 @@ impl MetricKind {
     }
 }
 
-/// Digits that make no more than 2^63 - 1. Prometheus takes no sign.
+/// Whether the digits are at most 2^63 - 1. Prometheus accepts no sign.
 fn is_timestamp(token: &[u8]) -> bool {
     token.iter().all(u8::is_ascii_digit)
         && (token.len() <= 18

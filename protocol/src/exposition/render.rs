@@ -11,12 +11,12 @@ use crate::labels::Labels;
 use memchr::memchr;
 use std::collections::BTreeMap;
 
-/// Appends a text as a scraper accepts it, with identity labels and without the samples in `omit`, whose indexes are in ascending order.
+/// Appends a text as a scraper accepts it, with identity labels, and without the samples in `omit`, whose indexes are in ascending order.
 ///
-/// `source` and `policy` have to be those that [`read`](super::read) made `facts` of. From one text of 0.0.4 to another, every line stays
-/// where it is, and only lines that have to be changed are. Between the formats, and to OpenMetrics, families are
-/// brought together, each with one `HELP` and one `TYPE`; a series that occurs more than once is written once. `# EOF` is not written: it is
-/// for the caller to end an OpenMetrics answer with it.
+/// `source` and `policy` must be those that [`read`](super::read) made `facts` from. From text 0.0.4 to text 0.0.4, lines keep
+/// their places, and only lines that must change do. Between the formats, and to OpenMetrics, families are brought together
+/// with one `HELP` and one `TYPE` each, and a series that occurs more than once is written once. `# EOF` is not written: the
+/// caller ends an OpenMetrics answer with it.
 pub fn render(
     source: &Source<'_>,
     policy: &Policy,
@@ -38,8 +38,8 @@ pub fn render(
     super::group::render_one(source, policy, facts, target, omit, out);
 }
 
-/// A text of OpenMetrics, or of 0.0.4, as the text format 0.0.4, for peers that read nothing else: the original proxy, for one. Types that 0.0.4
-/// does not have become those that Prometheus itself makes of them; exemplars and units are left out. Names in UTF-8 stay.
+/// Converts a text of OpenMetrics or 0.0.4 to text 0.0.4, for peers that read nothing else, such as the original proxy. Types that 0.0.4 does not
+/// have become those that Prometheus itself makes of them; exemplars and units are left out. Names in UTF-8 stay.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub fn render(
 pub fn to_text004(text: &[u8]) -> Result<Vec<u8>, ExpositionError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
-    // Whoever serves the text says which names are reserved.
+    // The proxy that serves the text decides which names are reserved.
     let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
     let facts = read(&source, &policy)?;
     let target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
@@ -81,7 +81,7 @@ impl<'a, 'p> TextToText<'a, 'p> {
         let mut reader = self.facts.reader(text, self.policy);
         let mut omit = omit.iter().copied().peekable();
         let mut index = 0;
-        // Lines that stay as they are, not yet written.
+        // Lines that stay unchanged and are not written yet.
         let mut kept = 0..0;
         while let Some(line) = reader.next() {
             let Ok(line) = line else { continue };
@@ -122,7 +122,7 @@ impl<'a, 'p> TextToText<'a, 'p> {
             .contains(family_of(&name, self.facts.dialect(), |name| self.kinds.get(name).copied()))
     }
 
-    /// Whether the target does not accept the line as it is.
+    /// Whether the line must change for the target.
     fn changes(&self, line: &Line<'_>, reader: &Reader<'_>) -> bool {
         let escapes = self.writer.target.escaping == Escaping::Underscores;
         let Some(name) = line.entry.name() else { return false };
@@ -164,7 +164,7 @@ impl<'a, 'p> TextToText<'a, 'p> {
 }
 
 impl MetricKind {
-    /// What the text format calls it.
+    /// The type's name in the text format.
     pub(super) fn text_name(self) -> &'static [u8] {
         match self {
             Self::Counter => b"counter",
@@ -176,7 +176,7 @@ impl MetricKind {
     }
 }
 
-/// The types of a text's families, the first one where there are several.
+/// The types of a text's families. If a family has several, the first counts.
 pub(super) fn kinds(
     text: &[u8],
     facts: &Facts,

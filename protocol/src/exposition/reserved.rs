@@ -5,14 +5,13 @@ use super::escape::underscores;
 use super::reader::Name;
 use std::sync::Arc;
 
-/// Names of series that applications may not send: whole names, and beginnings of names.
+/// Metric names that applications may not send: whole names, and prefixes.
 ///
-/// A name in quotes is held against them as scrapers get it that know the legacy character set alone: `{"scrape.time"}` begins with
-/// `scrape_`, too.
+/// A quoted name is checked in the form that scrapers limited to the legacy character set get: `{"scrape.time"}` begins with `scrape_`, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservedNames {
     names: Arc<[Reserved]>,
-    /// One bit for each ASCII character that one of them begins with: most names of applications are told by this alone.
+    /// One bit for each ASCII character that one of them begins with: this alone clears most names of applications.
     first: u128,
 }
 
@@ -23,7 +22,7 @@ struct Reserved {
 }
 
 impl ReservedNames {
-    /// What is reserved by default: the names that Prometheus itself gives to series, and the proxy's.
+    /// The default: the names of Prometheus's own series, and the proxy's.
     pub const DEFAULT: [&'static str; 5] =
         ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_*", "prometheus_proxy_*"];
 
@@ -32,11 +31,11 @@ impl ReservedNames {
         Self { names: Arc::default(), first: 0 }
     }
 
-    /// Reserves metric names. One with `*` at its end stands for all names that begin so.
+    /// Reserves metric names. A `*` at the end of a name makes it a prefix.
     ///
     /// # Errors
     ///
-    /// The first that is neither a metric name of the legacy character set (`[a-zA-Z_:][a-zA-Z0-9_:]*`) nor the beginning of one.
+    /// The first pattern that is neither a metric name of the legacy character set (`[a-zA-Z_:][a-zA-Z0-9_:]*`) nor a non-empty prefix of one.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, NotAName> {
         let mut first = 0;
         let mut names = Vec::new();
@@ -54,7 +53,7 @@ impl ReservedNames {
         Ok(Self { names: names.into(), first })
     }
 
-    /// The names as [`new`](Self::new) takes them.
+    /// Returns the patterns in the form that [`new`](Self::new) takes.
     pub fn patterns(&self) -> impl Iterator<Item = String> {
         self.names.iter().map(|Reserved { text, is_beginning }| match is_beginning {
             true => format!("{text}*"),
@@ -86,12 +85,12 @@ impl Default for ReservedNames {
     }
 }
 
-/// A text that is not a metric name, nor the beginning of one before a `*`.
+/// The text is not a metric name, nor a prefix of one before a `*`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a metric name, nor the beginning of one with * at its end")]
 pub struct NotAName(Box<str>);
 
-/// The bit of an ASCII character; names that begin with another are never reserved.
+/// The bit of an ASCII character. Names that begin with another character are never reserved.
 fn bit(byte: u8) -> u128 {
     1_u128.checked_shl(byte.into()).unwrap_or(0)
 }

@@ -13,11 +13,11 @@ pub(super) struct Series<'a> {
     hasher: FixedState,
     identity: &'a Labels,
     inject: Inject,
-    /// The hashes of the identity's labels.
+    /// The hashes of the identity labels.
     hashes: Vec<u64>,
 }
 
-/// What was found of the sample before: for its name, and for each of its labels together with those before it.
+/// What was computed for the previous sample: for its name, and for each of its labels together with those before it.
 #[derive(Default)]
 pub(super) struct Memory<'t> {
     name: (&'t [u8], u64),
@@ -30,22 +30,22 @@ struct Found {
     start: usize,
     /// The sum of the labels' hashes.
     sum: u64,
-    /// The labels of the identity that need not be added.
+    /// The identity labels that need not be added.
     present: Mask,
     has_utf8_names: bool,
 }
 
-/// What is known of a sample's series.
+/// What is known about a sample's series.
 pub(super) struct Seen {
     /// With the labels that are added.
     pub(super) fingerprint: u64,
-    /// Labels are added or replaced.
+    /// Whether labels are added or replaced.
     pub(super) is_changed: bool,
-    /// Labels have names in quotes.
+    /// Whether labels have quoted names.
     pub(super) has_utf8_names: bool,
 }
 
-/// Which labels of the identity are in play, one bit each.
+/// A set of identity labels, one bit each.
 type Mask = u32;
 
 impl<'a> Series<'a> {
@@ -59,7 +59,7 @@ impl<'a> Series<'a> {
         Self { hasher, identity: source.identity, inject: source.inject, hashes }
     }
 
-    /// Looks at a sample of the text that `memory` is of.
+    /// Examines a sample of the text that `memory` belongs to.
     pub(super) fn see<'t>(
         &self,
         name: &Name<'t>,
@@ -69,7 +69,7 @@ impl<'a> Series<'a> {
         if !std::ptr::eq(memory.name.0, name.text.raw) {
             memory.name = (name.text.raw, self.hash_pair(&METRIC_NAME, &name.text));
         }
-        // A label of the same place has the same labels before it.
+        // A label at the same place has the same labels before it.
         let mut known = memory.labels.len().min(labels.len());
         while let Some(last) = known.checked_sub(1)
             && memory.labels.get(last).map(|found| found.start)
@@ -156,7 +156,7 @@ impl<'a> Series<'a> {
         self.identity.iter().enumerate().filter(move |(at, _)| is_added(at)).map(|(_, pair)| pair)
     }
 
-    /// Whether the label gives way to one that is added.
+    /// Whether an added label replaces this one.
     pub(super) fn is_replaced(&self, label: &Label<'_>) -> bool {
         self.bit_of(&label.name) != 0
             && (self.inject == Inject::Always || label.value.raw.is_empty())
@@ -186,7 +186,7 @@ impl<'a> Series<'a> {
         self.hash_pair(&label.name.text, &label.value)
     }
 
-    /// Hashes escaped texts, which are the same if and only if the plain ones are, unless one is strange.
+    /// Hashes escaped texts. These are the same if and only if the plain ones are, unless one is strange.
     fn hash_pair(&self, name: &Quoted<'_>, value: &Quoted<'_>) -> u64 {
         if name.is_strange || value.is_strange {
             return hash(&self.hasher, &escaped(name), &escaped(value));
@@ -197,14 +197,14 @@ impl<'a> Series<'a> {
 
 const METRIC_NAME: Quoted<'_> = Quoted { raw: b"__name__", is_escaped: false, is_strange: false };
 
-/// A text in quotes as it is written to be read in one way only.
+/// A quoted text in its only unambiguous form.
 fn escaped(quoted: &Quoted<'_>) -> Vec<u8> {
     let mut text = Vec::with_capacity(quoted.raw.len());
     write_quoted(quoted, &mut text);
     text
 }
 
-/// The hash of a label that is not escaped.
+/// The hash of a label without escapes.
 fn hash_plain(state: &FixedState, (name, value): (&str, &str)) -> u64 {
     let mut escaped = Vec::with_capacity(value.len());
     write_plain(value.as_bytes(), &mut escaped);

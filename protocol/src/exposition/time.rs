@@ -1,6 +1,6 @@
-//! Timestamps from one format to the other, digit by digit.
+//! Conversion of timestamps between the formats, digit by digit.
 
-/// Writes milliseconds, a whole number, as seconds.
+/// Writes whole milliseconds as seconds.
 pub(super) fn write_seconds(milliseconds: &[u8], out: &mut Vec<u8>) {
     let digits = without_zeros(milliseconds);
     let padding = 4_usize.saturating_sub(digits.len());
@@ -14,8 +14,8 @@ pub(super) fn write_seconds(milliseconds: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Writes seconds, a decimal number, as whole milliseconds, rounded towards zero. What 0.0.4 cannot express, times before 1970
-/// or after the year 292 million, becomes the nearest that it can.
+/// Writes decimal seconds as whole milliseconds, rounded towards zero. Times that 0.0.4 cannot express, before 1970 or after
+/// the year 292 million, become the nearest that it can.
 pub(super) fn write_milliseconds(seconds: &[u8], out: &mut Vec<u8>) {
     let text = match seconds {
         [b'-', ..] => return out.push(b'0'),
@@ -29,7 +29,7 @@ pub(super) fn write_milliseconds(seconds: &[u8], out: &mut Vec<u8>) {
     let (mantissa, exponent) = (mantissa.unwrap_or_default(), exponent.unwrap_or_default());
     let point = mantissa.iter().position(|&byte| byte == b'.').unwrap_or(mantissa.len());
     let digits: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
-    // The number of digits before the point, once seconds are milliseconds.
+    // The number of digits before the point once seconds are milliseconds.
     let whole = point as i64 + exponent_of(exponent) + 3;
     let significant = without_zeros(&digits);
     let whole = whole - (digits.len() - significant.len()) as i64;

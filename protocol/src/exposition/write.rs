@@ -8,7 +8,7 @@ use super::time;
 use super::{Escaping, Format, Target};
 use std::borrow::Cow;
 
-/// Writes samples as one target accepts them.
+/// Writes samples in the form that one target accepts.
 pub(super) struct Writer<'a> {
     pub(super) target: Target,
     pub(super) source: Dialect,
@@ -88,14 +88,14 @@ impl Writer<'_> {
         }
     }
 
-    /// Whether a label that keeps its name, or one that is added, has the name that another one gets.
+    /// Whether an unchanged or added label already has this name.
     fn is_taken(&self, name: &Written<'_>, labels: &[Label<'_>]) -> bool {
         let mut own = labels.iter().filter(|label| !self.series.is_replaced(label));
         own.any(|label| *label.name.plain() == *name.text)
             || self.series.added(labels).any(|(added, _)| added.as_bytes() == &*name.text)
     }
 
-    /// A name as the target accepts it.
+    /// A name in the form that the target accepts.
     pub(super) fn written<'n>(&self, name: &Name<'n>, is_part: fn(u8) -> bool) -> Written<'n> {
         if !name.is_quoted {
             return Written { text: Cow::Borrowed(name.text.raw), ..Written::default() };
@@ -119,10 +119,10 @@ impl Writer<'_> {
     }
 }
 
-/// What the type of a family asks of its samples in a format.
+/// What the type of a family requires of its samples in a format.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shape {
-    /// The label that holds a number, `le` or `quantile`, which OpenMetrics wants in one form.
+    /// The label that holds a number, `le` or `quantile`, for which OpenMetrics has one canonical form.
     pub(super) bound: Option<&'static [u8]>,
     pub(super) may_have_exemplar: bool,
 }
@@ -148,8 +148,7 @@ impl Written<'_> {
     }
 }
 
-/// Whether strict parsers read the exemplar at a sample of this name: 128 characters of labels at most, no escapes, no names in
-/// quotes.
+/// Whether strict parsers read the exemplar at a sample of this name: at most 128 characters of labels, no escapes, no quoted names.
 fn is_plain_exemplar(exemplar: &[u8], name: &Name<'_>) -> bool {
     let labels_len = memchr::memrchr(b'}', exemplar).unwrap_or_default();
     let is_apart = |pair: &[u8]| pair == b"{\"" || pair == b",\"";
@@ -164,14 +163,14 @@ fn separate(is_open: &mut bool, out: &mut Vec<u8>) {
     *is_open = true;
 }
 
-/// The bound as OpenMetrics writes it, if the label is one and is written in another way.
+/// The bound in the form of OpenMetrics, if the label is one and has another form.
 fn canonical_bound(label: &Label<'_>, shape: Shape) -> Option<String> {
     shape.bound.filter(|bound| *bound == label.name.text.raw)?;
     let number: f64 = std::str::from_utf8(label.value.raw).ok()?.parse().ok()?;
     Some(canonical_number(number))
 }
 
-/// As Go's `%g` writes it for OpenMetrics: a fraction or an exponent, always.
+/// The number as Go's `%g` writes it for OpenMetrics, always with a fraction or an exponent.
 pub(super) fn canonical_number(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();

@@ -1,4 +1,4 @@
-//! Leaves out families, labels and help texts where the metrics come from, so that they are never sent.
+//! Leaves out families, labels and help texts at the source, so that they are never sent.
 
 mod pattern;
 #[cfg(test)]
@@ -38,18 +38,18 @@ pub struct Filter {
     is_without_help: bool,
 }
 
-/// A text after it was filtered, and what was left out.
+/// A filtered text, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filtered {
-    /// What is left, in the format that the text had.
+    /// The remaining text, in its original format.
     pub text: String,
-    /// Families that were left out by their names.
+    /// The number of families left out by their names.
     pub families: usize,
-    /// Samples of these.
+    /// The number of their samples.
     pub series: usize,
-    /// Samples that were left out because without the dropped labels, an earlier one has the same labels. In histograms and summaries, all
-    /// samples of the later one are.
+    /// The number of samples left out because, without the dropped labels, an earlier sample has the same labels. Of a
+    /// duplicate histogram or summary, all samples are left out.
     pub duplicates: usize,
 }
 
@@ -57,35 +57,35 @@ pub struct Filtered {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// The label tells the parts of one histogram or summary apart.
+    /// The label distinguishes the parts of a histogram or summary.
     #[error("the label {0} cannot be dropped: it tells the parts of a histogram or summary apart")]
     Bound(Box<str>),
-    /// It is no name of a label.
+    /// The text is not the name of a label.
     #[error("{0:?} is not the name of a label")]
     Name(Box<str>),
-    /// There are more than [`Filter::MAX`] of a kind.
+    /// There are already [`Filter::MAX`] of a kind.
     #[error("more than {} of them", Filter::MAX)]
     TooMany,
 }
 
 impl Filter {
-    /// The most patterns of a list, and the most labels.
+    /// The maximum number of patterns in a list, and of labels.
     pub const MAX: usize = 256;
 
-    /// Keeps families of such names alone, and those of other patterns that are allowed.
+    /// Keeps only families with matching names. Several patterns add up.
     ///
     /// # Errors
     ///
-    /// If there are [`Filter::MAX`] already.
+    /// If there are [`Filter::MAX`] allowed patterns.
     pub fn allow(&mut self, pattern: Pattern) -> Result<(), FilterError> {
         push(&mut self.allow, pattern)
     }
 
-    /// Leaves out families of such names, also those that are allowed.
+    /// Leaves out families with matching names, even if they are allowed.
     ///
     /// # Errors
     ///
-    /// If there are [`Filter::MAX`] already.
+    /// If there are [`Filter::MAX`] denied patterns.
     pub fn deny(&mut self, pattern: Pattern) -> Result<(), FilterError> {
         push(&mut self.deny, pattern)
     }
@@ -94,7 +94,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// If it is `le` or `quantile`, empty or `__name__`, or if there are [`Filter::MAX`] already.
+    /// If the name is `le`, `quantile`, `__name__` or empty, or if there are [`Filter::MAX`] labels.
     pub fn drop_label(&mut self, name: &str) -> Result<(), FilterError> {
         if matches!(name, "le" | "quantile") {
             return Err(FilterError::Bound(name.into()));
@@ -114,19 +114,20 @@ impl Filter {
         self.is_without_help = true;
     }
 
-    /// Whether it leaves out nothing, whatever the text.
+    /// Whether the filter leaves out nothing, whatever the text.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Filters a text of either format. What stays is as it came, but for series that lose labels, which are written anew.
+    /// Filters a text of either format. The rest stays verbatim, except that series which lose labels are written anew.
     ///
-    /// A histogram or summary is kept or left out as a whole, by its family's name. In OpenMetrics, a counter is found by its name with
-    /// `_total` as well, and an info metric by its name with `_info`.
+    /// A histogram or summary is kept or left out as a whole, by its family's name. In OpenMetrics, a counter also matches by
+    /// its name with `_total`, and an info metric by its name with `_info`.
     ///
     /// # Errors
     ///
-    /// The first line that Prometheus would refuse: of such a text nobody can tell what is to be left out.
+    /// The first line that Prometheus would refuse: in such a text it is unknown what to leave out. A filter that leaves out
+    /// nothing accepts any text.
     pub fn apply(&self, text: &str) -> Result<Filtered, ExpositionError> {
         if self.is_nothing() {
             return Ok(Filtered { text: text.to_owned(), ..Filtered::default() });
@@ -134,7 +135,7 @@ impl Filter {
         let identity = Labels::default();
         let source =
             Source { text: text.as_bytes(), identity: &identity, inject: Inject::Never, seed: 0 };
-        // Names are for whoever serves the text to judge.
+        // The proxy that serves the text decides which names are reserved.
         let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
         let facts = read(&source, &policy)?;
         let dialect = facts.dialect();
@@ -155,7 +156,7 @@ impl Filter {
         let mut out = Vec::with_capacity(text.len());
         pass.run(source.text, facts.reader(source.text, &policy), &mut out);
         let mut filtered = pass.filtered;
-        // Lines of a UTF-8 text are UTF-8, and so are its names and values.
+        // Lines, names and values of a UTF-8 text are UTF-8.
         filtered.text = String::from_utf8(out)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Ok(filtered)
@@ -184,10 +185,9 @@ struct Pass<'a, 'f> {
     kinds: BTreeMap<Box<[u8]>, MetricKind>,
     /// Families, and whether they are left out.
     denied: BTreeMap<Box<[u8]>, bool>,
-    /// The same for the name of the last line that had one.
+    /// The last metric name, and whether it is left out.
     last: (&'a [u8], bool),
-    /// Of each family, the labels that are left without those that are dropped, and what they were in the first series that has them: hashes
-    /// without the bound.
+    /// For each family: the labels left after dropping, and the original labels of the first series that has them, as hashes without the bound.
     owners: BTreeMap<(u64, u64), u64>,
     filtered: Filtered,
 }
@@ -224,7 +224,7 @@ impl<'a> Pass<'a, '_> {
 
     fn is_left_out(&mut self, line: &Line<'a>) -> bool {
         let Some(name) = line.entry.name() else {
-            // To text it says nothing, but what is left might be taken for OpenMetrics by it.
+            // It has no meaning in text 0.0.4, but could make the rest look like OpenMetrics.
             return self.writer.source == Dialect::Text && matches!(line.entry, Entry::Eof);
         };
         if !std::ptr::eq(self.last.0, name.text.raw) {
@@ -262,7 +262,7 @@ impl<'a> Pass<'a, '_> {
         family_of(name, self.writer.source, |name| self.kinds.get(name).copied())
     }
 
-    /// The labels of a sample that stay, if any is dropped.
+    /// The labels of a sample that stay; `None` if none is dropped.
     fn kept(&self, name: &Name<'a>, labels: &[Label<'a>]) -> Option<Vec<Label<'a>>> {
         let dropped = &self.filter.drop_labels;
         if dropped.is_empty() {
@@ -271,7 +271,7 @@ impl<'a> Pass<'a, '_> {
         let name = name.plain();
         let is_dropped = |label: &&Label<'a>| {
             let label = label.name.plain();
-            // The label of that name tells the states of a set apart.
+            // The label of that name distinguishes the states of a state set.
             let is_state =
                 || *label == *name && self.kinds.get(&*name) == Some(&MetricKind::StateSet);
             std::str::from_utf8(&label).is_ok_and(|label| dropped.contains(label)) && !is_state()
@@ -282,7 +282,7 @@ impl<'a> Pass<'a, '_> {
             .then(|| labels.iter().filter(|label| !is_dropped(label)).copied().collect())
     }
 
-    /// Whether other labels have become these before.
+    /// Whether other labels have already become the same.
     fn is_duplicate(&mut self, name: &Name<'a>, labels: &[Label<'a>], kept: &[Label<'a>]) -> bool {
         let name = name.plain();
         let family = self.family(&name);

@@ -2,18 +2,18 @@ use regex_lite::{Regex, RegexBuilder};
 use std::fmt;
 use std::str::FromStr;
 
-/// Which names of families are meant: a glob, in which `*` stands for any characters and `?` for one, or a regular expression between two
-/// slashes, which has to match the whole name: `go_*`, `/(go|jvm)_.+/`.
+/// A pattern for names of families: a glob, in which `*` stands for any characters and `?` for one, or a regular expression
+/// between two slashes, which must match the whole name: `go_*`, `/(go|jvm)_.+/`.
 ///
-/// At most [`Pattern::MAX_LEN`] bytes. Regular expressions are those of the crate `regex-lite`, which take time in proportion to the name's
-/// length, and know no classes of Unicode.
+/// At most [`Pattern::MAX_LEN`] bytes. Regular expressions are those of the crate `regex-lite`, which take time proportional to
+/// the name's length and have no Unicode classes.
 #[derive(Clone)]
 pub struct Pattern {
     text: Box<str>,
     regex: Regex,
 }
 
-/// A text that is no [`Pattern`].
+/// The text is not a [`Pattern`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?}: {reason}")]
 pub struct PatternError {
@@ -22,10 +22,10 @@ pub struct PatternError {
 }
 
 impl Pattern {
-    /// The longest pattern, in bytes.
+    /// The maximum length of a pattern, in bytes.
     pub const MAX_LEN: usize = 1024;
 
-    /// Whether the pattern means this name.
+    /// Whether the pattern matches this name.
     pub fn matches(&self, name: &str) -> bool {
         self.regex.is_match(name)
     }
@@ -57,7 +57,7 @@ impl FromStr for Pattern {
                 .build();
             built.map_err(|it| error(it.to_string()))
         };
-        // By itself first: with a bracket too many, it could close that which anchors it.
+        // Compiled by itself first: an extra bracket could close the one that anchors it.
         compile(&expression)?;
         let regex = compile(&format!("^(?:{expression})$"))?;
         Ok(Self { text: text.into(), regex })
@@ -78,7 +78,7 @@ fn of_glob(glob: &str) -> String {
     expression
 }
 
-/// The most memory of a compiled expression, in bytes.
+/// The maximum size of a compiled expression, in bytes.
 const SIZE_MAX: usize = 256 * 1024;
 
 impl PartialEq for Pattern {

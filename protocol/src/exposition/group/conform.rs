@@ -4,7 +4,7 @@ use super::table::{Family, Piece};
 use crate::exposition::Format;
 use crate::exposition::reader::MetricKind;
 
-/// Whether the samples, in order of their groups, can be written as a family of its type.
+/// Whether the samples, ordered by group, can be written as a family of its type.
 pub(super) fn conforms(family: &Family<'_>, pieces: &[Piece], format: Format) -> bool {
     let stem = stem(family, format);
     let parts: Option<Vec<_>> = pieces
@@ -78,12 +78,12 @@ fn is_counter((suffix, piece): &Part<'_, '_>) -> bool {
     }
 }
 
-/// All infos of a family are one group, which must not have timestamps at some places only.
+/// All samples of an info family are one group, so either all or none may have timestamps.
 fn is_info((suffix, piece): &Part<'_, '_>) -> bool {
     *suffix == b"_info" && piece.value == 1.0 && !piece.has_time
 }
 
-/// Strict parsers count in whole numbers.
+/// Strict parsers require whole numbers.
 fn is_count(value: f64) -> bool {
     value >= 0.0 && value.is_finite() && value.fract() == 0.0
 }

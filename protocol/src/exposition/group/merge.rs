@@ -7,20 +7,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::VecDeque;
 
-/// Writes the families of all applications in the order of their names, and within a family, in the order of the applications.
+/// Writes the families of all applications in the order of their names and, within a family, in the order of the applications.
 #[derive(Debug)]
 pub struct Merge {
     target: Target,
     splits: Vec<Cursor>,
     /// The next family of each application.
     heads: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
-    /// The applications whose samples of the family that is being written are still to come.
+    /// The applications whose samples of the current family are yet to be written.
     writing: VecDeque<usize>,
     name: Vec<u8>,
 }
 
 impl Merge {
-    /// Begins with what [`split`](super::split()) made of each application's text, in their order. All have to be made for this target.
+    /// Starts with the [`split`](super::split()) of each application's text, in order. All must be made for this target.
     pub fn new(target: Target, splits: impl IntoIterator<Item = Split>) -> Self {
         let splits: Vec<_> = splits.into_iter().map(Cursor::new).collect();
         let mut merge = Self {
@@ -36,9 +36,9 @@ impl Merge {
         merge
     }
 
-    /// Appends the next few lines, about 16 KiB at most unless a single line is longer. Returns false once there are none left.
+    /// Appends the next few lines, about 16 KiB at most unless a single line is longer. Returns `false` once nothing is left.
     ///
-    /// `# EOF` is for the caller to write.
+    /// `# EOF` is not written; that is up to the caller.
     pub fn write(&mut self, out: &mut Vec<u8>) -> bool {
         let Some(&position) = self.writing.front() else { return self.begin_family(out) };
         let Some(split) = self.splits.get_mut(position) else { return false };
@@ -67,7 +67,7 @@ impl Merge {
         true
     }
 
-    /// Takes up the next family of an application.
+    /// Adds the next family of an application.
     fn enter(&mut self, position: usize) {
         let record = self.splits.get(position).and_then(Cursor::record);
         if let Some(record) = record {
@@ -87,7 +87,7 @@ impl PopIfName for BinaryHeap<Reverse<(Vec<u8>, usize)>> {
     }
 }
 
-/// Where the writing of a split is.
+/// The position in a split.
 #[derive(Debug)]
 struct Cursor {
     chunks: std::vec::IntoIter<Bytes>,
@@ -119,7 +119,7 @@ impl Cursor {
     }
 }
 
-/// Some of a family's lines, with what is said of it.
+/// Lines of a family, with its metadata.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
     pub(super) name: &'a [u8],
@@ -133,7 +133,7 @@ impl<'a> Record<'a> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.push(KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default() as u8);
         for part in [Some(self.name), self.help, self.unit, Some(self.lines)] {
-            // 0 stands for none.
+            // 0 stands for `None`.
             let len = part.map_or(0, |part| part.len() as u64 + 1);
             out.extend_from_slice(&len.to_be_bytes());
             out.extend_from_slice(part.unwrap_or_default());

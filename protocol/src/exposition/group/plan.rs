@@ -1,7 +1,7 @@
 use crate::exposition::reader::MetricKind;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The families that a text is rendered into, known by hashes of their names.
+/// The families that a text is rendered into, identified by hashes of their names.
 #[derive(Clone, Debug, Default)]
 pub struct Outline {
     pub(super) families: Vec<Item>,
@@ -10,16 +10,16 @@ pub struct Outline {
 /// A family.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// Its name as it is written.
+    /// The hash of its name as written.
     pub(super) name: u64,
     pub(super) kind: MetricKind,
-    /// Whether its samples need to fit its type.
+    /// Whether its samples must fit its type.
     pub(super) is_structured: bool,
     /// The names that its samples have.
     pub(super) names: Vec<u64>,
-    /// The names that its samples may have, and no other family.
+    /// The names that only its samples may have.
     pub(super) claims: Vec<u64>,
-    /// Groups of its samples, which must be in one place, if it is structured.
+    /// The groups of its samples, which must stay together; empty unless it is structured.
     pub(super) groups: Vec<u64>,
 }
 
@@ -36,7 +36,7 @@ impl Plan {
     pub fn new<'o>(outlines: impl IntoIterator<Item = &'o Outline>) -> Self {
         let outlines: Vec<_> = outlines.into_iter().collect();
         let mut plan = Self { degraded: shared_groups(&outlines), ..Self::default() };
-        // Every round but the last adds to what is degraded, of which there is no more than there are families.
+        // Every round but the last degrades another family, and there are only so many families.
         while plan.settle(&outlines) {}
         plan.count_conflicts(&outlines);
         plan
@@ -53,12 +53,12 @@ impl Plan {
         })
     }
 
-    /// For each application, in their order, the families of which its type was not used.
+    /// For each application, in order: the number of families for which its type was not used.
     pub fn conflicts(&self) -> &[u32] {
         &self.conflicts
     }
 
-    /// The type that a family is written with. None if it is written as a family for each name of its samples.
+    /// The type that a family is written with. `None` if it becomes one family for each name of its samples.
     pub(super) fn kind(
         &self,
         name: u64,
@@ -70,7 +70,7 @@ impl Plan {
         is_used.then_some(kind)
     }
 
-    /// Returns whether more families have to be degraded than before.
+    /// Returns whether further families must be degraded.
     fn settle(&mut self, outlines: &[&Outline]) -> bool {
         self.kinds.clear();
         let before = self.degraded.len();
@@ -120,7 +120,7 @@ impl Plan {
     }
 }
 
-/// Families with a structure of which two applications have samples of one group.
+/// Structured families of which two applications have samples in the same group.
 fn shared_groups(outlines: &[&Outline]) -> BTreeSet<u64> {
     let mut seen: BTreeSet<(u64, u64)> = BTreeSet::new();
     let mut shared = BTreeSet::new();

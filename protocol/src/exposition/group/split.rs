@@ -9,21 +9,21 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// What a text gives to a grouped answer, as far as it is known without the other texts.
+/// What a text contributes to a grouped answer, as far as it is known without the other texts.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     outline: Outline,
-    /// As it is if no other text has a say in the types.
+    /// The chunks, if no other text changes the types.
     split: Split,
 }
 
 impl Prepared {
-    /// The families of the text.
+    /// Returns the families of the text.
     pub fn outline(&self) -> &Outline {
         &self.outline
     }
 
-    /// Returns what is written of the text, unless the plan is at odds with how it was prepared: then [`split`] has to be called.
+    /// Returns the prepared chunks. `None` if the plan is at odds with them: then call [`split`].
     pub fn split(&self, plan: &Plan) -> Option<Split> {
         plan.suits(&self.outline).then(|| self.split.clone())
     }
@@ -44,7 +44,7 @@ pub fn prepare(
     Prepared { outline, split }
 }
 
-/// Renders a text into families. The arguments are those of [`prepare`], whose outline has to be part of the plan.
+/// Renders a text into families. The arguments are those of [`prepare`], whose outline must be part of the plan.
 pub fn split(
     source: &Source<'_>,
     policy: &Policy,
@@ -76,7 +76,7 @@ fn split_table(table: &Table<'_>, text: &[u8], plan: &Plan) -> Split {
     packer.finish()
 }
 
-/// Renders a single text, family by family, in the order of their first samples.
+/// Renders a single text family by family, in the order of their first samples.
 pub(in crate::exposition) fn render_one(
     source: &Source<'_>,
     policy: &Policy,
@@ -99,14 +99,14 @@ pub(in crate::exposition) fn render_one(
     }
 }
 
-/// A text in families, in compressed chunks.
+/// A text as families, in compressed chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     pub(super) chunks: Vec<Bytes>,
 }
 
 impl Split {
-    /// The bytes that it holds.
+    /// Returns the number of bytes that it holds.
     pub fn held(&self) -> usize {
         self.chunks.iter().map(Bytes::len).sum()
     }
@@ -115,7 +115,7 @@ impl Split {
 /// A family as it is written.
 struct Output<'t> {
     kind: MetricKind,
-    /// Whether the text says anything of it but its samples.
+    /// Whether the text has metadata for it.
     is_declared: bool,
     /// Plain.
     help: Option<Cow<'t, [u8]>>,
@@ -124,7 +124,7 @@ struct Output<'t> {
     shape: Shape,
 }
 
-/// The families to be written, by name.
+/// The families to write, by name.
 fn families<'t>(table: &'t Table<'_>, plan: &Plan) -> BTreeMap<Vec<u8>, Output<'t>> {
     let mut outputs: BTreeMap<Vec<u8>, Output<'t>> = BTreeMap::new();
     for (family, pieces) in table.by_family() {
@@ -148,9 +148,9 @@ fn families<'t>(table: &'t Table<'_>, plan: &Plan) -> BTreeMap<Vec<u8>, Output<'
     outputs
 }
 
-/// A part of a text's family that becomes a family.
+/// A part of a text's family that becomes a family of its own.
 struct Part {
-    /// The name as it is written.
+    /// The name as written.
     key: Vec<u8>,
     kind: MetricKind,
     is_structured: bool,
@@ -164,7 +164,7 @@ impl Part {
     }
 }
 
-/// What becomes of a family by itself.
+/// The parts of a family, considered on its own.
 fn parts(table: &Table<'_>, family: &Family<'_>, pieces: &[Piece]) -> Vec<Part> {
     let format = table.writer.target.format;
     let of_name = |name: u32, kind| Part {
@@ -193,7 +193,7 @@ fn parts(table: &Table<'_>, family: &Family<'_>, pieces: &[Piece]) -> Vec<Part> 
     std::iter::once(whole).chain(apart).collect()
 }
 
-/// Whether samples of a type have to be together and of certain names.
+/// Whether samples of a type must stay together and have certain names.
 fn is_structured(kind: MetricKind, format: Format) -> bool {
     match format {
         Format::OpenMetrics1 => !matches!(kind, MetricKind::Gauge | MetricKind::Unknown),
@@ -201,7 +201,7 @@ fn is_structured(kind: MetricKind, format: Format) -> bool {
     }
 }
 
-/// The type of the samples of one name where the family has no structure.
+/// The type of the samples of one name if the family has no structure.
 fn simple_kind(family: &Family<'_>, name: u32, is_conforming: bool, format: Format) -> MetricKind {
     let Some(name) = family.names.get(name as usize) else { return MetricKind::Unknown };
     let suffix = name.strip_prefix(&*family.name).unwrap_or_default();
@@ -235,7 +235,7 @@ fn outline_of(table: &Table<'_>) -> Outline {
                 groups: Vec::new(),
             };
             if part.is_structured {
-                // Text 0.0.4 has a family of its own for the times of creation.
+                // Text 0.0.4 has a separate family for times of creation.
                 let is_text = format == Format::Text004;
                 let suffixes = suffixes(family.kind).iter();
                 let suffixes = suffixes.filter(|suffix| !is_text || **suffix != b"_created");
@@ -258,7 +258,7 @@ fn outline_of(table: &Table<'_>) -> Outline {
     outline
 }
 
-/// The suffixes of the names that no other family may have.
+/// The suffixes of names that no other family may have.
 fn suffixes(kind: MetricKind) -> &'static [&'static [u8]] {
     match kind {
         MetricKind::Counter => &[b"_total", b"_created"],
@@ -271,7 +271,7 @@ fn suffixes(kind: MetricKind) -> &'static [&'static [u8]] {
 }
 
 impl<'a> Table<'a> {
-    /// A name as it is written.
+    /// A name as written.
     fn sample_name(&self, family: &Family<'a>, name: u32) -> Written<'a> {
         let name = family.names.get(name as usize).cloned().unwrap_or_default();
         self.writer.written_plain(name, is_metric)
@@ -309,7 +309,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A written name as a key: in quotes where it is written so.
+/// A written name as a key: in quotes if it is written so.
 fn key(name: &Written<'_>) -> Vec<u8> {
     let mut key = Vec::new();
     name.write(&mut key);
@@ -327,7 +327,7 @@ fn write_line(table: &Table<'_>, text: &[u8], piece: &Piece, shape: Shape, out: 
     }
 }
 
-/// Writes `HELP`, `TYPE` and `UNIT`. `name` is as it is written, `help` is plain.
+/// Writes `HELP`, `TYPE` and `UNIT`. `name` is as written, `help` is plain.
 pub(super) fn write_head(
     target: Target,
     name: &[u8],
@@ -351,7 +351,7 @@ pub(super) fn write_head(
         Format::Text004 => kind.text_name(),
     });
     out.push(b'\n');
-    // The name may have become another one, of which the unit is not the end.
+    // An escaped name may no longer end with the unit.
     let is_unit = |unit: &&[u8]| name.strip_suffix(*unit).is_some_and(|stem| stem.ends_with(b"_"));
     let has_unit = !matches!(kind, MetricKind::Info | MetricKind::StateSet);
     if let Some(unit) = unit.filter(is_unit).filter(|_| has_unit) {
@@ -378,7 +378,7 @@ impl MetricKind {
     }
 }
 
-/// What a help text stands for.
+/// Resolves the escapes of a help text.
 fn plain_help(text: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
     if !text.contains(&b'\\') {
         return text.into();
@@ -439,5 +439,5 @@ impl Packer {
     }
 }
 
-/// The length from which a chunk is closed.
+/// The length in bytes from which a chunk is closed.
 const CHUNK_LEN: usize = 16 << 10;

@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A text's families and samples.
 pub(super) struct Table<'a> {
     pub(super) families: Vec<Family<'a>>,
-    /// By family; in families with a structure in OpenMetrics, by group.
+    /// By family; in structured families of OpenMetrics, by group.
     pub(super) pieces: Vec<Piece>,
     pub(super) writer: Writer<'a>,
 }
 
-/// A family as the text declares it, or that of a sample without a declaration.
+/// A family as declared by the text, or that of an undeclared sample.
 pub(super) struct Family<'a> {
     /// Plain, as in the text.
     pub(super) name: Cow<'a, [u8]>,
@@ -34,7 +34,7 @@ pub(super) struct Family<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub(super) family: u32,
-    /// Which of the family's names.
+    /// The index in the family's names.
     pub(super) name: u32,
     /// Where its line is in the text.
     pub(super) start: usize,
@@ -42,16 +42,16 @@ pub(super) struct Piece {
     /// A hash of the labels without the bound.
     pub(super) group: u64,
     pub(super) value: f64,
-    /// The number in `le` or `quantile`; in a state set, 1 if it has the state's label. Not a number if there is none.
+    /// The number in `le` or `quantile`; in a state set, 1 if it has the state's label. NaN if there is none.
     pub(super) bound: f64,
-    /// There is such a label, but it holds no number.
+    /// Whether there is such a label without a number.
     pub(super) is_bound_wrong: bool,
     /// A hash of the timestamp.
     pub(super) time: u64,
     pub(super) has_time: bool,
 }
 
-/// What a text says of a name.
+/// The metadata of a name in a text.
 #[derive(Default)]
 struct Said<'a> {
     kind: Option<MetricKind>,
@@ -67,7 +67,7 @@ struct Builder<'a, 'p> {
     table: Table<'a>,
     by_name: BTreeMap<Cow<'a, [u8]>, u32>,
     seen: BTreeSet<u64>,
-    /// The name of the sample before, its family, and which of the family's names it is.
+    /// The name of the previous sample, its family, and its index in the family's names.
     last: (&'a [u8], u32, u32),
 }
 
@@ -94,7 +94,7 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// Brings each family's samples together, and in a family with a structure, each group's.
+    /// Brings each family's samples together and, in structured families, each group's.
     fn sort(&mut self) {
         let is_open_metrics = self.writer.target.format == Format::OpenMetrics1;
         let mut order: BTreeMap<(u32, u64), u32> = BTreeMap::new();
@@ -124,7 +124,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What the text says of its families. The first time counts.
+/// The metadata of the text's families. The first declaration counts.
 fn said<'a>(mut reader: Reader<'a>) -> SaidOf<'a> {
     let mut said: SaidOf<'a> = BTreeMap::new();
     while let Some(line) = reader.next() {
@@ -170,7 +170,7 @@ impl<'a> Builder<'a, '_> {
         self.facts.dropped.contains(family_of(name, dialect, |name| self.kind(name)))
     }
 
-    /// The fingerprint of the series as it is written: with other names, two may be one.
+    /// The fingerprint of the series as written: escaping can make two series the same.
     fn fingerprint(&self, index: u32, name: &Name<'a>, labels: &[Label<'a>]) -> u64 {
         let writer = &self.table.writer;
         if !self.facts.has_utf8_names || writer.target.escaping == Escaping::AllowUtf8 {
@@ -223,7 +223,7 @@ impl<'a> Builder<'a, '_> {
         });
     }
 
-    /// The family of a sample of this name, and which of the family's names it is.
+    /// The family of a sample of this name, and the index in the family's names.
     fn place(&mut self, name: Cow<'a, [u8]>) -> (u32, u32) {
         let family = self.family(&name);
         let Some(owner) = self.table.families.get_mut(family as usize) else { return (family, 0) };
@@ -268,7 +268,7 @@ impl<'a> Builder<'a, '_> {
         family_of(name, writer.source, |name| self.kind(name)).to_vec().into()
     }
 
-    /// In text 0.0.4, when a series was created is told in a family of its own. In OpenMetrics it belongs to the series' family.
+    /// In text 0.0.4, the time of creation of a series is in a separate family. In OpenMetrics it belongs to the series' family.
     fn owner_of_created(&self, name: &[u8]) -> Option<Vec<u8>> {
         let stem = name.strip_suffix(b"_created")?;
         if matches!(self.kind(name), Some(kind) if kind != MetricKind::Gauge) {
@@ -287,7 +287,7 @@ fn number(token: &[u8]) -> f64 {
 }
 
 impl Writer<'_> {
-    /// The fingerprint of a series with the names that it is written with.
+    /// The fingerprint of a series with the names as written.
     fn fingerprint(&self, name: &Name<'_>, labels: &[Label<'_>]) -> u64 {
         let mut text = self.written(name, is_metric).text.into_owned();
         let mut pairs: Vec<_> = labels

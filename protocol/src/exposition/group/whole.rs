@@ -1,20 +1,20 @@
 use super::{Merge, Plan, Prepared, prepare, split};
 use crate::exposition::{Facts, Policy, Source, Target};
 
-/// A text that is there, and what [`read`](crate::exposition::read) found in it.
+/// A text, and what [`read`](crate::exposition::read) found in it.
 #[derive(Debug)]
 pub struct Part<'a> {
     /// The text.
     pub source: Source<'a>,
-    /// What it was read by.
+    /// The policy that it was read with.
     pub policy: &'a Policy,
     /// What was found in it.
     pub facts: Facts,
-    /// The samples to be left out, by their indices in ascending order.
+    /// The samples to leave out, by their indexes in ascending order.
     pub omit: Vec<u32>,
 }
 
-/// Merges texts that are all there: the four steps in one. `# EOF` is not written.
+/// Merges texts that are all available: the four steps in one. `# EOF` is not written.
 pub fn merged(parts: &[Part<'_>], target: Target) -> Vec<u8> {
     let prepared: Vec<Prepared> = parts
         .iter()

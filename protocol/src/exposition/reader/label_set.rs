@@ -1,15 +1,15 @@
-//! What is in the braces of a sample. What is there is mostly what the sample before had, up to one of the last labels: so much is not read again.
+//! The braces of a sample. They usually repeat those of the previous sample up to one of the last labels; the repeated part is not read again.
 
 use super::{After, Dialect, Kind, Label, Name, Reader, common_prefix};
 use crate::exposition::cursor::{Cursor, is_label};
 use memchr::memchr;
 
 impl<'a> Reader<'a> {
-    /// What is behind the opening brace, and the closing one. Returns the metric's name.
+    /// Reads from after the opening brace to after the closing one. Returns the metric's name.
     pub(super) fn label_set(&mut self, mut metric: Option<Name<'a>>) -> Result<Name<'a>, Kind> {
         let base = self.position();
         let was_clean = std::mem::replace(&mut self.is_clean, true);
-        // Names that are those of the sample before, in the same places, are not those of each other.
+        // Names that are in the same places as in the previous sample are distinct.
         let mut is_new = !self.repeat(&mut metric);
         loop {
             self.skip_blanks();
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         metric.ok_or(Kind::MetricNameMissing)
     }
 
-    /// Takes what is here as it was in the sample before. Returns whether the labels of that sample are known.
+    /// Takes what repeats the previous sample. Returns whether that sample's labels are known.
     fn repeat(&mut self, metric: &mut Option<Name<'a>>) -> bool {
         let before = std::mem::take(&mut self.before);
         let count = std::mem::take(&mut self.count);
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         true
     }
 
-    /// Takes the name of a label, and what follows it up to the value's quote, if the sample before had the same in this place.
+    /// Takes the name of a label and everything up to the value's quote, if the previous sample has the same in this place.
     fn repeat_name(&mut self) -> bool {
         let Some(old) = self.labels.get(self.count) else { return false };
         let is_same = self.cursor.rest.starts_with(old.lead);
@@ -88,12 +88,12 @@ impl<'a> Reader<'a> {
         is_same
     }
 
-    /// What is known of the braces that begin there up to here.
+    /// The state at this place of the braces that begin at `base`.
     fn after(&self, base: usize) -> After {
         After { at: self.position() - base, is_clean: self.is_clean }
     }
 
-    /// What is between two labels.
+    /// Reads what is between two labels.
     fn end_label(&mut self) -> Result<(), Kind> {
         self.skip_blanks();
         if !self.cursor.take(b',') && self.cursor.peek() != Some(b'}') {
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A label's name, or a metric's if in quotes.
+    /// A label's name, or a metric's if quoted.
     pub(super) fn label_name(&mut self) -> Result<Name<'a>, Kind> {
         match self.cursor.peek() {
             Some(b'"') => Ok(Name { text: self.cursor.quoted("the label name")?, is_quoted: true }),
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         Err(kind)
     }
 
-    /// A label's value, and what is between it and the next label. `name` is `None` if it is that of the sample before.
+    /// Reads a label's value, and what is between it and the next label. `name` is `None` if it is that of the previous sample.
     fn label_value(
         &mut self,
         base: usize,
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Refuses a series with two labels of one name, standing at the second of them.
+    /// Refuses a series that has a label twice, at the second place.
     fn refuse_twice(&mut self) -> Result<(), Kind> {
         let Some(label) = find_twice(self.labels()) else { return Ok(()) };
         self.cursor.rest = self.text.get(label.start..).unwrap_or_default();
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The second of two labels of one name. Takes n log n time where there are many.
+/// The second of two labels with the same name. Takes n log n time for many labels.
 fn find_twice<'l, 'a>(labels: &'l [Label<'a>]) -> Option<&'l Label<'a>> {
     let is_escaped = labels.iter().any(|label| label.name.text.is_escaped);
     if labels.len() <= 16 && !is_escaped {

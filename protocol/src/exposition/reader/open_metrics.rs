@@ -1,9 +1,9 @@
-//! What differs in OpenMetrics: one blank where one has to be and none elsewhere, units, exemplars, timestamps in seconds.
+//! The differences of OpenMetrics: exactly one blank where one is required and none elsewhere, units, exemplars, timestamps in seconds.
 
 use super::{Entry, Kind, Name, Reader};
 use crate::exposition::float;
 
-/// A timestamp and an exemplar, where there are.
+/// The timestamp and the exemplar, if any.
 type Tail<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 impl<'a> Reader<'a> {
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         Ok(if self.is_served(name) { Entry::Unit { name, unit } } else { Entry::Comment })
     }
 
-    /// What stands behind the value, to the end of the line.
+    /// Reads what follows the value, to the end of the line.
     pub(super) fn open_metrics_tail(&mut self) -> Result<Tail<'a>, Kind> {
         if self.cursor.is_at_line_end() {
             return Ok((None, None));
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         Err(Kind::Trailing)
     }
 
-    /// A timestamp behind its blank.
+    /// Reads a timestamp after its blank.
     fn seconds(&mut self) -> Result<&'a [u8], Kind> {
         if !self.cursor.take(b' ') {
             return Err(Kind::Timestamp);
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         Ok(token)
     }
 
-    /// An exemplar behind its opening brace. Returns it with the brace.
+    /// Reads an exemplar after its opening brace. Returns it with the brace.
     fn exemplar(&mut self) -> Result<&'a [u8], Kind> {
         let start = self.position() - 1;
         loop {
