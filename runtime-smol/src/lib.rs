@@ -1,6 +1,6 @@
-//! The smol leaf: prometheus-rsocket's [`Runtime`] on smol, that is on async-executor, async-io and blocking.
+//! The smol leaf: prometheus-rsocket's [`Runtime`] on smol, that is, on async-executor, async-io and blocking.
 //!
-//! There is no more to it than the seam asks for; everything else is in `prometheus-rsocket-runtime`.
+//! It implements only the seam; everything else is in `prometheus-rsocket-runtime`.
 //!
 //! ```
 //! use prometheus_rsocket_runtime::{Listener, Runtime};
@@ -40,8 +40,8 @@ use workers::Workers;
 
 /// A handle to a smol executor.
 ///
-/// IO and timers are async-io's, jobs run on blocking's threads; there is one of each in a process, shared with whoever
-/// else uses smol.
+/// IO and timers are those of async-io, and jobs run on the threads of blocking. A process has one of each, shared with
+/// everything else that uses smol.
 #[derive(Clone, Debug)]
 pub struct Smol {
     executor: Running,
@@ -49,39 +49,38 @@ pub struct Smol {
 
 #[derive(Clone, Debug)]
 enum Running {
-    /// smol's global one, which has threads of its own.
+    /// smol's global executor, which has its own threads.
     Global,
-    /// Weak, since what is spawned owns handles, and the executor owns what is spawned.
+    /// Weak, because spawned futures own handles, and the executor owns the futures.
     Own(Weak<Executor<'static>>),
 }
 
 impl Smol {
-    /// Makes an executor that is run by `worker_threads`, runs the future that `main` makes to its end on this thread,
-    /// and drops whatever still runs then. `worker_threads` is by default the number of processors.
+    /// Creates an executor run by `worker_threads` threads, runs the future that `main` returns to completion on this thread,
+    /// and drops everything that is still running. `worker_threads` defaults to the number of processors.
     ///
-    /// It returns when everything is dropped, and so waits for futures that are being polled at that moment, but not
-    /// for jobs.
+    /// Returns once everything is dropped. It therefore waits for futures that are being polled at that moment, but not for jobs.
     ///
     /// # Errors
     ///
-    /// The system gives no threads.
+    /// The system provides no threads.
     pub fn block_on<F: Future>(
         worker_threads: Option<usize>,
         main: impl FnOnce(Self) -> F,
     ) -> io::Result<F::Output> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let executor = Arc::new(Executor::new());
-        // Dropped, and with that at rest, before the executor, whether main returns or panics.
+        // Dropped, and thereby stopped, before the executor, whether main returns or panics.
         let _workers = Workers::start(&executor, worker_threads.unwrap_or(processors).max(1))?;
         Ok(smol::block_on(main(Self::on(&executor))))
     }
 
-    /// A handle to an executor that the caller runs. Where that is dropped, what is spawned by this handle is dropped too.
+    /// A handle to an executor that the caller runs. Dropping the executor drops what was spawned by this handle.
     pub fn on(executor: &Arc<Executor<'static>>) -> Self {
         Self { executor: Running::Own(Arc::downgrade(executor)) }
     }
 
-    /// smol's global executor, which `smol::spawn` uses. It has as many threads as `SMOL_THREADS` says, 1 by default.
+    /// smol's global executor, which `smol::spawn` uses. Its number of threads is set by `SMOL_THREADS`, 1 by default.
     pub fn global() -> Self {
         Self { executor: Running::Global }
     }
@@ -101,7 +100,7 @@ impl Runtime for Smol {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        // A panic is kept for whoever awaits the task, which is nobody.
+        // A panic is kept for the task's awaiter, and there is none.
         match &self.executor {
             Running::Global => smol::spawn(future).detach(),
             Running::Own(executor) => {

@@ -10,7 +10,7 @@ use std::{
 #[cfg(unix)]
 use std::{os::unix::net::UnixStream, path::Path};
 
-/// A connection: of TCP, or to a Unix socket.
+/// A TCP or Unix socket connection.
 #[derive(Debug)]
 pub struct SmolStream(Socket);
 
@@ -21,7 +21,7 @@ enum Socket {
     Unix(Async<UnixStream>),
 }
 
-/// Does the same with a socket of either kind.
+/// Applies an expression to a socket of either kind.
 macro_rules! with {
     ($socket:expr, $of_kind:ident => $done:expr) => {
         match $socket {
@@ -114,9 +114,9 @@ pub struct SmolListener(Async<TcpListener>);
 
 impl SmolListener {
     pub(crate) fn bind(addr: SocketAddr) -> io::Result<Self> {
-        // std sets SO_REUSEADDR, except on Windows, where the option means another thing.
+        // std sets SO_REUSEADDR, except on Windows, where the option means something else.
         let listener = Async::<TcpListener>::bind(addr)?;
-        // A listening socket that is told again to listen takes on the new length of its queue.
+        // Listening again on a listening socket changes the length of its queue.
         rustix::net::listen(listener.get_ref(), BACKLOG)?;
         Ok(Self(listener))
     }
@@ -135,5 +135,5 @@ impl Listener for SmolListener {
     }
 }
 
-/// Connections not yet accepted; thousands come at once after a restart. The system may cap it.
+/// The queue of connections not yet accepted; thousands arrive at once after a restart. The system may cap it.
 const BACKLOG: i32 = 4096;

@@ -10,7 +10,7 @@ use std::{
 #[derive(Debug)]
 pub struct SmolTimer {
     timer: smol::Timer,
-    /// smol's timer is ready only once.
+    /// Remembered because smol's timer is ready only once.
     fired: bool,
 }
 

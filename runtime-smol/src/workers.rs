@@ -9,9 +9,9 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-/// Threads that run an executor until this is dropped, which waits for them.
+/// Threads that run an executor. Dropping this stops and joins them.
 pub(crate) struct Workers {
-    /// Its end is the sign to stop.
+    /// Closing the channel tells them to stop.
     alive: Option<Sender<Infallible>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -41,8 +41,8 @@ impl Drop for Workers {
     }
 }
 
-/// `smol::block_on` waits for IO and timers where there is nothing to run.
+/// When there is nothing to run, `smol::block_on` waits for IO and timers.
 fn work(executor: &Executor<'_>, stopped: &Receiver<Infallible>) {
-    // The one thing that is ever received is the end.
+    // Nothing is ever received but the closing.
     let _ = block_on(executor.run(stopped.recv()));
 }

@@ -1,6 +1,6 @@
 //! The tokio leaf: prometheus-rsocket's [`Runtime`] on tokio.
 //!
-//! There is no more to it than the seam asks for; everything else is in `prometheus-rsocket-runtime`.
+//! It implements only the seam; everything else is in `prometheus-rsocket-runtime`.
 //!
 //! ```
 //! use prometheus_rsocket_runtime::{Listener, Runtime};
@@ -28,19 +28,19 @@ use std::path::Path;
 use std::{future::Future, io, net::SocketAddr, thread, time::Instant};
 use tokio::runtime::{Builder, Handle};
 
-/// A handle to a tokio runtime, on which the IO and time drivers are enabled.
+/// A handle to a tokio runtime with its IO and time drivers enabled.
 #[derive(Clone, Debug)]
 pub struct Tokio {
     handle: Handle,
 }
 
 impl Tokio {
-    /// Builds a multi-threaded runtime, runs the future that `main` makes to its end, and drops whatever still runs
-    /// then. `worker_threads` is by default the number of processors.
+    /// Builds a multi-threaded runtime, runs the future that `main` returns to completion, and drops everything that is still
+    /// running. `worker_threads` defaults to the number of processors.
     ///
     /// # Errors
     ///
-    /// The runtime could not be built: the system gives no threads or no event queue.
+    /// The runtime could not be built: the system provides no threads or no event queue.
     ///
     /// # Panics
     ///
@@ -52,27 +52,27 @@ impl Tokio {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .worker_threads(worker_threads.unwrap_or(processors).max(1))
-            // Jobs compute, apart from resolving names: many more threads than processors would only add memory.
+            // Jobs compute, except for resolving names: many more threads than processors would only use memory.
             .max_blocking_threads(2 * processors + NAME_THREADS)
             .enable_io()
             .enable_time()
             .build()?;
         let output = runtime.block_on(main(Self { handle: runtime.handle().clone() }));
-        // A name server that does not answer must not hold up the exit.
+        // A name server that does not answer must not delay the exit.
         runtime.shutdown_background();
         Ok(output)
     }
 
-    /// The runtime that this is called on.
+    /// The current runtime.
     ///
     /// # Panics
     ///
-    /// When called outside of one.
+    /// When called outside of a tokio runtime.
     pub fn current() -> Self {
         Self { handle: Handle::current() }
     }
 
-    /// The runtime that this is called on, if it is called on one.
+    /// The current runtime; `None` outside of one.
     pub fn try_current() -> Option<Self> {
         Handle::try_current().ok().map(|handle| Self { handle })
     }
@@ -84,7 +84,7 @@ impl Runtime for Tokio {
     type Timer = TokioTimer;
 
     fn now(&self) -> Instant {
-        // tokio's clock, as that is the one which tests can pause.
+        // tokio's clock is the one that tests can pause.
         tokio::time::Instant::now().into_std()
     }
 
@@ -118,5 +118,5 @@ impl Runtime for Tokio {
     }
 }
 
-/// Threads kept for resolving names while every processor computes.
+/// Threads for resolving names while every processor computes.
 const NAME_THREADS: usize = 4;

@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
 };
 
-/// A connection: of TCP, or to a Unix socket.
+/// A TCP or Unix socket connection.
 #[derive(Debug)]
 pub struct TokioStream(Socket);
 
@@ -26,7 +26,7 @@ enum Socket {
     Unix(UnixStream),
 }
 
-/// Does the same with a socket of either kind.
+/// Applies an expression to a socket of either kind.
 macro_rules! with {
     ($stream:expr, $socket:ident => $done:expr) => {
         match &mut $stream.0 {
@@ -117,7 +117,7 @@ pub struct TokioListener(TcpListener);
 impl TokioListener {
     pub(crate) fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // As std and tokio do: a restart need not wait for old connections. On Windows the option means another thing.
+        // As std and tokio do: a restart need not wait for old connections. On Windows the option means something else.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
@@ -138,5 +138,5 @@ impl Listener for TokioListener {
     }
 }
 
-/// Connections not yet accepted; thousands come at once after a restart. The system may cap it.
+/// The queue of connections not yet accepted; thousands arrive at once after a restart. The system may cap it.
 const BACKLOG: u32 = 4096;

@@ -37,7 +37,7 @@ impl Timer for TokioTimer {
         let Some(sleep) = &mut self.sleep else {
             return Poll::Pending;
         };
-        // A task that has used up its turn finds the sleep pending even after its deadline.
+        // A task that has used up its coop budget finds the sleep pending even after its deadline.
         if sleep.deadline().into_std() <= self.runtime.now() {
             return Poll::Ready(());
         }

@@ -47,7 +47,7 @@ fn open_for_2048(payload: &Payload) -> Result<Opened, OpenError> {
     open(&*RSA_2048, payload.clone(), &OpenLimits::default(), [9; 32])
 }
 
-/// A payload whose AES key is wrapped rightly, around any Snappy block.
+/// A payload with a correctly wrapped AES key, around any Snappy block.
 fn around_block(block: &[u8]) -> Payload {
     let secret = SecretKey::new(vec![1; 16]).unwrap();
     let metadata = peer(&RSA_2048).wrap(&secret, [2; 32]).unwrap();
@@ -104,7 +104,7 @@ fn payloads_of_openssl_open() {
     assert_eq!(opened, 10);
 }
 
-/// The bytes that these arguments give, as OpenSSL has decrypted them to the text (`rsa_oaep_md:sha256`, `rsa_mgf1_md:sha1`).
+/// The bytes for these arguments, as OpenSSL decrypts them to the text (`rsa_oaep_md:sha256`, `rsa_mgf1_md:sha1`).
 #[test]
 fn sealing_is_pinned_to_what_openssl_has_opened() {
     let sealed = seal(&peer(&RSA_2048), TEXT.as_bytes(), AesKeySize::Aes128, [42; 32]).unwrap();
@@ -238,11 +238,11 @@ fn padding_of_every_length_is_right_and_any_other_is_refused() {
         for len in 0..=33 {
             let data = encrypt(&key, &vec![b'x'; len]);
             assert_eq!(data.len(), (len / 16 + 1) * 16);
-            // Whether somebody else holds the buffer makes no difference.
+            // Sharing the buffer makes no difference.
             assert_eq!(decrypt(&key, data.clone()).unwrap(), vec![b'x'; len]);
             assert_eq!(decrypt(&key, data).unwrap(), vec![b'x'; len]);
         }
-        // A block of zeros is padded with a block of sixteens; without that, its last byte is no padding.
+        // A block of zeros is padded with a block of sixteens; without that, its last byte is not valid padding.
         let zeros = encrypt(&key, &[0; 16]).slice(..16);
         assert_eq!(decrypt(&key, zeros), Err(OpenError::Decrypt { len: 16 }));
     }
@@ -262,7 +262,7 @@ fn a_block_is_believed_only_within_the_limit_and_its_own_size() {
     let error = OpenError::TooLong { len: 0xffff_ffff, limit: 64 << 20 };
     assert_eq!(opened(&four_gib, 64 << 20), error);
     assert!(matches!(opened(&four_gib, usize::MAX), OpenError::Expand { len: 7, .. }));
-    // Announces 129 bytes of text, one more than 6 bytes could hold.
+    // It announces 129 bytes of text, one more than 6 bytes can hold.
     let error = opened(&[0x81, 0x01, 0x00, b'x', 0xfe, 0x01], 64 << 20);
     assert!(matches!(&error, OpenError::Expand { len: 6, reason } if reason.contains("129")));
 
@@ -413,7 +413,7 @@ proptest! {
             let error = OpenError::Unwrap(UnwrapError { len: 256, expected: 256 });
             prop_assert_eq!(open_for_2048(&sealed).unwrap_err(), error);
         } else {
-            // Without integrity, damage may go unnoticed; it must not do more.
+            // Without integrity, damage may go unnoticed; it must do nothing worse.
             sealed.data = part.into();
             let _ = open_for_2048(&sealed);
         }

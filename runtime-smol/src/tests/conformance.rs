@@ -3,7 +3,7 @@ use prometheus_rsocket_runtime::conformance::Leaf;
 use smol::{Executor, block_on};
 use std::sync::Arc;
 
-/// As the programs run.
+/// As the programs run it.
 struct Threads;
 
 impl Leaf for Threads {
@@ -19,7 +19,7 @@ impl Leaf for Threads {
     }
 }
 
-/// An executor that is somebody else's, with one thread for everything.
+/// An executor of the embedder's with a single thread.
 struct OneThread;
 
 impl Leaf for OneThread {

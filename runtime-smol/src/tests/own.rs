@@ -1,4 +1,4 @@
-//! What no other leaf has.
+//! Behaviour that only this leaf has.
 
 use crate::Smol;
 use prometheus_rsocket_runtime::{Listener, Runtime};

@@ -3,7 +3,7 @@ use prometheus_rsocket_runtime::conformance::Leaf;
 use std::time::Duration;
 use tokio::runtime::Builder;
 
-/// As the programs run.
+/// As the programs run it.
 struct Threads;
 
 impl Leaf for Threads {
@@ -19,7 +19,7 @@ impl Leaf for Threads {
     }
 }
 
-/// A runtime that is somebody else's, with one thread for everything.
+/// A runtime of the embedder's with a single thread.
 struct OneThread;
 
 impl Leaf for OneThread {
@@ -38,12 +38,12 @@ impl Leaf for OneThread {
     }
 }
 
-/// A clock that jumps from timer to timer. It would jump while sockets are waited for, too.
+/// A clock that jumps from timer to timer. It would jump even while sockets are waited for.
 struct Paused;
 
 impl Leaf for Paused {
     type Runtime = Tokio;
-    /// tokio's timers count whole milliseconds.
+    /// tokio's timers have a resolution of 1 ms.
     const LATENESS: Option<Duration> = Some(Duration::from_millis(1));
     const THREADS: usize = 1;
 

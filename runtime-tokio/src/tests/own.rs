@@ -1,10 +1,10 @@
-//! What no other leaf has.
+//! Behaviour that only this leaf has.
 
 use crate::{Tokio, TokioListener};
 use prometheus_rsocket_runtime::{Listener, Runtime, Timer};
 use std::{future::poll_fn, task::Poll};
 
-/// tokio's own sleep would be pending for a task that has used up its turn.
+/// tokio's own sleep would be pending for a task that has used up its coop budget.
 #[tokio::test(start_paused = true)]
 async fn an_expired_timer_is_ready_even_when_the_tasks_turn_is_over() {
     let runtime = Tokio::current();

@@ -59,7 +59,7 @@ fn families_are_kept_or_left_out_as_a_whole() {
     check(&filter(&[], &["a"], &[]), TEXT, rest, (1, 3, 0));
     check(&filter(&["*_total"], &[], &[]), TEXT, rest, (1, 3, 0));
     check(&filter(&["*"], &["a_*"], &[]), TEXT, TEXT.split_at(TEXT.len() - 33).0, (1, 1, 0));
-    // Its children have no names of their own.
+    // The samples of a histogram have no names of their own to match.
     check(&filter(&[], &["a_bucket", "a_sum"], &[]), TEXT, TEXT, (0, 0, 0));
     check(&filter(&["nothing"], &[], &[]), TEXT, "# by hand\n", (2, 4, 0));
     assert!(Filter::default().is_nothing());
@@ -82,7 +82,7 @@ fn the_first_of_what_becomes_the_same_is_kept() {
         "a{x=\"\\\\\"} 1\na 4 5\n",
         (0, 0, 2),
     );
-    // The second histogram goes, with the bound that the first lacks.
+    // The second histogram is dropped with all its buckets, also the one that the first lacks.
     let histogram = |pod: &str, bounds: &[&str]| {
         let bucket = |le: &&str| format!("h_bucket{{pod=\"{pod}\",le=\"{le}\"}} 1\n");
         let buckets: String = bounds.iter().map(bucket).collect();
@@ -93,7 +93,7 @@ fn the_first_of_what_becomes_the_same_is_kept() {
         let left = format!("{kind}h_bucket{{le=\"+Inf\"}} 1\nh_sum 1\nh_count 1\n");
         check(&pod, &text, &left, (0, 0, 4));
     }
-    // What was there twice before is none of the filter's business.
+    // Duplicates of the original text stay.
     check(&pod, "b 1\nb 2\n", "b 1\nb 2\n", (0, 0, 0));
 }
 
@@ -104,7 +104,7 @@ fn open_metrics_stays_open_metrics() {
     check(&filter(&[], &["i_info"], &["x", "s"]), text, left, (1, 1, 0));
     let rest = text.split_at(text.find("# TYPE i").unwrap()).1;
     check(&filter(&[], &["a_total"], &[]), text, rest, (1, 2, 0));
-    // A text that is not OpenMetrics does not become it, which would change its timestamps.
+    // A text that is not OpenMetrics must not become it, which would change its timestamps.
     let text = "b 1\nb 2 # not\na 1 1000\n# EOF\n";
     assert!(filter(&[], &["b"], &[]).apply(text).is_err());
     check(&filter(&[], &["b"], &[]), "b\t1\na 1 1000\n# EOF\n", "a 1 1000\n", (1, 1, 0));
@@ -146,7 +146,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-/// The types by name that an answer has.
+/// The types by name in an answer.
 fn types(text: &str) -> BTreeSet<&str> {
     text.lines().filter(|line| line.starts_with("# TYPE ")).collect()
 }
@@ -166,7 +166,7 @@ proptest! {
         }
         let left_out = filtered.series + filtered.duplicates;
         prop_assert_eq!(after.samples + left_out, before.samples, "{}", filtered.text);
-        // Nothing is there twice that was not before.
+        // There are no duplicates that were not there before.
         let twice = |facts: &Facts| facts.samples - distinct(facts).len();
         prop_assert!(twice(&after) <= twice(&before), "{}", filtered.text);
         prop_assert!(!filter.is_without_help || !filtered.text.lines().any(|line| line.starts_with("# HELP ")));
@@ -180,7 +180,7 @@ proptest! {
         let filtered = filter.apply(&text).unwrap();
         let after = facts(&filtered.text).unwrap();
         prop_assert!(distinct(&after).is_subset(&distinct(&before)));
-        // What is grouped by family has no family but those it had, with all their samples.
+        // Grouped by family, it has no new families, and all remaining samples.
         let target = crate::exposition::tests::JOINED;
         let whole = rendered(&source(grouped(&[&text], target).0.as_bytes()), target, &[]);
         let part = grouped(&[&filtered.text], target).0;
@@ -196,7 +196,7 @@ proptest! {
         let filtered = filter.apply(&text).unwrap();
         let target = crate::exposition::tests::OPEN_METRICS;
         let (before, after) = (grouped(&[&text], target).0, grouped(&[&filtered.text], target).0);
-        // Where samples do not fit their families, others may fit once these are gone.
+        // If samples did not fit their families before, the remaining ones may fit now.
         if !types(&before).iter().any(|line| line.ends_with(" unknown")) {
             prop_assert_eq!(types(&before), types(&after), "{} {}", before, after);
         }

@@ -80,12 +80,12 @@ fn text_becomes_open_metrics() {
 #[test]
 fn what_does_not_fit_its_type_is_untyped() {
     for (text, expected) in [
-        // No bucket for all.
+        // There is no `+Inf` bucket.
         (
             "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\n",
             "# TYPE h_bucket unknown\nh_bucket{le=\"1\"} 1\n# TYPE h_count unknown\nh_count 1\n",
         ),
-        // A counter's family would have the name of another one.
+        // A counter's family would get another family's name.
         (
             "# TYPE a_total counter\na_total 1\na 2\n",
             "# TYPE a_total unknown\na_total 1\n# TYPE a unknown\na 2\n",
@@ -177,7 +177,7 @@ fn utf8_names_are_escaped_for_who_cannot_read_them() {
         ("{\"µé.1\",\"1µ\"=\"a\"} 1\n", "___1{__=\"a\"} 1\n"),
         ("{\"1a\",\"a:b\"=\"\"} 1\n", "_a{a_b=\"\"} 1\n"),
         ("{\"a\",\"b\"=\"c\"} 1\n", "a{b=\"c\"} 1\n"),
-        // No label twice.
+        // No label may appear twice.
         ("a{\"b.c\"=\"1\",b_c=\"2\",\"b-c\"=\"3\"} 1\n", "a{b_c=\"2\"} 1\n"),
         ("a{\"b.c\"=\"1\",\"b-c\"=\"3\",d=\"\"} 1\n", "a{b_c=\"1\",d=\"\"} 1\n"),
     ] {

@@ -1,7 +1,7 @@
 use super::support::*;
 use super::*;
 
-/// The text in a scrape answer that a JDK made.
+/// The text in a scrape answer made by a JDK.
 const SCRAPE: &str = prometheus_rsocket_testkit::vectors::SCRAPE;
 
 #[test]
@@ -51,7 +51,7 @@ fn the_same_series_has_the_same_fingerprint() {
     assert_eq!(of("a{b=\"\\\\x\"} 1"), of("a{b=\"\\x\"} 1"));
     assert_eq!(of("a{b=\"\\n\"} 1"), of("a{b=\"\n\"} 1"));
 
-    // As after the labels were added.
+    // The fingerprint includes the added labels.
     let identity = Labels::new([("app", "x")]).unwrap();
     let with = |text: &str, inject| {
         let source = Source { text: text.as_bytes(), identity: &identity, inject, seed: 7 };
@@ -133,7 +133,7 @@ fn families_with_reserved_names_are_left_out_and_nothing_else_is() {
         "ALERTS_FOR_STATE 1\n",
         "scrape_duration_seconds 1\n",
         "# TYPE scrape_h histogram\nscrape_h_bucket{le=\"+Inf\"} 1\nscrape_h_count 1\nscrape_h_sum 1\n",
-        // What a scraper of the legacy names would take for them.
+        // Names that become reserved ones for a scraper of legacy names.
         "{\"scrape.duration\"} 1\n",
         "{\"prometheus-proxy_app_up\",a=\"b\"} 1\n",
     ] {
@@ -162,10 +162,10 @@ fn reserved_names_do_not_hide_other_faults_nor_the_format() {
     let text = "# TYPE up gauge\nup 1\n# TYPE c counter\nc_total 1.0 # {a=\"b\"} 1.0\n# EOF\n";
     let read = facts(text).unwrap();
     assert_eq!((read.format, read.samples), (SourceFormat::OpenMetrics, 1));
-    // It ends like OpenMetrics, and is none.
+    // It ends like OpenMetrics but is not.
     let read = facts("up 1\nc 1 1700000000000 \nd{} +Inf\n# EOF\n").unwrap();
     assert_eq!((read.format, read.samples), (SourceFormat::Text004, 2));
-    // What is left out does not count.
+    // What is left out does not count towards limits.
     let limits = Limits { max_series: 1, ..Limits::default() };
     let policy = Policy { limits, ..Policy::default() };
     assert_eq!(left_of("up 1\nup{a=\"b\"} 1\na 1\n", &policy).0, "a 1\n");

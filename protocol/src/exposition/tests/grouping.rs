@@ -2,7 +2,7 @@ use super::support::*;
 use super::*;
 use crate::exposition::group::{Merge, Plan, Prepared, prepare, split};
 
-/// The grouped answer of texts whose samples of the same series are omitted but for the first, and the conflicts.
+/// The grouped answer of texts in which only the first sample of each series stays, and the conflicts.
 pub(in crate::exposition) fn grouped(
     texts: &[impl AsRef<[u8]>],
     target: Target,
@@ -31,7 +31,7 @@ pub(in crate::exposition) fn grouped(
         .map(|(source, facts, omit)| split(source, &policy, facts, target, omit, &plan))
         .collect();
     for (prepared, split) in prepared.iter().zip(&splits) {
-        // What was prepared is used only where it is the same.
+        // The prepared chunks are used only where they are the same.
         assert_eq!(prepared.split(&plan).as_ref().unwrap_or(split), split);
     }
     let mut merge = Merge::new(target, splits);
@@ -71,7 +71,7 @@ fn types_that_differ_are_counted() {
         );
         assert_eq!(conflicts, [u32::from(texts[0] == histogram), u32::from(texts[1] == histogram)]);
     }
-    // A name that belongs to a histogram.
+    // The name belongs to a histogram.
     let (out, conflicts) = grouped(
         &[histogram, "# TYPE a_count gauge\na_count{x=\"\"} 3\na_count{x=\"1\"} 3\n"],
         JOINED,

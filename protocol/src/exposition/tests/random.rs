@@ -3,7 +3,7 @@ use super::support::*;
 use super::*;
 use proptest::prelude::*;
 
-/// A line by the grammar of text 0.0.4, without its line feed, and whether it is a sample.
+/// A line in the grammar of text 0.0.4, without its line feed, and whether it is a sample.
 fn line() -> impl Strategy<Value = (String, bool)> {
     let blanks = "[ \t]{0,2}";
     let label = ("l[a-z0-9_]{0,3}", blanks, r#"([^"\\\n\x00]|\\["\\n]){0,8}"#)
@@ -32,7 +32,7 @@ fn line() -> impl Strategy<Value = (String, bool)> {
     })
 }
 
-/// Texts of few names, so that families meet.
+/// Texts with few names, so that families collide.
 pub(in crate::exposition) fn crowded() -> impl Strategy<Value = String> {
     let name = "(a|b|a_total|a_created|a_bucket|a_count|a_sum|a_info|\\{\"a\\.b\",|\\{\"a\",)";
     let labels = "(\\{|)(x=\"[12]\",)?(le=\"(1|1\\.0|2|\\+Inf|x)\",)?(quantile=\"(0\\.5|1|x)\",)?(a=\"1\",)?(\"x\\.y\"=\"1\",)?(z=\"\\\\z\" )?";
@@ -129,7 +129,7 @@ fn targets() -> impl Strategy<Value = Target> {
     (format, escaping).prop_map(|(format, escaping)| Target { format, escaping })
 }
 
-/// The text with the end that tells its format.
+/// The text with the end that marks its format.
 fn ended(text: &str, target: Target) -> String {
     match target.format {
         Format::OpenMetrics1 => format!("{text}# EOF\n"),

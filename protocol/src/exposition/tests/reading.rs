@@ -215,7 +215,7 @@ fn comments_are_left_alone() {
 #[test]
 fn the_end_is_marked_by_a_line_break_and_nothing_else() {
     becomes("a 1", JOINED, "a 1\n");
-    // OpenMetrics.
+    // This is OpenMetrics.
     becomes("a 1\n# EOF", JOINED, "a 1\n");
     becomes("a 1\n# EOF\n", JOINED, "a 1\n");
     becomes("a 1\n# EOF\n# EOF\n", JOINED, "a 1\n");
@@ -230,7 +230,7 @@ fn the_end_is_marked_by_a_line_break_and_nothing_else() {
     becomes("#", JOINED, "#\n");
 }
 
-/// OpenMetrics needs a blank before a value, the text format does not: what lacks it is read as the latter.
+/// OpenMetrics requires a blank before a value and the text format does not, so a text without it is read as the latter.
 #[test]
 fn a_text_that_ends_like_openmetrics_but_is_not_is_read_as_text() {
     for (text, format) in [
@@ -268,7 +268,7 @@ fn what_prometheus_reads_and_strict_parsers_do_not_is_rewritten() {
     becomes(b"# caf\xe9\nother 1\n", JOINED, "other 1\n");
     becomes(b"# HELP \"\xff\" h\nother 1\n", JOINED, "other 1\n");
     refuse(b"# HELP a \xff\n", 1, 9, Kind::NotUtf8);
-    // Prometheus takes the first byte behind the name off, here half a character.
+    // Prometheus drops the first byte after the name, here half a character.
     refuse("# HELP aµ\n", 1, 9, Kind::NotUtf8);
     refuse(b"a 1\nb{c=\"d\xff\"} 1\n", 2, 7, Kind::NotUtf8);
     refuse(b"{\"\xff\"} 1\n", 1, 2, Kind::NotUtf8);

@@ -1,11 +1,11 @@
-//! What a sample begins with is not read again if the one before begins with the same. It has to mean the same all the same.
+//! The beginning that a sample has in common with the previous one is not read again. This must not change the result.
 
 use super::support::*;
 use super::*;
 use crate::exposition::cursor::common_prefix;
 use proptest::prelude::*;
 
-/// Lines that differ in little, some of them wrong.
+/// Lines that differ little, some of them invalid.
 fn similar() -> impl Strategy<Value = String> {
     let name = "(a|ab|abc|)";
     let open = "(\\{|\\{ |\\{\"a\\.b\",|\\{\"a\\.b\" ,|)";

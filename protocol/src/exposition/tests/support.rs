@@ -17,7 +17,7 @@ pub(in crate::exposition) fn facts(text: impl AsRef<[u8]>) -> Result<Facts, Expo
     read(&source(text.as_ref()), &Policy::default())
 }
 
-/// Accepted, and served as it came.
+/// Accepted, and served verbatim.
 #[track_caller]
 pub(in crate::exposition) fn accept(text: impl AsRef<[u8]>) -> Facts {
     let text = text.as_ref();
