@@ -1,4 +1,4 @@
-//! Connecting to a name that has several addresses, for leaves.
+//! Connecting to a name with several addresses, for leaves.
 
 #[cfg(test)]
 mod tests;
@@ -13,16 +13,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How long an attempt may take before the next address is tried beside it (RFC 8305, section 5).
+/// How long an attempt may take before the next address is tried in parallel (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Failed attempts that an error lists.
+/// The maximum number of failed attempts that an error lists.
 const MAX_LISTED: usize = 4;
 
-/// Connects to the first of a host's addresses that answers, for [`Runtime::connect`] of a leaf.
+/// Connects to the first of a host's addresses that answers. A leaf's [`Runtime::connect`] uses it.
 ///
-/// The families take turns, beginning with that of the first address. Within a family the order is drawn from the runtime's randomness, so
-/// that many clients spread over the addresses of one name. The next address is tried once the one before has failed, or after 250 ms beside
-/// it. The first connection that opens is returned, and all other attempts are dropped. There is no time limit.
+/// The address families alternate, starting with that of the first address. Within a family the order is random, by the
+/// runtime's randomness, so that many clients spread over the addresses of one name. The next address is tried once the
+/// previous one has failed, or after 250 ms in parallel. The first connection that opens is returned, and all other attempts
+/// are dropped. There is no time limit.
 ///
 /// # Errors
 ///
@@ -123,7 +124,7 @@ where
         if self.running.is_empty() { Step::AllFailed } else { Step::Pending }
     }
 
-    /// Starts the next attempt, and says whether there is one.
+    /// Starts the next attempt. Returns whether there is one.
     fn start_next(&mut self) -> bool {
         let Some(address) = self.waiting.pop_front() else { return false };
         let attempt = (self.connect)(address);
@@ -132,7 +133,7 @@ where
     }
 }
 
-/// The addresses of both families in turn (RFC 8305, section 4), each family in the order that `spread` gives it.
+/// Alternates the addresses of both families (RFC 8305, section 4), each family in the order that `spread` gives it.
 fn interleave(
     addresses: Vec<SocketAddr>,
     spread: impl Fn(&mut [SocketAddr]),
@@ -154,7 +155,7 @@ fn interleave(
     }
 }
 
-/// Puts addresses in any order, each as likely (Fisher-Yates). Where there is no randomness, the order stays.
+/// Shuffles addresses uniformly (Fisher-Yates). Without randomness the order stays.
 fn shuffle<R: Runtime>(runtime: &R, addresses: &mut [SocketAddr]) {
     for place in (1..addresses.len()).rev() {
         let mut random = [0; 8];

@@ -13,43 +13,44 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs `machine` over `stream` until the connection is over, on the clock and the timers of `runtime`.
+/// Runs `machine` over `stream` until the connection is over, with the clock and timers of `runtime`.
 ///
 /// The future works in passes. One pass:
 ///
-/// 1. reads the clock, once;
-/// 2. lets the machine handle its timeout, if that has expired by this clock (a timer only wakes, the clock decides), but
-///    reads once before: after a stall of this process, a live peer's bytes wait in the socket and may put the timeout off;
-/// 3. polls the owner, which hands in commands and takes events;
-/// 4. takes frames from the machine until [`high_water`](DriverConfig::high_water) bytes are waiting, and writes once;
-///    flushes when all is written. While the machine [is pipelined](Machine::is_pipelined), others run once before each write:
-///    otherwise a runtime that runs this future as soon as the first of many requests is handed in makes one system call for each;
-/// 5. reads once, at most [`read_chunk`](DriverConfig::read_chunk) bytes, and lets the machine handle them, but only
-///    while it wants input and the owner [has room](Owner::poll_room): what is not read is the peer's to hold back.
+/// 1. Reads the clock, once.
+/// 2. Lets the machine handle its timeout if that has expired by this clock (a timer only wakes, the clock decides), but reads
+///    once before: after a stall of this process, the bytes of a live peer wait in the socket and may move the timeout.
+/// 3. Polls the owner, which passes in commands and takes events.
+/// 4. Takes frames from the machine until [`high_water`](DriverConfig::high_water) bytes are waiting, and writes once; flushes
+///    when everything is written. While the machine [is pipelined](Machine::is_pipelined), other tasks run once before each
+///    write: otherwise, a runtime that runs this future as soon as the first of many requests is passed in would make one
+///    system call for each.
+/// 5. Reads once, at most [`read_chunk`](DriverConfig::read_chunk) bytes, and lets the machine handle them, but only while the
+///    machine wants input and the owner [has room](Owner::poll_room). The peer has to hold back what is not read.
 ///
-/// Passes follow each other while they make progress. After [`budget`](DriverConfig::budget) of them the future lets
-/// others run first; when there is no progress, it arms the timer for the next deadline and waits. Both directions are
-/// polled in every pass, so that neither can starve the other, nor two peers that only write wait for each other.
+/// Passes repeat while they make progress. After [`budget`](DriverConfig::budget) passes, other tasks run first. Without
+/// progress, the future arms the timer for the next deadline and waits. Every pass polls both directions, so neither can starve
+/// the other, and two peers that only write do not wait for each other.
 ///
-/// When the machine [is closed](Machine::is_closed), the owner is polled a last time. Then what remains is written, the
-/// stream is ended in our direction, and input is read and forgotten until the peer ends its own: to drop a socket
-/// with unread input makes the kernel reset the connection, and the peer would lose the final frame. All of this takes
-/// no longer than [`linger`](DriverConfig::linger).
+/// When the machine [is closed](Machine::is_closed), the owner is polled a last time. Then the remaining output is written, the
+/// outgoing direction is ended, and input is read and discarded until the peer ends its direction: dropping a socket with
+/// unread input makes the kernel reset the connection, and the peer would lose the final frame. All of this takes at most
+/// [`linger`](DriverConfig::linger).
 ///
-/// When the machine [has no more use](Machine::wants_transport) for this stream but is not closed, the owner is polled a last time
-/// as well, and the stream is dropped as it is.
+/// When the machine [no longer needs](Machine::wants_transport) this stream but is not closed, the owner is polled a last time
+/// as well, and the stream is dropped without ending it.
 ///
 /// # Errors
 ///
-/// The first error of the transport, unless it came after the machine was closed and everything was written. The
-/// machine has been told by [`handle_eof`](Machine::handle_eof), and the owner was polled after that. Where writing
-/// fails, what the peer sent before it went away is still read, for the reason is likely in it. A peer that takes
-/// nothing for [`write_timeout`](DriverConfig::write_timeout) while there is something to take counts as failed, with
+/// The first error of the transport, unless it came after the machine was closed and everything was written. The machine was
+/// notified by [`handle_transport_failed`](Machine::handle_transport_failed), and the owner was polled after that. If writing
+/// fails, what the peer sent before is still read, for at most [`linger`](DriverConfig::linger), since it is likely to contain
+/// the reason. A peer that takes no output for [`write_timeout`](DriverConfig::write_timeout) counts as failed, with
 /// [`TimedOut`](io::ErrorKind::TimedOut).
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the stream. `machine` and `owner` remain as they were, and are not notified.
+/// Dropping the future drops the stream. `machine` and `owner` stay as they are and are not notified.
 pub async fn drive<R, S, M, O>(
     runtime: &R,
     stream: S,
@@ -79,20 +80,20 @@ where
     poll_fn(|cx| driver.poll(cx)).await
 }
 
-/// The program's side of a machine that is being driven.
+/// The program's side of a driven machine.
 ///
-/// A closure is enough if the state needs no name.
+/// A closure implements it.
 pub trait Owner<M> {
     /// Called in every pass, and a last time when the connection is over.
     ///
-    /// Passes in the commands that are waiting, then takes events until there are none. It registers the waker of `cx` with its source of new
-    /// commands; what the machine itself causes needs no waker. An owner that stops before it has finished wakes `cx` itself.
+    /// Pass in the waiting commands, then take events until there are none. Register the waker of `cx` with the source of new commands; events
+    /// caused by the machine need no waker. An owner that returns before it has finished must wake `cx` itself.
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, machine: &mut M);
 
-    /// Called before each read with the bytes that this connection holds: those that the machine [holds](Machine::held_bytes), output that is not
-    /// written, and input up to the end of the frame that has begun, whether that has arrived or not. Returns how many bytes to read at most, in
-    /// addition to [`read_chunk`](DriverConfig::read_chunk). While it is pending, nothing is read; the owner wakes `cx` when there is room. By
-    /// default there always is.
+    /// Called before each read. `held` is the number of bytes that this connection holds: those that the machine
+    /// [holds](Machine::held_bytes), unwritten output, and input up to the end of the current frame, whether that has arrived
+    /// or not. Returns the maximum number of bytes to read, in addition to [`read_chunk`](DriverConfig::read_chunk). While
+    /// pending, nothing is read; the owner wakes `cx` when there is room. By default there is always room.
     fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant, held: usize) -> Poll<usize> {
         let _ = (cx, now, held);
         Poll::Ready(usize::MAX)
@@ -105,31 +106,29 @@ impl<M, F: FnMut(&mut Context<'_>, Instant, &mut M)> Owner<M> for F {
     }
 }
 
-/// How a connection ended whose machine was closed before its transport failed.
+/// How a connection ended, if the machine was closed before its transport failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriveEnd {
     /// Everything was written, and both directions have ended.
     Closed,
-    /// The peer did not take what was left, or did not end its direction, within the bounds.
+    /// The peer did not take the remaining output, or did not end its direction, within the bounds.
     LingerExpired,
-    /// The machine waits for another transport: to go on, [`drive`] it over that. Nothing was written or waited for on this one.
+    /// The machine waits for another transport: [`drive`] it over that to continue. Nothing more was written or waited for on this one.
     Suspended,
 }
 
-/// The bounds of one driver. In counts, 0 is taken as 1.
+/// The bounds of one driver. Counts of 0 are taken as 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriverConfig {
-    /// How many passes to make before other futures get their turn.
+    /// The number of passes before other tasks run.
     pub budget: usize,
-    /// How many bytes of output may wait before no more frames are taken from the machine. The last frame taken may
-    /// exceed it.
+    /// The number of waiting output bytes from which no more frames are taken from the machine. The last frame taken may exceed it.
     pub high_water: usize,
-    /// How long a closed connection may take to write what is left and to see the peer's end.
+    /// How long a closed connection may take to write the remaining output and to see the peer's end.
     pub linger: Duration,
-    /// How many bytes may arrive on a closed connection. It should exceed the longest frame, since that may be on its
-    /// way.
+    /// The number of bytes that may arrive on a closed connection. It should exceed the longest frame, since one may be on its way.
     pub linger_bytes: usize,
-    /// How many bytes to read at most at once.
+    /// The maximum number of bytes to read at once.
     pub read_chunk: usize,
     /// How long output may wait without a single byte of it being taken.
     pub write_timeout: Duration,
@@ -154,12 +153,12 @@ struct Driver<'a, R: Runtime, S, M, O> {
     owner: &'a mut O,
     config: &'a DriverConfig,
     pipe: Pipe<S>,
-    /// Others had their turn since the last write.
+    /// Whether other tasks have run since the last write.
     paused: bool,
     alarm: Alarm<R::Timer>,
-    /// The peer has ended its direction.
+    /// Whether the peer has ended its direction.
     eof: bool,
-    /// What went wrong with writing, while we still read what the peer sent before.
+    /// The error of writing, while we still read what the peer sent before.
     failure: Option<io::Error>,
     /// When to give up on output that does not move, or on input after a failure.
     give_up: Option<Instant>,
@@ -168,19 +167,19 @@ struct Driver<'a, R: Runtime, S, M, O> {
 
 /// The end of a connection whose machine is closed.
 struct Closing {
-    /// When to leave it at that; `None` is beyond the end of time.
+    /// When to stop waiting; `None` if that overflows `Instant`.
     deadline: Option<Instant>,
-    /// How many bytes were read and forgotten.
+    /// The number of bytes that were read and discarded.
     discarded: usize,
-    /// Our direction has ended.
+    /// Whether our direction has ended.
     shut: bool,
 }
 
-/// What a pass came to.
+/// The result of a pass.
 enum Pass {
     End(io::Result<DriveEnd>),
     Idle,
-    /// Others should run before the next pass.
+    /// Other tasks should run before the next pass.
     Pause,
     Progress,
 }
@@ -247,12 +246,12 @@ where
         if wrote || read { Pass::Progress } else { Pass::Idle }
     }
 
-    /// Takes frames from the machine; says whether there were any.
+    /// Takes frames from the machine. Returns whether there were any.
     fn refill(&mut self, now: Instant) -> bool {
         self.failure.is_none() && self.pipe.refill(now, self.machine, self.config.high_water.max(1))
     }
 
-    /// Says whether there was progress.
+    /// Returns whether there was progress.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.failure.is_some() {
             return false;
@@ -281,7 +280,7 @@ where
         false
     }
 
-    /// Says whether there was progress, or what ended the connection.
+    /// Returns whether there was progress, or the error that ended the connection.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<bool> {
         let room = self.poll_room(cx, now);
         let Poll::Ready(room) = room else { return Ok(false) };
@@ -303,7 +302,7 @@ where
                     }
                 }
             }
-            // What came before the end says more than that writing failed after it.
+            // Invalid data from before the end explains more than the failed write after it.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(error),
             Poll::Ready(Err(error)) => Err(self.failure.take().unwrap_or(error)),
         }
@@ -314,7 +313,7 @@ where
         self.owner.poll_room(cx, now, held)
     }
 
-    /// The transport is gone.
+    /// The transport has failed.
     fn fail(&mut self, cx: &mut Context<'_>, now: Instant, error: io::Error) -> Pass {
         self.machine.handle_transport_failed(now, &error.to_string());
         self.owner.poll(cx, now, self.machine);
@@ -327,7 +326,7 @@ where
             return Pass::End(Err(error));
         }
         self.pipe.drop_input();
-        // To say that it is less; nothing more is kept of what comes.
+        // Only reports that less is held: nothing that arrives from now on is kept.
         let _ = self.poll_room(cx, now);
         let deadline = now.checked_add(self.config.linger);
         self.closing = Some(Closing { deadline, discarded: 0, shut: false });
@@ -357,7 +356,7 @@ where
         if self.eof && closing.shut {
             return Pass::End(Ok(DriveEnd::Closed));
         }
-        // Also before our end is sent: the peer may have to write before it reads.
+        // Even before our end is sent: the peer may have to write before it reads.
         if !self.eof {
             match self.pipe.discard(cx, self.config.read_chunk.max(1)) {
                 Poll::Pending => {}
@@ -382,17 +381,17 @@ where
     }
 }
 
-/// A timer, and what it is armed for.
+/// A timer, and the deadline that it is armed for.
 struct Alarm<T> {
     timer: T,
     armed: Option<Instant>,
 }
 
 impl<T: Timer> Alarm<T> {
-    /// Sees to it that the task is woken by `deadline`, or says that it has passed.
+    /// Ensures that the task is woken by `deadline`. Returns whether the timer has fired.
     ///
-    /// A timer that is armed for an earlier time is left alone, as deadlines mostly move away: with every frame that
-    /// arrives, the keepalive's does. To be woken once in vain is cheaper than to arm it with every frame.
+    /// A timer armed for an earlier time is left alone, since deadlines mostly move away: every frame that arrives moves that
+    /// of the keepalive. One useless wake-up costs less than arming the timer for every frame.
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
         let Some(deadline) = deadline else {
             return false;
@@ -413,7 +412,7 @@ fn has_passed(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|deadline| deadline <= now)
 }
 
-/// The peer was faster to leave than we were to close, after it was sent everything.
+/// The peer left before we had closed, but after it was sent everything.
 fn gone(error: &io::Error) -> Pass {
     tracing::debug!(%error, "the peer went away while closing");
     Pass::End(Ok(DriveEnd::Closed))

@@ -6,17 +6,17 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The error of reading a configuration file.
+/// Why a configuration file cannot be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The system cannot read it.
+    /// The system returned an error.
     Io(io::Error),
-    /// It is not a regular file; this names its kind. Reading it could block forever, or never end.
+    /// It is not a regular file; this names its kind. Reading it might block forever or never end.
     Kind(&'static str),
-    /// It has more bytes than the limit.
+    /// It is longer than the limit.
     TooLong {
-        /// The limit.
+        /// The limit in bytes.
         limit: u64,
     },
     /// Reading it took longer than 5 seconds.
@@ -42,21 +42,21 @@ impl From<io::Error> for FileError {
     }
 }
 
-/// How long reading one file may take. It is looked at between reads: a system that does not return from one, as of a file on a server
-/// that is gone, cannot be interrupted.
+/// How long reading one file may take. Checked between reads: a read that the system does not return from, as for a file on a
+/// server that is gone, cannot be interrupted.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Reads a regular file of at most `limit` bytes, by blocking calls. Links are followed. Use it for every file that a program is configured with: a
-/// FIFO, a device or an endless file in its place is an error, and does not block.
+/// Reads a regular file of at most `limit` bytes, by blocking calls. Links are followed. Use it for every configuration file of
+/// a program: a FIFO, a device or an endless file in its place is an error, and does not block.
 ///
 /// # Errors
 ///
 /// The file cannot be read, is not a regular file, is longer than `limit`, or takes longer than 5 seconds.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    // Opening alone does something to some devices, and fails for sockets with an error that says little.
+    // Opening alone has an effect on some devices, and fails for sockets with an unhelpful error.
     check_kind(&fs::metadata(path)?)?;
     let file = open(path)?;
-    // It may be another by now.
+    // It may have been replaced meanwhile.
     check_kind(&file.metadata()?)?;
     read_within(file, limit, TIME_MAX)
 }
@@ -83,7 +83,7 @@ fn read_within(file: impl Read, limit: u64, time: Duration) -> Result<Vec<u8>, F
     }
 }
 
-/// Opens for reading, and does not wait for whoever writes should it be a FIFO.
+/// Opens a file for reading, without waiting for a writer if it is a FIFO.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -119,16 +119,16 @@ fn check_kind(metadata: &Metadata) -> Result<(), FileError> {
     Err(FileError::Kind("something else"))
 }
 
-/// Writes a file that only its owner may read, by blocking calls. Afterwards the file has either its whole new content or its previous one, even
-/// after a crash. An unfinished file has `.unfinished` at the end of its name.
+/// Writes a file that only its owner may read, by blocking calls. Afterwards the file has either its whole new content or its
+/// previous one, even after a crash. The name of an unfinished file ends in `.unfinished`.
 ///
 /// # Errors
 ///
-/// The file cannot be written, synced or put into its place.
+/// The file cannot be written, synced or moved into place.
 pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut unfinished = OsString::from(path);
     unfinished.push(".unfinished");
-    // Left behind by a crash, if at all.
+    // A crash may have left it behind.
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -149,10 +149,11 @@ pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls `reload`, such as `ServerTls::reload` of the feature `tls`, forever, with pauses of `every` (at least 1 ms), on a thread that may block.
+/// Calls `reload`, such as `ServerTls::reload` of the feature `tls`, forever, with pauses of `every` (at least 1 ms), on a
+/// thread that may block.
 ///
-/// Calls `on` with every change: that a new version is in use; an error, which leaves everything as it is, once and not with every attempt; or
-/// `Ok(false)` if such an error went away because the files have their previous content again.
+/// Calls `on` with every change: `Ok(true)` if a new version is in use; an error, once and not with every attempt, which leaves
+/// everything as it is; or `Ok(false)` if an error went away because the files have their previous content again.
 pub async fn watch<R, E>(
     runtime: R,
     reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,
@@ -165,8 +166,8 @@ pub async fn watch<R, E>(
     watch_when(runtime, reload, every, std::future::pending, on).await;
 }
 
-/// Like [`watch`], and without the pause whenever a future of `asked` resolves. Each is taken before `reload` is called, so that one which resolves
-/// meanwhile has it called again.
+/// Like [`watch`], but also calls `reload` immediately whenever a future of `asked` resolves. The next future is made before
+/// `reload` is called, so one that resolves meanwhile causes another call.
 pub async fn watch_when<R, E, A>(
     runtime: R,
     reload: impl Fn() -> Result<bool, E> + Clone + Send + 'static,

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A futures-io stream as hyper wants it.
+/// Adapts a futures-io stream to hyper.
 #[derive(Debug)]
 pub struct HyperIo<S> {
     stream: S,
@@ -21,18 +21,18 @@ pub struct HyperIo<S> {
 }
 
 impl<S> HyperIo<S> {
-    /// Wraps a stream with real vectored writes, as every [`Runtime::Stream`] has them.
+    /// Wraps a stream with real vectored writes, such as any [`Runtime::Stream`].
     pub fn new(stream: S) -> Self {
         Self { stream, vectored: true }
     }
 
-    /// Wraps a stream that writes only the first of several slices: hyper then joins small pieces before it writes.
-    /// That is the better choice for TLS too, where each write makes a record.
+    /// Wraps a stream whose vectored writes write only the first slice: hyper then joins small pieces before writing. This is
+    /// also the better choice for TLS, where each write makes a record.
     pub fn without_vectored_writes(stream: S) -> Self {
         Self { stream, vectored: false }
     }
 
-    /// Gives the stream back.
+    /// Returns the wrapped stream.
     pub fn into_inner(self) -> S {
         self.stream
     }
@@ -44,7 +44,7 @@ impl<S: AsyncRead + Unpin> Read for HyperIo<S> {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper's buffer is not initialised and is filled safely only by copying.
+        // hyper's buffer is not initialised; only copying fills it safely.
         with_scratch(buf.remaining().min(READ_MAX), |scratch| {
             let len = ready!(Pin::new(&mut self.stream).poll_read(cx, scratch))?;
             let (filled, _) = scratch.split_at(len);
@@ -84,14 +84,14 @@ impl<S: AsyncWrite + Unpin> Write for HyperIo<S> {
     }
 }
 
-/// The seam's clock and timers as hyper wants them.
+/// Adapts the seam's clock and timers to hyper.
 #[derive(Clone, Debug)]
 pub struct HyperTimer<R> {
     runtime: R,
 }
 
 impl<R: Runtime> HyperTimer<R> {
-    /// The timers of `runtime`.
+    /// Wraps the timers of `runtime`.
     pub fn new(runtime: R) -> Self {
         Self { runtime }
     }
@@ -140,5 +140,5 @@ impl<T> fmt::Debug for HyperSleep<T> {
     }
 }
 
-/// At most so much is read at once.
+/// The maximum number of bytes read at once.
 const READ_MAX: usize = 64 * 1024;

@@ -1,16 +1,15 @@
-//! How the sans-IO machines of `prometheus-rsocket-protocol` meet sockets and time: a small seam that any async
-//! runtime can fill, and the one driver that is written against it.
+//! Connects the sans-IO machines of `prometheus-rsocket-protocol` to sockets and time: a small seam that any async runtime can
+//! implement, and the one driver written against it.
 //!
 //! - [`Runtime`] is the seam: a clock and timers, `spawn`, `unblock`, `connect`, `bind`. Leaf crates implement it
-//!   (`prometheus-rsocket-tokio`, `prometheus-rsocket-smol`, `prometheus-rsocket-sim`); nothing in here knows which runtime it is on. What every
-//!   leaf must do is written once, as tests (feature `conformance`).
-//! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over.
-//!   An [`Owner`] stands beside it, which hands commands to the machine and takes its events.
-//! - [`sleep_until`] and [`timeout`] are what one expects, on any runtime.
-//! - [`read_file`] reads a file of a program's configuration within bounds, [`Line`] and [`LogThrottle`] bound what a peer can
-//!   do to a log, and `logging` (a
-//!   feature) writes the log of a program so that it stops nothing.
-//! - `HyperIo` and `HyperTimer` (feature `hyper`) let hyper serve and ask over the same streams and timers.
+//!   (`prometheus-rsocket-tokio`, `prometheus-rsocket-smol`, `prometheus-rsocket-sim`); nothing here knows which runtime it
+//!   runs on. The behaviour required of every leaf is written once, as tests (feature `conformance`).
+//! - [`drive`] runs one [`Machine`](prometheus_rsocket_protocol::Machine) over one stream until the connection is over. An
+//!   [`Owner`] passes commands to the machine and takes its events.
+//! - [`sleep_until`] and [`timeout`] work on any runtime.
+//! - [`read_file`] reads a configuration file within bounds. [`Line`] and [`LogThrottle`] bound what a peer can do to a log.
+//!   `logging` (feature `logging`) writes a program's log without ever blocking the program.
+//! - `HyperIo` and `HyperTimer` (feature `hyper`) let hyper serve and make requests over the same streams and timers.
 //!
 //! ```no_run
 //! use prometheus_rsocket_protocol::Machine;
@@ -29,7 +28,7 @@
 //!         let mut machine = accept(runtime.now());
 //!         let connection = runtime.clone();
 //!         runtime.spawn(async move {
-//!             // This owner has nothing to say; a real one moves commands in and events out.
+//!             // This owner does nothing; a real one moves commands in and events out.
 //!             let mut owner = |_: &mut std::task::Context<'_>, _: Instant, _: &mut M| {};
 //!             let config = DriverConfig::default();
 //!             match drive(&connection, stream, &mut machine, &mut owner, &config).await {

@@ -1,9 +1,9 @@
 use std::fmt::{self, Display, Write};
 
-/// A text as part of one log line: at most 200 bytes of it, with "…" at the end if it was cut. Everything that is not printable is escaped: control
-/// characters, including ESC; line and paragraph breaks; marks of direction and other format characters; combining marks.
+/// A text as part of one log line: at most 200 bytes, ending in "…" if it was cut. Everything that is not printable is escaped:
+/// control characters, including ESC; line and paragraph breaks; direction marks and other format characters; combining marks.
 ///
-/// Every text that a peer may have chosen is logged through this.
+/// Every text that a peer may have chosen must be logged through this.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<T>(pub T);
 
@@ -17,7 +17,7 @@ impl<T: Display> Display for Line<T> {
     }
 }
 
-/// Bytes of one text in a log line, escapes included.
+/// The maximum number of bytes of one text in a log line, escapes included.
 const MAX_BYTES: usize = 200;
 
 struct Escaping<'a, 'f> {
@@ -28,7 +28,7 @@ struct Escaping<'a, 'f> {
 
 impl Escaping<'_, '_> {
     fn take(&mut self, bytes: usize) -> fmt::Result {
-        // The error ends the writing of a text that has no room.
+        // The error stops the formatting of a text that has used up its room.
         self.room = self.room.checked_sub(bytes).ok_or_else(|| {
             self.is_cut = true;
             fmt::Error

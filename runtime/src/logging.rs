@@ -1,8 +1,8 @@
-//! The log of a program: lines on standard error, which nothing that happens there can stop.
+//! The log of a program: lines on standard error, which never block or end the program.
 //!
-//! A thread of its own writes. At most 4,096 lines of at most 4 KiB each wait for it, 16 MiB in all; more are dropped and
-//! [counted](dropped_lines), and so are lines that cannot be written, as the reader has gone or the disk is full. Whoever logs never waits
-//! and never fails, not in a panic either.
+//! A separate thread writes. At most 4,096 lines of at most 4 KiB each wait for it, 16 MiB in all. Further lines are dropped
+//! and [counted](dropped_lines), as are lines that cannot be written because the reader has gone or the disk is full. Logging
+//! never waits and never fails, not even in a panic.
 
 use crate::Line;
 use std::any::Any;
@@ -19,22 +19,22 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::reload::Handle;
 
-/// Lines that wait to be written.
+/// The maximum number of lines that wait to be written.
 const MAX_LINES: usize = 4096;
 
-/// Bytes of a line; what is beyond is cut off.
+/// The maximum length of a line in bytes; the rest is cut off.
 const MAX_LINE: usize = 4096;
 
 /// How long the end of the program waits for a reader of standard error.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Dropped by the end of the program, which writes what still waits.
+/// Dropped at the end of the program, which writes the lines that still wait.
 static WORKER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 static NO_ROOM: OnceLock<ErrorCounter> = OnceLock::new();
 static SET_FILTER: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
 static NOT_WRITTEN: AtomicU64 = AtomicU64::new(0);
 
-/// Logs to standard error from now on, including panics, as JSON with one object per line or as text. `filter` selects the lines.
+/// Starts logging to standard error, including panics, as JSON with one object per line or as text. `filter` selects the lines.
 ///
 /// # Panics
 ///
@@ -47,7 +47,7 @@ pub fn start(filter: EnvFilter, json: bool) {
     let builder = tracing_subscriber::fmt()
         .with_writer(Bounded(lines))
         .with_target(false)
-        // It would print them to standard error itself, and panic if that fails.
+        // Otherwise it would print them to standard error itself, and panic if that fails.
         .log_internal_errors(false)
         .with_env_filter(filter);
     if json {
@@ -63,7 +63,7 @@ pub fn start(filter: EnvFilter, json: bool) {
     panic::set_hook(Box::new(on_panic));
 }
 
-/// Selects the lines by another filter from now on. Without [`start`], nothing happens.
+/// Replaces the filter that selects the lines. Does nothing without [`start`].
 pub fn set_filter(filter: EnvFilter) {
     if let Some(set) = SET_FILTER.get() {
         set(filter);
@@ -71,20 +71,20 @@ pub fn set_filter(filter: EnvFilter) {
 }
 
 fn set_by<S: 'static>(handle: Handle<EnvFilter, S>) {
-    // It fails where the log is gone, which ends with the process.
+    // Fails only if the log is gone, which ends with the process.
     let _ = SET_FILTER.set(Box::new(move |filter| drop(handle.reload(filter))));
 }
 
-/// Returns the number of lines that this process has lost: there was no room for them, or they could not be written.
+/// Returns the number of lines that this process has lost because there was no room for them or they could not be written.
 pub fn dropped_lines() -> u64 {
     let no_room = NO_ROOM.get().map_or(0, |counter| counter.dropped_lines() as u64);
     no_room + NOT_WRITTEN.load(Ordering::Relaxed)
 }
 
-/// Writes the lines that still wait, for at most a second. Lines that are logged later are lost.
+/// Writes the lines that still wait, for at most a second. Later lines are lost.
 pub fn finish() {
     let worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // In a thread of its own: tracing-appender prints, in vain or for ever, where it finds no room.
+    // In a separate thread: tracing-appender prints, in vain or for ever, if it finds no room.
     within_patience(move || drop(worker));
 }
 
@@ -100,7 +100,7 @@ pub fn tell_error(error: &dyn Display) {
     tell(move || drop(io::stderr().write_all(text.as_bytes())));
 }
 
-/// Prints by a function that may wait for a reader, but must not fail; gives up on it after a second.
+/// Runs a function that prints and may wait for a reader, but must not panic. Gives up on it after a second.
 pub fn tell(print: impl FnOnce() + Send + 'static) {
     within_patience(print);
 }
@@ -109,7 +109,7 @@ fn within_patience(act: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     let acting = move || {
         act();
-        // Nobody waits any more if this fails.
+        // Fails only if the wait is already over.
         let _ = done.send(());
     };
     if thread::Builder::new().spawn(acting).is_ok() {
@@ -156,18 +156,18 @@ impl Write for BoundedWriter {
     }
 }
 
-/// The part of a line that fits, if it does not as a whole.
+/// The part of a line that fits; `None` if all of it does.
 fn cut(line: &[u8]) -> Option<&[u8]> {
     if line.len() <= MAX_LINE {
         return None;
     }
     let room = MAX_LINE - "…\n".len();
-    // No character is split: the first byte that is left off begins one.
+    // No character is split: the first omitted byte begins one.
     let end = (0..=room).rev().find(|end| line[*end] & 0xc0 != 0x80);
     Some(&line[..end.unwrap_or(room)])
 }
 
-/// Standard error, past the lock of the standard library's: who waits for a reader here keeps nobody else waiting.
+/// Standard error without the standard library's lock, so that a write that waits for a reader blocks no other.
 struct StandardError(Option<File>);
 
 impl StandardError {

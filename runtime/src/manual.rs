@@ -1,4 +1,4 @@
-//! What packages print from a program's description of its command line. The help does not list these options.
+//! Options for packagers: they print the manual and completions from a program's description of its command line. The help does not list them.
 
 use crate::logging;
 use clap::Command;
@@ -7,10 +7,10 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Prints the manual, in roff, if the first argument of a program is `--print-man`, and completions for the shell that comes next if it is
-/// `--print-completions`. Returns what the program should exit with then.
+/// If the first argument is `--print-man`, prints the manual in roff; if it is `--print-completions`, prints the completions
+/// for the shell in the next argument. Returns the exit code in these cases (2 if the shell is unknown), and `None` otherwise.
 ///
-/// `args` begins with the program's name, which is not looked at; the command's own name stands in what is printed.
+/// `args` begins with the name of the program, which is ignored; the output has the command's own name.
 pub fn printed(args: &[OsString], command: impl FnOnce() -> Command) -> Option<ExitCode> {
     match args.get(1)?.to_str()? {
         MANUAL => Some(print(&manual(command()))),
@@ -27,7 +27,7 @@ pub fn printed(args: &[OsString], command: impl FnOnce() -> Command) -> Option<E
     }
 }
 
-/// Prints on standard output. Returns what the program should exit with: an output that is closed is an error.
+/// Prints to standard output. Returns the exit code: closed output is an error.
 pub fn print(text: &[u8]) -> ExitCode {
     match io::stdout().write_all(text) {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,12 +40,12 @@ pub fn print(text: &[u8]) -> ExitCode {
 
 fn manual(command: Command) -> Vec<u8> {
     let mut text = Vec::new();
-    // It fails where writing does, and a vector always takes more.
+    // Fails only if writing does, which a vector never does.
     let _ = clap_mangen::Man::new(command).render(&mut text);
     text
 }
 
-/// `None` if that is no shell.
+/// `None` if the shell is unknown.
 fn completions(shell: Option<&OsString>, command: impl FnOnce() -> Command) -> Option<Vec<u8>> {
     let shell: Shell = shell?.to_str()?.parse().ok()?;
     let (mut text, mut command) = (Vec::new(), command());

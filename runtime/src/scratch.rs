@@ -2,11 +2,11 @@ use std::cell::Cell;
 
 /// Lends a buffer of `len` bytes to read into.
 ///
-/// A reader needs one only while it is polled, but tens of thousands of idle connections would each hold theirs. So
-/// there is one per thread. Its bytes are whatever the last user left: a caller looks only at what was written.
+/// A reader needs one only while it is polled, but tens of thousands of idle connections would each hold their own. So there is
+/// one per thread. It holds whatever the previous user left: look only at what was written.
 pub(crate) fn with_scratch<T>(len: usize, f: impl FnOnce(&mut [u8]) -> T) -> T {
     SCRATCH.with(|cell| {
-        // Taken, not borrowed: a stream that itself reads through here gets a buffer of its own.
+        // Taken instead of borrowed: a stream that reads through here itself gets its own buffer.
         let mut scratch = cell.take();
         if scratch.len() < len {
             scratch.resize(len, 0);

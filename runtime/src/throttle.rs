@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-/// Bounds log lines of one kind: a fixed number pass in 10 seconds; the others are counted, and the next line that passes gets the count.
+/// Bounds the log lines of one kind. A fixed number pass in 10 seconds; the others are counted, and the next line that passes
+/// reports their number.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
     began_at: Option<Instant>,
@@ -9,7 +10,8 @@ pub struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// Returns whether to log now, if at most `max` lines may be logged per period, and how many were suppressed since the last one.
+    /// Decides whether to log now, if at most `max` lines may be logged per period. Returns `None` if not, otherwise the number
+    /// of lines suppressed since the last one.
     pub fn pass(&mut self, now: Instant, max: u32) -> Option<u64> {
         if self.is_over(now) {
             self.began_at = Some(now);
@@ -28,17 +30,17 @@ impl LogThrottle {
         self.began_at
     }
 
-    /// Whether the next line begins a period.
+    /// Whether the next line begins a new period.
     pub fn is_over(&self, now: Instant) -> bool {
         self.began_at.is_none_or(|at| now.saturating_duration_since(at) >= PERIOD)
     }
 
-    /// Lines that did not pass since the last one that did.
+    /// Returns the number of lines suppressed since the last one that passed.
     pub fn suppressed(&self) -> u64 {
         self.suppressed
     }
 
-    /// Counts lines that did not pass for another reason.
+    /// Counts lines that were suppressed for another reason.
     pub fn suppress(&mut self, lines: u64) {
         self.suppressed += lines;
     }

@@ -18,12 +18,12 @@ pub async fn sleep_until<R: Runtime>(runtime: &R, deadline: Instant) {
     poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// Runs `future`, and drops it unless it has finished by `deadline`.
+/// Runs `future`, and drops it if it has not finished by `deadline`.
 ///
 /// A future that is ready when it is polled returns its result, however late that is.
 ///
-/// If the deadline is noticed more than two seconds late, the process was suspended or the clock jumped, and the future had no chance to use its
-/// time. It then gets two more seconds, once.
+/// If the deadline is noticed more than two seconds late, the process was suspended or the clock jumped, and the future had no
+/// chance to use its time. It then gets two more seconds, once.
 pub async fn timeout<R: Runtime, F: Future>(
     runtime: &R,
     deadline: Instant,
@@ -48,9 +48,9 @@ pub async fn timeout<R: Runtime, F: Future>(
     .await
 }
 
-/// How late a deadline has to be noticed to count as a jump of the clock.
+/// How late a deadline must be noticed to count as a jump of the clock.
 const JUMP: Duration = Duration::from_secs(2);
-/// How long a future goes on after a jump. More than what a scrape waits for late answers, so that they can be sent.
+/// How long a future continues after a jump. Longer than a scrape waits for late answers, so that they can be sent.
 const JUMP_GRACE: Duration = Duration::from_secs(2);
 
 /// The deadline passed first.

@@ -10,17 +10,17 @@ use std::{
     time::Instant,
 };
 
-/// A stream with what was read from it and not yet taken, and what is still to be written to it.
+/// A stream with the input that was read and not yet taken, and the output that is yet to be written.
 ///
-/// Nothing is allocated while both are empty, for most connections are idle most of the time.
+/// Nothing is allocated while both are empty, as most connections are idle most of the time.
 #[derive(Debug)]
 pub(super) struct Pipe<S> {
     stream: S,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
-    /// `input` begins with frames that the machine did not want when it saw them.
+    /// Whether `input` begins with frames that the machine did not take when it saw them.
     held: bool,
-    /// Something was written since the last flush.
+    /// Whether something was written since the last flush.
     unflushed: bool,
 }
 
@@ -35,7 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
     }
 
-    /// Takes frames from the machine until `high_water` is reached; says whether there were any.
+    /// Takes frames from the machine until `high_water` is reached. Returns whether there were any.
     pub(super) fn refill<M: Machine>(
         &mut self,
         now: Instant,
@@ -49,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         any
     }
 
-    /// Writes once, or flushes where all is written.
+    /// Writes once, or flushes if everything is written.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Written> {
         let stream = Pin::new(&mut self.stream);
         if !self.output.is_empty() {
@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Ok(Written::All)
     }
 
-    /// Gives the machine the frames it did not want before, or else reads once and gives it that.
+    /// Passes the machine the frames that it did not take before, or else reads once and passes that.
     pub(super) fn read<M: Machine>(
         &mut self,
         cx: &mut Context<'_>,
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Poll::Ready(Ok(Input::Some))
     }
 
-    /// Reads once and forgets what was read; says how much it was.
+    /// Reads once and discards what was read. Returns its length.
     pub(super) fn discard(
         &mut self,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         with_scratch(len_max, |scratch| Pin::new(&mut self.stream).poll_read(cx, scratch))
     }
 
-    /// Ends the stream in our direction.
+    /// Ends our direction of the stream.
     pub(super) fn close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_close(cx)
     }
@@ -125,14 +125,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         self.unflushed = false;
     }
 
-    /// Lets go of what an idle connection does not need.
+    /// Frees what an idle connection does not need.
     pub(super) fn release(&mut self) {
         if self.output.is_empty() {
             self.output = BytesMut::new();
         }
     }
 
-    /// Bytes that wait in either direction, the rest of a frame that has begun included.
+    /// Bytes that wait in either direction, including the rest of a frame that has begun.
     pub(super) fn held_bytes(&self) -> usize {
         let rest = if self.input.is_empty() { 0 } else { framing::missing(&self.input) };
         self.input.len() + rest + self.output.len()
@@ -142,9 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         let before = self.input.len();
         machine.handle_input(now, &mut self.input);
         self.held = !self.input.is_empty() && !machine.wants_input();
-        // What is left shares its memory with the frames that were taken, so that each would keep the other alive.
-        // It is part of a frame and no longer than what was read last; frames that are held stay where they are,
-        // for taking them one by one must not copy the rest each time.
+        // The rest shares its memory with the frames that were taken, so each would keep the other alive. It is part of a frame and no longer
+        // than the last read. Held frames stay where they are, since taking them one by one must not copy the rest each time.
         if self.input.is_empty() {
             self.input = BytesMut::new();
         } else if !self.held && self.input.len() < before {
@@ -157,9 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 pub(super) enum Written {
     /// Nothing is left.
     All,
-    /// The stream takes nothing now, and wakes us when it does.
+    /// The stream takes nothing now; it wakes us when it does.
     Blocked,
-    /// Progress; there may be more.
+    /// There was progress, and there may be more.
     Some,
 }
 

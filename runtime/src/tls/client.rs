@@ -16,16 +16,16 @@ use futures_rustls::{
 use rustls_native_certs::{CertificateResult, load_native_certs};
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-/// The files of a client, all PEM and of at most 1 MiB each, and the expected name. By default the client trusts the system's CAs, presents no
-/// certificate, and expects the host that it connects to.
+/// The files of a client, all PEM and at most 1 MiB each, and the expected name. By default the client trusts the system's CAs,
+/// presents no certificate, and expects the host that it connects to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientTlsFiles {
-    /// The CAs of the server's certificate; `None` means those of the system.
+    /// The CAs of the server's certificate; `None` means the system's.
     pub ca: Option<PathBuf>,
-    /// The client's certificate with its chain, and its private key, like a server's. They may be the same file.
+    /// The client's certificate with its chain, and its private key, in the forms of a server's. They may be the same file.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The DNS name or IP address that the server's certificate must have, in place of the host that is connected to.
+    /// The DNS name or IP address that the server's certificate must have, instead of the host that is connected to.
     pub server_name: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct ClientTls {
 impl ClientTls {
     /// Reads the files, by blocking calls.
     ///
-    /// Of the system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), unusable ones are skipped.
+    /// Unusable ones among the system's roots (or those named by `SSL_CERT_FILE` and `SSL_CERT_DIR`) are skipped.
     ///
     /// # Errors
     ///
@@ -47,8 +47,8 @@ impl ClientTls {
         Ok(Self { live: Arc::new(Live::load(files)?) })
     }
 
-    /// Reads the files again, by blocking calls. If a byte of them has changed, new connections use them, and open connections keep what they have.
-    /// Returns whether anything has changed. The system's roots are read again only together with a file.
+    /// Reads the files again, by blocking calls. If a byte of them has changed, new connections use them, and open connections
+    /// keep what they have. Returns whether anything has changed. The system's roots are read again only if a file has changed.
     ///
     /// # Errors
     ///
@@ -57,13 +57,14 @@ impl ClientTls {
         self.live.reload()
     }
 
-    /// Performs the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 one without brackets), unless
-    /// there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; put [`timeout`](crate::timeout) around it.
+    /// Performs the handshake with a server, whose certificate must be for `host`, a DNS name or an IP address (an IPv6 address
+    /// without brackets), unless there is a [`server_name`](ClientTlsFiles::server_name). There is no time limit; use
+    /// [`timeout`](crate::timeout).
     ///
     /// # Errors
     ///
-    /// Those of [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) if the host is neither. With TLS
-    /// 1.3 a server that refuses the client's certificate says so later; that is an error of reading.
+    /// Those of [`ServerTls::accept`](super::ServerTls::accept), and [`InvalidInput`](io::ErrorKind::InvalidInput) if the host
+    /// is neither. With TLS 1.3, a server refuses the client's certificate only later; that is an error of reading.
     pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<MaybeTls<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -91,7 +92,7 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-/// What is in the files of a client.
+/// The contents of a client's files.
 #[derive(PartialEq, Eq)]
 pub(super) struct ClientContents {
     ca: Option<PemFile>,
@@ -139,7 +140,7 @@ impl Source for ClientTlsFiles {
     }
 }
 
-/// A system has roots of its own making, some of which may be of no use; that is not the user's fault.
+/// A system's roots may include unusable ones, which is not the user's fault.
 pub(super) fn system_roots(found: CertificateResult) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let mut errors = found.errors.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// Why there is no TLS: what is wrong with which file.
+/// Why TLS cannot be set up: what is wrong with which file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -16,16 +16,16 @@ pub enum TlsError {
         /// Which.
         file: PathBuf,
     },
-    /// A file is not PEM as it should be.
+    /// A file is not valid PEM.
     Malformed {
         /// Which.
         file: PathBuf,
-        /// Where the section begins that is wrong, from 1.
+        /// The line where the invalid section begins, counted from 1.
         line: usize,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// There is no certificate in a file.
+    /// A file has no certificate.
     NoCertificate {
         /// Which.
         file: PathBuf,
@@ -34,12 +34,12 @@ pub enum TlsError {
     BadCertificate {
         /// In which file.
         file: PathBuf,
-        /// Which certificate of that file, from 1.
+        /// The number of the certificate in that file, counted from 1.
         number: usize,
         /// Why.
         reason: String,
     },
-    /// There is no private key in a file.
+    /// A file has no private key.
     NoKey {
         /// Which.
         file: PathBuf,
@@ -63,16 +63,16 @@ pub enum TlsError {
         /// The file with the key.
         key: PathBuf,
     },
-    /// The system has no usable root certificate, and no file of one's own is named.
+    /// The system has no usable root certificate, and no file of CAs is named.
     NoRoots {
-        /// The first thing that went wrong, if anything did.
+        /// The first error, if there was one.
         reason: Option<String>,
     },
     /// No cryptography is built in.
     NoProvider,
-    /// The name to expect of a server is neither a DNS name nor an IP address.
+    /// The expected name of a server is neither a DNS name nor an IP address.
     ServerName {
-        /// What it is.
+        /// The name.
         name: String,
     },
 }

@@ -1,11 +1,11 @@
-//! What TLS errors mean, for somebody who runs a server and not for somebody who writes one.
+//! The meaning of TLS errors, for the people who run a server.
 
 use super::wire::{Head, Wire};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use std::io;
 
-/// The same error with its reason in words, as far as TLS is the reason. `head` is what the peer sent first.
+/// Explains an error in words if TLS is its cause. `head` is what the peer sent first.
 pub(super) fn explained(error: io::Error, head: &Head) -> io::Error {
     let reason = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidMessage(_)) if !head.is_tls() => not_tls(head).to_owned(),
@@ -15,7 +15,7 @@ pub(super) fn explained(error: io::Error, head: &Head) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// Takes leave of a peer, and says why.
+/// Closes the connection after a failed handshake. Returns the explained error.
 pub(super) async fn of_failed_handshake<S>(error: io::Error, mut wire: Wire<S>) -> io::Error
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -83,7 +83,7 @@ pub(super) fn of_certificate(error: &CertificateError) -> String {
     }
 }
 
-/// The verifier gives names as `DnsName("localhost")` and `IpAddress(127.0.0.1)`.
+/// The verifier writes names as `DnsName("localhost")` and `IpAddress(127.0.0.1)`.
 fn bare(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(name).trim_matches('"')
@@ -111,7 +111,7 @@ fn of_alert(alert: AlertDescription) -> String {
 fn of_incompatible(error: &PeerIncompatible) -> String {
     use PeerIncompatible as P;
     match error {
-        // The last of these is what is missing first in the hello of a peer that knows nothing newer than 1.1.
+        // A peer that supports nothing newer than 1.1 lacks the last of these first in its hello.
         P::ServerDoesNotSupportTls12Or13
         | P::ServerTlsVersionIsDisabledByOurConfig
         | P::SupportedVersionsExtensionRequired

@@ -1,4 +1,4 @@
-//! PEM files: read, taken apart, and turned into what rustls wants.
+//! PEM files: reading, parsing, and conversion for rustls.
 
 use super::{error::TlsError, explain};
 use crate::{FileError, read_file};
@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file and what was in it when it was read.
+/// A file and its contents when it was read.
 #[derive(PartialEq, Eq)]
 pub(super) struct PemFile {
     path: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct PemFile {
 }
 
 impl PemFile {
-    /// Reads a file, of at most [`FILE_MAX`] bytes.
+    /// Reads a file of at most [`FILE_MAX`] bytes.
     pub(super) fn read(path: &Path) -> Result<Self, TlsError> {
         let bytes = read_file(path, FILE_MAX).map_err(|error| match error {
             FileError::Io(error) => TlsError::Read { file: path.to_owned(), error },
@@ -34,7 +34,7 @@ impl PemFile {
         Ok(Self { path: path.to_owned(), bytes })
     }
 
-    /// The certificates of a CA, or of several.
+    /// The certificates of one or several CAs.
     pub(super) fn roots(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         for (certificate, number) in self.certificates()?.into_iter().zip(1..) {
@@ -43,7 +43,7 @@ impl PemFile {
         Ok(roots)
     }
 
-    /// The chain of certificates of this file, the owner's own first, and the key of `key` that belongs to that.
+    /// The certificate chain of this file, starting with the owner's, and the key in `key` that belongs to it.
     pub(super) fn identity(
         &self,
         key: &Self,
@@ -67,7 +67,7 @@ impl PemFile {
         Ok(identity)
     }
 
-    /// All certificates, at least one; sections of other kinds are passed over.
+    /// All certificates, at least one; other sections are skipped.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let sections = self.sections()?.into_iter();
         let certificates: Vec<_> = sections
@@ -82,7 +82,7 @@ impl PemFile {
 
     /// The first private key: PKCS #8, PKCS #1 or SEC1.
     fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        // Neither is a section that the parser knows: it passes over the one, and takes the other for broken base64.
+        // The parser knows neither kind of section: it skips the one, and takes the other for invalid Base64.
         if [PKCS8_ENCRYPTED, LEGACY_ENCRYPTED].iter().any(|mark| self.contains(mark)) {
             return Err(TlsError::EncryptedKey { file: self.path.clone() });
         }
@@ -133,7 +133,7 @@ impl PemFile {
     }
 }
 
-/// More than 1 MiB of PEM is no chain of certificates: that is 500 of them, and a whole system's roots are 200 KiB.
+/// More than 1 MiB of PEM is no chain of certificates: that would be 500 of them, and all roots of a system take 200 KiB.
 const FILE_MAX: u64 = 1 << 20;
 
 const PKCS8_ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";

@@ -1,23 +1,22 @@
 use super::error::TlsError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Files that a configuration is made of.
+/// The files that a configuration is made from.
 pub(super) trait Source {
-    /// What is in the files.
+    /// The contents of the files.
     type Contents: PartialEq;
-    /// What is made of it.
+    /// What is made from them.
     type Made;
 
     fn read(&self) -> Result<Self::Contents, TlsError>;
     fn make(&self, contents: &Self::Contents) -> Result<Self::Made, TlsError>;
 }
 
-/// A configuration that can be made anew while it is in use.
+/// A configuration that can be replaced while it is in use.
 pub(super) struct Live<S: Source> {
     source: S,
-    /// What the configuration in use was made of. The bytes, since times and inodes of files tell little about links
-    /// that are swapped, as Kubernetes does with secrets. Locked for as long as a reload takes, so that they come one
-    /// after another.
+    /// The contents that the current configuration was made from. Compared by bytes, since times and inodes of files say little about links that
+    /// are swapped, as Kubernetes does with secrets. Locked during a reload, so that reloads run one after another.
     contents: Mutex<S::Contents>,
     made: Mutex<Arc<S::Made>>,
 }
@@ -29,7 +28,7 @@ impl<S: Source> Live<S> {
         Ok(Self { source, contents: Mutex::new(contents), made })
     }
 
-    /// Says whether anything changed. Where that is of no use, everything stays as it is.
+    /// Reads the files again. Returns whether anything changed. On an error everything stays as it is.
     pub(super) fn reload(&self) -> Result<bool, TlsError> {
         let mut contents = lock(&self.contents);
         let read = self.source.read()?;

@@ -1,11 +1,10 @@
 //! TLS on any stream, by rustls: versions 1.2 and 1.3, with the cryptography of ring or, with the feature `aws-lc-rs`, of AWS-LC.
 //!
-//! The provider is handed to each configuration: none is installed as the default of the process, and one that is installed does not matter.
+//! Each configuration gets its own provider: none is installed as the process default, and an installed one is ignored.
 //!
-//! [`ServerTls`] and [`ClientTls`] are made from PEM files, and can read them again while they are in use: what changed
-//! counts for new connections, while each existing one keeps the configuration that it began with. [`watch`](crate::watch) does that
-//! periodically. Nothing in here is bound to a runtime; files are read by blocking calls, for
-//! [`Runtime::unblock`](crate::Runtime::unblock).
+//! [`ServerTls`] and [`ClientTls`] are made from PEM files, and can read them again while in use: new connections use the new
+//! contents, and existing ones keep the configuration that they began with. [`watch`](crate::watch) does that periodically.
+//! Nothing here depends on a runtime; files are read by blocking calls, for [`Runtime::unblock`](crate::Runtime::unblock).
 //!
 //! ```no_run
 //! use prometheus_rsocket_runtime::tls::{ClientAuth, MaybeTls, ServerTls, ServerTlsFiles};
@@ -42,23 +41,21 @@
 //!
 //! # What a connection costs
 //!
-//! A handshake signs once and verifies at most a few signatures, between messages, on the event loop: about a
-//! millisecond with an RSA key of 2048 bits, a tenth of that with ECDSA. That is common practice; who expects thousands
-//! of connections at once takes an ECDSA key.
+//! A handshake signs once and verifies at most a few signatures, between messages, on the event loop: about a millisecond with an RSA key of 2048
+//! bits, a tenth of that with ECDSA. That is common practice; for thousands of connections at once, use an ECDSA key.
 //!
-//! An idle connection takes about 8 KiB, half of it to read into. One that is not idle takes at most a record of 16 KiB
-//! more for reading, twice, as it came and in plain; and for writing at most 32 KiB, where the peer does not take it.
-//! During a handshake, messages of the peer's may have 64 KiB.
+//! An idle connection takes about 8 KiB, half of it for reading. A busy one takes up to two records of 16 KiB more for reading,
+//! one encrypted and one decrypted, and up to 32 KiB for writing while the peer does not read. During a handshake, the peer's
+//! messages may take 64 KiB.
 //!
 //! # Decisions
 //!
-//! - **No resumption of sessions.** Connections last, so it would save little; and a session that is resumed skips the
-//!   checks of certificates, so that a reload would not reach whoever holds one.
-//! - **No ALPN.** RSocket over TCP has no name for it, and where a server picks none, HTTP clients fall back to
-//!   HTTP/1.1, which is what is spoken here.
-//! - **Validity in time** is checked with the machine's clock, as certificates tell the date, and randomness is the provider's.
-//! - **An expired certificate of one's own is loaded**: it may be this machine whose clock is wrong, and it is the peer
-//!   who judges.
+//! - **No session resumption.** Connections last, so it would save little. A resumed session also skips the checks of
+//!   certificates, so a reload would not reach a peer that holds one.
+//! - **No ALPN.** RSocket over TCP has no name for it. If a server picks none, HTTP clients fall back to HTTP/1.1, which is
+//!   what is spoken here.
+//! - **Validity periods** are checked against the machine's clock, because certificates contain dates. Randomness is the provider's.
+//! - **An expired certificate of our own is loaded**: this machine's clock may be wrong, and it is up to the peer to judge.
 
 mod client;
 mod error;
@@ -74,7 +71,7 @@ mod wire;
 use futures_rustls::rustls::crypto::CryptoProvider;
 use std::sync::Arc;
 
-/// The cryptography that this crate is built with.
+/// The cryptography that this crate was built with.
 fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     #[cfg(feature = "aws-lc-rs")]
     return Ok(Arc::new(futures_rustls::rustls::crypto::aws_lc_rs::default_provider()));

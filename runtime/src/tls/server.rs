@@ -19,41 +19,40 @@ use futures_rustls::{
 use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
 use x509_cert::{Certificate, der::Decode};
 
-/// The files of a server, all PEM and of at most 1 MiB each. Two of them may be the same file.
+/// The files of a server, all PEM and at most 1 MiB each. Two of them may be the same file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerTlsFiles {
-    /// The server's certificate, and behind it those that lead to the CA.
+    /// The server's certificate, followed by the intermediate ones up to the CA.
     pub certificate: PathBuf,
-    /// The private key of the server's certificate: PKCS #8, PKCS #1 or SEC1; RSA, ECDSA or Ed25519; without a
-    /// password.
+    /// The private key of the server's certificate: PKCS #8, PKCS #1 or SEC1; RSA, ECDSA or Ed25519; without a password.
     pub key: PathBuf,
-    /// Whether clients show certificates, too; [`ClientAuth::Off`] by default.
+    /// Whether clients present certificates; [`ClientAuth::Off`] by default.
     pub client_auth: ClientAuth,
 }
 
 impl ServerTlsFiles {
-    /// A server that asks for no certificates of clients.
+    /// A server that requests no client certificates.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let (certificate, key) = (certificate.into(), key.into());
         Self { certificate, key, client_auth: ClientAuth::Off }
     }
 }
 
-/// Whether clients show certificates.
+/// Whether clients present certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAuth {
-    /// They are not asked to.
+    /// No certificate is requested.
     Off,
-    /// They may. A certificate that is shown must be good: one that has expired, say, is refused.
+    /// A certificate is optional. One that is presented must be valid: an expired one, for example, is refused.
     Optional {
-        /// The certificates of the CAs, one of which it must come from.
+        /// The certificates of the CAs, one of which must have issued it.
         ca: PathBuf,
     },
-    /// They must.
+    /// A certificate is required.
     Required {
-        /// The certificates of the CAs, one of which it must come from.
+        /// The certificates of the CAs, one of which must have issued it.
         ca: PathBuf,
     },
 }
@@ -69,36 +68,34 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or not be used, or key and certificate are not of a pair.
+    /// A file cannot be read or used, or key and certificate do not match.
     pub fn load(files: ServerTlsFiles) -> Result<Self, TlsError> {
         Ok(Self { live: Arc::new(Live::load(files)?) })
     }
 
-    /// Reads the files again, by blocking calls. If a byte of them has changed, connections accepted from now on use
-    /// that; those that are open keep what they have. Says whether it was so.
+    /// Reads the files again, by blocking calls. If a byte of them has changed, new connections use them, and open connections
+    /// keep what they have. Returns whether anything has changed.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load). What is in use then stays in use. A pair of which half is written already is such an
-    /// error; the next call finds it whole.
+    /// Those of [`load`](Self::load). The previous files then stay in use. A pair of which only half is written yet is such an
+    /// error; the next call finds it complete.
     pub fn reload(&self) -> Result<bool, TlsError> {
         self.live.reload()
     }
 
-    /// When the certificate that is shown now expires; `None` if that cannot be read.
+    /// When the certificate in use expires; `None` if that cannot be read.
     pub fn not_after(&self) -> Option<SystemTime> {
         self.live.current().not_after
     }
 
-    /// Does the handshake with a client. There is no time limit; put [`timeout`](crate::timeout) around it.
+    /// Performs the handshake with a client. There is no time limit; use [`timeout`](crate::timeout).
     ///
     /// # Errors
     ///
-    /// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the peer left before it sent anything. Whoever only looks
-    ///   whether a port is open does that.
-    /// - [`ConnectionAborted`](io::ErrorKind::ConnectionAborted): the peer left in the middle.
-    /// - [`InvalidData`](io::ErrorKind::InvalidData): anything that TLS objects to. The text says in words what it was;
-    ///   the peer has been told by an alert.
+    /// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the peer left before it sent anything, as port scanners do.
+    /// - [`ConnectionAborted`](io::ErrorKind::ConnectionAborted): the peer left during the handshake.
+    /// - [`InvalidData`](io::ErrorKind::InvalidData): any violation of TLS. The text explains it in words; the peer has received an alert.
     /// - Errors of the stream.
     pub async fn accept<S>(&self, stream: S) -> io::Result<MaybeTls<S>>
     where
@@ -121,7 +118,7 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-/// What is made of the files of a server.
+/// What is made from the files of a server.
 pub(super) struct Made {
     config: Arc<ServerConfig>,
     /// When the certificate expires.
@@ -134,7 +131,7 @@ fn not_after(certificate: &[u8]) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since_epoch)
 }
 
-/// What is in the files of a server.
+/// The contents of a server's files.
 #[derive(PartialEq, Eq)]
 pub(super) struct ServerContents {
     certificate: PemFile,

@@ -9,11 +9,11 @@ use std::{
 use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 use x509_cert::{Certificate, TbsCertificate, der::Decode};
 
-/// A stream with TLS on it, or without.
+/// A stream with or without TLS.
 pub enum MaybeTls<S> {
-    /// The stream as it is.
+    /// The stream itself.
     Plain(S),
-    /// A stream on which the handshake is done.
+    /// A stream after its TLS handshake.
     Tls(TlsStream<S>),
 }
 
@@ -23,13 +23,13 @@ impl<S> MaybeTls<S> {
         matches!(self, Self::Tls(_))
     }
 
-    /// Returns the subject of the certificate that the peer showed, as text (RFC 4514); `None` if it showed none.
+    /// Returns the subject of the peer's certificate, as text (RFC 4514); `None` if it presented none.
     pub fn peer_subject(&self) -> Option<String> {
         Some(self.peer_certificate()?.subject.to_string())
     }
 
-    /// Returns the subject alternative names of the certificate that the peer showed: `dns:`, `uri:` or `email:`, and the name, as it is in
-    /// the certificate. Of more than 64 the first.
+    /// Returns the subject alternative names of the peer's certificate: `dns:`, `uri:` or `email:`, followed by the name as it
+    /// is in the certificate. At most the first 64.
     pub fn peer_names(&self) -> Vec<String> {
         self.peer_certificate().map(|certificate| names(&certificate)).unwrap_or_default()
     }
@@ -55,24 +55,23 @@ pub(super) fn names(certificate: &TbsCertificate) -> Vec<String> {
 
 const MAX_NAMES: usize = 64;
 
-/// A stream with TLS on it.
+/// A TLS stream.
 ///
-/// - Written bytes are encrypted at once, into a buffer of 32 KiB (and what the framing of records adds) which goes to
-///   the stream below as that takes it; when it is full, writing waits. [`poll_flush`](AsyncWrite::poll_flush) is
-///   through once the stream below has taken and flushed everything.
-/// - Vectored writes are real ones, and put several slices into one record.
-/// - [`poll_close`](AsyncWrite::poll_close) sends the closing alert and ends the stream below; reading goes on.
-/// - An end of the stream below without a closing alert is an end like any other, if it comes between two records, as
-///   some peers leave so. An attacker could bring it about and cut a message off, but all that is sent here has
-///   lengths: a frame of RSocket or WebSocket, or a body of HTTP, that is cut off is noticed by its reader. Within a
-///   record it is an [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
-/// - What the peer reports, such as that it does not trust a certificate, comes as an error of reading, with the reason
-///   in words. With TLS 1.3 this is how a client hears that its certificate is refused: its own handshake is done by
-///   then.
+/// - Written bytes are encrypted immediately, into a buffer of 32 KiB (plus the framing of records), from which the stream
+///   below takes them; while it is full, writing waits. [`poll_flush`](AsyncWrite::poll_flush) is ready once the stream below
+///   has taken and flushed everything.
+/// - Vectored writes put several slices into one record.
+/// - [`poll_close`](AsyncWrite::poll_close) sends the closing alert and ends the stream below; reading continues.
+/// - An end of the stream below without a closing alert counts as an ordinary end between two records, since some peers leave
+///   so. An attacker could cause it to truncate a message, but everything sent here has lengths: the reader notices a truncated
+///   frame of RSocket or WebSocket, or a truncated HTTP body. Within a record it is an
+///   [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
+/// - The peer's alerts, for example that it does not trust a certificate, are errors of reading, with the reason in words. With
+///   TLS 1.3 a client learns in this way that its certificate is refused: its own handshake is complete by then.
 pub struct TlsStream<S>(pub(super) Box<futures_rustls::TlsStream<Wire<S>>>);
 
 impl<S> TlsStream<S> {
-    /// `stream` is through with its handshake.
+    /// `stream` has completed its handshake.
     pub(super) fn new(stream: impl Into<futures_rustls::TlsStream<Wire<S>>>) -> Self {
         let mut stream = stream.into();
         stream.get_mut().0.on_handshake_done();
@@ -194,5 +193,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
     }
 }
 
-/// How much encrypted output may wait: two records, one that is being written, and one to go on with.
+/// The number of encrypted bytes that may wait: two records, one being written and one to continue with.
 pub(super) const BUFFER_MAX: usize = 32 * 1024;

@@ -7,17 +7,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The stream below TLS, which sees to three things that the session above does not.
+/// The stream below TLS, which does three things that the session above does not.
 ///
-/// - During the handshake it takes whatever is to be sent, and sends it by [`poll_flush`](AsyncWrite::poll_flush) and
-///   before it reads: where the handshake fails, the session is gone, but the alert that tells the peer why is still
-///   here.
-/// - It knows where records end, and thereby whether an end of the stream is one between records.
-/// - It remembers what came first, to tell what it is that does not speak TLS.
+/// - During the handshake it takes all output, and sends it on [`poll_flush`](AsyncWrite::poll_flush) and before it reads: if
+///   the handshake fails, the session is gone, but the alert that tells the peer why is still here.
+/// - It knows where records end, and thus whether the stream ends between records.
+/// - It remembers the first bytes, to tell what a peer without TLS speaks.
 pub(super) struct Wire<S> {
     stream: S,
-    /// What the handshake has to send; `None` from its end on, when bytes go straight through. What it can come to is
-    /// our own messages and chain of certificates.
+    /// The output of the handshake; `None` once that is over, when bytes pass straight through. Limited by our own messages and
+    /// certificate chain.
     outgoing: Option<Vec<u8>>,
     head: Head,
     records: Records,
@@ -29,7 +28,7 @@ impl<S> Wire<S> {
         Self { stream, outgoing: Some(Vec::new()), head, records }
     }
 
-    /// The handshake is over, and all of it was flushed.
+    /// The handshake is over, and its output was flushed.
     pub(super) fn on_handshake_done(&mut self) {
         debug_assert!(self.outgoing.as_ref().is_some_and(Vec::is_empty));
         self.outgoing = None;
@@ -44,18 +43,18 @@ impl<S> Wire<S> {
         &self.head
     }
 
-    /// Whether what was read so far ends with a whole record, or nothing was read.
+    /// Whether the input so far ends with a whole record, or is empty.
     pub(super) fn is_between_records(&self) -> bool {
         self.records.have == 0 && self.records.body == 0
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// The handshake has failed: sends the alert, ends the stream, and forgets what arrives until then, since to drop a
-    /// socket with unread input makes the kernel reset the connection, and the peer may lose the alert.
+    /// Closes after a failed handshake: sends the alert, ends the stream, and discards what arrives until then, since dropping
+    /// a socket with unread input makes the kernel reset the connection, and the peer may lose the alert.
     ///
-    /// It waits for the alert to be taken, but not for what has not arrived: why the handshake failed is worth more
-    /// than a perfect goodbye. A peer that takes nothing, and sends more than [`DISMISS_MAX`], is left at once.
+    /// Waits until the alert is taken, but not for further input: the reason for the failure is worth more than a perfect
+    /// close. A peer that takes nothing and sends more than [`DISMISS_MAX`] is dropped immediately.
     pub(super) async fn dismiss(&mut self) {
         let mut forgotten = 0;
         let ended = poll_fn(|cx| {
@@ -75,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Writes what the handshake left to be sent.
+    /// Writes the remaining output of the handshake.
     fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(outgoing) = &mut self.outgoing else {
             return Poll::Ready(Ok(()));
@@ -94,8 +93,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        // The session flushes once after it has written, and does not come back to that while it waits for input. If
-        // writing fails, what the peer has sent may tell why.
+        // The session flushes once after writing, and not again while it waits for input. If writing fails, what the peer has
+        // sent may explain why.
         if self.outgoing.is_some() {
             let _ = self.as_mut().poll_flush(cx);
         }
@@ -125,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             bufs.iter().for_each(|buf| outgoing.extend_from_slice(buf));
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        // The session would try for ever where a stream takes nothing.
+        // With a stream that takes nothing, the session would retry for ever.
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs).map(|len| not_zero(len?))
     }
 
@@ -134,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Flushes first, as the session does not when it ends.
+    /// Flushes first, which the session does not do when it ends.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(&mut self.stream).poll_close(cx)
@@ -145,7 +144,7 @@ fn not_zero(len: usize) -> io::Result<usize> {
     if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
 }
 
-/// The first bytes that the peer sent.
+/// The first bytes from the peer.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     bytes: [u8; 8],
@@ -165,17 +164,17 @@ impl Head {
         self.len == 0
     }
 
-    /// The first record is of a type that TLS has (RFC 8446, section 5.1).
+    /// Whether the first record has a type of TLS (RFC 8446, section 5.1).
     pub(super) fn is_tls(&self) -> bool {
         matches!(self.bytes(), [20..=23, ..])
     }
 
-    /// A method of HTTP, in its RFC 9110 capitals; or the beginning of an answer.
+    /// Whether it begins with an HTTP method in the capitals of RFC 9110, or like a response.
     pub(super) fn is_http(&self) -> bool {
         HTTP.iter().any(|start| self.bytes().starts_with(start))
     }
 
-    /// A frame of less than 64 KiB on a stream of a small number, as each connection begins with.
+    /// Whether it begins with a frame of less than 64 KiB on a stream with a small id, as every RSocket connection does.
     pub(super) fn is_rsocket(&self) -> bool {
         matches!(self.bytes(), [0, _, _, 0, 0, ..])
     }
@@ -189,9 +188,9 @@ impl Head {
 #[derive(Debug, Default)]
 struct Records {
     header: [u8; 5],
-    /// How much of the next header has arrived.
+    /// The number of bytes of the next header that have arrived.
     have: usize,
-    /// How much of a body is still to come.
+    /// The number of bytes of a body that have not arrived.
     body: usize,
 }
 
@@ -228,6 +227,6 @@ const HTTP: [&[u8]; 10] = [
     b"PUT ",
 ];
 
-/// How much is read after a failed handshake: enough for a peer that sent its first request along.
+/// The number of bytes read after a failed handshake: enough for a peer that sent its first request along.
 const DISMISS_MAX: usize = 64 * 1024;
 const DISMISS_CHUNK: usize = 4096;

@@ -10,40 +10,40 @@ use bytes::{Buf, BytesMut};
 use prometheus_rsocket_protocol::rsocket::framing::{MAX_RECEIVED_FRAME, PREFIX_LEN};
 use std::io::Cursor;
 
-/// Turns what a WebSocket peer sends into prefixed RSocket frames. Knows no stream.
+/// Turns the bytes of a WebSocket peer into prefixed RSocket frames. Knows no stream.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    /// Ours, not the peer's.
+    /// Our role, not the peer's.
     role: Role,
     max_message_len: usize,
-    /// The same for the next message if it comes in fragments.
+    /// The same for the next message if it is fragmented.
     max_joined_len: usize,
     raw: Raw,
     state: State,
-    /// What came of a message in fragments, after room for its prefix.
+    /// The fragments of a message so far, after room for its prefix.
     fragments: Option<BytesMut>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Between two frames. Also within a header or a control frame, of which `raw` has what came.
+    /// Between two frames, or within a header or a control frame, of which `raw` has the bytes so far.
     Boundary,
-    /// In a message that is a single frame. Of its prefix, `given` bytes were handed out.
+    /// In an unfragmented message. `given` bytes of its prefix were handed out.
     Message { prefix: [u8; PREFIX_LEN], given: usize, payload: Payload },
-    /// In one of the frames of a message.
+    /// In a frame of a fragmented message.
     Fragment { payload: Payload, last: bool },
-    /// What is left to hand out of a message that came in fragments, prefix included.
+    /// The rest of a fragmented message to hand out, prefix included.
     Joined(BytesMut),
 }
 
-/// The part of a frame's payload that is still to come.
+/// The part of a frame's payload that has not arrived.
 #[derive(Clone, Copy, Debug)]
 struct Payload {
     left: usize,
     mask: Option<Mask>,
 }
 
-/// A frame's header that breaks no rule.
+/// A valid frame header.
 struct Head {
     header: FrameHeader,
     header_len: usize,
@@ -52,13 +52,13 @@ struct Head {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decoded {
-    /// So many bytes of prefixed frames are in the buffer now; not 0.
+    /// The number of bytes of prefixed frames that are now in the buffer; not 0.
     Bytes(usize),
     /// The peer has sent its last message.
     Close(Option<u16>),
-    /// The peer wants this back.
+    /// The peer wants this payload back.
     Ping(Vec<u8>),
-    /// No event without more input: [`Decoder::direct`] says where to put it.
+    /// There is no event without more input: [`Decoder::direct`] says where to put it.
     Starved,
 }
 
@@ -75,9 +75,9 @@ impl Decoder {
         }
     }
 
-    /// The next event of what has arrived. `buf` must not be empty.
+    /// The next event of the input so far. `buf` must not be empty.
     ///
-    /// After a violation there is no going on.
+    /// Do not continue after a violation.
     pub(super) fn decode(&mut self, buf: &mut [u8]) -> Result<Decoded, Violation> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -86,7 +86,7 @@ impl Decoder {
                 State::Boundary => match self.next_head() {
                     Ok(Some(head)) => match head.header.opcode {
                         OpCode::Data(data) => self.begin(head, data),
-                        // Frames before it are handed out before it is looked at; so it is with what is wrong.
+                        // Frames before it are handed out before it is examined, even if it is invalid.
                         OpCode::Control(_) if filled > 0 => break,
                         OpCode::Control(control) => match self.control(&head, control)? {
                             Some(decoded) => return Ok(decoded),
@@ -137,8 +137,8 @@ impl Decoder {
         Ok(if filled > 0 { Decoded::Bytes(filled) } else { Decoded::Starved })
     }
 
-    /// How much may be read past this decoder, into the buffer of whoever reads. It then goes to
-    /// [`on_direct`](Self::on_direct). If it is 0, input goes to [`space`](Self::space).
+    /// The number of bytes that may be read directly into the reader's buffer, to be passed to [`on_direct`](Self::on_direct).
+    /// If it is 0, read into [`space`](Self::space).
     pub(super) fn direct(&self) -> usize {
         match &self.state {
             State::Message { payload, .. } | State::Fragment { payload, .. } => payload.left,
@@ -146,7 +146,7 @@ impl Decoder {
         }
     }
 
-    /// Takes input that was read directly; says how much of it is output.
+    /// Takes input that was read directly. Returns how much of it is output.
     pub(super) fn on_direct(&mut self, bytes: &mut [u8]) -> usize {
         match &mut self.state {
             State::Message { payload, .. } => {
@@ -164,12 +164,12 @@ impl Decoder {
         }
     }
 
-    /// Where to read to when nothing is read directly; not empty while [`Decoded::Starved`].
+    /// Where to read to if nothing is read directly; not empty while [`Decoded::Starved`].
     pub(super) fn space(&mut self) -> &mut [u8] {
         self.raw.space()
     }
 
-    /// So many bytes were read to [`space`](Self::space).
+    /// `len` bytes were read into [`space`](Self::space).
     pub(super) fn on_space(&mut self, len: usize) {
         self.raw.end += len;
     }
@@ -186,7 +186,7 @@ impl Decoder {
         matches!(self.state, State::Joined(_)) || self.fragments.is_some()
     }
 
-    /// The header that `raw` begins with, if it is all there. Takes nothing.
+    /// The header at the start of `raw`, if it is complete. Consumes nothing.
     fn next_head(&self) -> Result<Option<Head>, Violation> {
         let mut cursor = Cursor::new(self.raw.as_slice());
         let Some((mut header, len)) = FrameHeader::parse(&mut cursor)? else {
@@ -206,7 +206,7 @@ impl Decoder {
             OpCode::Control(_) => {}
             OpCode::Data(data) => self.check_data(data, header.is_final, len)?,
         }
-        // Within the limits that were just checked, so it fits.
+        // It fits: it is within the limits that were just checked.
         let left = usize::try_from(len).map_err(|_| too_long(len, self.max_message_len))?;
         let payload = Payload { left, mask: header.mask.take().map(Mask::new) };
         let header_len = cursor.get_ref().len() - cursor.remaining();
@@ -228,7 +228,7 @@ impl Decoder {
         if sum > limit as u64 { Err(too_long(sum, limit)) } else { Ok(()) }
     }
 
-    /// Goes over to the payload of a data frame.
+    /// Starts the payload of a data frame.
     fn begin(&mut self, head: Head, data: Data) {
         self.raw.consume(head.header_len);
         let payload = head.payload;
@@ -241,7 +241,7 @@ impl Decoder {
         };
     }
 
-    /// Takes a control frame if it is all there; `None` is one that needs no answer.
+    /// Takes a control frame if it is complete. `None` if it needs no answer.
     fn control(&mut self, head: &Head, control: Control) -> Result<Option<Decoded>, Violation> {
         let Payload { left, mut mask } = head.payload;
         let (_, rest) = self.raw.as_slice().split_at(head.header_len);
@@ -296,9 +296,9 @@ impl Payload {
     }
 }
 
-/// Input up to a payload: headers, and control frames as a whole.
+/// Input up to a payload: headers, and whole control frames.
 ///
-/// Payloads are read past it, save for what came with their header. So it is small, as every idle connection has one.
+/// Payloads bypass it, except for what arrived with their header. So it is small, as every idle connection has one.
 #[derive(Debug)]
 struct Raw {
     bytes: [u8; RAW_LEN],
@@ -345,8 +345,7 @@ fn prefix(len: usize) -> [u8; PREFIX_LEN] {
     [high, middle, low]
 }
 
-/// The code that a close frame tells (RFC 6455, section 7.4, and what IANA has registered since). Its reason is not
-/// looked at.
+/// The code in a close frame (RFC 6455, section 7.4, and IANA's later registrations). Its reason is ignored.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     let Some(code) = payload.first_chunk() else {
         return if payload.is_empty() { Ok(None) } else { Err(Violation::BadClose) };
@@ -357,8 +356,8 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     }
 }
 
-/// The longest payload of a control frame (RFC 6455, section 5.5).
+/// The maximum length of a control frame's payload, in bytes (RFC 6455, section 5.5).
 const CONTROL_MAX: u64 = 125;
 
-/// Holds the longest header, 14 bytes, with the longest control payload.
+/// Room for the longest header, 14 bytes, with the longest control payload.
 const RAW_LEN: usize = 160;

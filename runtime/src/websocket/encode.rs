@@ -10,24 +10,23 @@ use bytes::{Buf, BufMut, BytesMut};
 use prometheus_rsocket_protocol::rsocket::framing::PREFIX_LEN;
 use std::io;
 
-/// Turns prefixed RSocket frames into what a WebSocket peer is sent, and puts pongs and the close frame between them.
-/// Knows no stream.
+/// Turns prefixed RSocket frames into the bytes for a WebSocket peer, and adds pongs and the close frame in between. Knows no stream.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    /// Ours.
+    /// Our role.
     role: Role,
-    /// What is to be sent: less than [`OUT_MAX`] and a pong and a close frame, of 139 bytes at most each.
+    /// Bytes to be sent: less than [`OUT_MAX`], plus a pong and a close frame of at most 139 bytes each.
     out: BytesMut,
     state: State,
-    /// What the last ping said, if it is unanswered. Answering the last one is enough (RFC 6455, section 5.5.3),
-    /// and so a peer that sends pings without reading makes nothing grow.
+    /// The payload of the last unanswered ping. Answering the last one is enough (RFC 6455, section 5.5.3), so a peer that
+    /// sends pings without reading cannot make anything grow.
     ping: Option<Vec<u8>>,
     close: Close,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Between two messages; `len` bytes of the next frame's prefix have come.
+    /// Between two messages; `len` bytes of the next frame's prefix have arrived.
     Prefix { bytes: [u8; PREFIX_LEN], len: usize },
     /// Within a message.
     Payload { left: usize, mask: Option<Mask> },
@@ -37,7 +36,7 @@ enum State {
 enum Close {
     /// Messages may be sent.
     Open,
-    /// Waits for the end of a message; the payload of the close frame.
+    /// Waits for the end of a message, with the payload of the close frame.
     Wanted(Vec<u8>),
     /// Nothing may follow.
     Queued,
@@ -49,12 +48,12 @@ impl Encoder {
         Self { role, out, state, ping: None, close: Close::Open }
     }
 
-    /// Takes as much of `frames` as there is room for; says how much that is. After a close frame was asked for, no
-    /// further than to the end of the message that is being sent.
+    /// Takes as much of `frames` as there is room for. Returns its length. Once a close frame is requested, takes no more than
+    /// the rest of the current message.
     ///
     /// # Errors
     ///
-    /// There is no randomness to make a mask of.
+    /// There is no randomness to make a mask from.
     pub(super) fn encode(&mut self, frames: &[u8]) -> io::Result<usize> {
         let mut rest = frames;
         while !rest.is_empty() && !self.is_full() {
@@ -89,12 +88,12 @@ impl Encoder {
         Ok(frames.len() - rest.len())
     }
 
-    /// Answers a ping, as soon as no message is in between and something is [to be sent](Self::queue_controls).
+    /// Answers a ping, as soon as no message is being sent and [`queue_controls`](Self::queue_controls) is called.
     pub(super) fn pong(&mut self, payload: Vec<u8>) {
         self.ping = Some(payload);
     }
 
-    /// Sends the first close frame that is asked for, as soon as no message is in between. Nothing follows it.
+    /// Sends the first requested close frame, as soon as no message is being sent. Nothing follows it.
     pub(super) fn close(&mut self, code: Option<u16>, reason: &str) -> io::Result<()> {
         if self.close == Close::Open {
             let code = code.map(u16::to_be_bytes);
@@ -104,17 +103,17 @@ impl Encoder {
         self.queue_controls()
     }
 
-    /// As [`close`](Self::close), for what the peer did wrong.
+    /// Like [`close`](Self::close), for a violation of the peer's.
     pub(super) fn refuse(&mut self, violation: Violation) -> io::Result<()> {
         self.close(Some(violation.code()), &violation.to_string())
     }
 
-    /// What is to be sent.
+    /// Returns the bytes to be sent.
     pub(super) fn output(&self) -> &[u8] {
         &self.out
     }
 
-    /// So much of the [`output`](Self::output) was sent.
+    /// `len` bytes of the [`output`](Self::output) were sent.
     pub(super) fn on_sent(&mut self, len: usize) -> io::Result<()> {
         self.out.advance(len);
         if self.out.is_empty() {
@@ -128,12 +127,12 @@ impl Encoder {
         self.out.len() >= OUT_MAX
     }
 
-    /// Whether nothing was taken of a frame that is not yet taken whole.
+    /// Whether no frame is partly taken.
     pub(super) fn is_between_frames(&self) -> bool {
         matches!(self.state, State::Prefix { len: 0, .. })
     }
 
-    /// Whether there will be no more messages.
+    /// Whether no more messages will be sent.
     pub(super) fn is_closed(&self) -> bool {
         self.close != Close::Open && matches!(self.state, State::Prefix { .. })
     }
@@ -149,7 +148,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Queues the answer to the last ping, and the close frame, unless a message is in between.
+    /// Queues the answer to the last ping, and the close frame, unless a message is being sent.
     pub(super) fn queue_controls(&mut self) -> io::Result<()> {
         if matches!(self.state, State::Payload { .. }) || self.is_full() {
             return Ok(());
@@ -177,7 +176,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Queues the header of a frame; returns the mask of its payload.
+    /// Queues the header of a frame. Returns the mask of its payload.
     fn header(&mut self, opcode: OpCode, len: usize) -> io::Result<Option<Mask>> {
         let key = match self.role {
             Role::Client => Some(random_key()?),
@@ -189,7 +188,7 @@ impl Encoder {
     }
 }
 
-/// Fresh for each frame, and not to be foreseen (RFC 6455, section 10.3).
+/// Fresh for each frame, and unpredictable (RFC 6455, section 10.3).
 fn random_key() -> io::Result<[u8; 4]> {
     let mut key = [0; 4];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
@@ -198,5 +197,5 @@ fn random_key() -> io::Result<[u8; 4]> {
 
 const BETWEEN: State = State::Prefix { bytes: [0; PREFIX_LEN], len: 0 };
 
-/// How much may wait to be sent: what fits a TLS record. While more is waiting, nothing more is taken.
+/// The number of bytes that may wait to be sent, which fits a TLS record. Beyond it, nothing more is taken.
 pub(super) const OUT_MAX: usize = 16 * 1024;

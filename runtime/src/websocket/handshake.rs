@@ -17,19 +17,19 @@ use async_tungstenite::tungstenite::{
 use futures_io::{AsyncRead, AsyncWrite};
 use std::{future::poll_fn, io, pin::Pin};
 
-/// Asks the server at the other end of `stream` for a WebSocket.
+/// Performs the opening handshake with the server at the other end of `stream`.
 ///
-/// `authority` is the server's name, and its port unless it is the usual one: `proxy.example:8081`. `path` begins
-/// with `/` and may have a query. There is no time limit; put [`timeout`](crate::timeout) around it.
+/// `authority` is the server's name, with its port unless that is the default one: `proxy.example:8081`. `path` begins with `/`
+/// and may have a query. There is no time limit; use [`timeout`](crate::timeout).
 ///
 /// # Errors
 ///
-/// - [`InvalidInput`](io::ErrorKind::InvalidInput): `authority` or `path` is none. Nothing was sent.
-/// - [`ConnectionRefused`](io::ErrorKind::ConnectionRefused): the server answered another status than 101. The text
-///   has the status and the beginning of what the server says about it.
-/// - [`InvalidData`](io::ErrorKind::InvalidData): it answered what no server may; the text says what.
-/// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): it closed the connection instead of answering.
-/// - Whatever the stream fails with.
+/// - [`InvalidInput`](io::ErrorKind::InvalidInput): `authority` or `path` is invalid. Nothing was sent.
+/// - [`ConnectionRefused`](io::ErrorKind::ConnectionRefused): the server answered with another status than 101. The text has
+///   the status and the beginning of the answer's body.
+/// - [`InvalidData`](io::ErrorKind::InvalidData): the answer is invalid; the text says how.
+/// - [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the server closed the connection without an answer.
+/// - Errors of the stream.
 pub async fn connect<S>(
     mut stream: S,
     authority: &str,
@@ -113,7 +113,7 @@ fn refused(status: StatusCode, excerpt: Option<String>) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionRefused, text)
 }
 
-/// The beginning of an answer's body if that is text, on one line. Where its length is not told, what has come of it.
+/// The beginning of an answer's body on one line, if it is text. Without a content length, what has arrived of it.
 async fn excerpt<S: AsyncRead + Unpin>(
     stream: &mut S,
     response: &Response,
@@ -147,7 +147,7 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, mut bytes: &[u8]) -> io::Re
     poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx)).await
 }
 
-/// Appends what there is to read, up to a length of `len_max`; an end is an error.
+/// Appends available input up to a length of `len_max`; the end of the stream is an error.
 async fn receive<S: AsyncRead + Unpin>(
     stream: &mut S,
     input: &mut Vec<u8>,
@@ -168,8 +168,8 @@ async fn receive<S: AsyncRead + Unpin>(
     }
 }
 
-/// The longest head of an answer, in bytes.
+/// The maximum length of the head of an answer, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// How much of an answer's body goes into an error, in bytes.
+/// The maximum length of the excerpt of an answer's body in an error, in bytes.
 const EXCERPT_MAX: usize = 200;

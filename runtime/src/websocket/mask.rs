@@ -1,4 +1,4 @@
-/// The mask over a payload that a client sends (RFC 6455, section 5.3), which may pass in pieces.
+/// The mask of a payload sent by a client (RFC 6455, section 5.3), which may be processed in pieces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mask([u8; 4]);
 

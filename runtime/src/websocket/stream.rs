@@ -13,30 +13,27 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A WebSocket that reads and writes as a TCP connection of RSocket does: frames, each after a 24-bit length.
+/// A WebSocket that reads and writes like a TCP connection of RSocket: frames, each after a 24-bit length.
 ///
-/// - Pings are answered by whoever reads, also while nothing is written; of several that were read together, the last. Pongs are
-///   ignored.
-/// - A close frame is answered. Reading then gives the end, 0 bytes, and writing fails with
-///   [`BrokenPipe`](io::ErrorKind::BrokenPipe). An end without a close frame, as rsocket-java makes it, is an end
-///   too, but in the middle of a message it is [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
-/// - Text messages, messages over the limit and whatever else RFC 6455 forbids are refused by a close frame that
-///   says why. What the peer has under way is then read and forgotten until it ends the connection, so that it gets
-///   to see that frame; no longer than for 32 MiB. Then reading fails with
-///   [`InvalidData`](io::ErrorKind::InvalidData), and writing does so at once. How long to wait is up to the
-///   reader.
-/// - `poll_close` sends what was written, a close frame with code 1000, and the end of the stream. Reading goes on.
-/// - An empty message becomes an empty frame; to refuse that is up to the reader.
+/// - Reading answers pings, even while nothing is written; of several pings read together, only the last. Pongs are ignored.
+/// - A close frame is answered. Reading then returns the end, 0 bytes, and writing fails with
+///   [`BrokenPipe`](io::ErrorKind::BrokenPipe). An end without a close frame, as rsocket-java makes it, is an end, too, but
+///   within a message it is [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
+/// - Text messages, messages over the limit and anything else that RFC 6455 forbids are refused by a close frame that says why. Further input is
+///   then read and discarded until the peer ends the connection, so that it sees that frame; at most 32 MiB. Then reading fails with
+///   [`InvalidData`](io::ErrorKind::InvalidData), and writing fails so at once. The time limit is up to the reader.
+/// - `poll_close` sends the written frames, a close frame with code 1000, and the end of the stream. Reading continues.
+/// - An empty message becomes an empty frame; refusing it is up to the reader.
 ///
-/// Both directions are to be polled by one task: reading may have to write, and wakes only who polled last.
+/// One task must poll both directions: reading may have to write, and only the last task to poll is woken.
 pub struct WebSocket<S> {
     source: Source<S>,
     decoder: Decoder,
     encoder: Encoder,
     reading: Reading,
-    /// A pong or close frame is on its way: reading sees to it.
+    /// Whether a pong or close frame is on its way, which reading sends.
     urgent: bool,
-    /// The stream was ended in our direction.
+    /// Whether our direction of the stream was ended.
     shut: bool,
 }
 
@@ -45,13 +42,12 @@ enum Reading {
     Open,
     /// The peer has sent its last message.
     Ended,
-    /// The peer did something wrong; so much was forgotten since.
+    /// The peer violated the protocol; this many bytes were discarded since.
     Failed(Violation, usize),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// The server's side of `stream`, on which the handshake is over. `already_read` is what was read beyond the
-    /// client's request.
+    /// The server's side of `stream`, after the handshake. `already_read` is what was read beyond the client's request.
     pub fn server(stream: S, already_read: Bytes, config: &WebSocketConfig) -> Self {
         Self::new(stream, already_read, Role::Server, config)
     }
@@ -61,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn new(stream: S, already_read: Bytes, role: Role, config: &WebSocketConfig) -> Self {
-        // Also when it is empty, it keeps the buffer that it is a part of.
+        // An empty slice would still keep its whole buffer.
         let early = if already_read.is_empty() { Bytes::new() } else { already_read };
         Self {
             source: Source { stream, early },
@@ -73,10 +69,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Whether there is anything on the heap, if `already_read` was alone in its buffer.
+    /// Whether anything is on the heap, if `already_read` was alone in its buffer.
     #[cfg(test)]
     pub(super) fn holds_memory(&mut self) -> bool {
-        // Of what is static, nobody is the only owner.
+        // Static bytes have no unique owner.
         let early = self.source.early.is_unique();
         early || self.decoder.holds_memory() || self.encoder.holds_memory()
     }
@@ -92,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn poll_decoded(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        // A peer that sends without end what yields no bytes must not keep others from running.
+        // A peer that endlessly sends input without output must not keep other tasks from running.
         for _ in 0..READS_MAX {
             match self.reading {
                 Reading::Open => {}
@@ -107,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 }
             }
             let decoded = self.decoder.decode(buf);
-            // Pings that came together get one answer, so that a flood of them costs one write a read.
+            // Pings that arrive together get one answer, so a flood of them costs one write per read.
             if !matches!(decoded, Ok(Decoded::Ping(_))) {
                 self.send_urgent(cx);
             }
@@ -139,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Poll::Pending
     }
 
-    /// Reads once. A payload goes right to where it is wanted.
+    /// Reads once. A payload goes directly to its destination.
     fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<Filled>> {
         let direct = self.decoder.direct().min(buf.len());
         let len = if direct > 0 {
@@ -171,10 +167,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Err(io::Error::new(io::ErrorKind::UnexpectedEof, what))
     }
 
-    /// Ready when the peer has had its chance to see why it is refused.
+    /// Ready when the peer has had the chance to see why it is refused.
     fn poll_forget(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<()> {
         for _ in 0..READS_MAX {
-            // Without the close frame if it cannot be sent. Meanwhile the peer may have to write before it reads.
+            // If the close frame cannot be sent, it is omitted. Meanwhile the peer may have to write before it reads.
             if !self.shut && self.poll_shut(cx).is_ready() {
                 self.shut = true;
             }
@@ -194,21 +190,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Poll::Pending
     }
 
-    /// Sends pongs and close frames while reading. That this may fail is for writing to tell: what the peer sent
-    /// before it went away is still to be read.
+    /// Sends pongs and close frames while reading. Errors are left for writing to report: what the peer sent before is yet to be read.
     fn send_urgent(&mut self, cx: &mut Context<'_>) {
         if self.urgent && !self.shut && self.poll_sent(cx).is_ready() {
             self.urgent = false;
         }
     }
 
-    /// Ready when all that is queued was sent and flushed.
+    /// Ready when everything queued was sent and flushed.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.source.stream).poll_flush(cx)
     }
 
-    /// Ready when all that is queued was written.
+    /// Ready when everything queued was written.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.encoder.queue_controls()?;
         while !self.encoder.output().is_empty() {
@@ -292,17 +287,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
 
 impl<S> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not what is buffered: that is payload.
+        // Without the buffers, which hold payload.
         f.debug_struct("WebSocket").field("reading", &self.reading).finish_non_exhaustive()
     }
 }
 
-/// What a read came to.
+/// The result of a read.
 enum Filled {
-    /// So many bytes of frames are in the buffer.
+    /// The number of bytes of frames in the buffer.
     Bytes(usize),
     Eof,
-    /// The decoder has something new.
+    /// The decoder has new input.
     Some,
 }
 
@@ -326,11 +321,11 @@ impl<S: AsyncRead + Unpin> Source<S> {
     }
 }
 
-/// The close code of those who are done (RFC 6455, section 7.4.1).
+/// The close code for a normal closure (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
 
-/// How often to read in vain before others get their turn.
+/// The number of reads without output before other tasks run.
 const READS_MAX: usize = 32;
 
-/// How much to read and forget of a peer that was refused. More than the longest message, which may be under way.
+/// The number of bytes to read and discard from a refused peer: more than the longest message, which may be on its way.
 const FORGET_MAX: usize = 32 * 1024 * 1024;

@@ -10,12 +10,12 @@ use async_tungstenite::tungstenite::{
 };
 use std::fmt;
 
-/// What a server answers to a request to become a WebSocket: 101 without a sub-protocol or extension, whatever was
-/// offered. When that was sent, the stream goes to [`WebSocket::server`](super::WebSocket::server).
+/// Returns a server's answer to a request for a WebSocket: 101 without a sub-protocol or extension, whatever was offered. Once
+/// it is sent, pass the stream to [`WebSocket::server`](super::WebSocket::server).
 ///
 /// # Errors
 ///
-/// The request is not one, or is one that RFC 6455, section 4.2.1, does not allow.
+/// The request is not for a WebSocket, or RFC 6455, section 4.2.1, does not allow it.
 pub fn answer<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET {
@@ -55,7 +55,7 @@ pub enum Refusal {
     Connection,
     /// The request is not HTTP/1.1.
     HttpVersion,
-    /// `Sec-WebSocket-Key` is not 16 bytes in Base64, or is there twice.
+    /// `Sec-WebSocket-Key` is not 16 bytes in Base64, or occurs twice.
     KeyInvalid,
     /// There is no `Sec-WebSocket-Key`.
     KeyMissing,
@@ -63,12 +63,12 @@ pub enum Refusal {
     Method,
     /// There is no `Upgrade: websocket`: an ordinary request.
     NotWebSocket,
-    /// `Sec-WebSocket-Version` is missing or not 13, the only one there is.
+    /// `Sec-WebSocket-Version` is missing or not 13, the only version.
     Version,
 }
 
 impl Refusal {
-    /// The answer that tells the peer, without a body; the connection is to be closed after it.
+    /// Returns the answer for the peer, without a body. Close the connection after it.
     pub fn response(self) -> Response<()> {
         let mut response = Response::new(());
         let headers = response.headers_mut();
@@ -116,7 +116,7 @@ pub(super) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> b
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// 16 bytes are 22 digits of Base64 and two signs that fill up.
+/// 16 bytes are 22 digits of Base64 and two padding characters.
 fn is_key(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)

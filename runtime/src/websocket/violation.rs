@@ -1,7 +1,7 @@
 use async_tungstenite::tungstenite::{Error, error::ProtocolError};
 use std::{fmt, io};
 
-/// What a peer must not send. The texts also go to the peer, as the reason of the close frame: 123 bytes at most.
+/// How a peer violated the protocol. The text is also the reason in the close frame, and has at most 123 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Violation {
     BadClose,
@@ -19,7 +19,7 @@ pub(super) enum Violation {
 }
 
 impl Violation {
-    /// The code of the close frame that tells the peer (RFC 6455, section 7.4.1).
+    /// The code of the close frame (RFC 6455, section 7.4.1).
     pub(super) fn code(self) -> u16 {
         match self {
             Self::Text => 1003,
