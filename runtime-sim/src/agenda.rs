@@ -2,21 +2,21 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::Duration;
 
-/// What is to happen, in the order of time; at the same time, in the order of being put down.
+/// Future events in the order of time; events at the same time in the order of insertion.
 #[derive(Default)]
 pub(crate) struct Agenda {
     entries: BTreeMap<Key, Due>,
     sequence: u64,
 }
 
-/// An entry's place.
+/// An entry's position.
 pub(crate) type Key = (Duration, u64);
 
-/// What is to be done when its time has come.
+/// What to do when the time has come.
 pub(crate) enum Due {
-    /// Bytes arrive, in one direction of a connection.
+    /// Bytes arrive in one direction of a connection.
     Deliver { connection: u64, from: usize },
-    /// A host that was stopped goes on.
+    /// A paused host resumes.
     Resume { host: usize },
     /// A timer of a host fires.
     Wake { host: usize, waker: Waker },
@@ -30,7 +30,7 @@ impl Agenda {
         key
     }
 
-    /// Changes an entry that is still to come; says whether it was there.
+    /// Replaces a pending entry. Returns whether it was there.
     pub(crate) fn replace(&mut self, key: Key, due: Due) -> bool {
         match self.entries.get_mut(&key) {
             Some(entry) => {
@@ -41,7 +41,7 @@ impl Agenda {
         }
     }
 
-    /// Removes the timers of a host, and gives who waits for them.
+    /// Removes the timers of a host, and returns their wakers.
     pub(crate) fn take_timers(&mut self, of: usize) -> Vec<Waker> {
         let is_its = |due: &Due| matches!(due, Due::Wake { host, .. } if *host == of);
         let its = self.entries.extract_if(.., |_, due| is_its(due));

@@ -1,31 +1,31 @@
 use fastrand::Rng;
 
-/// How a load balancer chooses for each connection.
+/// How a load balancer chooses the host of each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
-    /// The host that has the fewest open connections to that port; of several, the next in turn.
+    /// The host with the fewest open connections to that port; among equals, the next in turn.
     LeastConnections,
-    /// Any.
+    /// A random host.
     Random,
-    /// Each in turn.
+    /// Each host in turn.
     RoundRobin,
 }
 
-/// A name that stands for several hosts.
+/// A name for several hosts.
 pub(crate) struct Balancer {
     balance: Balance,
     hosts: Vec<usize>,
-    /// How many connections it has chosen for.
+    /// The number of connections so far.
     turns: usize,
 }
 
 impl Balancer {
-    /// One that takes the place of another one.
+    /// A balancer that replaces another one.
     pub(crate) fn new(balance: Balance, hosts: Vec<usize>, before: Option<&Self>) -> Self {
         Self { balance, hosts, turns: before.map_or(0, |before| before.turns) }
     }
 
-    /// The host for the next connection. `open` says how many a host has.
+    /// The host for the next connection. `open` returns the number of open connections of a host.
     pub(crate) fn choose(&mut self, rng: &mut Rng, open: impl Fn(usize) -> usize) -> Option<usize> {
         let len = self.hosts.len();
         if len == 0 {
@@ -54,7 +54,7 @@ mod tests {
         let mut in_turn = Balancer::new(Balance::RoundRobin, vec![3, 5, 7], None);
         let chosen: Vec<_> = (0..4).filter_map(|_| in_turn.choose(&mut rng, |_| 0)).collect();
         assert_eq!(chosen, [5, 7, 3, 5]);
-        // It goes on where it was.
+        // It continues where it was.
         let mut fewer = Balancer::new(Balance::RoundRobin, vec![3, 5], Some(&in_turn));
         assert_eq!(fewer.choose(&mut rng, |_| 0), Some(5));
         let mut least = Balancer::new(Balance::LeastConnections, vec![3, 5, 7], None);

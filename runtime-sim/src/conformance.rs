@@ -1,11 +1,11 @@
-//! The simulator under the suite that every leaf passes.
+//! The simulator under the suite that every leaf must pass.
 
 use crate::{LinkConfig, Sim, SimHost};
 use prometheus_rsocket_runtime::conformance::Leaf;
 use std::future::Future;
 use std::time::Duration;
 
-/// One host that talks to itself.
+/// One host that connects to itself.
 struct Simulated;
 
 impl Leaf for Simulated {

@@ -5,19 +5,19 @@ use std::io::{self, ErrorKind};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-/// How the connections behave that a host opens.
+/// The properties of the connections that a host opens.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LinkConfig {
-    /// The shortest time that bytes travel.
+    /// The shortest travel time of bytes.
     pub latency_min: Duration,
-    /// The longest; each write draws its own, but nothing overtakes.
+    /// The longest travel time. Each write draws its own, but nothing overtakes.
     pub latency_max: Duration,
-    /// How many bytes per second leave, in each direction; `None` is without limit.
+    /// The bytes per second that leave in each direction; `None` means no limit.
     pub bandwidth: Option<u64>,
-    /// How many bytes may be on their way and unread, in each direction; at least one.
+    /// The number of bytes in flight or unread in each direction; at least one.
     pub capacity: usize,
-    /// Whether reads and writes move a random part of what they could, and sometimes nothing before another wake-up.
+    /// Whether reads and writes move a random part of what they could, and sometimes nothing until another wake-up.
     pub pieces: bool,
 }
 
@@ -40,45 +40,45 @@ impl LinkConfig {
     }
 }
 
-/// Two ends and what is between them.
+/// Both ends and what is between them.
 pub(crate) struct Connection {
     pub(crate) link: LinkConfig,
-    /// Which host each end is on: who connected, and who accepted.
+    /// The hosts of the ends: the one that connected, and the one that accepted.
     pub(crate) hosts: [usize; 2],
-    /// The port that was asked for.
+    /// The requested port.
     port: u16,
     /// What each end sends.
     pub(crate) ways: [Way; 2],
-    /// Ends that are dropped.
+    /// Which ends are dropped.
     pub(crate) dropped: [bool; 2],
-    /// Since when no more of it arrives than now, where that is not all.
+    /// When a direction was last cut; `None` if none was.
     pub(crate) cut_since: Option<Duration>,
-    /// Nothing arrives before then.
+    /// Nothing arrives before this time.
     pub(crate) stalled_until: Duration,
 }
 
 /// One direction of a connection.
 #[derive(Default)]
 pub(crate) struct Way {
-    /// On its way, with the time of arrival.
+    /// In flight, with the time of arrival.
     flight: VecDeque<(Duration, Packet)>,
-    /// When the last byte so far has left.
+    /// When the last byte so far left.
     departed: Duration,
-    /// There is an entry in the agenda for the head of `flight`.
+    /// Whether the agenda has an entry for the head of `flight`.
     pub(crate) scheduled: bool,
     /// Arrived and not read.
     arrived: BytesMut,
-    /// Bytes in `flight` and in `arrived`, and those that were lost.
+    /// Bytes in `flight` and `arrived`, and lost ones.
     held: usize,
-    /// Whatever is sent is lost.
+    /// Whether everything that is sent is lost.
     lost: bool,
-    /// The writer has ended this direction.
+    /// Whether the writer has ended this direction.
     closed: bool,
-    /// The end has arrived.
+    /// Whether the end has arrived.
     ended: bool,
     /// Why there is no more to read.
     read_error: Option<ErrorKind>,
-    /// Why there is no more writing.
+    /// Why writing fails.
     write_error: Option<ErrorKind>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
@@ -110,12 +110,12 @@ impl Connection {
         }
     }
 
-    /// Whether it is open, to that port of a host.
+    /// Whether it is open to this port of a host.
     pub(crate) fn is_open_to(&self, host: usize, port: u16) -> bool {
         self.hosts[1] == host && self.port == port && self.dropped == [false; 2]
     }
 
-    /// Takes some of `slices` from the end `from`; pending stores no waker.
+    /// Takes some of `slices` from the end `from`. Stores no waker if pending.
     pub(crate) fn write(
         &mut self,
         rng: &mut Rng,
@@ -148,7 +148,7 @@ impl Connection {
         Poll::Ready(Ok(taken))
     }
 
-    /// Ends a direction, behind what was written.
+    /// Ends a direction, after what was written.
     pub(crate) fn close(&mut self, rng: &mut Rng, now: Duration, from: usize) -> io::Result<()> {
         let way = &mut self.ways[from];
         if way.write_error == Some(ErrorKind::ConnectionReset) {
@@ -161,7 +161,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives the end `to` some of what has arrived; pending stores no waker.
+    /// Returns some of what has arrived to the end `to`. Stores no waker if pending.
     pub(crate) fn read(
         &mut self,
         rng: &mut Rng,
@@ -186,25 +186,25 @@ impl Connection {
         }
     }
 
-    /// The end is dropped as a socket is: with input unread the connection is reset, otherwise the direction is ended.
+    /// Drops an end like a socket: with unread input the connection is reset, otherwise the direction is ended.
     pub(crate) fn drop_end(&mut self, rng: &mut Rng, now: Duration, end: usize) {
         self.dropped[end] = true;
         if !self.ways[1 - end].arrived.is_empty() {
             self.reset_from(rng, now, end);
         } else if self.ways[end].write_error.is_none() {
-            // Fails only where there is nothing to end.
+            // Fails only if there is nothing to end.
             let _ = self.close(rng, now, end);
         }
     }
 
-    /// The end `from` refuses what it was sent: the other one is told.
+    /// The end `from` refuses what it was sent, and the other end is notified.
     pub(crate) fn reset_from(&mut self, rng: &mut Rng, now: Duration, from: usize) {
         self.ways[from].flight.clear();
         self.ways[from].closed = true;
         self.send(rng, now, from, Packet::Reset);
     }
 
-    /// Both ends find the connection reset, at once.
+    /// Resets the connection for both ends, immediately.
     pub(crate) fn reset(&mut self) {
         for way in &mut self.ways {
             way.flight.clear();
@@ -212,7 +212,7 @@ impl Connection {
         }
     }
 
-    /// Nothing that the end `from` sends arrives any more, and neither end is told.
+    /// Loses everything that the end `from` sends from now on, without notifying either end.
     pub(crate) fn cut(&mut self, now: Duration, from: usize) {
         let way = &mut self.ways[from];
         if !std::mem::replace(&mut way.lost, true) {
@@ -221,7 +221,7 @@ impl Connection {
         }
     }
 
-    /// Takes what has arrived at `now` in the direction from `from`.
+    /// Returns what has arrived by `now` in the direction from `from`.
     pub(crate) fn arrive(&mut self, now: Duration, from: usize) -> Option<Arrival> {
         let way = &mut self.ways[from];
         if way.flight.front().is_none_or(|(at, _)| *at > now) {
@@ -248,7 +248,7 @@ impl Connection {
         }
     }
 
-    /// When the next of a direction is due.
+    /// When the next arrival in a direction is due.
     pub(crate) fn next_arrival(&self, from: usize) -> Option<Duration> {
         let (at, _) = self.ways[from].flight.front()?;
         Some((*at).max(self.stalled_until))
@@ -280,7 +280,7 @@ impl Way {
         self.write_error.get_or_insert(ErrorKind::ConnectionReset);
     }
 
-    /// Who waits for this direction, to be woken.
+    /// The wakers of the tasks that wait for this direction.
     pub(crate) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
         self.reader.take().into_iter().chain(self.writer.take())
     }

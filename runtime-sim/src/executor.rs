@@ -7,23 +7,23 @@ use std::task::{Context, Poll, Wake, Waker};
 
 pub(crate) type Future_ = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A future that was spawned. It is polled only when it was woken.
+/// A spawned future. It is polled only after it was woken.
 pub(crate) struct Task {
     pub(crate) id: u64,
     pub(crate) host: usize,
-    /// Taken out when it is done, or its host has crashed.
+    /// `None` once it is done or its host has crashed.
     future: Mutex<Option<Future_>>,
-    /// It waits in the queue, so that another wake-up adds nothing.
+    /// Whether it is in the queue, so that another wake-up adds nothing.
     queued: AtomicBool,
     killed: AtomicBool,
     ready: Arc<Ready>,
 }
 
-/// The tasks that were woken and not yet polled.
+/// The tasks that were woken and not polled yet.
 #[derive(Default)]
 pub(crate) struct Ready(Mutex<Vec<Arc<Task>>>);
 
-/// What polling a task came to.
+/// The result of polling a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Polled {
     Done,
@@ -32,7 +32,7 @@ pub(crate) enum Polled {
 }
 
 impl Ready {
-    /// Takes the task at `pick` of the number of those that are there, if any.
+    /// Takes the task at the index that `pick` chooses from their number, if there are any.
     pub(crate) fn take(&self, pick: impl FnOnce(usize) -> usize) -> Option<Arc<Task>> {
         let mut tasks = self.lock();
         let len = tasks.len();
@@ -49,7 +49,7 @@ impl Ready {
 }
 
 impl Task {
-    /// A task that is woken.
+    /// A task that is already woken.
     pub(crate) fn new(id: u64, host: usize, future: Future_, ready: Arc<Ready>) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -61,7 +61,7 @@ impl Task {
         })
     }
 
-    /// Polls the future once. One that is done, or panics, is dropped.
+    /// Polls the future once. Drops it if it is done or panics.
     pub(crate) fn poll(self: &Arc<Self>) -> Polled {
         self.queued.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(self));
@@ -80,7 +80,7 @@ impl Task {
         polled
     }
 
-    /// Drops the future, wherever it stands; if it is being polled, as soon as that is over.
+    /// Drops the future; if it is being polled, as soon as that is over.
     pub(crate) fn kill(&self) {
         self.killed.store(true, Ordering::Relaxed);
         let over = match self.future.try_lock() {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-/// A machine of a simulated world, and the runtime of the one process on it.
+/// A machine in a simulated world, and the runtime of the only process on it.
 #[derive(Clone)]
 pub struct SimHost {
     pub(crate) world: Arc<World>,
@@ -18,12 +18,12 @@ pub struct SimHost {
 }
 
 impl SimHost {
-    /// Its address.
+    /// Returns its address.
     pub fn address(&self) -> IpAddr {
         crate::state::address_of(self.id)
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> String {
         self.world.state().hosts[self.id].name.clone()
     }
@@ -52,7 +52,7 @@ impl Runtime for SimHost {
         self.world.spawn(self.id, Box::pin(future));
     }
 
-    /// The job runs as a task of its own, in no time, at a moment within the host's time for jobs.
+    /// The job runs as its own task, in no time, at a random moment within the host's limit for jobs.
     fn unblock<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -83,7 +83,7 @@ impl Runtime for SimHost {
         2
     }
 
-    /// Where it is known, the world begins at the turn of the year 2026.
+    /// If it is known, the world begins with the year 2026.
     fn time_of_day(&self) -> Option<SystemTime> {
         let state = self.world.state();
         let host = &state.hosts[self.id];
@@ -96,7 +96,7 @@ impl Runtime for SimHost {
     }
 }
 
-/// Where a job's result waits for whoever asked.
+/// Where a job's result waits.
 struct Slot<T>(Mutex<Outcome<T>>);
 
 enum Outcome<T> {
@@ -129,7 +129,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Tells that the job is lost if it did not come to its end.
+/// Marks the job as lost if it did not finish.
 struct Finish<T>(Arc<Slot<T>>);
 
 impl<T> Drop for Finish<T> {
@@ -138,7 +138,7 @@ impl<T> Drop for Finish<T> {
     }
 }
 
-/// A timer on a host's simulated clock, which fires at its deadline exactly, unless the clock jumps.
+/// A timer on a host's simulated clock, which fires exactly at its deadline, unless the clock jumps.
 pub struct SimTimer {
     world: Arc<World>,
     host: usize,
@@ -151,7 +151,7 @@ impl SimTimer {
     fn disarm(&mut self) {
         if let Some(entry) = self.entry.take() {
             let due = self.world.state().agenda.remove(entry);
-            // Whatever hangs on the waker, it is dropped without the lock.
+            // Dropping the waker may run any code, so the lock is not held.
             drop(due);
         }
     }

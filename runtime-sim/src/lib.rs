@@ -1,15 +1,15 @@
-//! A runtime whose clock and network are made from a seed: a leaf like any other, on one thread, without a socket.
+//! A runtime whose clock and network are simulated from a seed: a leaf like any other, on one thread, without sockets.
 //!
-//! A [`Sim`] is a small world. Its [hosts](Sim::host) are [`Runtime`](prometheus_rsocket_runtime::Runtime)s; what is spawned on them runs until
-//! nothing is woken, and then the clock jumps to the next thing that is due. Nothing else moves it, so an hour takes as long as
-//! what happens in it.
+//! A [`Sim`] is a small world. Its [hosts](Sim::host) are [`Runtime`](prometheus_rsocket_runtime::Runtime)s. Spawned futures
+//! run until none is woken, and then the clock jumps to the next event. Nothing else moves the clock, so a simulated hour takes
+//! only as long as its events.
 //!
-//! Everything that varies comes from the seed: which of several woken tasks runs first, how long bytes travel, in what
-//! pieces they are read and written, how long a job takes, and the randomness that is handed out. The same program with
-//! the same seed does the same again, step by step; [`Sim::digest`] tells two runs apart, and [`Sim::log_to`] shows one.
+//! Everything that varies comes from the seed: which of several woken tasks runs first, how long bytes travel, in what pieces
+//! they are read and written, how long a job takes, and the randomness that is handed out. The same program with the same seed
+//! repeats the same steps; [`Sim::digest`] distinguishes runs, and [`Sim::log_to`] shows one.
 //!
-//! What goes wrong in a network is done to it from outside: [`Sim::strike`] resets, stalls, or silently cuts the
-//! connections of a host, [`Sim::pause`] stops a host as a process is stopped, [`Sim::crash`] ends it.
+//! Network faults are injected from outside: [`Sim::strike`] resets, stalls, or silently cuts the connections of a host,
+//! [`Sim::pause`] suspends a host like a stopped process, and [`Sim::crash`] ends it.
 //!
 //! ```
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt};

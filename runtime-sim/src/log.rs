@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What has happened, as a running digest, and as lines for whoever wants to read them.
+/// What has happened, as a running digest and as readable lines.
 #[derive(Default)]
 pub(crate) struct Log {
     digest: Digest,
@@ -19,14 +19,14 @@ impl Log {
         self.digest.0
     }
 
-    /// Something that is told by its numbers alone, and too frequent to be read.
+    /// Records a step that is too frequent for a line.
     pub(crate) fn step(&mut self, now: Duration, kind: u8, subject: u64) {
         self.digest.number(now.as_nanos() as u64);
         self.digest.byte(kind);
         self.digest.number(subject);
     }
 
-    /// Something to be read.
+    /// Records an event as a line.
     pub(crate) fn event(&mut self, now: Duration, event: fmt::Arguments<'_>) {
         self.digest.number(now.as_nanos() as u64);
         // Formatting cannot fail, as the digest takes everything.
@@ -37,7 +37,7 @@ impl Log {
     }
 }
 
-/// FNV-1a of 64 bits: it tells runs apart, and keeps no secret.
+/// FNV-1a of 64 bits, which distinguishes runs but is not cryptographic.
 struct Digest(u64);
 
 impl Digest {

@@ -11,11 +11,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// One end of a connection in memory. As with a socket, to drop it with input unread resets the connection.
+/// One end of a connection in memory. As with a socket, dropping it with unread input resets the connection.
 pub struct SimStream {
     world: Arc<World>,
     connection: u64,
-    /// 0 has connected, 1 has accepted.
+    /// 0 if it connected, 1 if it accepted.
     end: usize,
 }
 
@@ -120,11 +120,11 @@ pub struct SimListener {
     address: SocketAddr,
 }
 
-/// Connections that nobody has accepted yet.
+/// Connections that are not accepted yet.
 #[derive(Default)]
 pub(crate) struct Backlog {
     queue: Mutex<Queue>,
-    /// Reached from its own host alone.
+    /// Whether it is reachable from its own host only.
     local: bool,
 }
 
@@ -196,7 +196,7 @@ impl std::fmt::Debug for SimListener {
     }
 }
 
-/// Opens a connection: one way to ask, and one way back for the answer.
+/// Opens a connection: one way for the request, and one back for the answer.
 pub(crate) async fn connect(host: &SimHost, name: &str, port: u16) -> io::Result<SimStream> {
     let to = host.world.state().resolve(host.id, name, port);
     let Some((to, near_ip)) = to else {
@@ -268,7 +268,7 @@ fn gone<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(ErrorKind::NotConnected.into()))
 }
 
-/// Connections that wait to be accepted; more are not heard.
+/// The maximum number of connections that wait to be accepted; further requests are ignored.
 const BACKLOG: usize = 4096;
-/// Of 256 writes in pieces, so many take nothing before another wake-up.
+/// Of 256 writes in pieces, this many take nothing until another wake-up.
 const PAUSE: u8 = 32;

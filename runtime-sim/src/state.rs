@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-/// All that changes in a simulated world, behind one lock.
+/// The whole state of a simulated world, behind one lock.
 pub(crate) struct State {
-    /// Since the world began.
+    /// Time since the world began.
     pub(crate) now: Duration,
     pub(crate) agenda: Agenda,
     /// For the order of tasks, times and pieces.
     pub(crate) rng: Rng,
-    /// For what is handed out, so that it does not depend on how much was drawn for the network.
+    /// For the randomness that is handed out, so that it does not depend on how much was drawn for the network.
     pub(crate) keys: Rng,
     pub(crate) log: Log,
     pub(crate) hosts: Vec<Host>,
@@ -31,32 +31,32 @@ pub(crate) struct State {
     pub(crate) balancers: BTreeMap<String, Balancer>,
     pub(crate) panics: usize,
     pub(crate) polls: u64,
-    /// What is spawned now is dropped.
+    /// Whether futures spawned from now on are dropped.
     pub(crate) is_over: bool,
 }
 
-/// A machine, and the one process on it.
+/// A machine, and the only process on it.
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) link: LinkConfig,
-    /// It runs nothing before then.
+    /// Nothing runs on it before this time.
     pub(crate) paused_until: Duration,
     /// How far its clock is ahead of the world's.
     pub(crate) ahead: Duration,
     /// Tasks that were woken while the host was paused.
     pub(crate) parked: VecDeque<Arc<Task>>,
-    /// Nobody reaches it, and it reaches nobody.
+    /// Whether it is cut off from all others.
     pub(crate) isolated: bool,
     pub(crate) next_port: u16,
-    /// It knows the time of day.
+    /// Whether it knows the time of day.
     pub(crate) has_calendar: bool,
-    /// The host to which it has connected last.
+    /// The host that it last connected to.
     pub(crate) reached: Option<usize>,
-    /// How many connections it has opened.
+    /// The number of connections that it has opened.
     pub(crate) connected: u64,
-    /// How many connections its ports were asked for.
+    /// The number of connections requested to each of its ports.
     pub(crate) asked: BTreeMap<u16, u64>,
-    /// How long a job takes at most.
+    /// The longest duration of a job.
     pub(crate) job_time_max: Duration,
 }
 
@@ -104,7 +104,7 @@ impl State {
         self.hosts.len() - 1
     }
 
-    /// The host that a name or an address means to the host `from`, and as whom that one sees it.
+    /// The host that a name or an address stands for on the host `from`, and the address as which `from` appears to it.
     pub(crate) fn resolve(
         &mut self,
         from: usize,
@@ -130,7 +130,7 @@ impl State {
         Some((found?, address_of(from)))
     }
 
-    /// A port of a host that is not in use.
+    /// An unused port of a host.
     pub(crate) fn free_port(&mut self, host: usize) -> u16 {
         loop {
             let port = self.hosts[host].next_port;
@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    /// A connection from one host to another, both ends open.
+    /// Opens a connection from one host to another.
     pub(crate) fn connect(&mut self, from: usize, to: usize, port: u16) -> u64 {
         self.connection_ids += 1;
         let id = self.connection_ids;
@@ -150,7 +150,7 @@ impl State {
         id
     }
 
-    /// Sees to it that what was sent in a direction will arrive.
+    /// Ensures that what was sent in a direction will arrive.
     pub(crate) fn schedule(&mut self, id: u64, from: usize) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(at) = connection.next_arrival(from) else { return };
@@ -160,13 +160,13 @@ impl State {
         }
     }
 
-    /// Something arrives in a direction; gives who is to be woken.
+    /// Something arrives in a direction. Returns the wakers to wake.
     pub(crate) fn deliver(&mut self, id: u64, from: usize) -> Vec<Waker> {
         let now = self.now;
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         connection.ways[from].scheduled = false;
         let mut wakers = Vec::new();
-        // A stall may have begun after this was put on the agenda.
+        // A stall may have begun after this was added to the agenda.
         if connection.stalled_until <= now {
             let to = 1 - from;
             while let Some(arrival) = connection.arrive(now, from) {
@@ -191,7 +191,7 @@ impl State {
         wakers
     }
 
-    /// Forgets a connection of which both ends are dropped.
+    /// Removes a connection once both ends are dropped.
     pub(crate) fn tidy(&mut self, id: u64) {
         if self.connections.get(&id).is_some_and(|connection| connection.dropped == [true; 2]) {
             self.connections.remove(&id);
@@ -199,10 +199,10 @@ impl State {
     }
 }
 
-/// A host's address; its loopback address and the unspecified one are its own as well.
+/// A host's address. Its loopback address and the unspecified address are its own as well.
 pub(crate) fn address_of(host: usize) -> IpAddr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + host as u32).into()
 }
 
-/// Where ports begin that nobody asked for.
+/// The first of the ports that are chosen automatically.
 const FIRST_PORT: u16 = 32_768;

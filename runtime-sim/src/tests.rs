@@ -312,7 +312,7 @@ fn hosts_are_reached_by_name_and_address_but_not_on_their_loopback() {
     });
 }
 
-/// Several hosts that talk, with all that varies: the digest and the log.
+/// Several hosts that exchange messages, with everything that varies: the digest and the log.
 fn chatter(seed: u64) -> (u64, Vec<String>) {
     let sim = Sim::new(seed);
     let lines = Arc::new(Mutex::new(Vec::new()));

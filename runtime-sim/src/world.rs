@@ -10,27 +10,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A simulated world. Clones are handles to the same one.
+/// A simulated world. Clones are handles to the same world.
 ///
 /// # Panics
 ///
-/// Methods that run the world panic where the tasks never come to rest: more than 250,000 polls without time passing.
+/// Methods that run the world panic if the tasks never come to rest: after more than 250,000 polls without time passing.
 #[derive(Clone)]
 pub struct Sim {
     world: Arc<World>,
     _owner: Arc<Owner>,
 }
 
-/// What can be done to the connections of a host.
+/// A fault in the connections of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strike {
-    /// Bytes vanish from now on, in both directions, and neither end is told.
+    /// Bytes are lost from now on in both directions, and neither end is notified.
     Cut,
-    /// What the host sends vanishes from now on, and nobody is told; it still hears the others.
+    /// What the host sends is lost from now on, without notice; it still receives.
     Mute,
-    /// Both ends find the connection reset.
+    /// The connection is reset for both ends.
     Reset,
-    /// Nothing arrives for a time; then all of it does.
+    /// Nothing arrives for this time; then everything does.
     Stall(Duration),
 }
 
@@ -50,14 +50,14 @@ impl Sim {
         Self { world, _owner: owner }
     }
 
-    /// The host of this name; a new one if there is none yet.
+    /// Returns the host of this name, which is added if there is none.
     pub fn host(&self, name: &str) -> SimHost {
         let id = self.world.state().add_host(name);
         SimHost { world: Arc::clone(&self.world), id }
     }
 
-    /// Has a name stand for several hosts from now on, as that of a load balancer for TCP does: each connection goes to one of them. Those that are
-    /// open stay where they are. Nobody is found by that name while there are no hosts.
+    /// Makes a name stand for several hosts, like a TCP load balancer: each new connection goes to one of them. Open
+    /// connections stay where they are. With no hosts, the name cannot be resolved.
     pub fn balance(&self, name: &str, balance: Balance, hosts: &[SimHost]) {
         let mut guard = self.world.state();
         let State { now, log, balancers, .. } = &mut *guard;
@@ -67,42 +67,42 @@ impl Sim {
         balancers.insert(name.to_owned(), balancer);
     }
 
-    /// The host to which `host` has connected last.
+    /// Returns the host that `host` last connected to; `None` if it never connected.
     pub fn reached(&self, host: &SimHost) -> Option<SimHost> {
         let id = self.world.state().hosts[host.id].reached?;
         Some(SimHost { world: Arc::clone(&self.world), id })
     }
 
-    /// Has a host know the time of day from now on. Programs may then tell of their real process, too, which is no longer the same twice.
+    /// Makes the time of day available on a host. Programs may then also report facts of the real process, so that runs are no longer repeatable.
     pub fn set_calendar(&self, host: &SimHost) {
         self.world.state().hosts[host.id].has_calendar = true;
     }
 
-    /// How many connections `host` has opened so far.
+    /// Returns the number of connections that `host` has opened.
     pub fn connected(&self, host: &SimHost) -> u64 {
         self.world.state().hosts[host.id].connected
     }
 
-    /// How often somebody has asked for a connection to a port of `host`, in vain or not.
+    /// Returns the number of connections requested to a port of `host`, successful or not.
     pub fn asked(&self, host: &SimHost, port: u16) -> u64 {
         self.world.state().hosts[host.id].asked.get(&port).copied().unwrap_or(0)
     }
 
-    /// How the connections behave that `host` will open.
+    /// Sets the properties of the connections that `host` opens from now on.
     pub fn set_link(&self, host: &SimHost, link: LinkConfig) {
         self.world.state().hosts[host.id].link = link;
     }
 
-    /// How long a job of `host` takes at most; 1 ms by default.
+    /// Sets the longest duration of a job of `host`; 1 ms by default.
     pub fn set_job_time(&self, host: &SimHost, max: Duration) {
         self.world.state().hosts[host.id].job_time_max = max;
     }
 
-    /// Runs the world until `future` is done, which runs on a host of its own.
+    /// Runs the world until `future` is done. The future runs on a host of its own.
     ///
     /// # Panics
     ///
-    /// When nothing is left to happen before it is done: somebody has forgotten to wake it. Or when `future` panics.
+    /// If nothing is left to happen before `future` is done, because a wake-up was lost; or if `future` panics.
     pub fn block_on<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
@@ -114,7 +114,7 @@ impl Sim {
         self.world.spawn(
             driver.id,
             Box::pin(async move {
-                // A panic is the caller's, not one of a task.
+                // A panic belongs to the caller, not to a task.
                 let output = poll_fn(|cx| {
                     let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
                     polled.map_or_else(|panic| Poll::Ready(Err(panic)), |polled| polled.map(Ok))
@@ -135,35 +135,35 @@ impl Sim {
         }
     }
 
-    /// Runs the world until so much time has passed, whether or not anything happens.
+    /// Runs the world for this time, whether or not anything happens.
     pub fn run_for(&self, time: Duration) {
         let until = self.elapsed() + time;
         while self.world.step(Some(until)) {}
     }
 
-    /// Time since the world began.
+    /// Returns the time since the world began.
     pub fn elapsed(&self) -> Duration {
         self.world.state().now
     }
 
-    /// A number that is the same for two runs only if the same happened in both, in the same order.
+    /// Returns a hash of all steps so far. It is the same for two runs only if the same happened in both, in the same order.
     pub fn digest(&self) -> u64 {
         self.world.state().log.digest()
     }
 
-    /// Hands every event to `sink` from now on, with the time since the world began. `sink` is called under the world's lock.
+    /// Passes every event to `sink` from now on, with the time since the world began. `sink` is called under the world's lock.
     pub fn log_to(&self, sink: impl FnMut(Duration, &str) + Send + 'static) {
         self.world.state().log.set_sink(Box::new(sink));
     }
 
-    /// Adds a line to the log, and thereby to the digest.
+    /// Adds a line to the log and to the digest.
     pub fn note(&self, line: &str) {
         let mut state = self.world.state();
         let now = state.now;
         state.log.event(now, format_args!("{line}"));
     }
 
-    /// Strikes all connections of a host that are open now.
+    /// Applies a fault to all open connections of a host.
     pub fn strike(&self, host: &SimHost, strike: Strike) {
         let mut guard = self.world.state();
         let State { now, log, connections, hosts, .. } = &mut *guard;
@@ -189,7 +189,7 @@ impl Sim {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether a host is cut off: nobody connects to it any more, nor it to others. Open connections are left as they are.
+    /// Sets whether a host is cut off: no connections to or from other hosts can be opened. Open connections are not affected.
     pub fn isolate(&self, host: &SimHost, isolated: bool) {
         let mut guard = self.world.state();
         let State { now, log, hosts, .. } = &mut *guard;
@@ -199,7 +199,7 @@ impl Sim {
         host.isolated = isolated;
     }
 
-    /// Stops a host for a time, as a process is stopped: it runs nothing, but its sockets stay open and fill.
+    /// Suspends a host for a time, like a stopped process: it runs nothing, but its sockets stay open and fill.
     pub fn pause(&self, host: &SimHost, time: Duration) {
         let mut state = self.world.state();
         let now = state.now;
@@ -210,19 +210,19 @@ impl Sim {
         state.agenda.put(until, Due::Resume { host: host.id });
     }
 
-    /// Moves a host's clock forward at once, as if its machine had been suspended while the others' clocks stood still.
+    /// Moves a host's clock forward, as if its machine had been suspended while the other clocks stood still.
     pub fn jump(&self, host: &SimHost, time: Duration) {
         let mut guard = self.world.state();
         let State { now, log, hosts, agenda, .. } = &mut *guard;
         log.event(*now, format_args!("the clock of {} jumps by {time:?}", hosts[host.id].name));
         hosts[host.id].ahead += time;
-        // Those that are not due yet are armed anew when they are polled.
+        // Timers that are not due yet are armed again when they are polled.
         let wakers = agenda.take_timers(host.id);
         drop(guard);
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends all that runs on a host, as a process is killed. Its sockets are closed by that.
+    /// Ends everything that runs on a host, like a killed process. This closes its sockets.
     pub fn crash(&self, host: &SimHost) {
         let mut state = self.world.state();
         let State { now, log, hosts, .. } = &mut *state;
@@ -234,37 +234,37 @@ impl Sim {
         tasks.iter().for_each(|task| task.kill());
     }
 
-    /// Futures that were spawned on `host` and are not done.
+    /// Returns the number of unfinished futures that were spawned on `host`.
     pub fn tasks(&self, host: &SimHost) -> usize {
         self.world.state().tasks.values().filter(|task| task.host == host.id).count()
     }
 
-    /// Connections of `host` of which an end is still open.
+    /// Returns the number of connections of `host` with an open end.
     pub fn connections(&self, host: &SimHost) -> usize {
         let state = self.world.state();
         state.connections.values().filter(|connection| connection.hosts.contains(&host.id)).count()
     }
 
-    /// When that connection of `host` was [cut](Strike::Cut), or [muted](Strike::Mute), of which an end has been open for longest since. To
-    /// cut it again changes nothing; to cut what was only muted does.
+    /// Returns when the oldest [cut](Strike::Cut) or [muted](Strike::Mute) connection of `host` with an open end was hit, as
+    /// time since the world began. Cutting it again changes nothing, except that cutting a muted connection counts anew.
     pub fn oldest_cut(&self, host: &SimHost) -> Option<Duration> {
         let state = self.world.state();
         let of_host = state.connections.values().filter(|c| c.hosts.contains(&host.id));
         of_host.filter_map(|connection| connection.cut_since).min()
     }
 
-    /// Futures that have panicked.
+    /// Returns the number of futures that have panicked.
     pub fn panics(&self) -> usize {
         self.world.state().panics
     }
 
-    /// How often a future was polled.
+    /// Returns how often futures were polled.
     pub fn polls(&self) -> u64 {
         self.world.state().polls
     }
 }
 
-/// Ends all tasks with the last handle: they hold the world, and the world holds them.
+/// Ends all tasks with the last handle: tasks and world own each other.
 struct Owner(Arc<World>);
 
 impl Drop for Owner {
@@ -288,7 +288,7 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a host's clock says.
+    /// The time on a host's clock.
     pub(crate) fn now(&self, host: usize) -> Instant {
         let state = self.state();
         self.origin + state.now + state.hosts[host].ahead
@@ -320,8 +320,7 @@ impl World {
         Duration::from_nanos(rng.u64(0..=hosts[host].job_time_max.as_nanos() as u64))
     }
 
-    /// Polls all that is woken, and then lets time pass until the next thing is due, but not beyond `until`. Says whether there
-    /// may be more to do.
+    /// Polls all woken tasks, and then moves the time to the next event, but not beyond `until`. Returns whether there may be more to do.
     fn step(&self, until: Option<Duration>) -> bool {
         self.poll_ready();
         let mut guard = self.state();
@@ -339,7 +338,7 @@ impl World {
         let mut wakers = Vec::new();
         match state.agenda.pop() {
             Some(Due::Deliver { connection, from }) => wakers = state.deliver(connection, from),
-            // A second pause may have begun within the first.
+            // A second pause may have begun during the first.
             Some(Due::Resume { host }) if state.hosts[host].paused_until <= state.now => {
                 let parked = std::mem::take(&mut state.hosts[host].parked);
                 parked.into_iter().for_each(|task| self.ready.push(task));
@@ -379,7 +378,7 @@ impl World {
     }
 }
 
-/// Polls without time passing, before this counts as an endless loop.
+/// The number of polls without time passing that counts as an endless loop.
 const POLLS_MAX: usize = 250_000;
 /// The kind of step that a poll is.
 const POLL: u8 = 1;

@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-/// More than all the buffers of a connection hold.
+/// More than all buffers of a connection hold.
 pub async fn megabytes_come_back_as_they_were_sent<L: Leaf>(runtime: L::Runtime) {
     let sent = pattern(20_000_000);
     let (near, far) = pair::<L>(&runtime).await;
@@ -150,7 +150,7 @@ async fn ask<L: Leaf>(stream: &mut StreamOf<L>, number: usize) {
     assert_eq!(received, sent.as_bytes());
 }
 
-/// Drives a machine in a task of its own, and tells how that ends.
+/// Drives a machine in its own task, and reports how that ends.
 fn spawn_drive<L: Leaf>(
     runtime: &L::Runtime,
     stream: StreamOf<L>,
@@ -166,7 +166,7 @@ fn spawn_drive<L: Leaf>(
     end
 }
 
-/// Returns what it gets until that is `stop_after` bytes, or until the deadline, and is closed then.
+/// Returns its input until that is `stop_after` bytes long, or until the deadline; then it is closed.
 #[derive(Default)]
 struct Toy {
     held: VecDeque<Bytes>,

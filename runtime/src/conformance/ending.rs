@@ -52,7 +52,7 @@ pub fn what_is_spawned_after_the_end_is_dropped<L: Leaf>() {
     assert_eq!(dropped.recv_timeout(L::PATIENCE), Ok("late"));
 }
 
-/// A name server that does not answer is such a job.
+/// Like a name server that does not answer.
 pub fn a_job_that_never_ends_does_not_hold_up_the_exit<L: Leaf>() {
     if !L::JOBS_MAY_BLOCK {
         return;
@@ -63,7 +63,7 @@ pub fn a_job_that_never_ends_does_not_hold_up_the_exit<L: Leaf>() {
         let (begun, begins) = async_channel::bounded(1);
         let _job = runtime.unblock(move || {
             begun.try_send(()).unwrap();
-            // It does end some time, so that a leaf that waits for it fails rather than hangs.
+            // It does end eventually, so that a leaf that waits for it fails instead of hanging.
             let _ = kept.recv_timeout(L::PATIENCE / 2);
             let _ = end.send(());
         });
@@ -73,7 +73,7 @@ pub fn a_job_that_never_ends_does_not_hold_up_the_exit<L: Leaf>() {
     drop(keep);
 }
 
-/// Spawns futures that never end, one for each thing that a future can wait for, and returns when all have begun.
+/// Spawns futures that never end, one for each thing that a future can wait for. Returns once all have started.
 async fn start_all<L: Leaf>(runtime: &L::Runtime, dropped: &mpsc::Sender<&'static str>) {
     let (listener, _) = listen::<L>(runtime).await;
     let (mut near, far) = pair::<L>(runtime).await;
@@ -89,7 +89,7 @@ async fn start_all<L: Leaf>(runtime: &L::Runtime, dropped: &mpsc::Sender<&'stati
             pause::<L>(&later, 1_000_000).await;
         }),
         start(runtime, Guard::new("turn", dropped), async move {
-            // Such a future stops a clock that passes only while everything waits.
+            // Such a future stops a clock that advances only while everything waits.
             while L::LATENESS.is_none() {
                 yield_now().await;
             }
@@ -99,7 +99,7 @@ async fn start_all<L: Leaf>(runtime: &L::Runtime, dropped: &mpsc::Sender<&'stati
     for begun in begun {
         begun.recv().await.unwrap();
     }
-    // They have been polled once by then, or more.
+    // By then they have been polled at least once.
     crate::sleep_until(runtime, runtime.now() + units::<L>(1)).await;
 }
 

@@ -9,7 +9,7 @@ pub async fn a_job_gives_its_result<L: Leaf>(runtime: L::Runtime) {
     assert_eq!(job.await, Ok(17));
 }
 
-/// As many as would block every thread that runs futures, if they ran there.
+/// Enough jobs to block every thread that runs futures, if they ran there.
 pub async fn jobs_do_not_hold_up_the_event_loop<L: Leaf>(runtime: L::Runtime) {
     if !L::JOBS_MAY_BLOCK {
         return;

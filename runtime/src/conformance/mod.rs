@@ -1,7 +1,6 @@
-//! What every leaf must do, as tests that are written once.
+//! The behaviour required of every leaf, as tests that are written once.
 //!
-//! A leaf's test file names its [`Leaf`] and hands it to [`conformance_suite`](crate::conformance_suite), which makes a
-//! test of each behaviour:
+//! A leaf's test file implements [`Leaf`] and passes it to [`conformance_suite`](crate::conformance_suite), which makes a test of each behaviour:
 //!
 //! ```text
 //! struct Threads;
@@ -22,8 +21,8 @@
 //! prometheus_rsocket_runtime::conformance_suite!(Threads);
 //! ```
 //!
-//! A behaviour is a function over a leaf; where it is async, it is given up after [`Leaf::PATIENCE`]. Nothing else in
-//! here depends on how fast the machine is: on the machine's clock, only what comes too early is an error.
+//! A behaviour is a function over a leaf. An async one fails after [`Leaf::PATIENCE`]. Nothing else here depends on the
+//! machine's speed: on the machine's clock, only what happens too early is an error.
 
 #[doc(hidden)]
 pub mod connections;
@@ -46,48 +45,48 @@ pub mod timers;
 use crate::{Runtime, timeout};
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-/// A leaf under test, and in what leaves may differ.
+/// A leaf under test, and the ways in which leaves may differ.
 pub trait Leaf: 'static {
-    /// What is tested.
+    /// The runtime under test.
     type Runtime: Runtime;
 
-    /// How late a timer may be, on a virtual clock that passes only while everything waits. `None` is the machine's
-    /// clock, on which a timer may be late by any time.
+    /// How late a timer may be, on a virtual clock that advances only while everything waits. `None` means the machine's clock,
+    /// on which a timer may be arbitrarily late.
     const LATENESS: Option<Duration> = None;
 
-    /// How many threads run futures, beside the one that [`run`](Self::run) may run its own on.
+    /// The number of threads that run futures, in addition to the one on which [`run`](Self::run) may run its own.
     const THREADS: usize;
 
-    /// Whether a job runs on a thread of its own, so that it may block until futures have run.
+    /// Whether a job runs on its own thread, so that it may block until futures have run.
     const JOBS_MAY_BLOCK: bool = true;
 
-    /// A name of the host in [`address`](Self::address), if it has one.
+    /// A name of the host in [`address`](Self::address), if there is one.
     const HOST_NAME: Option<&'static str> = Some("localhost");
 
-    /// Whether there are Unix sockets.
+    /// Whether Unix sockets are available.
     const UNIX_SOCKETS: bool = cfg!(unix);
 
-    /// How long a behaviour may take: on the machine's clock, longer than any machine needs; on a virtual one, longer than
-    /// all that the behaviours wait for.
+    /// The time limit of a behaviour: on the machine's clock, longer than any machine needs; on a virtual one, longer than
+    /// everything that the behaviours wait for.
     const PATIENCE: Duration = match Self::LATENESS {
         None => Duration::from_secs(60),
         Some(_) => Duration::from_secs(30 * 86_400),
     };
 
-    /// Where to listen: an address of this machine, with port 0.
+    /// The address to listen on: one of this machine, with port 0.
     fn address() -> SocketAddr {
         ([127, 0, 0, 1], 0).into()
     }
 
-    /// Runs `main` to its end on a fresh runtime, drops what still runs then, and returns or panics as `main` did.
+    /// Runs `main` to completion on a new runtime, drops what is still running, and returns or panics as `main` did.
     fn run<T, F>(main: impl FnOnce(Self::Runtime) -> F + Send + 'static) -> T
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static;
 }
 
-/// Makes a `#[test]` of each behaviour for a [`Leaf`](crate::conformance::Leaf), in a module for each group of behaviours;
-/// or of some groups: `conformance_suite!(Leaf: timers, streams)`.
+/// Makes a `#[test]` of each behaviour for a [`Leaf`](crate::conformance::Leaf), in a module for each group of behaviours.
+/// Groups can be selected: `conformance_suite!(Leaf: timers, streams)`.
 #[macro_export]
 macro_rules! conformance_suite {
     ($leaf:ty) => {
@@ -217,7 +216,7 @@ macro_rules! conformance_suite {
     };
 }
 
-/// Runs one behaviour on a fresh runtime.
+/// Runs one behaviour on a new runtime.
 #[doc(hidden)]
 pub fn check<L: Leaf, F>(behaviour: fn(L::Runtime) -> F)
 where

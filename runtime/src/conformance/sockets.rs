@@ -24,7 +24,7 @@ pub async fn a_port_in_use_cannot_be_bound<L: Leaf>(runtime: L::Runtime) {
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);
 }
 
-/// A proxy that is started anew need not wait until the connections of its forerunner are forgotten.
+/// A restarted proxy need not wait until the connections of the previous process are forgotten.
 pub async fn a_port_with_old_connections_can_be_bound_again<L: Leaf>(runtime: L::Runtime) {
     let (listener, address) = listen::<L>(&runtime).await;
     let _near = dial::<L>(&runtime, address).await.unwrap();
@@ -75,7 +75,7 @@ pub async fn a_host_may_be_an_ipv6_address<L: Leaf>(runtime: L::Runtime) {
     assert_eq!(peer.ip(), Ipv6Addr::LOCALHOST);
 }
 
-/// No name has such a character, so nobody is asked.
+/// No name has such a character, so no name server is asked.
 pub async fn a_host_that_cannot_be_found_is_an_error<L: Leaf>(runtime: L::Runtime) {
     let error = runtime.connect("no\0host", 1).await.err().expect("it is no name");
     assert!(error.to_string().contains("no\\0host"), "{error}");
@@ -97,14 +97,14 @@ pub async fn an_accept_that_is_dropped_loses_no_connection<L: Leaf>(runtime: L::
     let mut accept = Box::pin(listener.accept());
     assert!(poll_once(&mut accept).await.is_none());
     let mut near = dial::<L>(&runtime, address).await.unwrap();
-    // By now it is woken, and has not been polled.
+    // By now it is woken, but has not been polled.
     pause::<L>(&runtime, 3).await;
     drop(accept);
     let (mut far, _) = listener.accept().await.unwrap();
     near.write_all(b"x").await.unwrap();
     far.read_exact(&mut [0]).await.unwrap();
 
-    // One that is polled when there is a connection either has it or leaves it.
+    // An accept that is polled when there is a connection either takes it or leaves it.
     let mut open = Vec::new();
     for _ in 0..10 {
         open.push(dial::<L>(&runtime, address).await.unwrap());
@@ -125,7 +125,7 @@ pub async fn a_connect_that_is_dropped_does_no_harm<L: Leaf>(runtime: L::Runtime
     let mut near = dial::<L>(&runtime, address).await.unwrap();
     near.write_all(b"x").await.unwrap();
     loop {
-        // Those that were dropped may have come so far, and may be gone by now.
+        // Dropped attempts may have been established, and may be gone by now.
         let Ok((mut far, _)) = listener.accept().await else { continue };
         if far.read_exact(&mut [0]).await.is_ok() {
             break;
@@ -171,10 +171,10 @@ pub async fn several_tasks_accept_on_one_listener<L: Leaf>(runtime: L::Runtime) 
     }
 }
 
-/// More than what systems let wait by default, and than what they let a socket ask for is said to be.
+/// More than systems queue by default, and less than the limit that they impose.
 const CROWD: usize = 300;
 
-/// Bytes go both ways and each direction ends by itself, as with TCP.
+/// Bytes go both ways, and each direction ends separately, as with TCP.
 pub async fn unix_sockets_are_connected_to_where_there_are_any<L: Leaf>(runtime: L::Runtime) {
     let number = u64::from(std::process::id()) << 16 | u64::from(L::THREADS as u16);
     let type_name = std::any::type_name::<L>().replace(|c: char| !c.is_alphanumeric(), "-");

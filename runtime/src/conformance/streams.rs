@@ -80,7 +80,7 @@ pub async fn megabytes_go_both_ways_through_small_buffers<L: Leaf>(runtime: L::R
     assert!(far_received == near_sent);
 }
 
-/// Sends `bytes` and its end, while it receives what the other side sends.
+/// Sends `bytes` and ends, while it receives what the other side sends.
 async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> Vec<u8> {
     let (mut reader, mut writer) = split(stream);
     let write = async {
@@ -132,7 +132,7 @@ pub async fn a_read_that_is_dropped_loses_nothing<L: Leaf>(runtime: L::Runtime) 
         assert_eq!(far.read(&mut buf).await.unwrap(), 1);
         assert_eq!(buf[0], byte);
     }
-    // One that is polled when there are bytes either has them or leaves them.
+    // A read that is polled when there are bytes either takes them or leaves them.
     let sent = pattern(100);
     near.write_all(&sent).await.unwrap();
     let mut received = Vec::new();
@@ -146,12 +146,12 @@ pub async fn a_read_that_is_dropped_loses_nothing<L: Leaf>(runtime: L::Runtime) 
     assert!(received == sent);
 }
 
-/// The writer goes on when the reader does.
+/// The writer continues when the reader does.
 pub async fn a_writer_waits_for_a_reader_that_stops<L: Leaf>(runtime: L::Runtime) {
     let (mut near, mut far) = pair::<L>(&runtime).await;
     let chunk = pattern(100_000);
     let mut sent = Vec::new();
-    // What waits may still move on to the receiver's buffer and make room.
+    // Waiting bytes may still move to the receiver's buffer and make room.
     while let Ok(len) = timeout(&runtime, runtime.now() + units::<L>(20), near.write(&chunk)).await
     {
         sent.extend_from_slice(&chunk[..len.unwrap()]);
@@ -199,7 +199,7 @@ pub async fn a_stream_that_is_dropped_with_unread_input_is_reset<L: Leaf>(runtim
 pub async fn a_peer_that_is_gone_cannot_be_written_to<L: Leaf>(runtime: L::Runtime) {
     let (mut near, far) = pair::<L>(&runtime).await;
     drop(far);
-    // The first bytes may be on their way before it is known.
+    // The first bytes may be sent before the end is noticed.
     let error = loop {
         match near.write_all(b"hello?").await {
             Ok(()) => pause::<L>(&runtime, 1).await,

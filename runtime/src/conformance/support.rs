@@ -15,7 +15,7 @@ use std::{
 pub(super) type StreamOf<L> = <<L as Leaf>::Runtime as Runtime>::Stream;
 pub(super) type ListenerOf<L> = <<L as Leaf>::Runtime as Runtime>::Listener;
 
-/// Two ends of one connection.
+/// Both ends of one connection.
 pub(super) async fn pair<L: Leaf>(runtime: &L::Runtime) -> (StreamOf<L>, StreamOf<L>) {
     let (listener, address) = listen::<L>(runtime).await;
     let near = dial::<L>(runtime, address).await.unwrap();
@@ -45,12 +45,12 @@ pub(super) fn units<L: Leaf>(count: u32) -> Duration {
     unit * count
 }
 
-/// Waits so many [`units`].
+/// Waits for this many [`units`].
 pub(super) async fn pause<L: Leaf>(runtime: &L::Runtime, count: u32) {
     sleep_until(runtime, runtime.now() + units::<L>(count)).await;
 }
 
-/// Bytes of which no neighbours are the same, at whatever distance buffers are cut.
+/// Bytes in which neighbours always differ, at whatever distance buffers are cut.
 pub(super) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251 + i / 251 % 7) as u8).collect()
 }
@@ -76,7 +76,7 @@ impl Wake for Counter {
     }
 }
 
-/// Tells when it is dropped.
+/// Reports when it is dropped.
 pub(super) struct Guard {
     name: &'static str,
     dropped: mpsc::Sender<&'static str>,
@@ -90,7 +90,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Nobody asks any more where the test has failed.
+        // The receiver is gone if the test has failed.
         let _ = self.dropped.send(self.name);
     }
 }

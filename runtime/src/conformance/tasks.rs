@@ -13,7 +13,7 @@ pub async fn what_is_spawned_is_detached<L: Leaf>(runtime: L::Runtime) {
     let (sender, receiver) = async_channel::bounded(1);
     let later = runtime.clone();
     runtime.spawn(async move {
-        // Cancelled by now, if anything does that.
+        // By now it would have been cancelled, if dropping the handle did that.
         pause::<L>(&later, 3).await;
         sender.send(5).await.unwrap();
     });
@@ -107,7 +107,7 @@ pub async fn futures_that_never_wait_let_others_run<L: Leaf>(runtime: L::Runtime
 
 pub async fn futures_that_never_wait_hold_up_no_timer_and_no_socket<L: Leaf>(runtime: L::Runtime) {
     if L::LATENESS.is_some() {
-        // Such futures stop a clock that passes only while everything waits.
+        // Such futures stop a clock that advances only while everything waits.
         return;
     }
     let (mut near, mut far) = pair::<L>(&runtime).await;
@@ -120,7 +120,7 @@ pub async fn futures_that_never_wait_hold_up_no_timer_and_no_socket<L: Leaf>(run
     far.read_exact(&mut [0]).await.unwrap();
 }
 
-/// Occupies all threads until the result is dropped, with futures that let others run now and then.
+/// Occupies all threads until the result is dropped, with futures that yield now and then.
 fn keep_busy<L: Leaf>(runtime: &L::Runtime) -> impl Drop + use<L> {
     struct Stop(Arc<AtomicBool>);
 
@@ -142,7 +142,7 @@ fn keep_busy<L: Leaf>(runtime: &L::Runtime) -> impl Drop + use<L> {
     Stop(stop)
 }
 
-/// Each of them blocks its thread until the others have come.
+/// Each blocks its thread until the others have started.
 pub async fn futures_run_on_all_threads_at_the_same_time<L: Leaf>(runtime: L::Runtime) {
     let gate = Arc::new((Mutex::new(0), Condvar::new()));
     let (sender, receiver) = async_channel::unbounded();

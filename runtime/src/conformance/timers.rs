@@ -82,7 +82,7 @@ pub async fn only_the_last_waker_is_woken_and_once<L: Leaf>(runtime: L::Runtime)
     let (last, last_waker) = Counter::new();
     let mut timer = runtime.timer();
     timer.reset(runtime.now() + units::<L>(50));
-    // Where the machine is so slow that the deadline has passed, nobody is pending.
+    // If the machine is so slow that the deadline has passed, nothing is pending.
     let is_pending = timer.poll(&mut Context::from_waker(&first_waker)).is_pending()
         && timer.poll(&mut Context::from_waker(&last_waker)).is_pending();
     while is_pending && last.count() == 0 {
@@ -108,7 +108,7 @@ pub async fn many_timers_wait_at_the_same_time<L: Leaf>(runtime: L::Runtime) {
     let (sender, receiver) = async_channel::unbounded();
     let begin = runtime.now();
     for number in 0..1000 {
-        // In no order.
+        // In no particular order.
         let deadline = begin + units::<L>(number * 7 % 100);
         let (runtime, sender) = (runtime.clone(), sender.clone());
         runtime.clone().spawn(async move {
@@ -120,12 +120,12 @@ pub async fn many_timers_wait_at_the_same_time<L: Leaf>(runtime: L::Runtime) {
     }
     drop(sender);
     for _ in 0..1000 {
-        // Fails where a task has panicked.
+        // Fails if a task has panicked.
         receiver.recv().await.unwrap();
     }
 }
 
-/// Waits for the timer: it is never early, and on a virtual clock not late.
+/// Waits for the timer, which must not be early or, on a virtual clock, late.
 async fn fires_at<L: Leaf>(
     runtime: &L::Runtime,
     timer: &mut <L::Runtime as Runtime>::Timer,

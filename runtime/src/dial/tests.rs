@@ -15,7 +15,7 @@ fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Dials a host with these addresses. Port 1 refuses, port 2 does not answer, any other accepts. Returns the attempts as well.
+/// Dials a host with these addresses: port 1 refuses, port 2 does not answer, any other accepts. Also returns the attempts.
 fn dialled(
     runtime: &Virtual,
     host: &'static str,

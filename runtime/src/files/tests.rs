@@ -1,7 +1,7 @@
 use super::*;
 use std::path::PathBuf;
 
-/// A folder that is removed in the end.
+/// A folder that is removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -52,7 +52,7 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
         assert_eq!(refused(&fifo), "it is a FIFO, not a regular file");
         symlink(&fifo, &link).unwrap();
         assert_eq!(refused(&link), "it is a FIFO, not a regular file");
-        // Nor would it be if it came between looking and opening.
+        // Nor would it block if the FIFO appeared between checking and opening.
         open(&fifo).unwrap();
         let _listener = UnixListener::bind(&socket).unwrap();
         assert_eq!(refused(&socket), "it is a socket, not a regular file");

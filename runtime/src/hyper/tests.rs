@@ -66,7 +66,7 @@ fn a_sleep_can_be_put_off() {
     assert!(task.output().is_some());
 }
 
-/// Answers with what it is sent.
+/// Answers with the body of the request.
 fn serve(runtime: &Virtual, stream: Duplex) -> Task<::hyper::Result<()>> {
     let service = service_fn(|request: Request<Incoming>| async {
         let body = request.into_body().collect().await.unwrap().to_bytes();

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A runtime with a clock that is moved by hand, and without a network.
+/// A runtime without a network and with a clock that is moved by hand.
 #[derive(Clone)]
 pub(crate) struct Virtual(Arc<Mutex<Clock>>);
 
@@ -36,7 +36,7 @@ impl Virtual {
         })))
     }
 
-    /// Gives it randomness that is the same for the same seed, which must not be 0.
+    /// Enables randomness from a seed, which must not be 0.
     pub(crate) fn seed(&self, seed: u64) {
         self.lock().random = seed;
     }
@@ -90,7 +90,7 @@ impl Runtime for Virtual {
         ready(Ok(job()))
     }
 
-    /// There is none, unless a seed was set.
+    /// Fails unless a seed was set.
     fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {
         let mut clock = self.lock();
         if clock.random == 0 {

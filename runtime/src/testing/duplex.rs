@@ -17,7 +17,7 @@ pub(crate) fn duplex(capacity: usize) -> (Duplex, Duplex) {
     )
 }
 
-/// One end, which behaves as a TCP socket does: to drop it with input unread resets the connection.
+/// One end, which behaves like a TCP socket: dropping it with unread input resets the connection.
 pub(crate) struct Duplex {
     pub(crate) incoming: Link,
     pub(crate) outgoing: Link,
@@ -49,7 +49,7 @@ pub(crate) struct Link(Arc<Mutex<State>>);
 
 struct State {
     bytes: VecDeque<u8>,
-    /// Written, but not to be seen by the reader before a flush. Unused unless `buffering`.
+    /// Written, but not visible to the reader before a flush. Unused unless `buffering`.
     unflushed: Vec<u8>,
     buffering: bool,
     capacity: usize,
@@ -77,7 +77,7 @@ impl Link {
         })))
     }
 
-    /// Holds back what is written until it is flushed, as TLS does.
+    /// Holds written bytes back until they are flushed, as TLS does.
     pub(crate) fn buffer(&self) {
         self.lock().buffering = true;
     }
@@ -107,14 +107,14 @@ impl Link {
         state.wake();
     }
 
-    /// Puts bytes in as if the writer had written them.
+    /// Inserts bytes as if the writer had written them.
     pub(crate) fn push(&self, bytes: &[u8]) {
         let mut state = self.lock();
         state.bytes.extend(bytes);
         state.wake();
     }
 
-    /// Takes out all there is, as if the reader had read it.
+    /// Takes all bytes as if the reader had read them.
     pub(crate) fn take(&self) -> Vec<u8> {
         let mut state = self.lock();
         state.wake();
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// How many of `len` bytes to move now; `None` is a pause, after which the task is woken.
+    /// How many of `len` bytes to move now. `None` is a pause, after which the task is woken.
     fn piece(&mut self, cx: &Context<'_>, len: usize) -> Option<usize> {
         let Some(random) = &mut self.random else {
             return Some(len);

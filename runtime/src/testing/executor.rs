@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// A future that is polled by hand, and only when it was woken.
+/// A future that is polled by hand, and only after it was woken.
 pub(crate) struct Task<T> {
     future: Pin<Box<dyn Future<Output = T>>>,
     flag: Arc<Flag>,
@@ -22,7 +22,7 @@ impl<T> Task<T> {
         Self { future: Box::pin(future), waker: flag.clone().into(), flag, output: None }
     }
 
-    /// What the future came to, if it is done.
+    /// The output of the future, if it is done.
     pub(crate) fn output(&mut self) -> Option<T> {
         self.output.take()
     }
@@ -33,7 +33,7 @@ impl<T> Task<T> {
 }
 
 pub(crate) trait Runnable {
-    /// Polls once if that is due; says whether it was.
+    /// Polls once if it was woken. Returns whether it was.
     fn step(&mut self) -> bool;
 }
 
@@ -46,14 +46,14 @@ impl<T: 'static> Runnable for Task<T> {
             self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
         {
             self.output = Some(output);
-            // A future that is done is dropped, as an executor would.
+            // A finished future is dropped, as by an executor.
             self.future = Box::pin(std::future::pending());
         }
         true
     }
 }
 
-/// Polls whatever is woken, in turn, until nothing is.
+/// Polls woken tasks in turn until none is woken.
 #[track_caller]
 pub(crate) fn run(tasks: &mut [&mut dyn Runnable]) {
     for _ in 0..STEPS_MAX {

@@ -1,5 +1,5 @@
-//! A clock, a stream and an executor in memory, for this crate's tests. Everything is deterministic: time moves only
-//! when told to, and a task is polled only when it was woken.
+//! A clock, a stream and an executor in memory, for this crate's tests. Everything is deterministic: time moves only on demand,
+//! and a task is polled only after it was woken.
 
 mod clock;
 mod duplex;

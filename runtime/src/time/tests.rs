@@ -62,7 +62,7 @@ fn after_a_jump_of_the_clock_a_future_gets_two_more_seconds_once() {
     runtime.advance(Duration::from_secs(2));
     run(&mut [&mut jumped, &mut never]);
     assert_eq!((jumped.output(), never.output()), (Some(Ok(())), Some(Err(Elapsed))));
-    // A deadline that has passed before anything begins is none that was missed.
+    // A deadline that had passed from the start was not missed.
     let mut late = Task::new(async move { timeout(&runtime, deadline, pending::<()>()).await });
     run(&mut [&mut late]);
     assert_eq!(late.output(), Some(Err(Elapsed)));

@@ -59,7 +59,7 @@ fn a_machine_may_go_on_after_the_peers_end() {
     run(&mut [&mut task]);
     assert_eq!(far.incoming.take(), encode(b"still here"));
 
-    // Nothing is left to read, so nothing is waited for.
+    // No input is left, so the driver does not wait for any.
     drop(far);
     handle.send(b"lost");
     run(&mut [&mut task]);
@@ -91,7 +91,7 @@ fn a_peer_that_does_not_read_holds_up_a_close_no_longer_than_that() {
     let (mut task, handle) = start(&runtime, near, Toy::new(), config);
     handle.command(Toy::close);
     run(&mut [&mut task]);
-    // It moves a little, which must not count.
+    // A little output moves, which must not count.
     runtime.advance(Duration::from_secs(1));
     far.incoming.set_capacity(6);
     run(&mut [&mut task]);
@@ -125,7 +125,7 @@ fn an_error_amid_a_frame_is_reported_and_the_machine_told() {
     assert!(handle.lock().saw_closed, "the owner was polled after that");
 }
 
-/// A proxy that rejects us says so and closes; our next write fails before we have read it.
+/// A proxy that rejects us sends an ERROR and closes; our next write fails before we have read it.
 #[test]
 fn what_the_peer_said_before_it_left_is_read_though_writing_fails() {
     let (near, far) = duplex(1000);

@@ -45,7 +45,7 @@ fn what_arrived_during_a_stall_counts_before_the_timeout() {
     let (mut task, handle) = start(&clock, near, toy, DriverConfig::default());
     far.outgoing.push(&encode(b"alive"));
     run(&mut [&mut task]);
-    // The process stands still past the deadline; meanwhile the peer has spoken.
+    // The process is suspended past the deadline; meanwhile the peer has sent something.
     far.outgoing.push(&encode(b"still alive"));
     clock.advance(2 * keepalive);
     run(&mut [&mut task]);
@@ -97,7 +97,7 @@ fn a_frame_that_has_begun_is_held_with_its_whole_length() {
     assert_eq!(*held.lock().unwrap(), 3 + 0x8000);
 }
 
-/// Remembers what a connection holds.
+/// Remembers how much a connection holds.
 struct Held(Arc<Mutex<usize>>);
 
 impl Owner<Connection> for Held {
@@ -109,7 +109,7 @@ impl Owner<Connection> for Held {
     }
 }
 
-/// Two peers that write all they have before they read would wait for each other for ever.
+/// Two peers that write everything before they read would wait for each other for ever.
 #[test]
 fn both_directions_progress_through_a_narrow_link() {
     let (left, right) = duplex(7);
@@ -125,8 +125,7 @@ fn both_directions_progress_through_a_narrow_link() {
 }
 
 proptest! {
-    /// However the bytes are cut up and whatever pauses there are, nothing is lost, and no wake-up is: the executor
-    /// polls only what was woken.
+    /// However the bytes are split and whatever pauses there are, no byte and no wake-up is lost: the executor polls only woken tasks.
     #[test]
     fn every_frame_arrives_over_a_shaky_link(
         seed: u32,
@@ -207,7 +206,7 @@ fn nothing_is_read_while_the_machine_wants_no_input() {
     assert_eq!(handle.lock().events.len(), 10);
 }
 
-/// The last frames were read before the machine had enough; nothing more arrives that would bring them up.
+/// The last frames were read before the machine had enough; no further input would bring them up.
 #[test]
 fn frames_held_back_are_handled_as_soon_as_they_are_wanted() {
     let (near, far) = duplex(1000);
@@ -317,7 +316,7 @@ fn a_deadline_that_moves_away_costs_no_arming() {
     }
     assert_eq!(runtime.resets(), 1);
 
-    // The timer wakes at the 90th second in vain, and then in the 169th, 90 s after the last frame.
+    // The timer wakes at the 90th second in vain, and again at the 169th, 90 s after the last frame.
     runtime.advance(Duration::from_secs(10));
     run(&mut [&mut task]);
     assert_eq!(runtime.resets(), 2);
@@ -363,7 +362,7 @@ fn idle_buffers_hold_no_memory_and_frames_share_none_with_what_follows() {
     assert_eq!(pipe.output.capacity(), 0);
 }
 
-/// A frame's buffer holds the frame, and while that comes no more than twice what has come.
+/// The buffer of a frame holds only that frame and, while it arrives, at most twice what has arrived.
 #[test]
 fn a_long_frame_is_read_into_a_buffer_that_grows_with_it() {
     const LEN: usize = 5_000_000;

@@ -10,8 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A machine whose frames are a length byte and as many bytes. The frame [`REFUSED`] is a violation, which it answers
-/// by [`FAREWELL`] and then is closed.
+/// A machine whose frames are a length byte and that many bytes. It answers the frame [`REFUSED`] with [`FAREWELL`] and closes.
 #[derive(Default)]
 pub(super) struct Toy {
     pub(super) events: VecDeque<Bytes>,
@@ -19,11 +18,11 @@ pub(super) struct Toy {
     pub(super) out: VecDeque<Vec<u8>>,
     pub(super) transmitted: usize,
     pub(super) deadline: Option<Instant>,
-    /// Every frame that arrives moves the deadline to this much later.
+    /// Every frame that arrives moves the deadline this far ahead.
     pub(super) keepalive: Option<Duration>,
     pub(super) expired: Vec<Instant>,
     pub(super) eof: bool,
-    /// Goes on after the peer's end.
+    /// Continues after the peer's end.
     pub(super) half_open: bool,
     /// Waits for another transport after the end of this one.
     pub(super) resumable: bool,
@@ -114,20 +113,20 @@ impl Machine for Toy {
     }
 }
 
-/// An owner with an inbox that tests put commands into, from outside of the task.
+/// An owner with an inbox into which tests put commands from outside the task.
 #[derive(Clone, Default)]
 pub(super) struct OwnerHandle(Arc<Mutex<State>>);
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) events: Vec<Bytes>,
-    /// Leaves the events with the machine.
+    /// Whether it leaves the events with the machine.
     pub(super) idle: bool,
-    /// Nothing more may be read.
+    /// Whether nothing more may be read.
     pub(super) is_full: bool,
-    /// What the connection said that it holds.
+    /// The number of bytes that the connection reported as held.
     pub(super) held: usize,
-    /// The machine was seen closed.
+    /// Whether the machine was seen closed.
     pub(super) saw_closed: bool,
     commands: Vec<Command>,
     waker: Option<Waker>,
@@ -136,7 +135,7 @@ pub(super) struct State {
 pub(super) type Command = Box<dyn FnOnce(&mut Toy) + Send>;
 
 impl OwnerHandle {
-    /// Has the machine do something, as another task would.
+    /// Makes the machine do something, as another task would.
     pub(super) fn command(&self, command: impl FnOnce(&mut Toy) + Send + 'static) {
         self.wake_with(|state| state.commands.push(Box::new(command)));
     }

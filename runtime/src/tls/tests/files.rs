@@ -6,7 +6,7 @@ use crate::tls::{
 use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 use std::{fs, path::PathBuf};
 
-/// Loading must fail, with a message that has each of `parts`.
+/// Loading must fail with a message that contains each of `parts`.
 #[track_caller]
 fn refused(files: ServerTlsFiles, parts: &[&str]) -> TlsError {
     let error = ServerTls::load(files).expect_err("files that are of no use");

@@ -17,7 +17,7 @@ use futures_rustls::{
 use prometheus_rsocket_protocol::{Connection, Machine, rsocket::connection};
 use std::{io, sync::Arc, time::Duration};
 
-/// The error of a handshake, of this kind and with each of `parts` in its text.
+/// The handshake must fail with an error of this kind that contains each of `parts`.
 #[track_caller]
 fn failed(met: Met, kind: io::ErrorKind, parts: &[&str]) {
     let error = met.expect_err("a handshake that fails");
@@ -32,7 +32,7 @@ fn invalid(met: Met, parts: &[&str]) {
     failed(met, io::ErrorKind::InvalidData, parts);
 }
 
-/// What one end finds when it reads.
+/// The result of reading at one end.
 fn read(stream: MaybeTls<Duplex>) -> io::Result<usize> {
     let mut task = Task::new(async move {
         let mut stream = stream;
@@ -75,7 +75,7 @@ fn a_client_hears_why_its_certificate_is_refused() {
         (client_as("expired"), "our certificate has expired"),
     ] {
         let (_, client) = meet(&required, &client, "localhost");
-        // Its own handshake was done before.
+        // Its own handshake was complete before.
         let error = read(client.unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.to_string().contains(reason), "{error}");
@@ -176,7 +176,7 @@ fn what_is_not_tls_is_called_by_its_name_and_told_by_an_alert() {
             let mut peer = Task::new(async move {
                 let mut far = far;
                 let mut answer = Vec::new();
-                // The server may have left before it has everything.
+                // The server may close before it has everything.
                 let _ = far.write_all(&bytes).await;
                 far.read_to_end(&mut answer).await.map(|_| answer)
             });
@@ -205,7 +205,7 @@ fn a_plain_port_is_told_from_a_tls_port_by_the_client() {
     }
 }
 
-/// What a proxy without TLS does with a client that begins it.
+/// A proxy without TLS, and a client that starts a handshake.
 #[test]
 fn a_plain_rsocket_machine_refuses_a_tls_hello() {
     let (near, far) = duplex(10_000);
@@ -238,13 +238,13 @@ fn a_peer_that_leaves_is_told_from_one_that_is_wrong() {
     failed(met(b"", end), io::ErrorKind::UnexpectedEof, &["before it sent anything"]);
     failed(met(&[22, 3], end), io::ErrorKind::ConnectionAborted, &["during the TLS handshake"]);
     failed(met(&[22, 3], reset), io::ErrorKind::ConnectionReset, &[]);
-    // It closes by an alert: user_canceled, or close_notify.
+    // It closes with an alert: user_canceled or close_notify.
     invalid(met(&[21, 3, 3, 0, 2, 2, 90], end), &["the peer refuses"]);
 }
 
 #[test]
 fn versions_before_1_2_are_refused() {
-    // A ClientHello of TLS 1.1 (RFC 4346, section 7.4.1.2), as it is, and with an extension that 1.2 brought.
+    // A ClientHello of TLS 1.1 (RFC 4346, section 7.4.1.2), once as it is, and once with an extension introduced by 1.2.
     for (extensions, alert) in [(&[][..], 40), (&[0, 8, 0, 13, 0, 4, 0, 2, 4, 3], 70)] {
         let len = 41 + extensions.len() as u8;
         let mut hello = vec![22, 3, 1, 0, len + 4, 1, 0, 0, len, 3, 2];
@@ -268,7 +268,7 @@ fn both_versions_are_spoken_and_no_session_is_kept() {
         (raw_config(&[&version::TLS13]), ProtocolVersion::TLSv1_3),
         (raw_config(&[&version::TLS12, &version::TLS13]), ProtocolVersion::TLSv1_3),
     ] {
-        // A client that would resume, and that would like HTTP/2.
+        // A client that tries to resume and offers HTTP/2.
         let mut config = config;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let (config, server) = (Arc::new(config), server("server"));
@@ -304,7 +304,7 @@ fn a_client_does_not_resume_though_the_server_would() {
         run(&mut [&mut server, &mut client]);
         let server = server.output().unwrap().unwrap();
         assert!(server.get_ref().1.handshake_kind() == Some(HandshakeKind::Full));
-        // The tickets are there to be taken.
+        // The client reads, and so would receive any tickets.
         let mut reading = Task::new(async move {
             drop(server);
             client.output().unwrap().unwrap().read(&mut [0; 8]).await

@@ -1,4 +1,4 @@
-//! The certificates are in `tests/pem`, which has the script that makes them.
+//! The certificates are in `tests/pem`, with the script that makes them.
 
 mod files;
 mod handshake;
@@ -29,7 +29,7 @@ fn pem(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pem").join(file)
 }
 
-/// `name` is of a certificate and its key.
+/// `name` is that of a certificate and its key.
 fn server_files(name: &str) -> ServerTlsFiles {
     ServerTlsFiles::new(pem(&format!("{name}.pem")), pem(&format!("{name}.key")))
 }
@@ -68,7 +68,7 @@ fn connecting(tls: &ClientTls, host: &str, stream: Duplex) -> Task<Met> {
     Task::new(async move { tls.connect(&host, stream).await })
 }
 
-/// A handshake over an easy link: what it comes to for the server, and for the client.
+/// Performs a handshake over an easy link. Returns the results of server and client.
 #[track_caller]
 fn meet(server: &ServerTls, client: &ClientTls, host: &str) -> (Met, Met) {
     let (near, far) = duplex(100_000);
@@ -84,7 +84,7 @@ fn pair() -> (MaybeTls<Duplex>, MaybeTls<Duplex>) {
     (server.unwrap(), client.unwrap())
 }
 
-/// rustls itself as the peer, with settings of its own.
+/// rustls itself as the peer, with its own settings.
 fn raw_config(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(pem("ca.pem")).unwrap()).unwrap();
@@ -107,7 +107,7 @@ fn meet_raw(
     (server.output().unwrap(), client.output().unwrap())
 }
 
-/// A directory that is gone with the value.
+/// A directory that is removed when the value is dropped.
 struct Dir(PathBuf);
 
 impl Dir {
@@ -130,7 +130,7 @@ impl Dir {
         path
     }
 
-    /// Puts a file of the tests' there, under another name.
+    /// Copies a test file into it under another name.
     fn put(&self, file: &str, source: &str) -> PathBuf {
         self.write(file, fs::read(pem(source)).unwrap())
     }

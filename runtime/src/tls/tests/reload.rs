@@ -20,13 +20,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A server whose files are its own.
+/// A server with its own copies of the files.
 fn install(dir: &Dir) -> ServerTls {
     let files = ServerTlsFiles::new(dir.put("a.pem", "server.pem"), dir.put("a.key", "server.key"));
     ServerTls::load(files).unwrap()
 }
 
-/// Which certificate a client is shown, named by its file.
+/// The file name of the certificate that a client is shown.
 #[track_caller]
 fn shown(server: &ServerTls) -> &'static str {
     let (_, client) = meet(server, &client(), "localhost");
@@ -60,7 +60,7 @@ fn nothing_changes_while_the_files_are_the_same() {
 fn it_is_known_when_the_certificate_expires() {
     let dir = Dir::new();
     let tls = install(&dir);
-    // As `openssl x509 -enddate` says.
+    // As printed by `openssl x509 -enddate`.
     let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     assert_eq!(tls.not_after(), at(4_733_510_400));
     dir.put("a.pem", "expired.pem");
@@ -154,13 +154,13 @@ fn a_link_that_is_swapped_is_a_change() {
 fn files_that_are_of_no_use_leave_the_old_ones_in_use() {
     let dir = Dir::new();
     let tls = install(&dir);
-    // Half of a new pair is written.
+    // Half of a new pair has been written.
     dir.put("a.pem", "renewed.pem");
     let error = tls.reload().unwrap_err().to_string();
     assert!(error.contains("a.key") && error.contains("does not belong"), "{error}");
     assert_eq!(shown(&tls), "server.pem");
     assert!(tls.reload().is_err(), "it is still so");
-    // The other half.
+    // And the other half.
     dir.put("a.key", "renewed.key");
     assert!(tls.reload().unwrap());
     assert_eq!(shown(&tls), "renewed.pem");
@@ -187,7 +187,7 @@ fn who_is_let_in_changes_with_the_ca_file() {
     dir.put("ca.pem", "other-ca.pem");
     assert!(tls.reload().unwrap());
     assert!(is_let_in(meet(&tls, &stranger, "localhost")));
-    // Not even who was let in before: there is no session to resume.
+    // Not even a client that was admitted before: there is no session to resume.
     assert!(!is_let_in(meet(&tls, &super::client_as("client"), "localhost")));
 }
 
@@ -314,7 +314,7 @@ fn a_watch_that_is_asked_does_not_wait_for_its_pause() {
     is_asked.set(true);
     waker.borrow_mut().take().unwrap().wake();
     assert_eq!(calls_after(Duration::ZERO), 1);
-    // The pause begins anew.
+    // The pause starts again.
     assert_eq!(calls_after(Duration::from_secs(9)), 0);
     assert_eq!(calls_after(Duration::from_secs(1)), 1);
 }

@@ -58,7 +58,7 @@ fn is_ready<T>(poll: Poll<io::Result<T>>) -> T {
     }
 }
 
-/// Takes out all that has arrived, which is followed by nothing yet.
+/// Takes everything that has arrived, with no end after it.
 #[track_caller]
 fn take(stream: &mut Stream) -> Vec<u8> {
     let (mut all, mut buf) = (Vec::new(), [0; 1000]);
@@ -70,7 +70,7 @@ fn take(stream: &mut Stream) -> Vec<u8> {
     all
 }
 
-/// Sends `bytes`, ends, and reads until the other end does.
+/// Sends `bytes`, ends, and reads until the other side ends.
 async fn exchange(mut stream: Stream, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut received = Vec::new();
     let (mut reader, mut writer) = futures_lite::io::split(&mut stream);
@@ -185,7 +185,7 @@ fn an_end_is_said_by_a_closing_alert_in_either_version() {
         is_ready(poll_close(&mut near));
         let mut peer = Task::new(async move {
             let mut text = Vec::new();
-            // It takes an end without the alert for an error.
+            // It treats an end without the alert as an error.
             far.read_to_end(&mut text).await?;
             far.write_all(b"and you").await?;
             far.close().await?;
@@ -232,7 +232,7 @@ fn an_end_without_a_word_is_an_end_between_records() {
     is_ready(poll_flush(&mut far));
     assert_eq!(take(&mut near), b"an answer");
     is_ready(poll_close(&mut far));
-    // The server's end may be as quiet.
+    // The server's end may lack the alert, too.
     let (mut near, far) = pair();
     link(&far).outgoing.end();
     assert_eq!(is_ready(poll_read(&mut near, &mut buf)), 0);
@@ -290,7 +290,7 @@ fn a_stream_that_takes_nothing_is_an_error_and_no_loop() {
     assert_eq!(task.output().unwrap().unwrap_err().kind(), io::ErrorKind::WriteZero);
 }
 
-/// After some writes, it takes nothing, and says so.
+/// Takes nothing after some writes, and says so.
 struct Stuck {
     stream: Duplex,
     writes: usize,
@@ -328,14 +328,14 @@ impl AsyncWrite for Stuck {
     }
 }
 
-/// A machine that is driven until its connection is over, and what it made of that. It asks if it can, answers what it
-/// is asked, and closes when it has an answer.
+/// Drives a machine until its connection is over. Returns how it ended, and the number of answers. The machine makes a request
+/// if it can, answers requests, and closes once it has an answer.
 fn driven(stream: Stream, mut machine: Connection, clock: &Virtual) -> Task<(DriveEnd, usize)> {
     let runtime = clock.clone();
     Task::new(async move {
         let mut answered = 0;
         let payload = Payload::new("", vec![b'm'; 300_000]);
-        // Before its SETUP, a server cannot ask.
+        // Before SETUP, a server cannot make requests.
         let _ = machine.request_response(payload);
         let mut owner = |_: &mut Context<'_>, now: Instant, machine: &mut Connection| {
             while let Some(event) = machine.poll_event() {
@@ -400,7 +400,7 @@ fn a_plain_stream_is_left_as_it_is() {
     assert_eq!(is_ready(Pin::new(&mut near).poll_write_vectored(cx, &slices)), 77);
 }
 
-/// Its vectored writes are told from others.
+/// Distinguishes vectored writes from others.
 struct Vectored(Duplex);
 
 impl AsyncRead for Vectored {
@@ -444,7 +444,7 @@ fn the_names_of_a_certificate_are_told_apart() {
     let file = format!("{}/tests/pem/named.pem", env!("CARGO_MANIFEST_DIR"));
     let der = CertificateDer::from_pem_file(file).unwrap();
     let certificate = Certificate::from_der(&der).unwrap().tbs_certificate;
-    // Addresses are no names.
+    // Addresses are not names.
     assert_eq!(
         names(&certificate),
         ["dns:orders.example", "uri:spiffe://example/orders", "email:ops@orders.example"]

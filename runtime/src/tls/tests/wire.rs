@@ -5,7 +5,7 @@ use crate::{
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use proptest::prelude::*;
 
-/// Whether a wire that has read `bytes`, in pieces of `piece` bytes, is between records.
+/// Whether a wire that has read `bytes` in pieces of `piece` bytes is between records.
 fn is_between_records(bytes: &[u8], piece: usize) -> bool {
     let (near, far) = duplex(1 << 20);
     far.outgoing.push(bytes);

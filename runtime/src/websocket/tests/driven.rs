@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use prometheus_rsocket_protocol::{Machine, rsocket::framing::split_frame};
 use std::{collections::VecDeque, time::Instant};
 
-/// Sends its frames, and has enough when it has received so many.
+/// Sends its frames, and is done once it has received a number of them.
 #[derive(Default)]
 struct Sender {
     out: VecDeque<Vec<u8>>,

@@ -23,7 +23,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// A WebSocket in this role, and what it runs on: the test is its peer.
+/// A WebSocket in this role, and the stream below: the test is its peer.
 fn open(role: Role) -> (WebSocket<Duplex>, Duplex) {
     open_with(role, &WebSocketConfig::default())
 }
@@ -64,8 +64,7 @@ fn frame(to: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Takes one frame off the front: its first byte and its payload, unmasked. `from` tells whether a mask must be
-/// there.
+/// Takes one frame off the front: its first byte and its unmasked payload. `from` says whether it must be masked.
 #[track_caller]
 fn take_frame(from: Role, wire: &mut Vec<u8>) -> (u8, Vec<u8>) {
     let (first, second) = (wire[0], wire[1]);
@@ -106,7 +105,7 @@ fn close(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// How reading went on for as long as there was something to read.
+/// How reading ended.
 #[derive(Debug)]
 enum End {
     Eof,
@@ -114,7 +113,7 @@ enum End {
     Pending,
 }
 
-/// Reads all there is, at most `chunk` bytes at once.
+/// Reads everything available, at most `chunk` bytes at once.
 fn read(socket: &mut WebSocket<Duplex>, chunk: usize) -> (Vec<u8>, End) {
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     let waker = Arc::clone(&woken).into();
@@ -124,7 +123,7 @@ fn read(socket: &mut WebSocket<Duplex>, chunk: usize) -> (Vec<u8>, End) {
             Poll::Ready(Ok(0)) => return (bytes, End::Eof),
             Poll::Ready(Ok(len)) => bytes.extend(&buf[..len]),
             Poll::Ready(Err(error)) => return (bytes, End::Failed(error)),
-            // It may only have let others run.
+            // It may only have let other tasks run.
             Poll::Pending if woken.0.swap(false, Ordering::SeqCst) => {}
             Poll::Pending => return (bytes, End::Pending),
         }
@@ -162,7 +161,7 @@ fn write_all(socket: &mut WebSocket<Duplex>, mut bytes: &[u8]) {
     assert!(matches!(poll_flush(socket), Poll::Ready(Ok(()))));
 }
 
-/// Runs a future to its end, which must not need anything from outside.
+/// Runs a future to completion, which must not need anything from outside.
 #[track_caller]
 fn complete<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
     let mut task = Task::new(future);

@@ -60,7 +60,7 @@ proptest! {
     }
 }
 
-/// Frames with payloads of lengths at which the header changes, too.
+/// Frames with payload lengths around the changes of the header.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let len = prop_oneof![
         8 => 0..300_usize,
@@ -73,7 +73,7 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|frames: Vec<Vec<u8>>| frames.iter().flat_map(|frame| prefixed(frame)).collect())
 }
 
-/// Something like frames, right and wrong, for either role.
+/// Something like frames, valid and invalid, for either role.
 fn wire() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         6 => prop::sample::select(vec![BINARY, BINARY_MORE, MORE, LAST, PING, PONG]),
@@ -91,8 +91,7 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Writes `bytes` in pieces of these sizes and meanwhile reads what is `expected`; closes when both is done, for
-/// that ends both directions.
+/// Writes `bytes` in pieces of these sizes while it reads what is `expected`, then closes, which ends both directions.
 async fn talk(
     mut socket: WebSocket<Duplex>,
     bytes: Vec<u8>,
@@ -118,7 +117,7 @@ async fn talk(
     received
 }
 
-/// Masks are random.
+/// The frames without their masks, which are random.
 fn opened(role: Role, wire: Vec<u8>) -> Vec<(u8, Vec<u8>)> {
     let frames = take_frames(role, wire);
     // Of several pings at once, only the last need be answered.

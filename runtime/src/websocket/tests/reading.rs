@@ -90,7 +90,7 @@ fn what_was_read_before_comes_first() {
     }
 }
 
-/// Where it is not in fragments.
+/// In unfragmented messages.
 #[test]
 fn a_message_is_passed_on_while_it_arrives() {
     let (mut socket, far) = open(Role::Client);
@@ -109,7 +109,7 @@ fn a_close_frame_is_answered_and_is_the_end() {
         for role in ROLES {
             let (mut socket, far) = open(role);
             far.outgoing.push(&frame(role, CLOSE, &sent));
-            // Nothing may follow it, so it is not looked at.
+            // Nothing may follow it, so it is not examined.
             far.outgoing.push(b"anything");
             let (bytes, end) = read(&mut socket, 100);
             assert!(bytes.is_empty() && matches!(end, End::Eof));
@@ -267,7 +267,7 @@ fn an_idle_connection_holds_little() {
     assert_eq!(read(&mut socket, 1000).0.len(), 210_006);
     write_all(&mut socket, &prefixed(&[1; 100_000]));
     assert!(!socket.holds_memory());
-    // As hyper gives it: nothing, but of a buffer that had the request.
+    // As hyper returns it: an empty slice of the buffer that held the request.
     let mut early = BytesMut::zeroed(1000);
     drop(early.split_to(1000));
     let early = early.freeze();

@@ -1,9 +1,9 @@
 use super::*;
 
-/// What the peer must not send, the code it gets, and what the error says.
+/// What a peer must not send, the close code, and the text of the error.
 fn wrongs(role: Role) -> Vec<(Vec<u8>, u16, &'static str)> {
     let mut masked_wrongly = frame(peer(role), BINARY, b"x");
-    // Enough for the header also if it is taken for a masked one.
+    // Enough for the header, even if it is taken for a masked one.
     masked_wrongly.extend([0; 10]);
     let mask_text = match role {
         Role::Server => "unmasked frame from a client",
@@ -38,7 +38,7 @@ fn wrongs(role: Role) -> Vec<(Vec<u8>, u16, &'static str)> {
     ]
 }
 
-/// The frames that a refused peer gets to see; what it sends meanwhile is forgotten.
+/// The frames that a refused peer sees; what it sends meanwhile is discarded.
 #[track_caller]
 fn refused(socket: &mut WebSocket<Duplex>, far: &Duplex, chunk: usize) -> (Vec<u8>, io::Error) {
     let (bytes, end) = read(socket, chunk);
@@ -125,7 +125,7 @@ fn the_first_message_may_be_shorter_if_it_comes_in_fragments() {
     far.outgoing.push(&long.concat());
     assert_eq!(read(&mut socket, 100).0, prefixed(&[2; 1000]));
 
-    // Nothing of one in a single frame has to be held.
+    // An unfragmented message is not held.
     let config = WebSocketConfig { max_first_len: 100, ..limited(1000) };
     let (mut socket, far) = open_with(Role::Server, &config);
     far.outgoing.push(&[frame(Role::Server, BINARY, &[3; 1000]), long.concat()].concat());
@@ -140,7 +140,7 @@ fn the_longest_message_is_what_a_prefix_can_tell() {
         far.outgoing.push(&frame(Role::Client, BINARY, &vec![3; MAX]));
         let (bytes, _) = read(&mut socket, 65536);
         assert!(bytes.len() == 3 + MAX && bytes.starts_with(&[0xff, 0xff, 0xff, 3]));
-        // The header is enough.
+        // The header suffices.
         far.outgoing.push(&frame(Role::Client, BINARY, &vec![3; MAX + 1])[..10]);
         let (_, error) = refused(&mut socket, &far, 65536);
         assert!(
@@ -215,7 +215,7 @@ fn a_refused_peer_is_read_also_while_it_does_not_read() {
     assert!(matches!(read(&mut socket, 100).1, End::Failed(_)));
 }
 
-/// There can be no close frame within a message, and no message will be finished.
+/// No close frame may be sent within a message, and this message will never be finished.
 #[test]
 fn a_peer_that_is_refused_while_it_is_sent_a_message_sees_the_end() {
     let (mut socket, far) = open(Role::Server);

@@ -8,10 +8,10 @@ use prometheus_rsocket_protocol::rsocket::{
 };
 use std::time::{Duration, Instant};
 
-/// How a connection ended, and what its owner was told.
+/// How a connection ended, and its owner's events.
 type Served = (io::Result<DriveEnd>, Vec<Event>);
 
-/// A server's connection with a lifetime of a second over a WebSocket, and how it ended.
+/// A server's connection with a lifetime of a second, over a WebSocket.
 fn serve(clock: &Virtual) -> (Task<Served>, Duplex) {
     let (socket, far) = open(Role::Server);
     let setup = Setup { keepalive_ms: 0, max_lifetime_ms: 1_000, ..Setup::default() };
@@ -40,7 +40,7 @@ fn keepalive() -> Bytes {
     encoded(Body::KeepAlive { respond: true, position: 0, data: Bytes::from_static(&[7; 40]) })
 }
 
-/// What a peer sends that never says anything.
+/// Input without any message.
 fn nothing_said() -> [(&'static str, Vec<Vec<u8>>); 5] {
     let message = frame(Role::Server, BINARY, &keepalive());
     let drip = message[..message.len() - 1].iter().map(|byte| vec![*byte]).collect();
@@ -117,7 +117,7 @@ fn a_flood_of_keepalives_is_echoed_at_a_pace() {
     let flood = frame(Role::Server, BINARY, &keepalive()).repeat(10_000);
     far.outgoing.push(&flood);
     run(&mut [&mut task]);
-    // The rest stays where it is: not even the driver holds more than it reads at once.
+    // The rest stays in the stream: not even the driver holds more than it reads at once.
     assert!(far.outgoing.len() >= flood.len() - 70_000);
     let mut echoes = take_frames(Role::Server, far.incoming.take()).len();
     assert_eq!(echoes, 20);

@@ -237,7 +237,7 @@ fn several_small_frames_leave_in_one_write() {
     assert_eq!(socket.get_ref().0, [10 * (2 + 4 + 5)]);
 }
 
-/// A stream that takes everything and notes the lengths.
+/// A stream that takes everything and records the lengths.
 #[derive(Default)]
 struct Writes(Vec<usize>);
 
