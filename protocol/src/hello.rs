@@ -47,7 +47,7 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// The longest [`program`](Self::program), in bytes.
+    /// The maximum length of [`program`](Self::program), in bytes.
     pub const MAX_PROGRAM: usize = 128;
 
     /// A hello with these labels and this program, which accepts reports, and neither OpenMetrics nor version 2 of the envelope.

@@ -21,14 +21,14 @@ pub enum Event {
     /// Wanted metrics are no longer wanted: the scrape was cancelled, its connection ended, or the push is over. Answering all
     /// the same is harmless.
     Canceled {
-        /// Which metrics.
+        /// The metrics.
         ticket: Ticket,
     },
     /// A connection ended or could not be opened. The agent tries again after the pause.
     Disconnected {
         /// The proxy of the connection, by its place in the list.
         proxy: usize,
-        /// Why.
+        /// The reason.
         reason: DisconnectReason,
         /// The pause; zero if another proxy is tried immediately.
         retry_in: Duration,
@@ -36,7 +36,7 @@ pub enum Event {
     /// More attempts to connect have failed than [`Config::max_retries`](super::Config::max_retries) allows.
     /// [`Stopped`](Self::Stopped) follows.
     GaveUp {
-        /// Why the last one failed.
+        /// Why the last attempt failed.
         reason: DisconnectReason,
     },
     /// A proxy's first key arrived and is now pinned ([`Pins::FirstUse`](super::Pins::FirstUse)). Store the fingerprint.
@@ -48,17 +48,17 @@ pub enum Event {
     },
     /// The proxy sent a key that cannot be parsed. The previous key, if any, stays in use.
     KeyRefused {
-        /// What is wrong with it.
+        /// The error.
         error: KeyError,
     },
     /// The proxy's offer of version 2 of the envelope cannot be decoded. The scrape that carried it is rejected; a pushed key is ignored.
     OfferRefused {
-        /// What is wrong with it.
+        /// The error.
         error: FieldError,
     },
     /// The proxy may not receive the metrics. The agent is closing the connection.
     ProxyRefused {
-        /// Why.
+        /// The reason.
         reason: ProxyRefusal,
     },
     /// A push that was already sent must be sealed again for this connection. Call
@@ -82,7 +82,7 @@ pub enum Event {
     },
     /// A push is over. After the last push, the agent closes the connection.
     Pushed {
-        /// Which push.
+        /// The push.
         push: PushId,
         /// Whether the agent stops after it.
         is_last: bool,
@@ -142,13 +142,13 @@ pub enum PushFailure {
     /// The time limit passed without a connection.
     #[error("the push took too long: there is no connection: {reason}")]
     NotConnected {
-        /// Why there is none.
+        /// Why there is no connection.
         reason: String,
     },
     /// The agent gave up connecting.
     #[error("the client has given up connecting: {reason}")]
     GaveUp {
-        /// Why the last one failed.
+        /// Why the last attempt failed.
         reason: String,
     },
     /// The time limit passed before a key, the metrics, or the proxy's acknowledgement arrived.
@@ -166,7 +166,7 @@ pub enum PushFailure {
     /// The metrics could not be sent.
     #[error("the metrics cannot be sent: {0}")]
     NotSent(String),
-    /// The proxy rejected the metrics, or sent no acknowledgement.
+    /// The proxy rejected the metrics, or violated the protocol.
     #[error("the proxy did not take the metrics: {0}")]
     Refused(String),
     /// The agent was closing or closed.

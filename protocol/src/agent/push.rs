@@ -98,8 +98,8 @@ impl Pushes {
 }
 
 impl Agent {
-    /// Requests a push: asks for the metrics and pushes them. [`Event::Pushed`] follows with the returned id, at the latest
-    /// after [`Config::push_timeout`](super::Config::push_timeout) if no other push is under way.
+    /// Requests a push: asks for the metrics and pushes them. [`Event::Pushed`] follows with the returned id within
+    /// [`Config::push_timeout`](super::Config::push_timeout).
     ///
     /// One push is under way at a time. Calls made meanwhile share one id and one later push, whose metrics are taken after all of those calls.
     ///
@@ -115,7 +115,8 @@ impl Agent {
         self.ask_for_push(now, false)
     }
 
-    /// Like [`push`](Self::push), then closes; [`Event::Stopped`] follows. A push that is under way is finished first.
+    /// Like [`push`](Self::push), then closes; [`Event::Stopped`] follows. A push that is under way is finished first. If calls
+    /// of [`push`](Self::push) already wait for the next push, this shares it, and its time limit starts again.
     pub fn push_and_close(&mut self, now: Instant) -> Option<PushId> {
         self.ask_for_push(now, true)
     }

@@ -116,9 +116,9 @@ pub enum AppState {
     Up,
     /// Its connection has ended.
     Gone {
-        /// Why; `None` if its session was dropped without a reason.
+        /// The reason; `None` if its session was dropped.
         reason: Option<CloseReason>,
-        /// When.
+        /// When it ended.
         at: Instant,
     },
 }

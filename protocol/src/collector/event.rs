@@ -48,7 +48,7 @@ impl From<&App> for AppRef {
 pub enum Notice {
     /// An application is set up.
     Connected {
-        /// Which.
+        /// The application.
         app: AppRef,
         /// Whether it returned to an entry with its identity.
         came_back: bool,
@@ -57,23 +57,23 @@ pub enum Notice {
     },
     /// A connection has ended.
     Gone {
-        /// Whose.
+        /// The application.
         app: AppRef,
-        /// Why; `None` if its session was dropped without a reason.
+        /// The reason; `None` if its session was dropped.
         reason: Option<CloseReason>,
         /// Whether it had been set up.
         was_connected: bool,
     },
     /// The hello in an application's SETUP cannot be read. The application is served as if it had sent none.
     HelloIgnored {
-        /// Whose.
+        /// The application.
         app: AppRef,
-        /// What is wrong with it.
+        /// The error.
         error: HelloError,
     },
     /// An application's identity was learnt from its text.
     Identified {
-        /// Which, with its identity.
+        /// The application, with its identity.
         app: AppRef,
         /// Whether it returned to an entry with its identity.
         came_back: bool,
@@ -82,71 +82,71 @@ pub enum Notice {
     },
     /// An application was not admitted; its connection is being closed.
     TurnedAway {
-        /// Whose.
+        /// The application.
         app: AppRef,
-        /// Why.
+        /// The reason.
         reason: TurnedAway,
     },
     /// A push that some scraper has received was dropped to make room for another.
     PushEvicted {
-        /// Whose.
+        /// The application.
         app: AppRef,
-        /// Why this push was chosen.
+        /// Why this push was dropped.
         cause: PushEviction,
     },
     /// A push has expired.
     PushExpired {
-        /// Whose.
+        /// The application.
         app: AppRef,
         /// Whether any scraper has received it.
         was_served: bool,
     },
     /// A push is held.
     PushHeld {
-        /// Whose.
+        /// The application.
         app: AppRef,
         /// Whether the application waits for the acknowledgement.
         acknowledged: bool,
     },
     /// A push was refused.
     PushRejected {
-        /// Whose.
+        /// The application.
         app: AppRef,
         /// Whether the application waits for the acknowledgement.
         acknowledged: bool,
-        /// Why.
+        /// The error.
         error: PushError,
     },
     /// A push arrived again and is held once.
     PushRepeated {
-        /// Whose.
+        /// The application.
         app: AppRef,
         /// Whether the application waits for the acknowledgement.
         acknowledged: bool,
     },
     /// A push was dropped because its application made a later one with all of its series.
     PushReplaced {
-        /// Whose.
+        /// The application.
         app: AppRef,
     },
     /// A push reached a scraper, which does not get it again.
     PushServed {
-        /// Whose.
+        /// The application.
         app: AppRef,
     },
     /// A scraper does not get a push because it received the answer to a request that was sent after the push.
     PushSuperseded {
-        /// Whose.
+        /// The application.
         app: AppRef,
     },
     /// An application can be scraped again, after [`ScrapeFailing`](Self::ScrapeFailing).
     Recovered {
-        /// Which.
+        /// The application.
         app: AppRef,
     },
     /// What an application's owner should know has changed. The application received the report, too, if its hello says that it reads reports.
     Reported {
-        /// Which.
+        /// The application.
         app: AppRef,
         /// The report.
         report: Report,
@@ -154,7 +154,7 @@ pub enum Notice {
     /// An application's part in a scrape is settled. For counters: one for each scrape that asked the application or in which a
     /// push stands in for it.
     Scraped {
-        /// Which.
+        /// The application.
         app: AppRef,
         /// The length of its text in bytes, or why there is none.
         result: Result<usize, ScrapeFailure>,
@@ -165,14 +165,14 @@ pub enum Notice {
     },
     /// Scrapes of an application have started to fail, or fail for another reason than before. For logs: not repeated until that changes.
     ScrapeFailing {
-        /// Which.
+        /// The application.
         app: AppRef,
-        /// Why.
+        /// The failure.
         failure: ScrapeFailure,
     },
     /// An application violated the protocol on one stream; its connection goes on.
     Violation {
-        /// Which.
+        /// The application.
         app: AppRef,
         /// The violation.
         violation: Violation,

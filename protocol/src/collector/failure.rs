@@ -150,7 +150,7 @@ pub enum PushError {
     /// It could not be stored.
     #[error("it cannot be written to disk: {reason}")]
     Store {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Its size exceeds the room that the held pushes leave.
@@ -223,7 +223,7 @@ pub enum TurnedAway {
     /// Its credentials are right, but not valid over this transport.
     #[error("not admitted")]
     Transport {
-        /// Whose credentials they are.
+        /// The entry of the credentials.
         entry: Arc<str>,
     },
 }

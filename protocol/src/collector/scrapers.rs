@@ -11,7 +11,7 @@ const MAX_UNNAMED: usize = 16;
 /// How recently a scraper must have been seen to count.
 const LATELY: Duration = Duration::from_secs(600);
 
-/// Identifies who scrapes.
+/// A scraper's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scraper {
     name: String,

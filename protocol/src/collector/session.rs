@@ -68,7 +68,7 @@ pub enum SessionCommand {
     RejectPush {
         /// The application's stream.
         stream_id: StreamId,
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
     },
     /// Send the application a report on its metrics.
@@ -97,7 +97,7 @@ pub enum SessionEvent {
     },
     /// The connection has ended. This is the last event.
     Closed {
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
     /// SETUP has arrived. The application waits for [`SessionCommand::Key`].
@@ -111,14 +111,14 @@ pub enum SessionEvent {
     Failed {
         /// The request.
         request: RequestId,
-        /// Why.
+        /// The error.
         error: StreamFailure,
     },
     /// A request could not be sent.
     NotAsked {
         /// The request.
         request: RequestId,
-        /// Why, for people.
+        /// The reason, for people.
         error: String,
     },
     /// The application pushed its last metrics.

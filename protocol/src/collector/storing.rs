@@ -14,16 +14,16 @@ pub struct StoreId(pub(super) PushId);
 pub enum StoreCommand {
     /// Make a push safe, then call [`Collector::handle_stored`].
     Keep {
-        /// Which.
+        /// The push's id.
         id: StoreId,
-        /// The push.
+        /// The push to store.
         record: PushRecord,
         /// When it expires.
         expires: Instant,
     },
     /// Remove a push that was stored or restored. Needs no answer.
     Forget {
-        /// Which.
+        /// The push's id.
         id: StoreId,
     },
 }

@@ -13,7 +13,7 @@ pub struct HeldPush {
     pub text_len: usize,
     /// Compressed size in bytes, which is what is held.
     pub bytes: usize,
-    /// Samples of its text.
+    /// Samples in its text.
     pub samples: usize,
     /// How long it has been held: its time to live less what is left of that. So the time before a restart counts if the time
     /// to live has not changed.
@@ -74,47 +74,48 @@ impl Collector {
         !self.jobs.is_empty()
     }
 
-    /// Applications that are set up.
+    /// Returns the number of applications that are set up.
     pub fn connected(&self) -> usize {
         self.registry.connected()
     }
 
-    /// Connections, set up or not.
+    /// Returns the number of connections, set up or not.
     pub fn connections(&self) -> usize {
         self.registry.connections()
     }
 
-    /// Entries of the registry, those of applications that are gone included.
+    /// Returns the number of entries in the registry, including those of applications that are gone.
     pub fn entries(&self) -> usize {
         self.registry.len()
     }
 
-    /// Pushes held.
+    /// Returns the number of held pushes.
     pub fn held_pushes(&self) -> usize {
         self.pushes.held()
     }
 
-    /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had. Takes a look at each push.
+    /// Returns the number of held pushes that no scraper has received, or that a scraper seen in the last ten minutes has not.
+    /// Examines each push.
     pub fn missed_pushes(&self, now: Instant) -> usize {
         self.pushes.missed(self.scrapers.seen_lately(now))
     }
 
-    /// Of these, those that were not even sent to such a scraper.
+    /// Returns the number of those that were not even sent to such a scraper.
     pub fn unsent_pushes(&self, now: Instant) -> usize {
         self.pushes.unsent(self.scrapers.seen_lately(now))
     }
 
-    /// Pushes being opened or stored.
+    /// Returns the number of pushes being opened or stored.
     pub fn opening_pushes(&self) -> usize {
         self.pushes.len() - self.pushes.held()
     }
 
-    /// Bytes of pushes held or being opened.
+    /// Returns the bytes of pushes held or being opened.
     pub fn push_bytes(&self) -> usize {
         self.pushes.bytes()
     }
 
-    /// The pushes of an application that are held, or of all applications, in the order of arrival.
+    /// The held pushes of one application, or of all if `app` is `None`, in the order of arrival.
     pub fn held(&self, now: Instant, app: Option<AppId>) -> impl Iterator<Item = HeldPush> {
         let lately = self.scrapers.seen_lately(now);
         let of_app = app.into_iter().flat_map(|app| self.pushes.of(app));
@@ -137,27 +138,27 @@ impl Collector {
         })
     }
 
-    /// The scrapers that are known, at most 64, and when they were seen last.
+    /// Returns the names of the known scrapers, at most 64, and when each was last seen.
     pub fn known_scrapers(&self) -> Vec<(&str, Instant)> {
         self.scrapers.all()
     }
 
-    /// Scrapes under way.
+    /// Returns the number of scrapes under way.
     pub fn scrapes(&self) -> usize {
         self.scrapes.len()
     }
 
-    /// Requests under way: at most one for each connection.
+    /// Returns the number of requests under way: at most one per connection.
     pub fn requests(&self) -> usize {
         self.requests.len()
     }
 
-    /// Bytes of answers that wait to be opened or are being opened. Pushes have a limit of their own, and take none of the answers' room.
+    /// Returns the bytes of answers that wait to be opened or are being opened. Pushes have limits of their own and do not count.
     pub fn unopened_bytes(&self) -> usize {
         self.jobs.answer_bytes()
     }
 
-    /// Bytes of answers and pushes that wait to be opened or handed out.
+    /// Returns the bytes of answers and pushes that wait to be opened or handed out.
     pub fn pending_bytes(&self) -> usize {
         self.jobs.bytes() + self.scrapes.held_bytes()
     }

@@ -6,54 +6,54 @@ use std::{error::Error, fmt, io, path::PathBuf};
 pub enum TlsError {
     /// A file cannot be read.
     Read {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error.
         error: io::Error,
     },
     /// A file is longer than 1 MiB.
     TooLong {
-        /// Which.
+        /// The file.
         file: PathBuf,
     },
     /// A file is not valid PEM.
     Malformed {
-        /// Which.
+        /// The file.
         file: PathBuf,
         /// The line where the invalid section begins, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// A file has no certificate.
     NoCertificate {
-        /// Which.
+        /// The file.
         file: PathBuf,
     },
     /// A certificate cannot be used.
     BadCertificate {
-        /// In which file.
+        /// The file.
         file: PathBuf,
         /// The number of the certificate in that file, counted from 1.
         number: usize,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A file has no private key.
     NoKey {
-        /// Which.
+        /// The file.
         file: PathBuf,
     },
     /// A private key is protected by a password.
     EncryptedKey {
-        /// In which file.
+        /// The file.
         file: PathBuf,
     },
     /// A private key cannot be used.
     BadKey {
-        /// In which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A private key does not belong to a certificate.

@@ -103,7 +103,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
             0 => Body::RequestFnf { follows: false, payload },
             1 | 2 => Body::RequestResponse { follows: false, payload },
             3 => Body::Cancel,
-            // The answer to a push, likely enough.
+            // Most likely the answer to a push.
             4 => {
                 let payload = Body::Payload { follows: false, complete: true, next: true, payload };
                 return Frame::new(StreamId::new(1), payload);

@@ -78,7 +78,7 @@ fn who_asks_for_what_is_not_served_breaks_no_rule_and_is_served_on() {
     assert!(!world.has_notice(blamed), "{:?}", world.notices);
     let scrape = world.start();
     assert_eq!(world.peers[&id].asked.len(), 1);
-    // Nothing comes of a scrape that has ended.
+    // A scrape that has ended yields nothing.
     world.collector.end_scrape(scrape, true);
     assert!(matches!(world.collector.poll_scrape(scrape), Progress::Finished(_)));
 }

@@ -56,7 +56,7 @@ pub struct Opened {
 }
 
 /// Opens a message sealed in version 2: unwraps the content key if it is new, and decrypts in place if nothing else shares the
-/// payload's buffer. `seed` must be fresh randomness; it is for blinding.
+/// payload's buffer. `seed` must be fresh randomness.
 ///
 /// Does not detect replayed pushes: that takes a memory of counters.
 ///
