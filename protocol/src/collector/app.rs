@@ -181,6 +181,12 @@ impl App {
         self.reports.current()
     }
 
+    /// The first line at fault of the last text that could be opened, as [`ExpositionError::excerpt`](crate::exposition::ExpositionError::excerpt)
+    /// gives it. It is part of what was sealed for this proxy: never send it to a peer.
+    pub fn faulty_line(&self) -> Option<&str> {
+        self.reports.faulty_line()
+    }
+
     /// Records that it has answered a scrape.
     pub(super) fn on_served(&mut self, scrape: LastScrape) {
         let is_slow = scrape.took >= SLOW;

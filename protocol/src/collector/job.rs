@@ -38,6 +38,8 @@ pub struct JobDone {
     pub(super) content: Option<(Arc<KnownKey>, u64)>,
     /// The digest and the series of a push.
     pub(super) sealed: Option<Sealed>,
+    /// The first line of its text that is at fault, if one is.
+    pub(super) faulty_line: Option<String>,
     /// Bytes that the job held.
     pub(super) held: usize,
 }
@@ -97,18 +99,19 @@ impl Job {
     pub fn run(mut self, tools: &Tools<'_>, scratch: &mut Scratch, blinding: [u8; 32]) -> JobDone {
         let JobTicket { purpose, held } = self.ticket();
         let is_push = matches!(purpose, Purpose::Push { .. });
-        let (mut content, mut sealed) = (None, None);
+        let (mut content, mut sealed, mut faulty_line) = (None, None, None);
         let unsealed = self.unseal(tools, is_push, blinding).map_err(JobError::from);
         let result = unsealed.and_then(|unsealed| {
             content = unsealed.content;
-            let answer = read(unsealed.form, unsealed.format, self.labels, tools, scratch)?;
+            let Opened { form, format, .. } = unsealed;
+            let answer = read(form, format, self.labels, tools, scratch, &mut faulty_line)?;
             sealed = unsealed
                 .digest
                 .map(|(digest, is_unique)| Sealed::new(digest, is_unique, &answer.facts));
             Ok(answer)
         });
         scratch.trim();
-        JobDone { purpose, result, content, sealed, held }
+        JobDone { purpose, result, content, sealed, faulty_line, held }
     }
 
     /// Decrypts the payload, but does not decompress it.
@@ -163,7 +166,8 @@ impl JobTicket {
     /// Returns the result of a job whose worker was lost.
     pub fn lost(self) -> JobDone {
         let result = Err(JobError::Worker);
-        JobDone { purpose: self.purpose, result, content: None, sealed: None, held: self.held }
+        let Self { purpose, held } = self;
+        JobDone { purpose, result, content: None, sealed: None, faulty_line: None, held }
     }
 }
 
@@ -203,12 +207,19 @@ fn read(
     injected: Injected,
     tools: &Tools<'_>,
     scratch: &mut Scratch,
+    faulty_line: &mut Option<String>,
 ) -> Result<Answer, JobError> {
     let inject = injected.inject(tools.inject);
-    let read = |text: &[u8]| {
+    let mut read = |text: &[u8]| {
         let format = format.unwrap_or_else(|| exposition::source_format(text));
         let source = Source { text, identity: &injected.labels, inject, seed: tools.seed };
-        exposition::read_as(format, &source, tools.policy).map(|facts| (text.len(), facts))
+        let read = exposition::read_as(format, &source, tools.policy);
+        let fault = match &read {
+            Ok(facts) => facts.reduced.as_ref().map(|reduced| &reduced.first),
+            Err(fault) => Some(fault),
+        };
+        *faulty_line = fault.and_then(|fault| fault.excerpt(text));
+        read.map(|facts| (text.len(), facts))
     };
     let (block, (text_len, facts)) = match form {
         Unsealed::Text(text) => {

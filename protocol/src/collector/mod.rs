@@ -412,7 +412,7 @@ impl Collector {
         match done.purpose {
             Purpose::Answer { connection, request } => {
                 self.learn_content_key(connection, done.content.map(|(key, _)| key));
-                self.on_opened(now, connection, request, done.result);
+                self.on_opened(now, connection, request, done.result, done.faulty_line);
                 if self.is_pressed() {
                     self.scrapes.on_pressed();
                 }

@@ -10,6 +10,8 @@ pub(super) struct Reports {
     text: Option<Report>,
     /// Since when the text has had a report of the same kind.
     text_since: Option<Instant>,
+    /// The first line of its text that is at fault. It is for the owner of the proxy alone.
+    faulty_line: Option<String>,
     /// About its series.
     collision: Option<Report>,
     collision_since: Option<Instant>,
@@ -26,7 +28,12 @@ struct Topic {
 
 impl Reports {
     /// A text was read or refused.
-    pub(super) fn on_text(&mut self, now: Instant, result: Result<&Facts, &JobError>) {
+    pub(super) fn on_text(
+        &mut self,
+        now: Instant,
+        result: Result<&Facts, &JobError>,
+        faulty_line: Option<String>,
+    ) {
         let report = match result {
             Ok(facts) => facts.reduced.as_ref().map(|reduced| {
                 let (lines, families, first) = (reduced.lines, reduced.families, &reduced.first);
@@ -48,6 +55,7 @@ impl Reports {
             self.text_since = report.as_ref().map(|_| now);
         }
         self.text = report;
+        self.faulty_line = faulty_line;
     }
 
     /// `count` series were left out of an answer because another application has them, too.
@@ -64,6 +72,11 @@ impl Reports {
     pub(super) fn current(&self) -> Option<(&Report, Instant)> {
         let text = self.text.as_ref().zip(self.text_since);
         text.or_else(|| self.collision.as_ref().zip(self.collision_since))
+    }
+
+    /// The first line at fault of the text that was last read.
+    pub(super) fn faulty_line(&self) -> Option<&str> {
+        self.faulty_line.as_deref()
     }
 
     /// Reports start anew on each connection.

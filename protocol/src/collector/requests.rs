@@ -248,6 +248,7 @@ impl Collector {
         connection: ConnectionId,
         id: RequestId,
         result: Result<Answer, JobError>,
+        faulty_line: Option<String>,
     ) {
         if result.as_ref().is_err_and(|error| self.ask_again(now, connection, id, error)) {
             return;
@@ -255,7 +256,8 @@ impl Collector {
         let Some(request) = self.take_request(connection, id) else { return };
         let Some(app) = self.registry.app_of(connection) else { return };
         if let Some(entry) = self.registry.get_mut(app) {
-            entry.reports.on_text(now, result.as_ref().map(|answer| &*answer.facts));
+            let facts = result.as_ref().map(|answer| &*answer.facts);
+            entry.reports.on_text(now, facts, faulty_line);
         }
         match result {
             Ok(answer) => self.on_read(now, app, &request, &answer),

@@ -19,6 +19,41 @@ pub struct ExpositionError {
 }
 
 impl ExpositionError {
+    /// The line of `text` that is at fault, at most [`MAX_EXCERPT`] bytes of it around the fault, with `…` where it is cut and `U+FFFD` for what is
+    /// not UTF-8. `None` if the text as a whole is at fault. `text` is the text that was read.
+    ///
+    /// The owner of a proxy may see it, who can read all metrics; the error itself quotes nothing, so that it can be sent to a peer.
+    pub fn excerpt(&self, text: &[u8]) -> Option<String> {
+        if self.kind.is_of_the_text() {
+            return None;
+        }
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let line = lines.nth(self.line.saturating_sub(1)).unwrap_or_default();
+        let fault = self.column.saturating_sub(1).min(line.len());
+        let end = line.len().min(fault.saturating_sub(MAX_EXCERPT / 2) + MAX_EXCERPT);
+        let start = end.saturating_sub(MAX_EXCERPT);
+        // A cut inside a character leaves up to three bytes that are part of none.
+        let is_part = |byte: &u8| byte & 0xc0 == 0x80;
+        let cut = line.get(start..end).unwrap_or_default();
+        let skipped = match start {
+            0 => 0,
+            _ => cut.iter().take(3).take_while(|byte| is_part(byte)).count(),
+        };
+        let mut excerpt = String::from(if start > 0 { "…" } else { "" });
+        let mut chunks = cut.get(skipped..).unwrap_or_default().utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            excerpt.push_str(chunk.valid());
+            let is_cut = chunks.peek().is_none() && end < line.len();
+            if !chunk.invalid().is_empty() && !is_cut {
+                excerpt.push('\u{fffd}');
+            }
+        }
+        if end < line.len() {
+            excerpt.push('…');
+        }
+        Some(excerpt)
+    }
+
     pub(super) fn at(text: &[u8], fault: Fault) -> Self {
         let Fault { mut position, mut kind } = fault;
         let after = text.get(position..).unwrap_or_default();
@@ -42,6 +77,9 @@ impl ExpositionError {
         }
     }
 }
+
+/// Bytes of a line that [`ExpositionError::excerpt`] has at most.
+pub const MAX_EXCERPT: usize = 160;
 
 /// A fault at a position of the text, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,20 +115,20 @@ impl Found {
     }
 }
 
-/// Appended to the fault: `, there is 'x'`.
+/// Appended to the fault: `, found 'x'`.
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Byte(byte) => write!(f, ", there is the byte 0x{byte:02x}"),
-            Self::Char(' ') => f.write_str(", there is a blank"),
-            Self::Char('\t') => f.write_str(", there is a tab"),
-            Self::Char('\r') => f.write_str(", there is a carriage return"),
-            Self::Char('\u{feff}') => f.write_str(", there is a byte order mark"),
+            Self::Byte(byte) => write!(f, ", found the byte 0x{byte:02x}"),
+            Self::Char(' ') => f.write_str(", found a blank"),
+            Self::Char('\t') => f.write_str(", found a tab"),
+            Self::Char('\r') => f.write_str(", found a carriage return"),
+            Self::Char('\u{feff}') => f.write_str(", found a byte order mark"),
             Self::Char(char) if char.is_control() || char.is_whitespace() => {
-                write!(f, ", there is the character U+{:04X}", u32::from(*char))
+                write!(f, ", found the character U+{:04X}", u32::from(*char))
             }
-            Self::Char(char) => write!(f, ", there is {char:?}"),
-            Self::End => f.write_str(", there the line ends"),
+            Self::Char(char) => write!(f, ", found {char:?}"),
+            Self::End => f.write_str(", found the end of the line"),
             Self::Nothing => Ok(()),
         }
     }

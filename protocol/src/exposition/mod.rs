@@ -40,7 +40,7 @@ mod tests;
 mod time;
 mod write;
 
-pub use self::error::{ExpositionError, ExpositionErrorKind, Found};
+pub use self::error::{ExpositionError, ExpositionErrorKind, Found, MAX_EXCERPT};
 pub use self::facts::{Facts, Reduced, SourceFormat, read, read_as, source_format};
 pub use self::families::{Families, Family, MAX_FAMILIES, MAX_HELP, MAX_NAME, families};
 pub use self::render::{render, to_text004};

@@ -112,6 +112,7 @@ pub(super) fn row(app: &App, usual: Duration, now: Instant) -> AppRow {
         identity_source: app.source.name(),
         status,
         why,
+        faulty_line: app.faulty_line().map(str::to_owned),
         for_seconds: since.map(age),
         peer: app.peer.address.clone(),
         transport: app.peer.transport.name(),

@@ -163,6 +163,8 @@ pub struct AppRow {
     pub status: AppStatus,
     /// Why it is not well, in words.
     pub why: Option<String>,
+    /// The first line of its last text that is at fault: at most 160 bytes around the fault.
+    pub faulty_line: Option<String>,
     /// How long it has been so.
     pub for_seconds: Option<f64>,
     /// The address of the other end of its connection, or its last one.

@@ -75,6 +75,7 @@ fn what_is_missing_broken_or_slow_is_on_the_page_with_the_reason_and_since_when(
     assert_eq!(broken["last_error"]["reason"], "exposition");
     let why = broken["why"].as_str().unwrap();
     assert!(why.starts_with("line 2, byte 7: "), "{why}");
+    assert_eq!(broken["faulty_line"], "jobs{ 2");
     assert!(broken["for_seconds"].as_f64().unwrap() < 30.0);
     let gone = of(&status, "missing");
     assert_eq!(gone["why"], "the peer closed the connection");
@@ -90,8 +91,8 @@ fn what_is_missing_broken_or_slow_is_on_the_page_with_the_reason_and_since_when(
     assert_eq!((&round["outcome"], &round["missing"]), (&"partial".into(), &2.into()));
     assert!(round["took_seconds"].as_f64().unwrap() >= 1.3);
     let html = page(&world, "/?state=troubled");
-    for part in [why, "the peer closed the connection", "/app/broken", "/app/missing", "/app/slow"]
-    {
+    let parts = [why, "<code><bdi>jobs{ 2</bdi></code>", "the peer closed the connection"];
+    for part in parts.into_iter().chain(["/app/broken", "/app/missing", "/app/slow"]) {
         assert!(html.contains(&part.replace('\'', "&#39;")), "no {part} in {html}");
     }
     assert!(!html.contains("well-0"));

@@ -63,14 +63,26 @@ fn a_new_connection_hears_anew_and_a_client_that_reads_no_reports_nothing() {
     assert_eq!(world.peer(java).reports, []);
 }
 
-/// A sender that replays sealed metrics of another application learns nothing of their content.
+/// A sender that replays sealed metrics of another application learns nothing of their content. The owner of the proxy sees the line.
 #[test]
-fn a_report_has_no_character_of_the_text() {
+fn a_report_has_no_character_of_the_text_but_the_entry_has_the_line() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("a");
-    world.scrape_one(app, "secret ~\n");
+    world.scrape_one(app, "a 1\nsecret ~\n");
     let message = &world.peer(app).reports[0].message;
-    assert_eq!(message, "line 1, byte 8: not a number");
+    assert_eq!(message, "line 2, byte 8: not a number");
+    assert_eq!(world.app(app).faulty_line(), Some("secret ~"));
+    world.scrape_one(app, "a 1\n");
+    assert_eq!(world.app(app).faulty_line(), None);
+}
+
+#[test]
+fn the_first_line_that_was_left_out_is_known_too() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    world.scrape_one(app, "a 1\nprometheus_proxy_up 1\nprometheus_proxy_up{a=\"b\"} 2\n");
+    assert_eq!(world.kinds(app), [ReportKind::Reduced]);
+    assert_eq!(world.app(app).faulty_line(), Some("prometheus_proxy_up 1"));
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn only_the_family_of_a_bad_line_is_left_out() {
     let (out, facts) = reduced(text.as_bytes(), JOINED);
     assert_eq!(out, "ok{a=\"b\\nc\"} 1\n");
     assert_eq!((facts.lines, facts.families), (10, 3));
-    assert_eq!(facts.first.to_string(), "line 5, byte 9: not a number, there is 'x'");
+    assert_eq!(facts.first.to_string(), "line 5, byte 9: not a number, found 'x'");
     let (out, facts) = reduced(b"# TYPE iot gauge\r\niot 1\r\nok 1\n", JOINED);
     assert_eq!((&*out, facts.lines), ("ok 1\n", 2));
     let (out, _) = reduced(
@@ -213,16 +213,38 @@ fn only_the_family_of_a_bad_line_is_left_out() {
 #[test]
 fn errors_say_where_and_what() {
     for (text, message) in [
-        (&b"a 1\nb x\n"[..], "line 2, byte 3: not a number, there is 'x'"),
+        (&b"a 1\nb x\n"[..], "line 2, byte 3: not a number, found 'x'"),
         (
             b"# TYPE a info\n",
             "line 1, byte 10: the type info of OpenMetrics, which the text format 0.0.4 does not have",
         ),
-        (b"a{b=\"\xff\"} 1\n", "line 1, byte 6: not UTF-8, there is the byte 0xff"),
-        (b"a\n", "line 1, byte 2: the value is missing, there the line ends"),
-        (b"a{b\t1\n", "line 1, byte 5: the = after a label name is missing, there is '1'"),
-        (b"\xef\xbb\xbfa 1\n", "line 1, byte 1: not a metric name, there is a byte order mark"),
+        (b"a{b=\"\xff\"} 1\n", "line 1, byte 6: not UTF-8, found the byte 0xff"),
+        (b"a\n", "line 1, byte 2: the value is missing, found the end of the line"),
+        (b"a{b\t1\n", "line 1, byte 5: the = after a label name is missing, found '1'"),
+        (b"\xef\xbb\xbfa 1\n", "line 1, byte 1: not a metric name, found a byte order mark"),
     ] {
         assert_eq!(facts(text).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn an_excerpt_is_the_faulty_line_around_the_fault() {
+    let excerpt = |text: &[u8]| facts(text).unwrap_err().excerpt(text);
+    assert_eq!(excerpt(b"a 1\nb x\nc 1\n").unwrap(), "b x");
+    assert_eq!(excerpt(b"b x").unwrap(), "b x");
+    assert_eq!(excerpt(b"a{b=\"\xff\"} 1\n").unwrap(), "a{b=\"\u{fffd}\"} 1");
+    let limits = Limits { max_text_len: 3, ..Limits::default() };
+    let error = read(&source(b"a 10"), &Policy { limits, ..Policy::default() }).unwrap_err();
+    assert_eq!(error.excerpt(b"a 10"), None);
+    // Characters of one, two, three and four bytes before and behind the fault, cut at each of their bytes.
+    for char in ['x', 'ß', '€', '🦀'] {
+        for shift in 0..4 {
+            let value = "y".repeat(shift) + &char.to_string().repeat(300);
+            let text = format!("a{{b=\"{value}\"}} ~{value}\n");
+            let excerpt = excerpt(text.as_bytes()).unwrap();
+            let inner = excerpt.strip_prefix('…').unwrap().strip_suffix('…').unwrap();
+            assert!(inner.contains("} ~") && text.contains(inner), "{excerpt}");
+            assert!((MAX_EXCERPT - 6..=MAX_EXCERPT).contains(&inner.len()), "{}", inner.len());
+        }
     }
 }

@@ -79,6 +79,11 @@ fn facts(page: &AppPage, out: &mut String) {
         )
     });
     list("Last error", error.unwrap_or_default());
+    let line = app.faulty_line.as_deref();
+    list(
+        "Faulty line",
+        line.map(|line| format!("<code>{}</code>", long_text(line))).unwrap_or_default(),
+    );
     if app.collisions > 0 {
         list(
             "Collisions",

@@ -119,6 +119,9 @@ fn cell(class: &str, head: &str, content: &str, out: &mut String) {
 
 fn why(app: &AppRow) -> String {
     let mut why = app.why.as_deref().map(long_text).unwrap_or_default();
+    if let Some(line) = &app.faulty_line {
+        let _ = write!(why, "<br><code>{}</code>", long_text(line));
+    }
     if let (None, Some(error)) = (&app.why, &app.last_error)
         && let Some(ended) = error.ended_seconds
     {

@@ -18,6 +18,7 @@ fn overview_of(name: &str) -> Overview {
         id: text(),
         labels: [(text(), text())].into(),
         why: Some(text()),
+        faulty_line: Some(text()),
         peer: text(),
         tls_subject: Some(text()),
         grant: Some(text()),
