@@ -46,7 +46,7 @@ impl ClientBuilder {
         within: Duration,
     ) -> Result<Client, BuildError> {
         let client = start(self.into_config()?, source).map_err(BuildError::Thread)?;
-        // That it is not connected yet is no error.
+        // A client that is not connected yet is not an error.
         let _ = client.wait_ready_blocking(within);
         Ok(client)
     }
@@ -58,7 +58,7 @@ fn start(config: Config, source: impl Source) -> io::Result<Client> {
         let failed = started.clone();
         let ended = Leaf::block_on(Some(1), |runtime| async move {
             let (client, running) = Client::new(runtime, config, source);
-            // The receiver waits for it.
+            // The receiver is waiting.
             let _ = started.send(Ok(client)).await;
             running.await;
         });
@@ -72,34 +72,34 @@ fn start(config: Config, source: impl Source) -> io::Result<Client> {
 
 /// Blocking variants of the client's methods, for any runtime that the client runs on. Do not call them on a thread that runs the client.
 impl Client {
-    /// As [`wait_ready`](Self::wait_ready).
+    /// Like [`wait_ready`](Self::wait_ready), but blocks the calling thread.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Those of [`wait_ready`](Self::wait_ready).
     pub fn wait_ready_blocking(&self, within: Duration) -> Result<(), WaitError> {
         block_on(self.wait_ready(within))
     }
 
-    /// As [`push`](Self::push).
+    /// Like [`push`](Self::push), but blocks the calling thread.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Those of [`push`](Self::push).
     pub fn push_blocking(&self) -> Result<(), PushFailure> {
         block_on(self.push())
     }
 
-    /// As [`push_and_close`](Self::push_and_close).
+    /// Like [`push_and_close`](Self::push_and_close), but blocks the calling thread.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Those of [`push_and_close`](Self::push_and_close).
     pub fn push_and_close_blocking(&self) -> Result<(), PushFailure> {
         block_on(self.push_and_close())
     }
 
-    /// As [`close`](Self::close).
+    /// Like [`close`](Self::close), but blocks the calling thread.
     pub fn close_blocking(&self) {
         block_on(self.close());
     }

@@ -66,7 +66,7 @@ enum TokenFrom {
     Text(Zeroizing<String>),
 }
 
-/// Never the token.
+/// Never shows the token.
 impl std::fmt::Debug for TokenFrom {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -76,7 +76,7 @@ impl std::fmt::Debug for TokenFrom {
     }
 }
 
-/// Longer than any token.
+/// The longest token file, in bytes; longer than any token.
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
 /// The error of starting a client. Nothing runs then.
@@ -106,9 +106,9 @@ pub enum BuildError {
     /// The file with the token cannot be read.
     #[error("token file {}: {error}", file.display())]
     TokenFile {
-        /// Which.
+        /// The path of the file.
         file: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         error: FileError,
     },
     /// The TLS files cannot be used.
@@ -205,7 +205,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
+    /// Sets the name and version of the program, for display, such as `orders/1.4.2`; by default those of this crate.
     pub fn program(mut self, program: impl Into<String>) -> Self {
         self.config.program = program.into();
         self
@@ -366,7 +366,7 @@ impl ClientBuilder {
     }
 }
 
-/// Holds for no type: what `spawn` asks for in a build that has no runtime, so that the compiler says what is missing.
+/// A bound that no type meets. `spawn` requires it in a build without a runtime, so that the compiler says what is missing.
 #[cfg(not(any(feature = "smol", feature = "tokio")))]
 #[diagnostic::on_unimplemented(
     message = "`spawn` needs a runtime: enable the feature `tokio` or `smol` of prometheus-rsocket-client",

@@ -27,12 +27,12 @@ pub struct Client {
 /// Waits on the clock of the client's runtime.
 type Sleep = dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
 
-/// What a handle asks of the running client.
+/// A command of a handle to the running client.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Close.
     Close,
-    /// Push, then close if it is the last, and tell how the push went.
+    /// Push, then close if this is the last push, and send the result to `done`.
     Push { is_last: bool, done: Sender<Result<(), PushFailure>> },
 }
 
@@ -84,8 +84,9 @@ impl Client {
         Ok(ClientBuilder::from(Config::new(proxy.try_into()?)))
     }
 
-    /// Returns a client, and the future that it runs in, which the caller spawns on `runtime`. It begins to connect when that future is first polled,
-    /// and never ends by itself: it reconnects whatever happens to the proxy.
+    /// Returns a client, and the future that it runs in, which the caller spawns on `runtime`. The client begins to connect when that future is first
+    /// polled. Whatever happens to the proxy, it reconnects until it is closed, or until as many attempts have failed as
+    /// [`max_retries`](ClientBuilder::max_retries) allows. Then the future ends.
     ///
     /// `source` is asked for the metrics for each scrape, and for each push.
     ///
@@ -117,7 +118,7 @@ impl Client {
             let clock = clock.clone();
             match clock.now().checked_add(time) {
                 Some(end) => Box::pin(async move { sleep_until(&clock, end).await }),
-                // Longer than the clock can count.
+                // The end overflows `Instant`, so there is no time limit.
                 None => Box::pin(pending()),
             }
         };
@@ -241,7 +242,7 @@ impl Client {
 
     /// Closes without a push, and returns when the connection is closed.
     pub async fn close(&self) {
-        // Fails only where it is closed already.
+        // Fails only if the client is closed already.
         let _ = self.commands.send(Command::Close).await;
         self.shared.until(Status::is_final).await;
     }

@@ -44,7 +44,7 @@ pub struct Config {
     /// The labels that identify this application; `instance=<the machine's name>` by default. The proxy adds them to series that lack them. The
     /// original Java proxy ignores them.
     pub labels: Labels,
-    /// The program and its version, for people, such as `orders/1.4.2`; by default it is this crate.
+    /// The name and version of the program, for display, such as `orders/1.4.2`; by default those of this crate.
     pub program: String,
     /// The token that identifies this application to the proxy. It is sent only over TLS or to this machine (`localhost`, or a loopback address);
     /// connecting to another proxy fails.
@@ -55,8 +55,9 @@ pub struct Config {
     pub own_metrics: bool,
     /// Called when a connection has received its key.
     pub on_key: Option<OnKey>,
-    /// Pauses between connections, pushes, keys, limits. The number of proxies is that of [`proxies`](Self::proxies). If its SETUP has metadata of
-    /// its own, that is sent instead of [`labels`](Self::labels) and [`program`](Self::program).
+    /// The agent's settings: pauses between connections, pushes, keys, limits. Its number of proxies is replaced by that of
+    /// [`proxies`](Self::proxies). If its SETUP has metadata of its own, that is sent instead of [`labels`](Self::labels) and
+    /// [`program`](Self::program).
     pub agent: agent::Config,
 }
 
@@ -81,7 +82,7 @@ impl Config {
         }
     }
 
-    /// What the agent is made of: its own configuration, with the hello in SETUP.
+    /// The agent's configuration, with the hello in its SETUP.
     pub(crate) fn agent(&self) -> agent::Config {
         let mut agent = self.agent.clone();
         if self.token.is_some() {
@@ -101,7 +102,7 @@ impl Config {
         agent
     }
 
-    /// Whether there is a token that must not be shown to this proxy.
+    /// Whether there is a token that must not be sent to this proxy.
     pub fn withholds_token(&self, proxy: &ProxyUrl) -> bool {
         let is_safe =
             self.token_in_clear || proxy.scheme().is_tls() || self.route.stays_here(proxy);
@@ -121,7 +122,7 @@ impl OnKey {
     }
 
     pub(crate) fn call(&self, key: Option<Fingerprint>) {
-        // The application's own code.
+        // This is the application's own code, which may panic.
         if catch_unwind(AssertUnwindSafe(|| (self.0)(key))).is_err() {
             tracing::error!("the callback for the proxy's key panicked");
         }
@@ -134,7 +135,7 @@ impl fmt::Debug for OnKey {
     }
 }
 
-/// `instance=<the machine's name>`; nothing where it has none that can be a label.
+/// `instance=<the machine's name>`; empty if the machine has no name that is a valid label.
 fn default_labels() -> Labels {
     Labels::new(hostname().map(|hostname| ("instance", hostname))).unwrap_or_default()
 }

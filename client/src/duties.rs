@@ -1,4 +1,4 @@
-//! What is to be done for the agent, connected or not.
+//! The agent's owner, with and without a connection.
 
 use crate::client::Command;
 use crate::config::Config;
@@ -24,27 +24,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// What is to be done for the agent, connected or not: commands taken, metrics fetched and sealed, handles told.
+/// The agent's owner, with and without a connection. It takes commands, fetches and seals metrics, and reports to handles.
 pub(crate) struct Duties<R> {
     runtime: R,
-    /// Locked while it is asked, away from the event loop.
+    /// Locked while the source is asked, away from the event loop.
     source: Arc<Mutex<Box<dyn DynSource>>>,
     config: Config,
     commands: Pin<Box<Receiver<Command>>>,
     commands_ended: bool,
     /// At most one for each scrape that the agent allows at once, and one for the push.
     works: Vec<Underway>,
-    /// Who waits for a push; there are at most two, for one is under way and one follows, with any number of callers.
+    /// Pushes that callers wait for. There are at most two, one under way and one that follows, with any number of callers.
     pushes: Vec<(PushId, Sender<Result<(), PushFailure>>)>,
-    /// The proxy that is connected to, or was last.
+    /// The proxy of the current or last connection.
     proxy: usize,
-    /// The proxy that was last lost, or could not be connected to.
+    /// The proxy that was lost last, or could not be connected to.
     failed: Option<usize>,
-    /// At most one, while there is a connection.
+    /// At most one, and only while there is a connection.
     probe: Option<(usize, Probing)>,
-    /// The last report that came.
+    /// The last report received.
     report: Option<Report>,
-    /// The proxy that is connected to is not to have the metrics.
+    /// The connected proxy must not get the metrics.
     is_refused: bool,
     lines: Lines,
     shared: Arc<Shared>,
@@ -52,15 +52,15 @@ pub(crate) struct Duties<R> {
 
 impl<R> Drop for Duties<R> {
     fn drop(&mut self) {
-        // Also where the client's future panics, or is dropped with its runtime: nobody shall wait for ever. What still comes is
-        // refused, and what has come is dropped: its sender waits for that.
+        // Also if the client's future panics, or is dropped with its runtime, so that no caller waits forever. Later commands are refused. Queued
+        // ones are dropped, which ends the wait of their senders.
         self.commands.close();
         while self.commands.try_recv().is_ok() {}
         self.shared.set(Status::Closed);
     }
 }
 
-/// What is under way for the agent.
+/// Work that is under way for the agent.
 struct Underway {
     ticket: Ticket,
     is_push: bool,
@@ -71,7 +71,7 @@ type Working = Pin<Box<dyn Future<Output = Work> + Send>>;
 
 type Probing = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-/// What was done for the agent.
+/// Finished work for the agent.
 enum Work {
     Fetched(Result<Bytes, String>),
     Sealed(Sealed),
@@ -80,7 +80,7 @@ enum Work {
 impl<R: Runtime> Owner<Agent> for Duties<R> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) {
         self.poll_commands(cx, now, agent);
-        // What is finished can begin something new, which wants to be polled as well.
+        // Finished work can begin new work, which has to be polled as well.
         loop {
             while let Some(event) = agent.poll_event() {
                 self.on_event(now, event, agent);
@@ -89,7 +89,7 @@ impl<R: Runtime> Owner<Agent> for Duties<R> {
                 break;
             }
         }
-        // The last handle is gone. Who is pushing is let finish.
+        // The last handle is gone. A push that is under way may finish.
         if self.commands_ended && !agent.is_pushing() {
             agent.close(now);
         }
@@ -139,9 +139,9 @@ impl<R: Runtime> Duties<R> {
                 Poll::Ready(Some(Command::Close)) => agent.close(now),
                 Poll::Ready(Some(Command::Push { is_last, done })) => {
                     let push = if is_last { agent.push_and_close(now) } else { agent.push(now) };
-                    // Those who do not wait any more are not kept.
+                    // Callers that no longer wait are forgotten.
                     self.pushes.retain(|(_, done)| !done.is_closed());
-                    // A channel that is dropped tells the caller that the client is closed.
+                    // A dropped channel tells the caller that the client is closed.
                     self.pushes.extend(push.map(|push| (push, done)));
                 }
                 Poll::Ready(None) => self.commands_ended = true,
@@ -149,7 +149,7 @@ impl<R: Runtime> Duties<R> {
         }
     }
 
-    /// Keeps a proxy's key for the next start. That it cannot be kept does not end what goes well.
+    /// Stores a proxy's key for the next start. If that fails, the connection continues.
     fn store_pin(&self, proxy: String, pin: Fingerprint) {
         let Some(file) = self.config.pin_file.clone() else { return };
         let stored = self.runtime.unblock(move || file.add(proxy, pin));
@@ -192,7 +192,7 @@ impl<R: Runtime> Duties<R> {
                 tracing::info!(proxy, sha256 = %fingerprint, "pinned the proxy's key");
                 self.store_pin(proxy, fingerprint);
             }
-            // That the connection ended has a line of its own, with the same reason.
+            // The end of the connection is logged by itself, with the same reason.
             Event::ProxyRefused { reason } => {
                 self.is_refused = true;
                 tracing::debug!(%reason, "the proxy is refused");
@@ -273,12 +273,12 @@ impl<R: Runtime> Duties<R> {
             other => other,
         });
         for (_, done) in self.pushes.extract_if(.., |(other, _)| *other == push) {
-            // Nobody waits any more if this fails.
+            // Fails only if the caller no longer waits.
             let _ = done.try_send(result.clone());
         }
     }
 
-    /// Each report is logged once, also where the next connection brings it again.
+    /// Logs each report once, even if the next connection repeats it.
     fn on_report(&mut self, now: Instant, report: Report) {
         if self.report.as_ref() != Some(&report) {
             let is_first = self.report.is_none();
@@ -294,13 +294,13 @@ impl<R: Runtime> Duties<R> {
 
     fn fetch(&mut self, ticket: Ticket, is_push: bool) {
         let source = Arc::clone(&self.source);
-        // Gone with the future, that is once the metrics are not wanted any more.
+        // Dropped with the future, that is, once the metrics are no longer wanted.
         let wanted = Arc::new(());
         let still = Arc::downgrade(&wanted);
-        // To encode 10,000 series takes some crates 10 ms.
+        // Encoding 10,000 series takes up to 10 ms, depending on the crate.
         let asking = self.runtime.unblock(move || {
             let _still = still.upgrade()?;
-            // Nothing panics with the lock held: `fetch` catches what does.
+            // Nothing panics while the lock is held: `fetch` catches panics.
             let metrics = source.lock().unwrap_or_else(PoisonError::into_inner).fetch();
             Some(begun(metrics))
         });
@@ -355,7 +355,7 @@ impl<R: Runtime> Duties<R> {
         self.works.push(Underway { ticket, is_push, working: Box::pin(sealing) });
     }
 
-    /// Polls the probe, and says whether it has ended.
+    /// Polls the probe. Returns whether it has ended.
     fn poll_probe(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) -> bool {
         let Some((proxy, probing)) = &mut self.probe else { return false };
         let (Poll::Ready(result), proxy) = (probing.as_mut().poll(cx), *proxy) else {
@@ -369,7 +369,7 @@ impl<R: Runtime> Duties<R> {
         true
     }
 
-    /// Polls what is under way, and says whether anything was finished.
+    /// Polls the work under way. Returns whether any of it has finished.
     fn poll_works(&mut self, cx: &mut Context<'_>, now: Instant, agent: &mut Agent) -> bool {
         let mut finished = Vec::new();
         self.works.retain_mut(|work| match work.working.as_mut().poll(cx) {
@@ -395,7 +395,7 @@ impl<R: Runtime> Duties<R> {
         is_any
     }
 
-    /// Hands the metrics to the agent. The outcome is there if it is an end.
+    /// Passes the metrics to the agent. Returns the outcome if there is nothing to seal.
     fn on_fetched(
         &mut self,
         now: Instant,
@@ -417,11 +417,11 @@ impl<R: Runtime> Duties<R> {
     }
 }
 
-/// Polls once: what is there at once, as with registries, is then also joined and filtered here, away from the event loop.
+/// Polls the future once. Metrics that are ready immediately, as those of registries, are then joined and filtered here, away from the event loop.
 fn begun(mut metrics: Fetching) -> Fetching {
     match metrics.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(text) => Box::pin(ready(text)),
-        // Polled again at once, by who waits for it.
+        // The caller polls it again immediately.
         Poll::Pending => metrics,
     }
 }

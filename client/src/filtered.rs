@@ -35,7 +35,7 @@ impl<S: Source> Source for Filtered<S> {
         let (metrics, filter) = (self.source.metrics(), Arc::clone(&self.filter));
         async move {
             let text = metrics.await?;
-            // Of a text that cannot be read, nobody can tell what is to be left out.
+            // A text that cannot be read is not sent, since it is unknown what to leave out of it.
             Ok(filter.apply(&text)?.text)
         }
     }

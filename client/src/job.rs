@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 ///
 /// If the job panics.
 pub async fn run_job<J: Future>(client: Client, job: J) -> (J::Output, Result<(), PushFailure>) {
-    // Nothing of the job is looked at after a panic.
+    // The job is not used after a panic.
     let output = AssertUnwindSafe(job).catch_unwind().await;
     let pushed = client.push_and_close().await;
     match output {

@@ -1,5 +1,5 @@
-//! The client of prometheus-rsocket-proxy. It connects an application that may only open outgoing connections to a proxy, answers its scrapes, and
-//! pushes its metrics when the application ends, or when it asks for that.
+//! The client of prometheus-rsocket-proxy. It connects an application that may only open outgoing connections to a proxy, answers the proxy's
+//! scrapes, and pushes the application's metrics at its end or on request.
 //!
 //! ```no_run
 //! # #[cfg(feature = "tokio")]
@@ -22,7 +22,7 @@
 //!
 //! # Sources
 //!
-//! The metrics come from a [`Source`]: a closure that returns text, or something that a feature adds:
+//! The metrics come from a [`Source`]: a closure that returns text, or one of the types that features add:
 //!
 //! | source | feature |
 //! |---|---|
@@ -70,7 +70,7 @@
 //! | [`examples/lambda_handler.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/lambda_handler.rs) | a function that is frozen between its invocations |
 //! | [`examples/cli_tool.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/cli_tool.rs) | a tool for the command line that pushes what it did |
 //! | [`examples/blocking.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/blocking.rs) | a program without a runtime |
-//! | [`examples/embedded_in_smol.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/embedded_in_smol.rs) | a program on smol, which follows how it stands with the proxy |
+//! | [`examples/embedded_in_smol.rs`](https://docs.rs/crate/prometheus-rsocket-client/latest/source/examples/embedded_in_smol.rs) | a program on smol, which watches the state of its connection |
 //!
 //! # Features
 //!
@@ -120,8 +120,8 @@
 //! }
 //! ```
 //!
-//! The proxy stores a push until it is scraped. The next push of the same application replaces it, so counters should continue from the previous
-//! invocation, as they do if they live in the process.
+//! The proxy stores a push until it is scraped or has expired. The next push of the same application replaces it if it has all of its series.
+//! Counters should therefore continue from the previous invocation, as they do if they live in the process.
 //!
 //! # Several proxies
 //!

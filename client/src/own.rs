@@ -6,7 +6,7 @@ use prometheus_rsocket_protocol::rsocket::connection::CloseReason;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is counted from the start of a client.
+/// Counters since the start of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     attempts: AtomicU64,
@@ -16,16 +16,16 @@ pub(crate) struct Counters {
     pushes: [AtomicU64; 2],
 }
 
-/// Why there is no connection, or not any more.
+/// Why there is no connection, or why one ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionError {
     /// The proxy ended it in order, or said why it did.
     Closed,
     /// It broke off.
     Lost,
-    /// The proxy cannot be reached, or not as its URL says.
+    /// The proxy cannot be reached in the way that its URL says.
     Unreachable,
-    /// The proxy's key or envelope is not one that it may have.
+    /// The proxy's key or envelope is not acceptable.
     Untrusted,
 }
 
@@ -57,13 +57,13 @@ impl From<&DisconnectReason> for ConnectionError {
     }
 }
 
-/// What became of a scrape.
+/// The outcome of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScrapeOutcome {
     Answered,
-    /// The proxy took it back, or its connection ended.
+    /// The proxy canceled it, or its connection ended.
     Canceled,
-    /// The source gave no metrics, or not in time.
+    /// The source returned no metrics, or not in time.
     NoMetrics,
 }
 
@@ -102,14 +102,14 @@ impl Counters {
 }
 
 impl Shared {
-    /// In the text format 0.0.4.
+    /// Returns the metrics in the text format 0.0.4.
     pub(crate) fn own_metrics(&self) -> String {
         let mut text = Text { out: String::with_capacity(2048), is_openmetrics: false };
         text.write(self);
         text.out
     }
 
-    /// A text of metrics with these behind it, in the same format.
+    /// Appends the client's own metrics to a text, in the format of that text.
     pub(crate) fn with_own_metrics(&self, mut metrics: String) -> String {
         let is_openmetrics = metrics.ends_with("\n# EOF\n") || metrics == "# EOF\n";
         if is_openmetrics {
@@ -165,7 +165,7 @@ impl Text {
     }
 
     fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // In OpenMetrics the family's name lacks the suffix of its samples.
+        // In OpenMetrics, the name of the family lacks the suffix of its samples.
         let suffix = if kind == "counter" && !self.is_openmetrics { "_total" } else { "" };
         let name = format_args!("{PREFIX}{name}{suffix}");
         // Writing into a string does not fail.

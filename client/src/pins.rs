@@ -40,19 +40,19 @@ impl PinFile {
         }
     }
 
-    /// What is known of these proxies, in their order.
+    /// Returns the stored keys of these proxies, in their order.
     pub(crate) fn of(&self, proxies: &Proxies) -> Vec<Option<Fingerprint>> {
         let pins = self.0.pins.lock().unwrap_or_else(PoisonError::into_inner);
         proxies.iter().map(|proxy| pins.get(&proxy.to_string()).copied()).collect()
     }
 
-    /// Adds a proxy, and writes the file anew. Blocks.
+    /// Adds a proxy's key, and rewrites the file. Blocks.
     pub(crate) fn add(&self, proxy: String, pin: Fingerprint) -> Result<(), PinFileError> {
         let mut pins = self.0.pins.lock().unwrap_or_else(PoisonError::into_inner);
         pins.insert(proxy, pin);
         let lines: String = pins.iter().map(|(proxy, pin)| format!("{proxy} {pin}\n")).collect();
         let path = &self.0.path;
-        // Under the lock, so that no earlier state comes later.
+        // Written under the lock, so that an earlier state never overwrites a later one.
         write_private(path, lines.as_bytes()).map_err(|error| PinFileError {
             path: path.display().to_string(),
             reason: error.to_string(),
@@ -81,7 +81,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, Fingerprint>, String> {
     Ok(pins)
 }
 
-/// Some hundreds of proxies.
+/// The longest file, in bytes; enough for some hundreds of proxies.
 const MAX_LEN: u64 = 64 * 1024;
 
 #[cfg(test)]

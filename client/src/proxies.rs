@@ -36,7 +36,7 @@ impl Proxies {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// The one at this place; the first where there is none.
+    /// Returns the proxy at this index; the first one if there is none.
     pub(crate) fn at(&self, place: usize) -> &ProxyUrl {
         self.iter().nth(place).unwrap_or(&self.first)
     }
@@ -54,7 +54,7 @@ impl Extend<ProxyUrl> for Proxies {
     }
 }
 
-/// The URLs, with commas between.
+/// The URLs, separated by commas.
 impl fmt::Display for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.first.fmt(f)?;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-/// A client that runs.
+/// A running client.
 pub(crate) struct Running<R> {
     runtime: R,
     agent: Agent,
@@ -33,7 +33,7 @@ impl<R: Runtime> Running<R> {
         shared: Arc<Shared>,
     ) -> Self {
         let mut seed = [0; 8];
-        // Without randomness nothing can be sealed either, which is reported when it comes to that.
+        // Without randomness, nothing can be sealed either. Sealing reports that.
         let _ = runtime.fill_random(&mut seed);
         let agent = Agent::new(config.agent(), u64::from_ne_bytes(seed), runtime.now());
         let duties = Duties::new(runtime.clone(), config, source, commands, shared);
@@ -47,7 +47,7 @@ pub(crate) async fn run<R: Runtime>(mut running: Running<R>) {
     loop {
         match agent.poll_action(runtime.now()) {
             Action::Connect { proxy } => connect_and_drive(runtime, proxy, agent, duties).await,
-            // Nothing is left of a connection that is over but to hear of it.
+            // The connection is over already; the agent only has to be told.
             Action::Drive => agent.handle_eof(runtime.now()),
             Action::Wait(until) => wait(runtime, until, agent, duties).await,
             Action::Stop => break,
@@ -67,11 +67,11 @@ async fn connect_and_drive<R: Runtime>(
     duties: &mut Duties<R>,
 ) {
     duties.begin_to_connect(proxy);
-    // Boxed, so that what handshakes need is gone with them.
+    // Boxed, so that memory that handshakes need is freed afterwards.
     let mut connecting = Box::pin(transport::open(runtime.clone(), proxy, duties.config()));
     let mut timer = runtime.timer();
-    // Commands count while connecting, too, and so does the end of the time that a push has: who closes does not want to
-    // wait for a connection.
+    // Commands also count while connecting, and so does the time limit of a push: a caller that closes the client does not want to wait for a
+    // connection.
     let stream = poll_fn(|cx| {
         loop {
             let now = runtime.now();
@@ -103,7 +103,7 @@ async fn connect_and_drive<R: Runtime>(
             agent.handle_transport_gone(runtime.now());
             match driven {
                 Ok(_) => {}
-                // The agent has heard of it.
+                // The agent has been told.
                 Err(error) => tracing::debug!(error = %Line(error), "transport failed"),
             }
         }
@@ -129,7 +129,7 @@ async fn wait<R: Runtime>(runtime: &R, until: Instant, agent: &mut Agent, duties
     .await;
 }
 
-/// Gives a future so much time; more than the clock can count is as much as it wants.
+/// Runs a future for at most `time`. A duration that overflows `Instant` means no time limit.
 pub(crate) async fn within<R: Runtime, F: Future>(
     runtime: &R,
     time: Duration,

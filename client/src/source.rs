@@ -62,9 +62,10 @@ pub type MetricsError = Box<dyn Error + Send + Sync>;
     note = "a registry is one with the feature of its crate: `prometheus`, `prometheus-client` or `metrics`"
 )]
 pub trait Source: Send + 'static {
-    /// Returns the current metrics. The call runs on a thread of the runtime that may block, so it may compute and wait; the future is polled once
-    /// there. If it is pending then, the event loop polls it further, so from then on it must not compute or block for longer than some milliseconds.
-    /// Both together may take until [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics, this one scrape fails.
+    /// Returns the current metrics. The call runs on a thread of the runtime that may block, so it may compute and wait. The returned future is
+    /// polled once there. If it is still pending, the event loop polls it from then on, so it must not compute or block for longer than a few
+    /// milliseconds. The call and the future together may take until [`metrics_timeout`](crate::ClientBuilder::metrics_timeout). If either panics,
+    /// this one scrape fails.
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static;
 }
 
@@ -159,9 +160,9 @@ where
 
 pub(crate) type Fetching = Pin<Box<dyn Future<Output = Result<String, MetricsError>> + Send>>;
 
-/// A source of whatever type.
+/// A source of any type.
 pub(crate) trait DynSource: Send {
-    /// Asks for the metrics. Should the application's own code panic, that is an error.
+    /// Asks for the metrics. A panic in the application's code becomes an error.
     fn fetch(&mut self) -> Fetching;
 }
 

@@ -70,7 +70,7 @@ impl Stream for StatusChanges {
                 ready!(changed.poll(cx));
                 this.changed = None;
             }
-            // Listened for before it is looked at, so that no change is lost.
+            // Listens before it looks, so that no change is lost.
             this.changed = Some(this.shared.changed.listen());
             let status = this.shared.status();
             if this.last.as_ref() != Some(&status) {
@@ -92,7 +92,7 @@ impl StatusChanges {
     }
 }
 
-/// What handles can see.
+/// The part of a client that its handles see.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     status: Mutex<Status>,
@@ -105,7 +105,7 @@ impl Shared {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for a status.
+    /// Waits for a status that `is_awaited` accepts, and returns it.
     pub(crate) async fn until(&self, is_awaited: impl Fn(&Status) -> bool) -> Status {
         loop {
             let changed = self.changed.listen();

@@ -1,4 +1,4 @@
-//! What goes wrong around a client, on each runtime. That it talks to proxies is tested from outside.
+//! Failures around a client, on each runtime. Its communication with proxies is tested from outside.
 
 use super::Leaf;
 use crate::{Client, Config, MetricsError, PushFailure, Source, Status, WaitError, from_async};
@@ -34,7 +34,7 @@ fn nowhere() -> Config {
 fn nobody_waits_for_a_client_whose_future_was_dropped() {
     on_leaf(|runtime| async move {
         let (client, running) = Client::new(runtime, nowhere(), no_metrics);
-        // Said to nobody, as the client does not run yet.
+        // Nobody takes the command, as the client does not run yet.
         let mut push = Box::pin(client.push_and_close());
         assert_eq!(poll_once(&mut push).await, None);
         drop(running);
@@ -64,7 +64,7 @@ fn a_push_does_not_wait_for_a_connection_that_does_not_come() {
 #[test]
 fn the_status_says_why_there_is_no_connection() {
     on_leaf(|runtime| async move {
-        // A port that was free a moment ago refuses.
+        // A port that was free a moment ago refuses connections.
         let address = runtime.bind(([127, 0, 0, 1], 0).into()).await.unwrap().local_addr().unwrap();
         let client = spawn(&runtime, config(address), no_metrics);
         let (reason, retry_at) = loop {
@@ -167,7 +167,7 @@ fn metrics_that_are_not_wanted_any_more_are_not_waited_for() {
     });
 }
 
-/// A client that runs.
+/// A running client.
 fn spawn(runtime: &Leaf, config: Config, metrics: impl Source) -> Client {
     let (client, running) = Client::new(runtime.clone(), config, metrics);
     runtime.spawn(running);
@@ -178,7 +178,7 @@ fn no_metrics() -> Result<String, MetricsError> {
     Err("there are none".into())
 }
 
-/// A proxy that accepts one client, asks so many times, one after the other, and tells what it hears.
+/// A proxy that accepts one client, scrapes it `scrapes` times in sequence, and sends on what it receives.
 fn proxy(
     runtime: Leaf,
     listener: TcpListener,
@@ -213,7 +213,7 @@ fn proxy(
     heard
 }
 
-/// A runtime whose network takes every connection attempt and answers none.
+/// A runtime whose network never completes a connection attempt.
 #[derive(Clone)]
 struct Unreachable(Leaf);
 

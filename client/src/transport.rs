@@ -18,14 +18,14 @@ type Secured<S> = MaybeTls<S>;
 #[cfg(not(feature = "_tls"))]
 type Secured<S> = S;
 
-/// A connection to the proxy. Whatever it is made of, its bytes are frames with their length before each.
+/// A connection to the proxy. To its user, each is a stream of length-prefixed frames.
 pub(crate) enum Transport<S> {
     Bytes(Secured<S>),
     #[cfg(feature = "websocket")]
     Messages(Box<WebSocket<Secured<S>>>),
 }
 
-/// Opens a transport to a proxy, within the time that there is for that.
+/// Opens a transport to a proxy, within `connect_timeout`.
 pub(crate) fn open<R: Runtime>(
     runtime: R,
     proxy: usize,
@@ -105,12 +105,12 @@ async fn secured<R: Runtime>(
 }
 
 #[cfg(any(feature = "_tls", feature = "websocket"))]
-/// An error that names the proxy. Those of connecting name the host's addresses.
+/// Adds the proxy to an error. Errors of connecting already name the host's addresses.
 fn at(proxy: &ProxyUrl, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{proxy}: {error}"))
 }
 
-/// What to trust, and who we are, as the files are now.
+/// Returns the TLS settings with the present contents of their files. Files that cannot be used are logged, and the previous ones stay in use.
 #[cfg(feature = "_tls")]
 async fn fresh<R: Runtime>(runtime: &R, tls: Option<ClientTls>) -> io::Result<ClientTls> {
     let loading = runtime.unblock(move || match tls {

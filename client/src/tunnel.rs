@@ -43,11 +43,11 @@ pub enum Route {
 }
 
 impl Route {
-    /// The HTTP proxy on the way to a proxy; `None` where the connection is direct.
+    /// Returns the HTTP proxy on the way to a proxy; `None` if the connection is direct.
     ///
     /// # Errors
     ///
-    /// The variable of the environment that applies is no URL of an HTTP proxy.
+    /// The environment variable that applies is not the URL of an HTTP proxy.
     pub fn to(&self, proxy: &ProxyUrl) -> Result<Option<Via>, ViaError> {
         match self {
             Self::Direct => Ok(None),
@@ -56,7 +56,7 @@ impl Route {
         }
     }
 
-    /// Whether the proxy is on this machine for certain. Behind an HTTP proxy elsewhere, `localhost` is another one.
+    /// Returns whether the proxy is certainly on this machine. To an HTTP proxy on another machine, `localhost` is that other machine.
     pub fn stays_here(&self, proxy: &ProxyUrl) -> bool {
         let via = self.to(proxy);
         proxy.is_local() && via.is_ok_and(|via| via.is_none_or(|via| via.is_local()))
@@ -79,12 +79,12 @@ pub(crate) async fn connect<R: Runtime>(
     open(stream, &via, proxy.host(), proxy.port()).await.map_err(through)
 }
 
-/// Asks the HTTP proxy at the other end of `stream` for a tunnel to `host`, a name or a literal address without brackets. From then on the stream
-/// is a connection to that host: no byte behind the head of the answer has been read. There is no time limit.
+/// Asks the HTTP proxy at the other end of `stream` for a tunnel to `host`, a name or a literal address without brackets. The returned stream is a
+/// connection to that host: no byte after the head of the answer has been read. There is no time limit.
 ///
 /// # Errors
 ///
-/// The answer is no success, no HTTP, or has a head of more than 16 KiB; or the stream fails.
+/// The answer is not a success, is not HTTP, or has a head of more than 16 KiB; or the stream fails.
 pub(crate) async fn open<S>(mut stream: S, via: &Via, host: &str, port: u16) -> io::Result<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -94,7 +94,7 @@ where
     stream.flush().await?;
     let mut head = Head::default();
     loop {
-        // Byte by byte, as what follows the head is not ours to take. It is a few hundred bytes, once for each connection.
+        // Byte by byte, since what follows the head is not ours to read. The head has a few hundred bytes, once per connection.
         let mut byte = [0];
         if stream.read(&mut byte).await? == 0 {
             return Err(Refusal::BrokenOff.of(&target, via));
@@ -124,12 +124,12 @@ fn request(target: &str, via: &Via) -> Zeroizing<String> {
     request
 }
 
-/// The head of an answer, as it comes.
+/// The head of an answer, as it arrives.
 #[derive(Debug, Default)]
 struct Head(Vec<u8>);
 
 impl Head {
-    /// Takes the next byte; `Some` with the last one of a head that grants the tunnel.
+    /// Adds the next byte. Returns `Some` after the last byte of a head that grants the tunnel.
     fn push(&mut self, byte: u8) -> Result<Option<()>, Refusal> {
         if self.0.len() >= MAX_HEAD {
             return Err(Refusal::TooLong);
@@ -142,7 +142,7 @@ impl Head {
         let mut response = httparse::Response::new(&mut headers);
         match response.parse(&self.0) {
             Ok(httparse::Status::Complete(_)) => {}
-            // An empty line that does not end the head comes before it, which nobody sends.
+            // Partial: the empty line comes before the head, which no server sends.
             Ok(httparse::Status::Partial) | Err(_) => return Err(Refusal::NotHttp),
         }
         // A success has no body, whatever its headers say (RFC 9110, section 9.3.6).
@@ -170,7 +170,7 @@ impl Refusal {
         let kind = match self {
             Self::BrokenOff => io::ErrorKind::UnexpectedEof,
             Self::NotHttp | Self::TooLong => io::ErrorKind::InvalidData,
-            // tinyproxy says 401 of credentials that are wrong.
+            // tinyproxy answers 401 to wrong credentials.
             Self::Status { code: 401 | 407, .. } => io::ErrorKind::PermissionDenied,
             Self::Status { .. } => io::ErrorKind::ConnectionRefused,
         };
@@ -199,8 +199,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Bytes of an answer's head.
+/// The longest head of an answer, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Headers of an answer.
+/// The most headers of an answer.
 const MAX_HEADERS: usize = 100;

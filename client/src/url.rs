@@ -57,7 +57,7 @@ impl Scheme {
         matches!(self, Self::Ws | Self::Wss)
     }
 
-    /// For TCP the original proxy's; for WebSocket those of HTTP, as everyone takes such a URL.
+    /// For TCP the original proxy's port; for WebSocket that of HTTP, which everybody expects of such URLs.
     fn default_port(self) -> u16 {
         match self {
             Self::Tcp | Self::Tls => 7001,
@@ -93,7 +93,7 @@ impl ProxyUrl {
         is_local(&self.host)
     }
 
-    /// Host and port as an HTTP request names them: without the port if it is the usual one of `ws` or `wss` (RFC 6455, section 4.1).
+    /// Returns host and port as an HTTP request names them: without the port if it is the default of `ws` or `wss` (RFC 6455, section 4.1).
     pub fn authority(&self) -> String {
         let is_usual = self.port == self.scheme.default_port();
         if self.scheme.is_websocket() && is_usual {
@@ -104,7 +104,7 @@ impl ProxyUrl {
     }
 }
 
-/// Whether a host is this machine for certain: `localhost`, or an address of loopback.
+/// Whether a host is certainly this machine: `localhost`, or a loopback address.
 pub(crate) fn is_local(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
@@ -112,12 +112,12 @@ pub(crate) fn is_local(host: &str) -> bool {
     }
 }
 
-/// A host as it stands before a port.
+/// A host as it is written before a port.
 pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// With the port, also where it is the usual one.
+/// Shows the port even if it is the default one.
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", self.scheme.name(), bracketed(&self.host), self.port)?;
@@ -188,7 +188,7 @@ impl FromStr for ProxyUrl {
     }
 }
 
-/// The URL is not that of a proxy.
+/// The URL is not the URL of a proxy, or needs a feature that is not built in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url:?}: {reason}")]
 pub struct UrlError {
@@ -196,7 +196,7 @@ pub struct UrlError {
     reason: &'static str,
 }
 
-/// A [`ProxyUrl`] is one already.
+/// A [`ProxyUrl`] needs no parsing.
 impl From<Infallible> for UrlError {
     fn from(never: Infallible) -> Self {
         match never {}

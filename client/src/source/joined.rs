@@ -16,17 +16,17 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
-/// Several sources as one, each with labels of its own if that tells them apart.
+/// Several sources combined into one. Each may have labels of its own, which distinguish its series.
 ///
-/// For each scrape, all of them are asked at the same time. Families that several have are written once, with the samples of all. If one is in
-/// OpenMetrics, the others are converted to it. Where sources disagree on the type of a family, the type of the first is used, or none
-/// if the samples do not fit it.
+/// For each scrape, all sources are asked at the same time. A family that several sources have is written once, with the samples of all. If one
+/// source returns OpenMetrics, the others are converted to it. If sources disagree on the type of a family, the type of the first is used, or none if
+/// the samples do not fit it.
 ///
 /// # Errors
 ///
-/// The whole scrape fails if a source fails, if its text is not readable, or if two sources have the same series: an error is seen, and a metric that
-/// is missing is not. The error names the sources by their numbers, counted from 1, and the series. Where a part of the metrics may be missing,
-/// say so in its closure: `|| read().unwrap_or_default()`.
+/// The whole scrape fails if a source fails, if its text cannot be read, or if two sources have the same series: an error is noticed, and a missing
+/// metric is not. The error names the series, and the sources by their numbers, counted from 1. If a part of the metrics may be missing, its closure
+/// has to say so: `|| read().unwrap_or_default()`.
 ///
 /// # Examples
 ///
@@ -55,10 +55,10 @@ struct Part {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// A label that cannot be one, or two of the same name.
+    /// An invalid label, or two labels of the same name.
     #[error("label: {0}")]
     Label(#[from] LabelError),
-    /// There are [`Joined::MAX_SOURCES`] already.
+    /// There are already [`Joined::MAX_SOURCES`].
     #[error("more than {} sources", Joined::MAX_SOURCES)]
     TooMany,
 }
@@ -67,25 +67,25 @@ impl Joined {
     /// The most sources. Their texts are all in memory during a scrape.
     pub const MAX_SOURCES: usize = 64;
 
-    /// Joins nothing yet.
+    /// Returns a source without any parts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a source, without labels. It may be joined itself.
+    /// Adds a source, without labels. It may itself be a `Joined`.
     ///
     /// # Errors
     ///
-    /// If there are [`MAX_SOURCES`](Self::MAX_SOURCES) already.
+    /// There are already [`MAX_SOURCES`](Self::MAX_SOURCES).
     pub fn source(self, source: impl Source) -> Result<Self, JoinError> {
         self.add(Labels::default(), source)
     }
 
-    /// Adds a source, with labels for all of its series. A series that has a label of that name keeps its own.
+    /// Adds a source, and labels for all of its series. A series that already has a label of the same name keeps its own.
     ///
     /// # Errors
     ///
-    /// If there are [`MAX_SOURCES`](Self::MAX_SOURCES) already, or the labels are not such as [`Labels`] can have.
+    /// There are already [`MAX_SOURCES`](Self::MAX_SOURCES), or the labels are not valid [`Labels`].
     pub fn labelled<N, V>(
         self,
         labels: impl IntoIterator<Item = (N, V)>,
@@ -137,7 +137,7 @@ impl Answer {
     }
 }
 
-/// Polls whatever is not there yet. Ready once all are, or with the first error.
+/// Polls the answers that are still missing. Ready once all have arrived, or with the first error.
 fn poll_all(answers: &mut [Answer], cx: &mut Context<'_>) -> Poll<Result<(), MetricsError>> {
     let mut is_ready = true;
     for (position, answer) in answers.iter_mut().enumerate() {
@@ -176,7 +176,7 @@ fn join(answers: &[Answer]) -> Result<String, MetricsError> {
 
 const TEXT: Target = Target { format: Format::Text004, escaping: Escaping::AllowUtf8 };
 
-/// Which names are reserved, and which limits hold, is for the proxy to say.
+/// The proxy decides which names are reserved and which limits hold.
 fn policy() -> Policy {
     Policy { reserved: ReservedNames::none(), ..Policy::default() }
 }
@@ -186,14 +186,14 @@ fn read<'t>(
     text: &'t str,
     policy: &'t Policy,
 ) -> Result<group::Part<'t>, ExpositionError> {
-    // The series are the application's own: nobody has chosen their names to make them collide.
+    // The series are the application's own, so nobody chooses their names to make fingerprints collide.
     let source =
         exposition::Source { text: text.as_bytes(), identity, inject: Inject::Missing, seed: 0 };
     let facts = exposition::read(&source, policy)?;
     Ok(group::Part { source, policy, facts, omit: Vec::new() })
 }
 
-/// Fails if two texts have the same series. That one text has it twice, at different times, is for the proxy to judge.
+/// Fails if two texts have the same series. If one text has a series twice, at different times, the proxy judges that.
 fn check_series(reads: &[group::Part<'_>], policy: &Policy) -> Result<(), MetricsError> {
     let mut seen = HashMap::new();
     for (position, read) in reads.iter().enumerate() {
@@ -209,7 +209,7 @@ fn check_series(reads: &[group::Part<'_>], policy: &Policy) -> Result<(), Metric
     Ok(())
 }
 
-/// The name and the labels of a sample, which is rendered alone for that.
+/// Returns the name and the labels of a sample, by rendering it alone.
 fn series(read: &group::Part<'_>, policy: &Policy, index: usize) -> String {
     let others = (0..read.facts.samples).filter(|other| *other != index);
     let omit: Vec<_> = others.filter_map(|other| u32::try_from(other).ok()).collect();

@@ -1,4 +1,4 @@
-//! The recorder of the crate `metrics` that `metrics-exporter-prometheus` has.
+//! The recorder of `metrics-exporter-prometheus` for the crate `metrics`.
 
 use super::{MetricsError, Source};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
@@ -9,23 +9,22 @@ use std::time::Duration;
 
 /// The metrics of a recorder, in the text format 0.0.4.
 ///
-/// The recorder stores each observation of a histogram until it is scraped, or until
-/// [`run_upkeep`](PrometheusHandle::run_upkeep) is called. [`install_metrics_recorder`] sees to that; for a recorder that was installed
-/// otherwise, the application has to.
+/// The recorder stores each observation of a histogram until it is scraped, or until [`run_upkeep`](PrometheusHandle::run_upkeep) is called.
+/// [`install_metrics_recorder`] takes care of that. An application that installs a recorder in another way has to call it.
 impl Source for PrometheusHandle {
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
         ready(Ok(self.render()))
     }
 }
 
-/// Why there is no recorder for the crate `metrics`.
+/// The error of installing a recorder for the crate `metrics`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallRecorderError {
-    /// It cannot be installed: there is one already.
+    /// There is already a recorder.
     #[error(transparent)]
     Install(#[from] BuildError),
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     #[error("cannot start a thread for the upkeep of metrics: {0}")]
     Thread(io::Error),
 }
@@ -40,7 +39,7 @@ pub enum InstallRecorderError {
 ///
 /// # Errors
 ///
-/// If there is a recorder already, or there is no thread to be had.
+/// There is already a recorder, or the system cannot start a thread.
 ///
 /// # Examples
 ///
@@ -61,12 +60,12 @@ pub fn install_metrics_recorder() -> Result<PrometheusHandle, InstallRecorderErr
     install_metrics_recorder_from(PrometheusBuilder::new())
 }
 
-/// As [`install_metrics_recorder`], with settings of one's own. The crate is exported as
+/// Like [`install_metrics_recorder`], with other settings. The crate of the builder is exported as
 /// [`metrics_exporter_prometheus`](crate::metrics_exporter_prometheus).
 ///
 /// # Errors
 ///
-/// The same.
+/// Those of [`install_metrics_recorder`].
 ///
 /// # Examples
 ///
@@ -96,5 +95,5 @@ pub fn install_metrics_recorder_from(
     Ok(recorder)
 }
 
-/// As often as the exporter's own tasks do it.
+/// As often as the exporter's own tasks.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);

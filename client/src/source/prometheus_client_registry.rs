@@ -32,15 +32,15 @@ impl Source for Arc<Registry> {
     }
 }
 
-/// The metrics of a registry to which the application goes on adding. The lock is held while the metrics are encoded.
+/// The metrics of a registry that the application keeps adding to. The lock is held while the metrics are encoded.
 impl Source for Arc<Mutex<Registry>> {
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
-        // Whoever panicked with the lock held has at worst not registered a metric.
+        // A panic while the lock was held has at worst left a metric unregistered.
         ready(text_of(&self.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
-/// The metrics of a registry to which the application goes on adding. The lock is held, for reading, while the metrics are encoded.
+/// The metrics of a registry that the application keeps adding to. The lock is held for reading while the metrics are encoded.
 impl Source for Arc<RwLock<Registry>> {
     fn metrics(&mut self) -> impl Future<Output = Result<String, MetricsError>> + Send + 'static {
         ready(text_of(&self.read().unwrap_or_else(PoisonError::into_inner)))

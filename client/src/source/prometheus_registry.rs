@@ -4,7 +4,7 @@ use super::{MetricsError, Source};
 use prometheus::{Registry, TextEncoder};
 use std::future::{Future, ready};
 
-/// The metrics of a registry, in the text format 0.0.4. Clones of a registry share its metrics, so the application keeps one and hands over the other.
+/// The metrics of a registry, in the text format 0.0.4. Clones of a registry share its metrics, so the application keeps one and passes on the other.
 ///
 /// # Examples
 ///

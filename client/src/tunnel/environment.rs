@@ -5,16 +5,16 @@ use std::fmt;
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
-/// What the usual variables of the environment say about HTTP proxies, as other programs take them:
+/// The usual environment variables about HTTP proxies, read as other programs read them:
 ///
-/// - `https_proxy` or `HTTPS_PROXY` is for `tls://` and `wss://`, `http_proxy` for `ws://`, and `all_proxy` or `ALL_PROXY` for these and `tcp://`
-///   where the first is not set. Lower case comes first. `HTTP_PROXY` is not read: to a CGI program it is what a client sent in the header
-///   `Proxy` (the reason for which curl does not read it either).
-/// - `no_proxy` or `NO_PROXY` lists hosts that are connected to directly, with commas or spaces between: `*`, names (also for all names below them;
-///   with a dot or `*.` before, for those alone), addresses, and networks such as `10.0.0.0/8`. A name or address may have a port.
-/// - Nothing goes to `localhost` or an address of loopback through an HTTP proxy.
+/// - `https_proxy` or `HTTPS_PROXY` is for `tls://` and `wss://`, and `http_proxy` for `ws://`. `all_proxy` or `ALL_PROXY` is for `tcp://`, and for
+///   the others if their variable is not set. Lower case takes precedence. `HTTP_PROXY` is not read, since in a CGI program it holds what a client
+///   sent in the header `Proxy`; curl does not read it for the same reason.
+/// - `no_proxy` or `NO_PROXY` lists hosts that are connected to directly, separated by commas or spaces: `*`; names, which include all names below
+///   them (with a leading dot or `*.`, only those below); addresses; and networks such as `10.0.0.0/8`. A name or address may have a port.
+/// - Connections to `localhost` or a loopback address never go through an HTTP proxy.
 ///
-/// `Debug` does not show the values, which may have passwords.
+/// `Debug` does not show the values, which may contain passwords.
 ///
 /// # Examples
 ///
@@ -47,12 +47,12 @@ struct Variable {
 }
 
 impl Environment {
-    /// The environment of this process, as it is now. A value that is not Unicode counts as not set.
+    /// Returns the present environment of this process. A value that is not Unicode counts as not set.
     pub fn of_process() -> Self {
         Self::new(|name| std::env::var(name).ok())
     }
 
-    /// An environment, by what it has for the name of a variable. An empty value counts as not set.
+    /// Returns the environment whose variables `lookup` returns by name. An empty value counts as not set.
     pub fn new(lookup: impl Fn(&'static str) -> Option<String>) -> Self {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|name| {
@@ -71,11 +71,11 @@ impl Environment {
         }
     }
 
-    /// The HTTP proxy on the way to a proxy, if there is one.
+    /// Returns the HTTP proxy on the way to a proxy, if there is one.
     ///
     /// # Errors
     ///
-    /// The variable that applies is no URL of an HTTP proxy. The error names the variable.
+    /// The variable that applies is not the URL of an HTTP proxy. The error names the variable.
     pub fn via(&self, proxy: &ProxyUrl) -> Result<Option<Via>, ViaError> {
         let (host, port) = (proxy.host(), proxy.port());
         let own = match (proxy.scheme().is_tls(), proxy.scheme().is_websocket()) {
@@ -100,7 +100,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Whom `NO_PROXY` names.
+/// An entry of `NO_PROXY`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Exception {
     Address {
@@ -165,7 +165,7 @@ impl Exception {
     }
 }
 
-/// A literal address, with or without brackets. One of IPv4 that is written as one of IPv6 is the same.
+/// Parses a literal address, with or without brackets. An IPv4-mapped IPv6 address counts as the IPv4 address.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     text.parse().ok().map(|address: IpAddr| address.to_canonical())

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A stream that brings these pieces, and keeps what is written.
+/// A stream that yields these pieces, and records what is written.
 struct Scripted {
     pieces: VecDeque<Vec<u8>>,
     written: Vec<u8>,
@@ -45,7 +45,7 @@ impl AsyncWrite for Scripted {
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // A write may take a part alone.
+        // A write may be partial.
         let len = buf.len().min(7);
         self.written.extend_from_slice(&buf[..len]);
         Poll::Ready(Ok(len))

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
 
-/// An HTTP proxy that connections go through: `http://[USER[:PASSWORD]@]HOST[:PORT]`, where the scheme may be left out and the port is 80 by default.
-/// In user and password, characters that have a meaning in URLs are percent-encoded.
+/// An HTTP proxy that connections go through: `http://[USER[:PASSWORD]@]HOST[:PORT]`. The scheme may be omitted, and the port is 80 by default. In
+/// user and password, characters that have a meaning in URLs are percent-encoded.
 ///
 /// Neither `Debug` nor `Display` shows the password. [`Route`](crate::Route) has an example.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,31 +14,31 @@ pub struct Via {
     host: String,
     port: u16,
     user: Option<String>,
-    /// The value of the header, with the password in it.
+    /// The value of the header, which contains the password.
     authorization: Option<Zeroizing<String>>,
 }
 
 impl Via {
-    /// A name or a literal address, an IPv6 one without brackets.
+    /// Returns the host: a name or a literal address, an IPv6 one without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The user to show, if there is one.
+    /// Returns the user, if there is one.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The same HTTP proxy, with this password for its [`user`](Self::user).
+    /// Returns the same HTTP proxy with a password for its [`user`](Self::user).
     ///
     /// # Errors
     ///
-    /// There is no user, or one with a colon, which would end its name.
+    /// There is no user, or its name contains a colon, which would end the name.
     pub fn with_password(self, password: &str) -> Result<Self, ViaError> {
         let Some(user) = self.user else {
             return Err(ViaError { place: self.host, reason: "a password needs a user" });
@@ -52,12 +52,12 @@ impl Via {
         Ok(Self { user: Some(user), authorization: Some(authorization), ..self })
     }
 
-    /// Whether this URL has a password in it.
+    /// Returns whether a URL contains a password.
     pub fn has_password(url: &str) -> bool {
         split(url).credentials.is_some_and(|credentials| credentials.contains(':'))
     }
 
-    /// Whether it is on this machine for certain: `localhost`, or an address of loopback.
+    /// Returns whether it is certainly on this machine: `localhost`, or a loopback address.
     pub fn is_local(&self) -> bool {
         crate::url::is_local(&self.host)
     }
@@ -103,11 +103,11 @@ impl FromStr for Via {
     }
 }
 
-/// A URL of an HTTP proxy.
+/// The parts of an HTTP proxy's URL.
 struct Parts<'a> {
     scheme: Option<&'a str>,
     credentials: Option<&'a str>,
-    /// What is left; it has no secret.
+    /// The rest, which contains no secret.
     place: &'a str,
 }
 
@@ -116,16 +116,16 @@ fn split(url: &str) -> Parts<'_> {
         Some((scheme, rest)) => (Some(scheme), rest),
         None => (None, url),
     };
-    // A password may have an `@` though it should not. Nothing before the last one is shown.
+    // A password may contain an `@` although it should not. Nothing before the last one is shown.
     match rest.rsplit_once('@') {
         Some((credentials, place)) => Parts { scheme, credentials: Some(credentials), place },
         None => Parts { scheme, credentials: None, place: rest },
     }
 }
 
-/// What percent-encoded text says, if it is UTF-8.
+/// Decodes percent-encoded text, if the result is UTF-8.
 fn decoded(text: &str) -> Option<Zeroizing<String>> {
-    // As long as the text at most, so that no copy is left behind by growing.
+    // At most as long as the text, so that it never grows and leaves a copy behind.
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -140,14 +140,14 @@ fn decoded(text: &str) -> Option<Zeroizing<String>> {
     std::str::from_utf8(&decoded).ok().map(|text| Zeroizing::new(text.to_owned()))
 }
 
-/// Without the password.
+/// Does not show the password.
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}:{}", bracketed(&self.host), self.port)
     }
 }
 
-/// Without the password.
+/// Does not show the password.
 impl fmt::Debug for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Via")
@@ -158,7 +158,7 @@ impl fmt::Debug for Via {
     }
 }
 
-/// A URL that is not one of an HTTP proxy. It shows no user and no password.
+/// The error of a URL that is not the URL of an HTTP proxy. It shows no user and no password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place:?}: {reason}")]
 pub struct ViaError {

@@ -83,7 +83,7 @@ fn a_source_that_fails_fails_the_scrape_and_is_named() {
     assert_eq!(with(first().source(panicking).unwrap()), panicked);
     let unreadable = with(first().source(text("fine 1\n1 wrong\n")).unwrap());
     assert!(unreadable.starts_with("source 2: line 2, byte 1: "), "{unreadable}");
-    // Joined in turn, the number within the inner one follows.
+    // If sources are joined in turn, the number within the inner one follows.
     let inner = first().source(failing).unwrap();
     assert_eq!(with(first().source(inner).unwrap()), "source 2: source 2: the database is away");
 }
