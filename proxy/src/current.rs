@@ -12,18 +12,18 @@ struct Shared<T> {
 }
 
 impl<T> Current<T> {
-    /// The value as of now.
+    /// Returns the present value.
     pub fn get(&self) -> Arc<T> {
         Arc::clone(&self.0.value.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the value. Whoever has the one before keeps it.
+    /// Replaces the value. Readers that have the previous one keep it.
     pub fn set(&self, value: T) {
         *self.0.value.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
         self.0.replaced.notify(usize::MAX);
     }
 
-    /// What says that the value was replaced. Listen first and look then.
+    /// Returns a listener for replacements. Listen first, and read the value then.
     pub(crate) fn listen(&self) -> EventListener {
         self.0.replaced.listen()
     }

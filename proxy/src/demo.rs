@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Keeps the applications running; when dropped, they close.
+/// Keeps the example applications running. They close when it is dropped.
 pub(crate) struct Demo(#[expect(dead_code, reason = "held for its drop")] Vec<Client>);
 
-/// Starts applications that connect to a proxy of this process.
+/// Starts applications that connect to a proxy in this process.
 pub(crate) fn start<R: Runtime>(
     runtime: &R,
     scheme: &str,
@@ -39,7 +39,7 @@ struct App {
 }
 
 impl App {
-    /// Orders come in at a steady rate, different for each application; the queue breathes.
+    /// Orders arrive at a steady rate, different for each application. The queue grows and shrinks.
     fn metrics(&self, now: Instant) -> String {
         let Self { number, started } = self;
         let seconds = now.saturating_duration_since(*started).as_secs_f64();
@@ -59,7 +59,7 @@ impl App {
     }
 }
 
-/// An address on which this machine reaches a listener of its own.
+/// Returns an address at which this machine reaches a listener of its own.
 fn reachable(listening: IpAddr) -> IpAddr {
     match listening {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),

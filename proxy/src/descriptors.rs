@@ -1,22 +1,22 @@
-//! File descriptors: what the system allows, and how it is shared out.
+//! File descriptors: how many the system allows, and how they are divided.
 
 use crate::config::Config;
 use std::io;
 
-/// Raises the limit of file descriptors as far as the system allows, and makes the configuration fit it, so that applications cannot use
-/// up what scrapers need. Returns a warning with the figures if it did not fit.
+/// Raises the limit on file descriptors as far as the system allows, and makes the configuration fit it, so that applications cannot use up the
+/// descriptors that scrapers need. Returns a warning with the figures if the configuration had to be reduced.
 ///
 /// # Errors
 ///
-/// If the limit cannot be read or raised. The configuration is as before then.
+/// The limit cannot be read or raised. The configuration is unchanged then.
 pub fn prepare(config: &mut Config) -> io::Result<Option<String>> {
-    // Each connection takes one, and the usual 1,024 are few; what the system allows beyond that is there to be used.
+    // Each connection takes one descriptor, and the usual 1,024 are few. What the system allows beyond that is there to be used.
     let limit = rlimit::increase_nofile_limit(u64::MAX)?;
     tracing::debug!(limit, "file descriptors");
     Ok(fit(config, usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
-/// Makes the configuration fit a limit: the program itself comes first, then a quarter of the rest at most for HTTP, then the others.
+/// Makes the configuration fit a limit. The program itself comes first, then HTTP with at most a quarter of the rest, then the others.
 fn fit(config: &mut Config, limit: usize) -> Option<String> {
     let leaving = config.max_turned_away.saturating_mul(LEAVING);
     let wanted = [config.max_connections, leaving, config.http_descriptors()];
@@ -39,11 +39,11 @@ fn fit(config: &mut Config, limit: usize) -> Option<String> {
     ))
 }
 
-/// Descriptors that are no connections: listeners, the runtime, logs, files that are read again; and connections on their way out.
+/// Descriptors of everything but connections: listeners, the runtime, logs, files that are read again; and of connections that are ending.
 const OWN: usize = 32;
 
-/// Descriptors for each connection that may wait to be turned away: as many others may have been accepted before, and have no place any
-/// more, whether they wait for the same or have to end.
+/// Descriptors for each connection that may wait to be turned away. As many others may have been accepted before and have lost their place, whether
+/// they wait too or have to end.
 const LEAVING: usize = 3;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `prometheus-rsocket-proxy healthcheck`: asks the proxy beside it whether it is ready, for containers that have no shell.
+//! `prometheus-rsocket-proxy healthcheck`: asks the proxy beside it whether it is ready, for containers without a shell.
 
 use prometheus_rsocket_proxy::config::{Config, ListenAddr};
 use prometheus_rsocket_runtime::logging;
@@ -8,16 +8,16 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The first argument that asks for this.
+/// The first argument that selects this.
 pub(crate) const NAME: &str = "healthcheck";
 
 /// How long each of connecting, sending and receiving may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a status line begins with, up to the status.
+/// The beginning of a status line, up to the status.
 const STATUS: &str = "HTTP/1.1 200";
 
-/// Exit status 0 if the proxy with the same options and environment is ready, 1 if it is not, 2 for a bad option.
+/// Returns exit status 0 if the proxy with the same options and environment is ready, 1 if it is not, and 2 for an invalid option.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
     let config = match Config::from_args(args, std::env::vars_os()) {
         Ok(config) => config,
@@ -36,7 +36,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Asks for `/-/ready`. A listener with TLS is only connected to: there is nobody whose certificate could be checked.
+/// Requests `/-/ready`. To a listener with TLS it only connects, since it could not verify the certificate.
 fn ask(config: &Config) -> io::Result<()> {
     let ListenAddr::On { host, port } = &config.listen_http else {
         return Err(io::Error::other("--listen-http is off"));
@@ -59,7 +59,7 @@ fn ask(config: &Config) -> io::Result<()> {
     }
 }
 
-/// Where to reach a listener from this machine: on loopback, if it listens on every address.
+/// Returns the address at which this machine reaches a listener: loopback, if it listens on every address.
 fn local(host: &str, port: u16) -> io::Result<SocketAddr> {
     let mut address = (host, port)
         .to_socket_addrs()?

@@ -1,4 +1,4 @@
-//! `--auth-file`: which applications there are, how they show who they are, and what they may say.
+//! `--auth-file`: the applications that may connect, their credentials, and what each may declare.
 //!
 //! ```toml
 //! [[application]]
@@ -25,7 +25,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// All that a file says.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Applications {
     known: Vec<Known>,
@@ -34,18 +34,18 @@ pub(crate) struct Applications {
     certificates: BTreeMap<String, usize>,
 }
 
-/// One piece of credentials.
+/// One piece of credentials, and what it grants.
 #[derive(Debug)]
 struct Known {
     grant: Grant,
     transports: Option<BTreeSet<&'static str>>,
 }
 
-/// What credentials have come to.
+/// The result of looking for credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Grant(GrantId),
-    /// They are right, but not for the transport.
+    /// The credentials are right, but not allowed on this transport.
     OtherTransport(Arc<str>),
 }
 
@@ -119,12 +119,12 @@ impl Applications {
         self.known.len() - 1
     }
 
-    /// What each piece of credentials gives.
+    /// Returns what each piece of credentials grants.
     pub(crate) fn grants(&self) -> Vec<Grant> {
         self.known.iter().map(|known| known.grant.clone()).collect()
     }
 
-    /// Looks for a token among those with a fast hash. Takes the same time wherever it is found, and if it is not.
+    /// Looks for a token among those with a fast hash. Takes the same time wherever it is found, and if it is not found.
     pub(crate) fn by_token(&self, token: &Token, peer: &Peer) -> Option<Found> {
         let hash: [u8; 32] = Sha256::digest(token.expose()).into();
         let mut found = NONE;
@@ -139,7 +139,7 @@ impl Applications {
         !self.slow.is_empty()
     }
 
-    /// Looks for a token among those with a slow hash: up to 32 times a fraction of a second, and up to 64 MiB at a time.
+    /// Looks for a token among those with a slow hash: up to 32 checks, each of which takes a fraction of a second and up to 64 MiB.
     pub(crate) fn by_slow_token(&self, token: &Token, peer: &Peer) -> Option<Found> {
         let argon2 = Argon2::default();
         let is = |hash: &str| {
@@ -171,7 +171,7 @@ impl Applications {
     }
 }
 
-/// One table of the file. Where what is read can be wrong later, it has its place.
+/// One table of the file. Values that can prove invalid later keep their position in the file.
 #[derive(Default)]
 struct Entry {
     name: String,
@@ -274,7 +274,7 @@ impl Entry {
         Ok(())
     }
 
-    /// Another one if anything of it is another.
+    /// Returns an id that changes with anything in the entry.
     fn id(&self, kind: &str, proof: &[u8]) -> GrantId {
         let said = format!(
             "{:?} {} {:?} {:?} {kind} ",
@@ -292,7 +292,7 @@ fn name(text: Text<'_>, (at, name): (usize, &str)) -> Result<String, Fault> {
     if is_good { Ok(name.to_owned()) } else { Err(text.fault(at, what)) }
 }
 
-/// What is wrong with a hash, that never is what it is.
+/// Returns what is wrong with a hash. The reason never contains the hash.
 fn check_argon2id(hash: &str) -> Result<(), String> {
     let parsed = PasswordHash::new(hash)
         .map_err(|_| "it is to be a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…")?;

@@ -1,4 +1,4 @@
-//! How often wrong credentials are looked at.
+//! Limits on attempts with wrong credentials.
 
 use crate::observe::throttle::network;
 use std::collections::BTreeMap;
@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Counts wrong credentials by address, which for IPv6 is a network of 64 bits: after [`MAX_FAILURES`] in [`PERIOD`], what else comes from
-/// there is refused without a look until the period is over. At most [`MAX_PEERS`] addresses are known; the one whose period began first
-/// makes room.
+/// Counts wrong credentials by address, which for IPv6 is a network of 64 bits. After [`MAX_FAILURES`] in [`PERIOD`], further credentials from an
+/// address are refused unchecked until the period is over. At most [`MAX_PEERS`] addresses are counted; a new one replaces the one whose period began
+/// first.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     peers: Mutex<BTreeMap<Option<IpAddr>, Count>>,
@@ -38,7 +38,7 @@ impl Failures {
         }
     }
 
-    /// Counts one.
+    /// Counts one failure.
     pub(crate) fn add(&self, now: Instant, peer: &str) {
         let mut peers = self.lock();
         let key = network(peer);

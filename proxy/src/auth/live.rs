@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 /// The longest file with credentials, in bytes.
 pub(crate) const MAX_LEN: u64 = 1 << 20;
 
-/// What is made of a file, as of now.
+/// A file, and what was parsed from it.
 #[derive(Debug)]
 pub(crate) struct LiveFile<T> {
     path: PathBuf,
     parse: fn(&str) -> Result<T, Fault>,
-    /// SHA-256 of the contents that are in use, as that shows no secret. Locked for as long as a reload takes.
+    /// SHA-256 of the contents in use, which reveals no secret. Locked for as long as a reload takes.
     digest: Mutex<[u8; 32]>,
     made: Mutex<Arc<T>>,
 }
@@ -25,7 +25,7 @@ impl<T> LiveFile<T> {
     ///
     /// # Errors
     ///
-    /// If others may read it, or it cannot be read, is longer than 1 MiB, or is not what `parse` reads.
+    /// Others may read or write the file, or it cannot be read, is longer than 1 MiB, or is refused by `parse`.
     pub(crate) fn load(
         path: PathBuf,
         parse: fn(&str) -> Result<T, Fault>,
@@ -36,7 +36,7 @@ impl<T> LiveFile<T> {
         Ok(Self { path, parse, digest, made })
     }
 
-    /// Reads the file again; says whether it is another. On an error, all stays as it is.
+    /// Reads the file again, and returns whether its contents have changed. On an error, the previous contents stay in use.
     pub(crate) fn reload(&self) -> Result<bool, AuthFileError> {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         let (read, text) = read(&self.path)?;
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<([u8; 32], Zeroizing<String>), AuthFileError> {
     Ok((digest, Zeroizing::new(text)))
 }
 
-/// Whether others than its owner and its group may read or write a file.
+/// Whether anybody but its owner and its group may read or write a file.
 fn is_public(path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -84,15 +84,15 @@ fn is_public(path: &Path) -> bool {
     }
 }
 
-/// What is wrong with the contents. Tells no hash and no token.
+/// A fault in the contents. It shows no hash and no token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// From 1.
+    /// Counted from 1.
     pub(crate) line: usize,
     pub(crate) what: String,
 }
 
-/// Why a file with credentials cannot be used.
+/// The error of a file with credentials that cannot be used.
 #[derive(Debug)]
 pub struct AuthFileError {
     path: PathBuf,

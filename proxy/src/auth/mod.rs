@@ -1,4 +1,4 @@
-//! Who may connect, and as whom: credentials of applications and of scrapers, from files.
+//! Authentication and identities: credentials of applications and of scrapers, from files.
 
 pub(crate) mod applications;
 pub(crate) mod failures;

@@ -1,4 +1,4 @@
-//! What both files with credentials have in common: values with the line in which they are.
+//! What both files with credentials share: values that keep their line.
 
 use super::live::Fault;
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The text of a file, to tell lines.
+/// The text of a file, from which lines are counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a>(pub(crate) &'a str);
 
@@ -14,7 +14,7 @@ impl<'a> Text<'a> {
     pub(crate) fn parse(self) -> Result<DeTable<'a>, Fault> {
         let table = DeTable::parse(self.0).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            // Its own text would quote the line.
+            // The error's own text would quote the line.
             self.fault(at, error.message())
         })?;
         Ok(table.into_inner())
@@ -26,7 +26,7 @@ impl<'a> Text<'a> {
         Fault { line, what: what.into() }
     }
 
-    /// The fault of a value that is of the wrong kind.
+    /// Returns the fault of a value of the wrong type.
     fn kind<T>(self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Result<T, Fault> {
         Err(self.fault(value.span().start, format!("{key}: it is to be {wanted}")))
     }
@@ -43,7 +43,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A string, or a list of some.
+    /// Reads a string, or a list of strings.
     pub(super) fn texts<'v>(
         self,
         key: &str,
@@ -80,7 +80,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// SHA-256 in hexadecimal digits.
+/// Parses a SHA-256 in hexadecimal digits.
 pub(super) fn sha256(hex: &str) -> Option<[u8; 32]> {
     HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?.try_into().ok()
 }

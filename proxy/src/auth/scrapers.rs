@@ -1,4 +1,4 @@
-//! `--http-auth-file`: who may look at metrics and pages.
+//! `--http-auth-file`: the users and scrapers that may see metrics and pages.
 //!
 //! ```yaml
 //! # As in the web configuration of Prometheus: names, and bcrypt hashes of passwords.
@@ -28,7 +28,7 @@ use std::time::Instant;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-/// All that a file says.
+/// The contents of a file.
 #[derive(Debug)]
 pub(crate) struct Scrapers {
     users: BTreeMap<String, String>,
@@ -51,7 +51,7 @@ impl Scrapers {
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
         let file: File = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map_or(1, |location| location.line());
-            // Its first line: what follows would show the file. It quotes no value.
+            // Only the first line: the others would show the file. The first one quotes no value.
             let what = error.without_snippet().to_string();
             fault(line, what.lines().next().unwrap_or_default())
         })?;
@@ -99,7 +99,7 @@ impl Scrapers {
         found.into()
     }
 
-    /// Takes as long for a name that nobody has. A tenth of a second, or more, away from the event loop.
+    /// Checks a password, which takes a tenth of a second or more, away from the event loop. It takes as long for an unknown name.
     fn knows_user(&self, name: &str, password: &str) -> bool {
         let hash = self.users.get(name);
         let Some(any) = hash.or_else(|| self.users.values().next()) else { return false };
@@ -111,12 +111,12 @@ fn fault(line: u64, what: impl Into<String>) -> Fault {
     Fault { line: usize::try_from(line).unwrap_or(0), what: what.into() }
 }
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It shows no credentials, or wrong ones.
+    /// It presents no credentials, or wrong ones.
     Unauthorized,
-    /// Its address has shown wrong ones too often.
+    /// Its address has presented wrong ones too often.
     Throttled,
 }
 
@@ -125,15 +125,15 @@ pub(crate) enum Refused {
 pub(crate) struct ScraperGate {
     file: Arc<LiveFile<Scrapers>>,
     failures: Failures,
-    /// What was right before.
+    /// Credentials that were right before.
     verified: Mutex<Verified>,
-    /// The secret of its keys.
+    /// The secret key of their hashes.
     key: Zeroizing<[u8; 32]>,
-    /// Passwords that may be checked at once.
+    /// One for each password that may be checked at the same time.
     permits: (Sender<()>, Receiver<()>),
 }
 
-/// Hashes of credentials, as of one state of the file.
+/// Hashes of credentials that are right by one version of the file.
 #[derive(Debug, Default)]
 struct Verified {
     of: Option<Arc<Scrapers>>,
@@ -145,7 +145,7 @@ impl ScraperGate {
     pub(crate) fn new(file: Arc<LiveFile<Scrapers>>, key: [u8; 32]) -> Self {
         let permits = async_channel::bounded(AT_ONCE);
         for _ in 0..AT_ONCE {
-            // There is room for all of them.
+            // The channel has room for all of them.
             let _ = permits.0.try_send(());
         }
         let (failures, verified) = Default::default();
@@ -156,8 +156,8 @@ impl ScraperGate {
         &self.file
     }
 
-    /// Checks the credentials of one request. Those that were right before cost one hash; others are not looked at if their address has failed
-    /// too often.
+    /// Checks the credentials of one request. Credentials that were right before cost one hash. Others are refused unchecked if their address has
+    /// failed too often.
     pub(crate) async fn check<R: Runtime>(
         &self,
         runtime: &R,
@@ -181,7 +181,7 @@ impl ScraperGate {
             Some(Shown::Token(token)) if scrapers.knows_token(&token) => Ok(()),
             Some(Shown::User { name, password }) if !scrapers.users.is_empty() => {
                 let Some(_permit) = self.permit().await else { return Err(Refused::Throttled) };
-                // Others of its address may have failed while it waited.
+                // Others from its address may have failed while it waited.
                 if self.failures.are_too_many(runtime.now(), &peer) {
                     return Err(Refused::Throttled);
                 }
@@ -225,7 +225,7 @@ struct Permit<'a>(&'a Sender<()>);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        // Its place in the channel is free.
+        // The channel has room, since the permit came from it.
         let _ = self.0.try_send(());
     }
 }
@@ -251,11 +251,11 @@ impl Shown {
     }
 }
 
-/// The highest cost of a password's hash: more than a second for each check.
+/// The highest cost of a password's hash. At this cost a check takes more than a second.
 const MAX_COST: u32 = 14;
-/// Passwords that are checked at once.
+/// Passwords that are checked at the same time.
 const AT_ONCE: usize = 2;
-/// Credentials that are known to be right. When they are too many, all are checked anew.
+/// Credentials that are remembered as right. Beyond this number, all are checked anew.
 const MAX_VERIFIED: usize = 256;
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ labels.application = "billing"
     let other = PeerTls { subject: Some("CN=orders".to_owned()), names: Vec::new() };
     assert_eq!(all.by_certificate(&peer(Transport::Tcp, Some(other))), None);
     assert_eq!(all.by_certificate(&plain), None);
-    // One grant for each, so that a token can be withdrawn alone.
+    // Each has a grant of its own, so that it can be revoked alone.
     let ids: std::collections::BTreeSet<_> = all.grants().iter().map(|grant| grant.id).collect();
     assert_eq!(ids.len(), 7);
 }

@@ -1,7 +1,7 @@
 use super::Config;
 use super::error::ConfigError;
 
-/// What of the settings of admission does not fit together.
+/// Returns a conflict between the settings of admission.
 pub(super) fn check(c: &Config) -> Option<ConfigError> {
     let conflict = |what: &str| Some(ConfigError::Conflict(what.to_owned()));
     if c.require_identity && c.auth_file.is_none() {

@@ -1,4 +1,4 @@
-//! Load balancers in front of the listeners for applications, and what is believed of them.
+//! The settings for load balancers in front of the listeners for applications.
 
 use super::Config;
 use super::error::ConfigError;
@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// What of these settings does not fit together.
+/// Returns a conflict between these settings.
 pub(super) fn check(c: &Config) -> Option<ConfigError> {
     (c.proxy_protocol != ProxyProtocol::Off && c.trusted_proxies.is_empty()).then(|| {
         let protocol = c.proxy_protocol;
@@ -16,7 +16,7 @@ pub(super) fn check(c: &Config) -> Option<ConfigError> {
     })
 }
 
-/// Whether connections of applications begin with a header of the PROXY protocol.
+/// Whether applications' connections begin with a header of the PROXY protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyProtocol {
     /// Connections begin with RSocket, TLS or HTTP.
@@ -39,19 +39,19 @@ impl fmt::Display for ProxyProtocol {
     }
 }
 
-/// The networks of load balancers that are believed. The default is none.
+/// The networks of trusted load balancers; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Whether an address is that of a trusted load balancer.
+    /// Returns whether an address belongs to a trusted load balancer.
     pub fn contains(&self, address: IpAddr) -> bool {
-        // A listener on [::] sees IPv4 as IPv6.
+        // A listener on [::] sees IPv4 addresses as IPv4-mapped IPv6 addresses.
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether no load balancer is trusted.
+    /// Returns whether no load balancer is trusted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What of a configuration is new, and what of that can be used at once.
+//! The differences between two configurations, and which of them take effect without a restart.
 
 use super::error::ConfigError;
 use super::settings::{self, Change, Config, Draft};
@@ -8,15 +8,15 @@ use super::settings::{self, Change, Config, Draft};
 pub(crate) struct Changed {
     /// The name of its option.
     pub(crate) name: String,
-    /// What it was, as it is written; `unset` if it was not set.
+    /// The old value, as it is written; `unset` if there was none.
     pub(crate) old: String,
     pub(crate) new: String,
-    /// Whether it counts without a restart.
+    /// Whether the change takes effect without a restart.
     pub(crate) is_live: bool,
 }
 
 impl Config {
-    /// What is different in another configuration.
+    /// Returns the settings that are different in another configuration.
     pub(crate) fn changes(&self, other: &Self) -> Vec<Changed> {
         let shown = |text: Option<String>| text.unwrap_or_else(|| "unset".to_owned());
         let changes = settings::all().filter_map(|setting| {
@@ -31,11 +31,11 @@ impl Config {
         changes.collect()
     }
 
-    /// This configuration with what of another one counts without a restart.
+    /// Returns this configuration with those settings of another one that take effect without a restart.
     ///
     /// # Errors
     ///
-    /// The two do not fit together.
+    /// The settings of the two do not fit together.
     pub(crate) fn adopt(&self, other: &Self) -> Result<Self, ConfigError> {
         let mut draft = Draft { config: self.clone(), ..Draft::default() };
         for setting in settings::all().filter(|setting| setting.change == Change::Live) {

@@ -1,4 +1,4 @@
-//! The command line, which is made of the settings.
+//! The command line, which is generated from the settings.
 
 use super::kind::TomlType;
 use super::original;
@@ -6,16 +6,16 @@ use super::settings::{self, Setting};
 use super::value;
 use clap::{Arg, ArgAction, Command};
 
-/// The option and, in capitals behind the prefix, the variable that name the file with settings.
+/// The option that names the file with settings. Its variable is the same name in capitals, after the prefix.
 pub(super) const CONFIG: &str = "config";
 
-/// Tells whether the configuration is good.
+/// The option that checks the configuration.
 pub(super) const CHECK: &str = "check-config";
 
-/// Prints the configuration.
+/// The option that prints the configuration.
 pub(super) const PRINT: &str = "print-config";
 
-/// An option's id is the field of its setting, or its own name where it is none.
+/// The id of an option is the field of its setting. An option that is not a setting uses its own name.
 pub(super) fn command() -> Command {
     let command = Command::new("prometheus-rsocket-proxy")
         .version(env!("CARGO_PKG_VERSION"))

@@ -1,4 +1,4 @@
-//! What the settings come to for the parts of the proxy.
+//! The configurations of the proxy's parts, derived from the settings.
 
 use super::{Config, Envelope};
 use crate::http::{Limits, ScrapeTimeouts};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
         let mut collector = collector::Config::default();
-        // Those that have made room are still there until they are told.
+        // Connections that have made room still exist until they are told.
         collector.max_connections = self.max_connections.saturating_add(self.max_turned_away);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;
@@ -25,7 +25,7 @@ impl Config {
         collector.max_pending_bytes = Shares::of(self.max_memory).answers;
         collector.max_pushes = self.max_held_pushes;
         collector.max_push_bytes = self.max_held_push_bytes;
-        // One push of any size always fits, and it is no longer than a frame.
+        // One push of any legal size always fits, since it is no longer than a frame.
         collector.max_app_push_bytes = (self.max_held_push_bytes / 4).max(self.max_frame_bytes);
         collector.app_push_rate = u32::try_from(self.max_push_rate).unwrap_or(u32::MAX);
         collector.app_push_burst = collector.app_push_rate.saturating_mul(5);
@@ -38,7 +38,7 @@ impl Config {
         collector
     }
 
-    /// Scrapes under way, most of which only wait for applications: so many that HTTP connections are left for everything else.
+    /// Returns how many scrapes may be under way. Most only wait for applications, so this leaves HTTP connections for everything else.
     pub(crate) fn max_scrapes(&self) -> usize {
         (self.max_http_connections / 2).max(self.max_concurrent_scrapes)
     }
@@ -50,7 +50,7 @@ impl Config {
         limits
     }
 
-    /// What texts are read and rendered by.
+    /// Returns the rules by which texts are read and rendered.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             open: self.open_limits(),
@@ -76,7 +76,7 @@ impl Config {
         }
     }
 
-    /// The connections of applications.
+    /// Returns the configuration of applications' connections.
     pub(crate) fn connection(&self) -> connection::Config {
         let mut connection = connection::Config::default();
         connection.max_frame_len = self.max_frame_bytes;
@@ -89,7 +89,7 @@ impl Config {
         connection
     }
 
-    /// Load balancers in front of applications.
+    /// Returns the load balancers in front of the listeners for applications.
     pub(crate) fn balancers(&self) -> Balancers {
         Balancers { protocol: self.proxy_protocol, trusted: self.trusted_proxies.clone() }
     }
@@ -112,12 +112,12 @@ impl Config {
         }
     }
 
-    /// HTTP connections from which the proxy's own state is told when all others are busy.
+    /// Returns how many HTTP connections still report the proxy's own state when all others are busy.
     fn spare_connections(&self) -> usize {
         (self.max_http_connections / 4).clamp(1, 16)
     }
 
-    /// How many HTTP connections there are at most.
+    /// Returns how many HTTP connections may be open on all listeners, spare ones included.
     pub(crate) fn http_descriptors(&self) -> usize {
         let admin = if self.listen_admin.is_on() { 2 * ADMIN_CONNECTIONS } else { 0 };
         self.max_http_connections.saturating_add(self.spare_connections()).saturating_add(admin)

@@ -3,44 +3,44 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// A command line, an environment or a file that cannot be used.
+/// The error of a command line, an environment or a file that cannot be used.
 #[derive(Debug)]
 pub enum ConfigError {
-    /// The command line; or it asks for help or the version, which is no error but ends the program as well.
+    /// The command line is wrong; or it asks for help or the version, which is not an error but also ends the program.
     Arguments(clap::Error),
-    /// Settings that do not fit together.
+    /// Settings do not fit together.
     Conflict(String),
-    /// An environment variable.
+    /// An environment variable has an invalid value.
     Environment {
         /// Its name.
         name: String,
-        /// What it is set to.
+        /// Its value.
         value: String,
-        /// Why that will not do.
+        /// Why the value is refused.
         reason: String,
     },
-    /// An environment variable that looks as if it were meant for this program, but is none of its settings.
+    /// An environment variable looks as if it were meant for this program, but is not one of its settings.
     UnknownVariable {
         /// Its name.
         name: String,
-        /// The most similar name that there is.
+        /// The most similar valid name.
         nearest: String,
     },
-    /// The file with settings.
+    /// The file with settings cannot be read, or has an error.
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// The line, from 1, where the error is in one.
+        /// The line of the error, counted from 1, if it is in one.
         line: Option<usize>,
         /// What is wrong.
         what: String,
     },
-    /// Several, none of which is this again.
+    /// Several errors, none of which is `Several` again.
     Several(Vec<Self>),
 }
 
 impl ConfigError {
-    /// What the process should exit with: 2, or 0 where help or the version was asked for.
+    /// Returns the exit status for the process: 2, or 0 if help or the version was requested.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(error) if error.exit_code() == 0 => 0,
@@ -48,17 +48,17 @@ impl ConfigError {
         }
     }
 
-    /// Tells the user: on standard output what was asked for, errors on standard error.
+    /// Prints help or the version to standard output, and errors to standard error.
     pub fn print(&self) {
         match self {
-            // Nowhere is left to tell that an output is closed.
+            // If the output is closed, there is nowhere left to report it.
             Self::Arguments(error) => drop(error.print()),
             Self::Several(errors) => errors.iter().for_each(Self::print),
             _ => drop(io::stderr().write_all(format!("error: {self}\n").as_bytes())),
         }
     }
 
-    /// Each of several, or this one.
+    /// Returns each of several errors, or this one.
     pub(crate) fn each(&self) -> &[Self] {
         match self {
             Self::Several(errors) => errors,
@@ -66,7 +66,7 @@ impl ConfigError {
         }
     }
 
-    /// All of them as one; `None` where there is none.
+    /// Combines errors into one; `None` if there are none.
     pub(super) fn all(mut errors: Vec<Self>) -> Option<Self> {
         match errors.len() {
             0 | 1 => errors.pop(),

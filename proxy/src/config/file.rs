@@ -17,23 +17,23 @@ const MAX_LEN: u64 = 1 << 20;
 /// SHA-256 of a file's contents.
 pub(crate) type Digest = [u8; 32];
 
-/// Reads a file for its digest, by blocking calls; `None` if it cannot be read. It is told by its bytes, as times and inodes tell little
-/// about links that are swapped, which is what Kubernetes does with ConfigMaps.
+/// Reads a file for its digest, by blocking calls; `None` if it cannot be read. Only the bytes show whether a file has changed: times and inodes say
+/// little about symlinks that are swapped, which is what Kubernetes does with ConfigMaps.
 pub(super) fn digest(path: &Path) -> Option<Digest> {
     read_file(path, MAX_LEN).ok().map(|bytes| Sha256::digest(bytes).into())
 }
 
-/// What is in a file.
+/// The contents of a file.
 #[derive(Default)]
 pub(super) struct File {
     pub(super) path: PathBuf,
-    /// By field: the line, and the value as an option has it.
+    /// The line, and the value as an option has it, by field.
     values: BTreeMap<&'static str, (usize, String)>,
     pub(super) digest: Option<Digest>,
 }
 
 impl File {
-    /// Reads a file, by blocking calls. What is wrong with it is put to the errors, and what is good is returned.
+    /// Reads a file, by blocking calls. Returns the valid settings, and adds errors to `errors`.
     pub(super) fn read(path: &Path, errors: &mut Vec<ConfigError>) -> Self {
         let of_line = |line, what| ConfigError::File { path: path.to_owned(), line, what };
         let read = read_file(path, MAX_LEN).map_err(|error| error.to_string());
@@ -54,13 +54,13 @@ impl File {
         }
     }
 
-    /// The line and the text of a setting that is in the file.
+    /// Returns the line and the text of a setting, if it is in the file.
     pub(super) fn get(&self, setting: &Setting) -> Option<&(usize, String)> {
         self.values.get(setting.field)
     }
 }
 
-/// Lines and texts of all settings. Faults have their lines, too.
+/// Returns the lines and texts of all settings. Adds faults to `faults`, with their lines.
 fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str, (usize, String)> {
     let mut values = BTreeMap::new();
     let text = Text(text);
@@ -93,7 +93,7 @@ fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str
     values
 }
 
-/// A value as the option has it; `None` if it is of the wrong type.
+/// Converts a value to the text of an option; `None` if it is of the wrong type.
 fn as_option(value: &DeValue<'_>, toml_type: TomlType) -> Option<String> {
     match (value, toml_type) {
         (DeValue::String(text), _) => Some(text.to_string()),
@@ -115,7 +115,7 @@ fn as_option(value: &DeValue<'_>, toml_type: TomlType) -> Option<String> {
     }
 }
 
-/// A number in decimal digits. One that is too long for the type stays as it is, for the setting to refuse it.
+/// Writes a number in decimal digits. A number that is too large for the type stays as it is, so that the setting refuses it.
 fn integer(number: &DeInteger<'_>) -> String {
     let digits = number.as_str();
     let parsed = i128::from_str_radix(digits, number.radix());

@@ -1,4 +1,4 @@
-//! The files that a configuration names, looked at without starting anything.
+//! Checks of the files that a configuration names, without starting anything.
 
 use super::Config;
 use crate::auth::applications::Applications;
@@ -11,8 +11,8 @@ use crate::store::keys;
 use prometheus_rsocket_runtime::tls::ServerTls;
 
 impl Config {
-    /// Reads all files that this names, by blocking calls, and returns what keeps a proxy from starting with them. No port is looked at, and
-    /// nothing is made: a key file and a directory for pushes may be missing where they can be made.
+    /// Reads all files that the configuration names, by blocking calls, and returns what would keep a proxy from starting with them. Opens no port
+    /// and creates nothing: a key file and a directory for pushes may be missing if they can be created.
     pub fn check_files(&self) -> Vec<StartError> {
         let tls = [
             (TCP, &self.tcp_tls, self.listen_tcp.is_on()),

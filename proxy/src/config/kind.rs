@@ -1,4 +1,4 @@
-//! How values are written: what the help calls them, which types of TOML they are, and how they are read and shown.
+//! How values are written: their names in the help, their types in TOML, and how they are read and shown.
 
 use super::balancers::{ProxyProtocol, TrustedProxies};
 use super::log::{self, LogFormat};
@@ -14,19 +14,19 @@ pub(super) struct Kind<T> {
     pub(super) value_name: &'static str,
     pub(super) toml_type: TomlType,
     pub(super) parse: fn(&str) -> Result<T, String>,
-    /// `None` where nothing is set.
+    /// `None` if nothing is set.
     pub(super) show: fn(&T) -> Option<String>,
 }
 
-/// Types of TOML that a value may have beside a string, which is what an option takes.
+/// The types of TOML that a value may have besides a string, which is what an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TomlType {
     Text,
     Integer,
     Boolean,
-    /// A boolean, which is true where the option has no value.
+    /// A boolean. The option takes no value, and means true.
     Flag,
-    /// An array of strings without commas. An option has a comma between them.
+    /// An array of strings that contain no comma. An option has commas between them.
     List,
 }
 
@@ -41,7 +41,7 @@ impl<T> Kind<T> {
     }
 }
 
-/// One of a few words.
+/// A choice of one of a few words.
 const fn choice<T: Choice>(value_name: &'static str) -> Kind<T> {
     Kind::new(value_name, TomlType::Text, choose, |chosen_one| Some(chosen(chosen_one).to_owned()))
 }
@@ -92,7 +92,7 @@ pub(super) const GZIP_LEVEL: Kind<u32> =
 pub(super) const ENVELOPE_VERSION: Kind<u8> =
     Kind::new("VERSION", TomlType::Integer, value::envelope_version, as_displayed);
 
-/// Read like a flag, and shown in other words.
+/// Read like a flag, but shown in other words.
 pub(super) const SWITCH: Kind<bool> =
     Kind::new("WHETHER", TomlType::Boolean, value::switch, |is_on| {
         Some(if *is_on { "on" } else { "off" }.to_owned())
@@ -124,7 +124,7 @@ fn as_displayed<T: Display>(value: &T) -> Option<String> {
     Some(value.to_string())
 }
 
-/// A path comes from a text, so none is lost.
+/// A path comes from a text, so no character is lost.
 fn as_path(path: &Option<PathBuf>) -> Option<String> {
     path.as_ref().map(|path| path.to_string_lossy().into_owned())
 }

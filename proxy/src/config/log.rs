@@ -17,12 +17,11 @@ impl Choice for LogFormat {
     const CHOICES: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
-/// A level, or several filters as `tracing-subscriber` reads them.
+/// Checks a level, or several filters as `tracing-subscriber` reads them.
 ///
-/// A word alone has to be a level here. To `tracing-subscriber`, any other word is the name of a target, and everything else is
-/// silent.
+/// A single word has to be a level here. `tracing-subscriber` takes any other word for the name of a target, and silences everything else.
 pub(super) fn filter(text: &str) -> Result<String, String> {
-    // tracing-subscriber 0.3 panics over some texts that are not ASCII.
+    // tracing-subscriber 0.3 panics on some texts that are not ASCII.
     if text.is_empty() || !text.is_ascii() {
         return Err(LEVELS.to_owned());
     }

@@ -1,4 +1,4 @@
-//! Variables that look as if they were meant for this program, but are none of its settings.
+//! Environment variables that look as if they were meant for this program, but are not settings.
 
 use super::command::CONFIG;
 use super::error::ConfigError;
@@ -7,7 +7,7 @@ use super::source::Environment;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
-/// Returns an error for each such variable, with the nearest name that there is.
+/// Returns an error for each such variable, with the most similar valid name.
 pub(super) fn errors(env: &Environment) -> Vec<ConfigError> {
     let config = format!("{PREFIX}{}", CONFIG.to_ascii_uppercase());
     let known: BTreeSet<String> = settings::all().map(Setting::variable).chain([config]).collect();
@@ -25,19 +25,19 @@ pub(super) fn errors(env: &Environment) -> Vec<ConfigError> {
     unknown.map(|(name, _)| error(name)).collect()
 }
 
-/// The name that is most similar to another; empty where there are no names.
+/// Returns the name that is most similar to another; an empty one if there are no names.
 pub(super) fn nearest(name: &str, names: impl Iterator<Item = String>) -> String {
     let likeness = |other: &String| strsim::jaro_winkler(name, other);
     names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
 }
 
-/// Whether Kubernetes sets such a variable, in all containers beside a service whose name begins as this program's.
+/// Whether Kubernetes sets such a variable, as it does in all containers beside a service whose name begins like this program's.
 fn is_of_kubernetes(name: &str, value: &OsStr) -> bool {
     let is_url = value.to_str().is_some_and(|value| value.contains("://"));
     let has_number = |port: &str| port.starts_with(|first: char| first.is_ascii_digit());
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
-        // `…_PORT=tcp://10.0.0.1:7001`; a port alone is a person's.
+        // `…_PORT=tcp://10.0.0.1:7001`; a port alone was set by a person.
         || (name.ends_with("_PORT") && is_url)
         || name.split_once("_PORT_").is_some_and(|(_, port)| has_number(port))
 }

@@ -1,4 +1,4 @@
-//! Configuration: the command line, the environment, the file, and the names that the original is configured by.
+//! Configuration: the command line, the environment, the file, and the names that configure the original.
 
 mod auth;
 mod balancers;
@@ -30,20 +30,20 @@ pub use value::{Envelope, ListenAddr, RsaBackend, RuntimeKind};
 use prometheus_rsocket_runtime::tls::ServerTlsFiles;
 use std::ffi::OsString;
 
-/// With less than this, not even a single long frame is let in.
+/// The least memory: with less, not even a single long frame would be let in.
 const MIN_MEMORY: usize = 16 << 20;
 
 impl Config {
-    /// The command line, for manuals and completions.
+    /// Returns the definition of the command line, for manuals and completions.
     pub fn command() -> clap::Command {
         command::command()
     }
 
-    /// Reads a command line, whose first argument is the program's name, an environment, as
-    /// [`std::env::args_os`] and [`std::env::vars_os`] supply them, and the file that one of them names, if one does.
+    /// Reads a command line, whose first argument is the program's name, and an environment, as [`std::env::args_os`] and [`std::env::vars_os`]
+    /// return them, and the file that one of them names, if any.
     ///
-    /// The order, for each setting: the option, the original's option, the environment variable, the original's
-    /// environment variable, the file, the default. An environment variable that is empty counts as not set.
+    /// For each setting, the first of these counts: the option, the original's option, the environment variable, the original's environment variable,
+    /// the file, the default. An empty environment variable counts as not set.
     pub fn from_args(
         args: impl IntoIterator<Item = impl Into<OsString>>,
         env: impl IntoIterator<Item = (OsString, OsString)>,
@@ -51,7 +51,7 @@ impl Config {
         Ok(Sources::new(args, env)?.load()?.config)
     }
 
-    /// What no single value shows to be wrong.
+    /// Returns what no single value shows to be wrong.
     fn conflicts(&self) -> Vec<ConfigError> {
         let conflicts = [
             self.memory_conflict(),
@@ -91,7 +91,7 @@ impl Config {
         (!listeners.iter().any(|listener| listener.is_on())).then(|| all_off.to_owned())
     }
 
-    /// Metrics that nothing protects travel only where nobody else can be.
+    /// Plaintext metrics may travel only under TLS or on loopback, unless `--insecure-plaintext` is set. Settings of keys contradict plaintext.
     fn plaintext_conflict(&self) -> Option<String> {
         if self.envelope != Envelope::Plaintext {
             return None;
@@ -119,7 +119,7 @@ impl Config {
         })
     }
 
-    /// The example applications trust nobody, so they need a listener without TLS.
+    /// The example applications trust no CA, so they need a listener without TLS.
     fn demo_conflict(&self) -> Option<String> {
         let listeners =
             [(&self.listen_tcp, &self.tcp_tls), (&self.listen_websocket, &self.websocket_tls)];

@@ -1,5 +1,5 @@
-//! Settings of the original, a Spring Boot application, that are not its ports: what there is of them here is taken over, and the rest is told and
-//! has no effect.
+//! Settings of the original, a Spring Boot application, other than its ports. Those that exist here are adopted. The others are reported and have no
+//! effect.
 
 use super::error::ConfigError;
 use super::settings::PREFIX;
@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-/// Takes the original's settings out of a command line, and puts what they mean into the environment, where this program's own options and
-/// variables come before them. Returns the command line that is left, and a sentence for each setting.
+/// Takes the original's settings out of a command line, and adds what they mean to the environment, where this program's own options and variables
+/// take precedence. Returns the remaining command line, and a sentence for each setting.
 pub(super) fn translate(
     args: Vec<OsString>,
     env: &mut Environment,
@@ -25,10 +25,10 @@ pub(super) fn translate(
     Ok((args, sentences))
 }
 
-/// Spring's variable with properties in JSON.
+/// Spring's variable that holds properties in JSON.
 const JSON: &str = "SPRING_APPLICATION_JSON";
 
-/// What is known of a Java proxy's configuration, by its canonical name; what comes later is stronger.
+/// The properties of a Java proxy's configuration, by canonical name. Later sources take precedence.
 #[derive(Default)]
 struct Properties {
     found: BTreeMap<String, Found>,
@@ -46,7 +46,7 @@ impl Properties {
         self.found.insert(canonical(name), Found { given, value });
     }
 
-    /// Variables that stand for properties that have a meaning here. Others may be anybody's.
+    /// Reads variables that stand for properties with a meaning here. Others may belong to other programs.
     fn take_variables(&mut self, env: &Environment) {
         for (name, value) in env.variables().filter(|(_, value)| !value.is_empty()) {
             let upper = name.to_ascii_uppercase();
@@ -61,12 +61,12 @@ impl Properties {
         let parsed = serde_json::from_str(&text(json));
         let object: Value = parsed.map_err(|error| ConfigError::Environment {
             name: JSON.to_owned(),
-            // It may hold secrets.
+            // The value may contain secrets.
             value: "…".to_owned(),
             reason: error.to_string(),
         })?;
         let mut open = vec![(String::new(), object)];
-        // A loop, as JSON may be deep.
+        // A loop, since JSON may be deeply nested.
         while let Some((name, value)) = open.pop() {
             match value {
                 Value::Object(fields) => {
@@ -83,7 +83,7 @@ impl Properties {
         Ok(())
     }
 
-    /// Options of Spring and of the JVM. Spring's always have their value behind an equals sign.
+    /// Reads options of Spring and of the JVM. Spring's options always have their value after an equals sign.
     fn take_args(&mut self, args: Vec<OsString>) -> Vec<OsString> {
         let mut left = Vec::with_capacity(args.len());
         let mut args = args.into_iter();
@@ -122,7 +122,7 @@ impl Properties {
     }
 }
 
-/// Whether it is a name as Spring has them.
+/// Whether a name looks like a property of Spring's.
 fn is_property(name: &str) -> bool {
     let root = name.split_once('.').map(|(root, _)| root);
     root.is_some_and(|root| {
@@ -130,12 +130,12 @@ fn is_property(name: &str) -> bool {
     })
 }
 
-/// The original's options that are options here, too.
+/// Whether an option of the original's is an option here, too.
 fn is_option(name: &str) -> bool {
     LISTENERS.iter().any(|listener| listener.property == name) || name == ADDRESS
 }
 
-/// The options that [`is_option`] is about, which the help does not list.
+/// The options for which [`is_option`] returns true. The help does not list them.
 pub(super) fn options() -> impl Iterator<Item = Arg> {
     let hidden = |name| Arg::new(name).long(name).hide(true);
     let address = hidden(ADDRESS)
@@ -149,12 +149,12 @@ pub(super) fn options() -> impl Iterator<Item = Arg> {
     [address].into_iter().chain(ports)
 }
 
-/// A listener, of which the original configures the port.
+/// A listener whose port the original configures.
 pub(super) struct Listener {
-    /// The setting's here.
+    /// The field of its setting here.
     pub(super) field: &'static str,
     pub(super) property: &'static str,
-    /// The variable as Spring binds it (dots to underscores, dashes dropped), and as people write it too.
+    /// The variable as Spring binds it (dots become underscores, dashes are dropped), and as people also write it.
     pub(super) variables: &'static [&'static str],
 }
 
@@ -175,11 +175,11 @@ pub(super) const LISTENERS: [Listener; 3] = [
     Listener { field: "listen_http", property: "server.port", variables: &["SERVER_PORT"] },
 ];
 
-/// The host of all listeners.
+/// The property with the host of all listeners.
 pub(super) const ADDRESS: &str = "server.address";
 pub(super) const ADDRESS_VARIABLE: &str = "SERVER_ADDRESS";
 
-/// Spring's relaxed binding: dashes and cases do not count, and variables have underscores for dots.
+/// Spring's relaxed binding: dashes and case do not matter, and variables have underscores for dots.
 fn canonical(name: &str) -> String {
     name.chars().filter(|c| !"-_.".contains(*c)).map(|c| c.to_ascii_lowercase()).collect()
 }
@@ -202,7 +202,7 @@ fn apply(mut found: BTreeMap<String, Found>, env: &mut Environment, sentences: &
     sentences.extend(unknown);
 }
 
-/// `logging.level.…`.
+/// Applies `logging.level.…`.
 fn apply_levels(
     found: &mut BTreeMap<String, Found>,
     env: &mut Environment,
@@ -249,7 +249,7 @@ fn apply_levels(
 
 const LEVEL: &str = "logginglevel";
 
-/// `server.ssl.…`, which is for HTTP.
+/// Applies `server.ssl.…`, which is for HTTP.
 fn apply_tls(
     found: &mut BTreeMap<String, Found>,
     env: &mut Environment,
@@ -287,7 +287,7 @@ fn apply_tls(
     }
 }
 
-/// A setting without its value, which may be a secret.
+/// Returns the name of a setting without its value, which may be a secret.
 fn name_of(given: &str) -> &str {
     given.split('=').next().unwrap_or(given)
 }
@@ -296,7 +296,7 @@ fn text(value: &OsStr) -> String {
     value.to_string_lossy().into_owned()
 }
 
-/// For a message: up to 64 characters.
+/// Returns up to 64 characters, for a message.
 fn shown(value: &OsStr) -> String {
     value.to_string_lossy().chars().take(64).collect()
 }

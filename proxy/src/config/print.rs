@@ -5,7 +5,7 @@ use super::settings::{self, Change, Setting};
 use super::source::{Loaded, Origin};
 use std::fmt;
 
-/// All settings as TOML, as `--config` reads it, each with where it comes from in a comment, and whether a change of it takes a restart.
+/// All settings as TOML that `--config` reads. A comment on each says where it comes from, and whether a change needs a restart.
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -38,7 +38,7 @@ impl fmt::Display for Loaded {
     }
 }
 
-/// A value of a setting in TOML.
+/// Writes a setting's value in TOML.
 fn value(setting: &Setting, text: &str) -> String {
     match setting.toml_type {
         TomlType::Integer if text.bytes().all(|byte| byte.is_ascii_digit()) => text.to_owned(),
@@ -52,7 +52,7 @@ fn value(setting: &Setting, text: &str) -> String {
     }
 }
 
-/// A basic string.
+/// Writes a basic string.
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

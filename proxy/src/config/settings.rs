@@ -1,5 +1,5 @@
-//! Every setting, each in one place: its name, help, default, how it is written, and whether it can change while the proxy runs. Options,
-//! variables, keys of the file and the fields of [`Config`] follow from that.
+//! Every setting, each in one place: its name, help, default, syntax, and whether it can change while the proxy runs. Options, variables, keys of the
+//! file and the fields of [`Config`] are generated from it.
 
 use super::balancers::{ProxyProtocol, TrustedProxies};
 use super::kind::{self, TomlType};
@@ -15,28 +15,28 @@ use std::time::Duration;
 
 /// One setting, whatever its type.
 pub(super) struct Setting {
-    /// The name of its field, which the other names are made of.
+    /// The name of its field, from which the other names are derived.
     pub(super) field: &'static str,
-    /// The heading in the help; empty for those that have none.
+    /// The heading in the help; empty for settings without one.
     pub(super) heading: &'static str,
     /// Lines of its help, without the default.
     pub(super) help: &'static [&'static str],
-    /// What its value is called in the help.
+    /// The name of its value in the help.
     pub(super) value_name: &'static str,
     pub(super) toml_type: TomlType,
     /// Reads a value.
     pub(super) set: fn(&mut Draft, &str) -> Result<(), String>,
-    /// Writes the value as `set` reads it; `None` where nothing is set.
+    /// Writes the value as `set` reads it; `None` if nothing is set.
     pub(super) show: fn(&Config) -> Option<String>,
     pub(super) change: Change,
 }
 
-/// What becomes of a change while the proxy runs.
+/// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It counts from then on.
+    /// While the proxy runs.
     Live,
-    /// It counts after a restart.
+    /// After a restart.
     Restart,
 }
 
@@ -58,7 +58,7 @@ impl Setting {
         format!("{PREFIX}{}", self.field.to_ascii_uppercase())
     }
 
-    /// Its help in one line, with the default.
+    /// Returns its help in one line, with the default.
     pub(super) fn help(&self) -> String {
         let mut help = self.help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
         if let Some(default) = (self.show)(&Config::default()) {
@@ -67,13 +67,13 @@ impl Setting {
         help
     }
 
-    /// Whether a text is a value of it.
+    /// Checks whether a text is a valid value.
     pub(super) fn check(&self, text: &str) -> Result<(), String> {
         (self.set)(&mut Draft::default(), text)
     }
 }
 
-/// What the variables of all settings begin with.
+/// The prefix of the variables of all settings.
 pub(super) const PREFIX: &str = "PROMETHEUS_RSOCKET_PROXY_";
 
 /// The headings, in the order of the help and of printed configurations.
@@ -100,7 +100,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
     HEADINGS.into_iter().chain(["Stopping"]).flat_map(of)
 }
 
-/// Makes [`Config`], its default and [`SETTINGS`] of one list:
+/// Generates [`Config`], its default and [`SETTINGS`] from one list:
 ///
 /// ```text
 /// "Heading" {
@@ -146,7 +146,7 @@ macro_rules! settings {
     };
 }
 
-/// Names the way of computing RSA that are built in.
+/// Names the implementations of RSA that are built in.
 #[cfg(feature = "openssl")]
 macro_rules! built_in {
     () => {
@@ -364,16 +364,15 @@ settings! {
     }
 
     beside {
-        /// TLS where applications connect over TCP; without it, the connections are plain. It is of no effect on a listener
-        /// that is off.
+        /// TLS of the listener for applications over TCP. Without it, connections are plain. It has no effect if the listener is off.
         tcp_tls: Option<ServerTlsFiles> = None;
-        /// TLS where applications connect over WebSocket, likewise.
+        /// TLS of the listener for applications over WebSocket, likewise.
         websocket_tls: Option<ServerTlsFiles> = None;
-        /// TLS where Prometheus scrapes, likewise.
+        /// TLS of the listener that Prometheus scrapes, likewise.
         http_tls: Option<ServerTlsFiles> = None;
-        /// How many connections beyond [`max_connections`](Self::max_connections) wait at once to be told that there is no place for them.
+        /// How many connections beyond [`max_connections`](Self::max_connections) may wait at once to be told that there is no place for them.
         max_turned_away: usize = 256;
-        /// What is set by a name of the original's, or has no effect although it looks as if it were meant to, one sentence each.
+        /// One sentence for each setting that is set by a name of the original's, or has no effect although it looks as if it were meant to.
         warnings: Vec<String> = Vec::new();
     }
 }

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What a program is configured by: its command line, its environment, and the file that one of them names. The file can be read again.
+/// The sources of a program's configuration: its command line, its environment, and the file that one of them names. The file can be read again.
 #[derive(Debug)]
 pub struct Sources {
     options: ArgMatches,
@@ -23,29 +23,29 @@ pub struct Sources {
     sentences: Vec<String>,
 }
 
-/// What the command line asks for.
+/// The task that the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// To run.
+    /// Run.
     Serve,
-    /// To tell whether the configuration is good.
+    /// Check the configuration.
     Check,
-    /// To print the configuration.
+    /// Print the configuration.
     Print,
 }
 
-/// A configuration, and where it comes from.
+/// A configuration, and where its values come from.
 #[derive(Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// By field. Those that are missing have their defaults.
+    /// Origins by field. Fields that are missing have their defaults.
     pub(super) origins: BTreeMap<&'static str, Origin>,
-    /// That of the file.
+    /// The digest of the file.
     pub(crate) digest: Option<Digest>,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
@@ -54,18 +54,18 @@ pub(super) enum Origin {
         line: usize,
     },
     Variable(String),
-    /// A name of the original's, for something that has another name here.
+    /// A name of the original's, for a setting that has another name here.
     Original,
     Option(String),
 }
 
 impl Sources {
-    /// Reads a command line, whose first argument is the program's name, and takes an environment, as [`std::env::args_os`] and
-    /// [`std::env::vars_os`] supply them.
+    /// Reads a command line, whose first argument is the program's name, and takes an environment, as [`std::env::args_os`] and [`std::env::vars_os`]
+    /// return them.
     ///
     /// # Errors
     ///
-    /// An option is unknown or has a bad value, or help or the version is asked for.
+    /// An option is unknown or has an invalid value, or help or the version is requested.
     pub fn new(
         args: impl IntoIterator<Item = impl Into<OsString>>,
         env: impl IntoIterator<Item = (OsString, OsString)>,
@@ -82,7 +82,7 @@ impl Sources {
         Ok(Self { options, env, path, sentences })
     }
 
-    /// What the command line asks for.
+    /// Returns the task that the command line asks for.
     pub fn task(&self) -> Task {
         match (self.options.get_flag(CHECK), self.options.get_flag(PRINT)) {
             (true, _) => Task::Check,
@@ -91,17 +91,17 @@ impl Sources {
         }
     }
 
-    /// The file with settings, if there is one.
+    /// Returns the path of the file with settings, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Reads the file, by blocking calls, and puts all together.
+    /// Reads the file, by blocking calls, and combines all sources.
     ///
     /// # Errors
     ///
-    /// Values that cannot be used, in the environment or in the file; names in either that are no settings; a file that cannot be read;
-    /// or settings that do not fit together, where all else is good.
+    /// The environment or the file has an invalid value, or a name that is not a setting; the file cannot be read; or settings do not fit together,
+    /// which is checked only if all else is good.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
         let mut errors = misspelt::errors(&self.env);
         let file = self.path.as_deref().map(|path| File::read(path, &mut errors));
@@ -129,7 +129,7 @@ impl Sources {
         let Draft { mut config, tls } = draft;
         tls::resolve(tls, &mut config, &mut errors);
         follow(&mut config, |field| !origins.contains_key(field));
-        // Where a value is missing, others may only seem to contradict.
+        // If a value is missing, others may only seem to contradict each other.
         if errors.is_empty() {
             errors.extend(config.conflicts());
         }
@@ -140,12 +140,12 @@ impl Sources {
         }
     }
 
-    /// The digest of the file as it is now; `None` if there is none or it cannot be read. Blocks.
+    /// Returns the digest of the present file; `None` if there is none or it cannot be read. Blocks.
     pub(crate) fn digest(&self) -> Option<Digest> {
         file::digest(self.path()?)
     }
 
-    /// The value of a setting in the first source that has it.
+    /// Returns the value of a setting in the first source that has it.
     fn find(
         &self,
         setting: &Setting,
@@ -177,7 +177,7 @@ impl Sources {
             let origin = Origin::File { path: file.path.clone(), line: *line };
             return Ok(Some((text.clone(), origin)));
         }
-        // A host alone goes with the default of the port.
+        // A host alone is combined with the default port.
         let default = listener.and_then(|_| (setting.show)(&Config::default())?.parse().ok());
         match (default, host) {
             (Some(ListenAddr::On { port, .. }), Some(_)) => {
@@ -187,7 +187,7 @@ impl Sources {
         }
     }
 
-    /// The host of all listeners of which only the port is set, if that.
+    /// Returns the host that the original's settings give to listeners, if any.
     fn original_host(&self) -> Result<Option<String>, ConfigError> {
         match self.options.get_one::<String>(original::ADDRESS) {
             Some(host) => Ok(Some(host.clone())),
@@ -196,12 +196,12 @@ impl Sources {
     }
 }
 
-/// Defaults that follow from other settings.
+/// Sets defaults that follow from other settings.
 fn follow(config: &mut Config, is_open: impl Fn(&str) -> bool) {
     if is_open("max_held_push_bytes") {
         config.max_held_push_bytes = Shares::of(config.max_memory).pushes;
     }
-    // Who lowers the maximum alone has not asked for more than it.
+    // If only the maximum is lowered, the default must not exceed it.
     if is_open("scrape_timeout") {
         config.scrape_timeout = config.scrape_timeout.min(config.scrape_timeout_max);
     }
@@ -229,7 +229,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            // Escaped, as a path may hold anything.
+            // Escaped, since a path may contain anything.
             Self::File { path, line } => write!(f, "{path:?}, line {line}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::Original => f.write_str("a setting of the Java proxy"),
@@ -242,35 +242,35 @@ impl fmt::Display for Origin {
 #[derive(Debug)]
 pub(super) struct Environment {
     variables: BTreeMap<OsString, OsString>,
-    /// Names of those that stand for settings of the original's.
+    /// The names of variables that were set from settings of the original's.
     translated: BTreeSet<String>,
 }
 
 impl Environment {
     pub(super) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        // Windows does not tell the cases of names apart.
+        // On Windows, names of variables are case-insensitive.
         let key = |name: OsString| if cfg!(windows) { name.to_ascii_uppercase() } else { name };
         let variables = variables.into_iter().map(|(name, value)| (key(name), value)).collect();
         Self { variables, translated: BTreeSet::new() }
     }
 
-    /// Names and values of all variables. A name that is not UTF-8 is none of ours.
+    /// Returns names and values of all variables. A name that is not UTF-8 is not one of ours.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &OsStr)> {
         self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value.as_os_str())))
     }
 
-    /// What a variable holds, unless that is nothing.
+    /// Returns the value of a variable, unless it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         let value = self.variables.get(OsStr::new(name)).map(OsString::as_os_str);
         value.filter(|value| !value.is_empty())
     }
 
-    /// Sets a variable of the original's, whatever it held.
+    /// Sets a variable from a setting of the original's, and replaces its value.
     pub(super) fn replace(&mut self, name: &str, value: String) {
         self.variables.insert(name.into(), value.into());
     }
 
-    /// Sets a variable that holds nothing to what a setting of the original's says.
+    /// Sets a variable from a setting of the original's, unless it has a value.
     pub(super) fn add(&mut self, name: String, value: String) {
         if self.get(&name).is_none() {
             self.replace(&name, value);
@@ -282,7 +282,7 @@ impl Environment {
         self.translated.contains(name)
     }
 
-    /// Returns what a variable holds. One that is empty counts as not set.
+    /// Parses the value of a variable. An empty one counts as not set.
     fn parsed<T>(
         &self,
         name: &str,

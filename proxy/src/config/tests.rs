@@ -27,7 +27,7 @@ fn load(args: &[&str], env: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     Sources::new(args, env)?.load()
 }
 
-/// A file with a text, which is removed with this.
+/// A file with a text. Dropping this removes it.
 struct TextFile(PathBuf);
 
 impl TextFile {
@@ -55,7 +55,7 @@ fn accepted(args: &[&str], env: &[(&str, &str)]) -> Config {
     parse(args, env).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The message must name each of `parts`.
+/// The message must contain each of `parts`.
 #[track_caller]
 fn refused(args: &[&str], env: &[(&str, &str)], parts: &[&str]) {
     let error = parse(args, env).expect_err("a bad configuration");
@@ -70,7 +70,7 @@ fn on(host: &str, port: u16) -> ListenAddr {
     ListenAddr::On { host: host.to_owned(), port }
 }
 
-/// Option, what its help calls the default, and its own variable.
+/// For each setting: the option, the default as its help shows it, and its own variable.
 fn options() -> Vec<(String, String, String)> {
     let args = Config::command();
     let visible = args.get_arguments().filter(|arg| !arg.is_hide_set());
@@ -103,7 +103,7 @@ fn help_tells_the_true_defaults() {
 #[test]
 fn every_option_has_a_variable() {
     for (option, _, env) in options() {
-        // No option takes this value.
+        // No option accepts this value.
         let bad = "non sense";
         refused(&[], &[(&env, bad)], &[&env, bad]);
         refused(&[&format!("--{option}={bad}")], &[], &[&format!("--{option}"), bad]);
@@ -328,7 +328,7 @@ fn a_directory_for_pushes_is_taken_as_it_is() {
     refused(&["--push-dir="], &[], &["--push-dir"]);
 }
 
-/// Those with a default.
+/// Settings with a default.
 const FIELDS: usize = 53;
 
 #[test]

@@ -8,10 +8,10 @@ use super::value::{self, ClientAuthKind, choose, chosen};
 use prometheus_rsocket_runtime::tls::{ClientAuth, ServerTlsFiles};
 use std::path::{Path, PathBuf};
 
-/// What is given for the listeners for TCP, WebSocket and HTTP.
+/// The settings that are given for the listeners for TCP, WebSocket and HTTP.
 pub(super) type Draft = [Given; 3];
 
-/// The four of one listener.
+/// The four settings of one listener.
 #[derive(Clone, Default)]
 pub(super) struct Given {
     certificate: Option<PathBuf>,
@@ -20,7 +20,7 @@ pub(super) struct Given {
     client_auth: Option<ClientAuthKind>,
 }
 
-/// Makes the four settings of each listener: its place in [`Draft`], its field of [`Config`], and a name and a help for each.
+/// Generates the four settings of each listener from its index in [`Draft`], its field of [`Config`], and a name and a help for each setting.
 macro_rules! settings {
     ($($index:literal $files:ident {
         $certificate:ident: $certificate_help:literal,
@@ -85,7 +85,7 @@ settings! {
     }
 }
 
-/// What the settings of all listeners have in common.
+/// The properties that the settings of all listeners share.
 const FILE: Setting = Setting {
     field: "",
     heading: TLS,
@@ -97,7 +97,7 @@ const FILE: Setting = Setting {
     change: Change::Restart,
 };
 
-/// Puts what is given into the configuration, or says what of it does not fit together.
+/// Applies the given settings to the configuration, and adds conflicts to `errors`.
 pub(super) fn resolve(given: Draft, config: &mut Config, errors: &mut Vec<ConfigError>) {
     let listeners = [
         ("tcp", &mut config.tcp_tls),

@@ -1,4 +1,4 @@
-//! What options may be set to, and how that is written. Parsers return a reason that fits behind option and value.
+//! Values of options, and how they are written. Parsers return a reason that fits after the option and the value.
 
 use prometheus_rsocket_protocol::collector::PushKeep;
 use prometheus_rsocket_protocol::exposition::{Inject, OnBadLine, ReservedNames};
@@ -14,11 +14,11 @@ use std::{
 /// Where to listen, if at all: `host:port`, or `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// Not at all.
+    /// Nowhere.
     Off,
     /// On this address.
     On {
-        /// A name, an IPv4 address, or an IPv6 address without its brackets.
+        /// A name, an IPv4 address, or an IPv6 address without brackets.
         host: String,
         /// 0 takes any free port.
         port: u16,
@@ -26,7 +26,7 @@ pub enum ListenAddr {
 }
 
 impl ListenAddr {
-    /// All IPv4 addresses of this machine.
+    /// Returns all IPv4 addresses of this machine, with this port.
     pub fn any(port: u16) -> Self {
         Self::On { host: ANY_HOST.to_owned(), port }
     }
@@ -40,7 +40,7 @@ impl ListenAddr {
         }
     }
 
-    /// Whether to listen at all.
+    /// Returns whether to listen at all.
     pub fn is_on(&self) -> bool {
         matches!(self, Self::On { .. })
     }
@@ -94,13 +94,13 @@ pub enum RuntimeKind {
 }
 
 impl RuntimeKind {
-    /// The name by which it is chosen.
+    /// Returns the name by which it is chosen.
     pub fn name(self) -> &'static str {
         chosen(&self)
     }
 }
 
-/// tokio, unless smol alone is built in.
+/// tokio, unless only smol is built in.
 impl Default for RuntimeKind {
     fn default() -> Self {
         if cfg!(feature = "smol") && !cfg!(feature = "tokio") { Self::Smol } else { Self::Tokio }
@@ -115,9 +115,9 @@ impl Choice for RuntimeKind {
 /// How applications are told to send their metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Envelope {
-    /// Encrypted for the proxy's key, which protects them on any connection, and costs an RSA operation each time.
+    /// Encrypted under the proxy's key. This protects them on any connection, and costs operations of RSA.
     Encrypted,
-    /// As they are, which saves that. It makes sense where TLS protects the connection, or it does not leave the machine.
+    /// As plain text, which costs none. It makes sense if TLS protects the connection, or if it does not leave the machine.
     Plaintext,
 }
 
@@ -126,13 +126,13 @@ impl Choice for Envelope {
         &[("encrypted", Self::Encrypted), ("plaintext", Self::Plaintext)];
 }
 
-/// Whose RSA unwraps what applications have sealed.
+/// The implementation of RSA that unwraps the keys of applications.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RsaBackend {
     /// The fastest one that is built in.
     #[default]
     Auto,
-    /// The crate `rsa`, which is always there.
+    /// The crate `rsa`, which is always built in.
     Rust,
     /// OpenSSL, with the feature `openssl` or `openssl-vendored`.
     OpenSsl,
@@ -157,13 +157,13 @@ impl Choice for OnBadLine {
         &[("drop-application", Self::DropApplication), ("drop-family", Self::DropFamily)];
 }
 
-/// A value that is one of a few words.
+/// A value that is chosen by one of a few words.
 pub(super) trait Choice: Copy + PartialEq + 'static {
-    /// All of them with their words.
+    /// All values with their words.
     const CHOICES: &'static [(&'static str, Self)];
 }
 
-/// Reads the word for a value.
+/// Parses the word for a value.
 pub(super) fn choose<T: Choice>(text: &str) -> Result<T, String> {
     let found = T::CHOICES.iter().find(|(word, _)| *word == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
@@ -176,7 +176,7 @@ pub(super) fn choose<T: Choice>(text: &str) -> Result<T, String> {
     })
 }
 
-/// The word for a value.
+/// Returns the word for a value.
 pub(super) fn chosen<T: Choice>(value: &T) -> &'static str {
     T::CHOICES.iter().find(|(_, other)| other == value).map_or("", |(word, _)| word)
 }
@@ -184,7 +184,7 @@ pub(super) fn chosen<T: Choice>(value: &T) -> &'static str {
 /// The names of the proxy's own series.
 const OWN_NAMES: &str = "prometheus_proxy_*";
 
-/// Whether clients must show a certificate, where there is a CA to check it by.
+/// Whether clients must present a certificate, if there is a CA to verify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientAuthKind {
     Optional,
@@ -204,7 +204,7 @@ pub(super) fn key_rotation(text: &str) -> Result<Option<Duration>, String> {
     limit(text, least)
 }
 
-/// Making a key takes some seconds of CPU on slow machines.
+/// The shortest rotation: generating a key takes some seconds of CPU on slow machines.
 const KEY_ROTATION_MIN: Duration = Duration::from_secs(10);
 
 pub(super) fn file(text: &str) -> Result<Option<PathBuf>, String> {
@@ -219,7 +219,7 @@ pub(super) fn envelope_version(text: &str) -> Result<u8, String> {
     }
 }
 
-/// A path of a URL without its query; `None` for [`ANY_PATH`].
+/// Parses the path of a URL, without a query; `None` for [`ANY_PATH`].
 pub(super) fn websocket_path(text: &str) -> Result<Option<String>, String> {
     let is_path = text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
@@ -234,12 +234,12 @@ pub(super) fn listen_addr(text: &str) -> Result<ListenAddr, String> {
     text.parse()
 }
 
-/// A port alone, as the original is configured.
+/// Parses a port alone, as the original is configured.
 pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| format!("{text:?} is no port, 0 to 65535"))
 }
 
-/// A host alone, as the original is configured: a name, or an address with or without its brackets.
+/// Parses a host alone, as the original is configured: a name, or an address with or without brackets.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let host = bracketed.unwrap_or(text);
@@ -252,7 +252,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     }
 }
 
-/// Host and port, as they stand in URLs.
+/// Parses host and port as URLs have them.
 pub(super) fn authority(text: &str) -> Result<Option<String>, String> {
     match text.parse()? {
         ListenAddr::On { host, port } if port > 0 && !text.starts_with(':') => {
@@ -270,30 +270,30 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Names of labels, or [`NO_NAMES`].
+/// Parses names of labels, or [`NO_NAMES`].
 pub(super) fn label_names(text: &str) -> Result<Vec<String>, String> {
     if text == NO_NAMES {
         return Ok(Vec::new());
     }
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-    // What they are looked for to become are labels of an identity.
+    // They have to be valid names for labels of an identity.
     Labels::new(names.iter().map(|name| (&**name, "value"))).map_err(|error| error.to_string())?;
     Ok(names)
 }
 
-/// The names as [`label_names`] reads them.
+/// Writes names as [`label_names`] reads them.
 pub(super) fn listed(names: &[String]) -> String {
     if names.is_empty() { NO_NAMES.to_owned() } else { names.join(",") }
 }
 
-/// Names of metrics, or beginnings of names before a `*`; the proxy's own where it is empty, or [`NO_NAMES`].
+/// Parses names of metrics, or prefixes of names before a `*`. An empty text and [`NO_NAMES`] mean only the proxy's own names.
 pub(super) fn reserved_names(text: &str) -> Result<ReservedNames, String> {
     let names = if text.trim().is_empty() || text == NO_NAMES { None } else { Some(text) };
     let names = names.into_iter().flat_map(|names| names.split(',').map(str::trim));
     ReservedNames::new(names.chain([OWN_NAMES])).map_err(|error| error.to_string())
 }
 
-/// The names as [`reserved_names`] reads them.
+/// Writes names as [`reserved_names`] reads them.
 pub(super) fn listed_reserved(names: &ReservedNames) -> String {
     listed(&names.patterns().filter(|name| name != OWN_NAMES).collect::<Vec<_>>())
 }
@@ -328,7 +328,7 @@ pub(super) fn demo_count(text: &str) -> Result<usize, String> {
     })
 }
 
-/// `1000`, `64KiB`, `8MiB`, `1GiB`
+/// Parses a number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
@@ -346,7 +346,7 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A number of bytes as [`bytes`] reads it.
+/// Writes a number of bytes as [`bytes`] reads it.
 pub(super) fn size(bytes: usize) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit)) {
@@ -370,7 +370,7 @@ pub(super) fn limit_duration(text: &str) -> Result<Option<Duration>, String> {
     limit(text, positive_duration)
 }
 
-/// A limit as the functions above read it.
+/// Writes a limit as the functions above read it.
 pub(super) fn shown_limit<T>(limit: Option<T>, show: fn(T) -> String) -> Option<String> {
     Some(limit.map_or_else(|| NO_LIMIT.to_owned(), show))
 }
@@ -391,7 +391,7 @@ pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-/// `10s`, `500ms`, `5m`, `1h30m`
+/// Parses a duration: `10s`, `500ms`, `5m`, `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -418,7 +418,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
-/// A time as [`duration`] reads it. What is shorter than a millisecond is left out.
+/// Writes a duration as [`duration`] reads it. Fractions of a millisecond are dropped.
 pub(super) fn time(time: Duration) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
     let mut left = time.as_millis();
@@ -463,14 +463,14 @@ const AUTHORITY_FORM: &str = "it is host:port or [IPv6 address]:port, as Prometh
 const ADDR_FORM: &str = "it is host:port, [IPv6 address]:port, or off";
 const DURATION_FORM: &str = "it is a time such as 10s, 500ms or 1h30m";
 
-/// No deadline computed from a configured time can overflow the clock.
+/// The longest duration: no deadline computed from it can overflow the clock.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
 
-/// What an application's SETUP, and the proxy's key, surely fit in.
+/// The lowest limit for frames; an application's SETUP and the proxy's key certainly fit.
 const FRAME_BYTES_MIN: usize = 4096;
 
-/// What three bytes of length can say.
+/// The longest frame that a 24-bit length can announce.
 const FRAME_BYTES_MAX: usize = 0xff_ffff;
 
-/// Each demo application is a connection, and costs two sockets, inside the one process.
+/// The most demo applications. Each is a connection, and uses two sockets of this process.
 const DEMO_MAX: usize = 1000;

@@ -1,16 +1,15 @@
-//! Gzip of an answer whose parts are deflated apart, on as many cores as there are, and then stitched into one member.
+//! Gzip for an answer whose parts are deflated separately, on all cores, and then stitched into one member.
 //!
-//! Concatenated members would be simpler, but many readers (curl, browsers, most HTTP clients) stop after the first.
-//! So each part is a run of deflate blocks that ends on a byte border and refers to nothing before it; a [`Member`]
-//! puts a header in front of all, an empty final block and a trailer behind, and combines the parts' checksums without
-//! looking at their text again.
+//! Concatenated members would be simpler, but many readers (curl, browsers, most HTTP clients) stop after the first. So each part is a run of deflate
+//! blocks that ends on a byte boundary and refers to nothing before it. A [`Member`] adds a header in front, an empty final block and a trailer at
+//! the end, and combines the parts' checksums without reading their text again.
 
 use bytes::Bytes;
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use std::cell::RefCell;
 
-/// A text deflated on its own, to be appended to any [`Member`].
+/// A text that was deflated separately, and can be appended to any [`Member`].
 #[derive(Clone, Debug)]
 pub struct Part {
     bytes: Bytes,
@@ -19,30 +18,30 @@ pub struct Part {
 }
 
 impl Part {
-    /// The deflate blocks, none of which is final.
+    /// Returns the deflate blocks, none of which is final.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The CRC-32 of the text.
+    /// Returns the CRC-32 of the text.
     pub fn crc(&self) -> u32 {
         self.checksum.clone().finalize()
     }
 
-    /// The length of the text.
+    /// Returns the length of the text, in bytes.
     pub fn text_len(&self) -> u64 {
         self.text_len
     }
 }
 
-/// A whole text as one gzip member.
+/// Compresses a whole text as one gzip member.
 pub fn whole(text: &[u8]) -> Bytes {
     let mut member = Member::new();
     let deflated = member.append(&deflate_part(text, LEVEL));
     [Member::header(), deflated, member.finish()].concat().into()
 }
 
-/// Deflates a text at a level from 1, which is least work, to 9. Any number of threads may do so at once.
+/// Deflates a text at a level from 1, the fastest, to 9. Any number of threads may do so at once.
 pub fn deflate_part(text: &[u8], level: u32) -> Part {
     let mut checksum = Hasher::new();
     checksum.update(text);
@@ -50,7 +49,7 @@ pub fn deflate_part(text: &[u8], level: u32) -> Part {
     Part { bytes, checksum, text_len: text.len() as u64 }
 }
 
-/// A part's text again, piece by piece, for a reader that does not read gzip: what it has not read yet stays deflated.
+/// Inflates a part, piece by piece, for a reader that does not accept gzip. What it has not read yet stays deflated.
 #[derive(Debug)]
 pub(crate) struct Inflating {
     part: Part,
@@ -62,7 +61,7 @@ impl Inflating {
         Self { part, state: Decompress::new(false) }
     }
 
-    /// The next bytes of the text, at most so many; empty at its end.
+    /// Returns the next bytes of the text, at most `max`; empty at its end.
     pub(crate) fn next(&mut self, max: usize) -> Bytes {
         let mut text = Vec::with_capacity(max);
         while text.len() < max && self.state.total_out() < self.part.text_len {
@@ -78,7 +77,7 @@ impl Inflating {
     }
 }
 
-/// One gzip member in the making.
+/// A gzip member that is being assembled.
 #[derive(Debug, Default)]
 pub struct Member {
     checksum: Hasher,
@@ -86,17 +85,17 @@ pub struct Member {
 }
 
 impl Member {
-    /// A member without parts.
+    /// Returns a member without parts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What comes before the first part.
+    /// Returns the bytes before the first part.
     pub fn header() -> Bytes {
         Bytes::from_static(&HEADER)
     }
 
-    /// Takes the next part in; its bytes, which are returned, are the next ones of the member.
+    /// Adds the next part, and returns its bytes, which are the next ones of the member.
     #[must_use = "the bytes belong to the member"]
     pub fn append(&mut self, part: &Part) -> Bytes {
         self.checksum.combine(&part.checksum);
@@ -104,12 +103,12 @@ impl Member {
         part.bytes.clone()
     }
 
-    /// What comes after the last part.
+    /// Returns the bytes after the last part.
     pub fn finish(self) -> Bytes {
         let mut trailer = Vec::with_capacity(FINAL_BLOCK.len() + 8);
         trailer.extend_from_slice(&FINAL_BLOCK);
         trailer.extend_from_slice(&self.checksum.finalize().to_le_bytes());
-        // The format wants the length modulo 2^32.
+        // The format demands the length modulo 2^32.
         trailer.extend_from_slice(&(self.text_len as u32).to_le_bytes());
         trailer.into()
     }
@@ -127,7 +126,7 @@ fn deflate(text: &[u8], level: u32) -> Vec<u8> {
             let consumed = compress.total_in() as usize;
             let rest = text.get(consumed..).unwrap_or_default();
             let status = compress.compress_vec(rest, &mut out, FlushCompress::Full);
-            // The flush is through once it leaves room in the output.
+            // The flush is complete if it leaves room in the output.
             if out.len() < out.capacity() {
                 debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)));
                 debug_assert_eq!(compress.total_in(), text.len() as u64);
@@ -143,21 +142,21 @@ fn compressor(level: u32) -> Compress {
 }
 
 thread_local! {
-    /// A compressor is some hundred KiB that cost more to get than to reset. All texts of one proxy have the same level.
+    /// A compressor has some hundred KiB, which cost more to allocate than to reset. All texts of one proxy have the same level.
     static COMPRESS: RefCell<(u32, Compress)> = RefCell::new((LEVEL, compressor(LEVEL)));
 }
 
-/// The level unless another is asked for. Level 1 makes nearly half as many bytes again; from 3 on, twice the time and more saves 2 to 20 %
-/// (the bench `gzip` has the figures). libdeflate is no choice: it can neither flush nor be primed, so that nothing could follow its parts.
+/// The default level. Output at level 1 is nearly half as large again; from level 3 on, twice the time and more saves 2 to 20 % (the bench `gzip` has
+/// the figures). libdeflate is not an option: it can neither flush nor be primed, so nothing could follow its parts.
 pub const LEVEL: u32 = 2;
 
-/// Deflate, no name, no time, no word about the level, unknown system.
+/// Deflate, no name, no time, no statement about the level, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// An empty block of fixed codes with the final bit set.
 const FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Metrics shrink to about an eighth; a guess too low costs one more allocation.
+/// Metrics shrink to about an eighth. A guess that is too low costs one more allocation.
 const EXPECTED_RATIO: usize = 6;
 
 /// A flush that begins with less room than this could be written twice.

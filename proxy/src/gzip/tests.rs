@@ -13,13 +13,13 @@ fn stitch(texts: &[Vec<u8>]) -> Vec<u8> {
     gzip
 }
 
-/// Reads one member, and insists that nothing follows it.
+/// Reads one member, and checks that nothing follows it.
 #[track_caller]
 fn check(texts: &[Vec<u8>]) {
     let gzip = stitch(texts);
     let mut rest = gzip.as_slice();
     let mut text = Vec::new();
-    // The decoder for a single member, as most clients have it; it checks the trailer too.
+    // The decoder for a single member, which most clients have. It checks the trailer too.
     let mut decoder = flate2::bufread::GzDecoder::new(&mut rest);
     decoder.read_to_end(&mut text).expect("a complete member");
     assert!(text == texts.concat());

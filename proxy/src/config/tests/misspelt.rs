@@ -53,7 +53,7 @@ fn variables_that_kubernetes_sets_are_not_told() {
         let name = env.strip_prefix("PROMETHEUS_RSOCKET_PROXY_").unwrap();
         assert!(!name.starts_with("PORT") && !name.starts_with("SERVICE_"), "{env}");
     }
-    // Of a service of the program's name, and of one whose name begins so.
+    // For a service with the program's name, and for one whose name begins with it.
     for service in ["PROMETHEUS_RSOCKET_PROXY", "PROMETHEUS_RSOCKET_PROXY_METRICS"] {
         let variables = [
             ("SERVICE_HOST", "10.0.0.1"),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is said about settings of the original's.
+/// Returns the warnings about settings of the original's.
 fn warned(args: &[&str], env: &[(&str, &str)]) -> (Config, Vec<String>) {
     let mut config = accepted(args, env);
     let warnings = std::mem::take(&mut config.warnings);
@@ -29,7 +29,7 @@ fn options_of_the_java_image_are_taken_with_one_sentence_each() {
     for (warning, part) in warnings.iter().zip(["-cpus 2", "-Xmx512m", "-Dfoo"]) {
         assert!(warning.contains(part) && warning.contains("no effect"), "{warning}");
     }
-    // What only looks like them is still refused.
+    // Arguments that only look like them are still refused.
     refused(&["--log.level"], &[], &[]);
     refused(&["--", "-cpus"], &[], &["-cpus"]);
     refused(&["-c"], &[], &["-c"]);
@@ -47,10 +47,10 @@ fn levels_of_logging_become_a_filter() {
         ),
         (&["--logging.level.root=OFF"], &[("LOGGING_LEVEL_ROOT", "warn")], "off"),
         (&["--logging.level.root=fatal"], &[], "error"),
-        // Names of this program come first.
+        // Names of this program take precedence.
         (&["--logging.level.root=DEBUG", "--log=error"], &[], "error"),
         (&["--logging.level.root=DEBUG"], &[("PROMETHEUS_RSOCKET_PROXY_LOG", "trace")], "trace"),
-        // No level, and no class of ours.
+        // Not a level, and not a class of ours.
         (&["--logging.level.root=loud"], &[], "info"),
         (&[], &[("LOGGING_LEVEL_REACTOR_NETTY", "debug")], "info"),
     ] {

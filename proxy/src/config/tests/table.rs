@@ -1,4 +1,4 @@
-//! The table of settings, and what is made of it.
+//! The table of settings, and what is generated from it.
 
 use super::*;
 use crate::config::settings;
@@ -14,7 +14,7 @@ fn every_setting_has_a_help_and_a_name_of_its_own() {
         assert!(names.insert(setting.name()), "{} is there twice", setting.name());
         assert!(!["", "config", "check-config", "print-config"].contains(&&*setting.name()));
     }
-    // Those with a default, those of TLS, and five that name a file or an address.
+    // Settings with a default, settings of TLS, and five that name a file or an address.
     assert_eq!(names.len(), FIELDS + 12 + 5);
 }
 
@@ -28,7 +28,7 @@ fn a_default_is_read_as_it_is_shown() {
     }
 }
 
-/// What a setting may be set to.
+/// Returns valid values of a setting.
 fn values(name: &str) -> &'static [&'static str] {
     match name {
         "runtime" => &["tokio", "smol"],
@@ -150,7 +150,7 @@ fn what_is_printed_says_where_it_is_from() {
     }
 }
 
-/// Each setting with another value than its default, which fits the defaults of all others.
+/// Each setting with a value other than its default, which fits the defaults of all others.
 fn changed() -> impl Iterator<Item = (&'static settings::Setting, Config)> {
     let tls = |setting: &settings::Setting| setting.field.contains("_tls_");
     let all = settings::all().filter(move |setting| !tls(setting));

@@ -2,7 +2,7 @@ use super::{accepted, refused};
 use crate::config::Config;
 use prometheus_rsocket_runtime::tls::{ClientAuth, ServerTlsFiles};
 
-/// Listener, option, its variable, which have no defaults.
+/// Listener, option and variable of each setting of TLS. They have no defaults.
 pub(super) fn options() -> Vec<(&'static str, String, String)> {
     let options = ["tcp", "websocket", "http"].into_iter().flat_map(|listener| {
         ["cert", "key", "client-ca", "client-auth"].map(|name| {
@@ -47,7 +47,7 @@ fn each_listener_has_tls_of_its_own() {
     assert_eq!(accepted(&args, &[]), expected);
     let env: Vec<_> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(accepted(&[], &env), expected);
-    // Half of it from here, half from there.
+    // Half of the settings come from the command line, the others from the environment.
     assert_eq!(accepted(&args[..6], &env[5..]), expected);
 }
 
