@@ -9,45 +9,45 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What stands behind the HTTP side: the proxy's core.
+/// The proxy's core, as the HTTP side sees it.
 pub trait Backend: Send + Sync + 'static {
     /// Begins a scrape of all applications.
     ///
-    /// If the scraper goes away, the future is dropped; or later the body, which its sender then learns.
+    /// If the scraper disconnects, the future is dropped, or later the body, which its sender notices.
     fn scrape(
         &self,
         request: ScrapeRequest,
     ) -> impl Future<Output = Result<ScrapeBody, ScrapeRefused>> + Send;
 
-    /// Scrapes one application, by its path behind `/metrics/app/`. Returns once its answer is there.
+    /// Scrapes one application, by its path after `/metrics/app/`. Resolves once its answer is there.
     fn scrape_app(
         &self,
         path: &str,
         request: ScrapeRequest,
     ) -> impl Future<Output = Result<ScrapeBody, AppFailure>> + Send;
 
-    /// The applications that are to be scraped one by one, in a stable order.
+    /// Returns the applications that are to be scraped one by one, in a stable order.
     fn listed(&self) -> Vec<Listed>;
 
-    /// The proxy's own metrics in the text format 0.0.4.
+    /// Returns the proxy's own metrics in the text format 0.0.4.
     fn own_metrics(&self) -> String;
 
-    /// How long scrapes may take, as it is configured now.
+    /// Returns the time limits of scrapes, as they are configured now.
     fn timeouts(&self) -> ScrapeTimeouts;
 
-    /// Whether scrapes make sense now.
+    /// Returns whether the proxy should be scraped now.
     fn readiness(&self) -> Readiness;
 
-    /// Gathers what the page at `/` tells, and has `make` make something of it, both away from the event loop. One after the other, however
-    /// many ask: what is gathered is a copy of all that is known of the applications.
+    /// Gathers the data of the page at `/`, and calls `make` with it, both away from the event loop. Callers are served one after the other, since
+    /// the data is a copy of all that is known of the applications.
     fn overview<T: Send + 'static>(
         &self,
         query: Query,
         make: impl FnOnce(&Overview) -> T + Send + 'static,
     ) -> impl Future<Output = Result<T, JobLost>> + Send;
 
-    /// The same for one application, by its path behind `/app/`. It is asked for its metrics, which takes up to three seconds. `None` if
-    /// there is none, or no longer.
+    /// Does the same for one application, by its path after `/app/`. The application is asked for its metrics, which takes up to three seconds.
+    /// Returns `None` if there is no such application, or no longer.
     fn app_page<T: Send + 'static>(
         &self,
         path: &str,
@@ -56,27 +56,27 @@ pub trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<T>, JobLost>> + Send;
 }
 
-/// A scrape.
+/// A request for metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScrapeRequest {
-    /// From where it comes.
+    /// The address that it comes from.
     pub peer: IpAddr,
-    /// Who scrapes.
+    /// The scraper.
     pub scraper: Scraper,
     /// The format of the body.
     pub format: Negotiated,
-    /// What has not arrived by then is left out; the time to send the answer is already taken off.
+    /// Answers that have not arrived by then are left out. The time for sending the answer is already deducted.
     pub deadline: Instant,
-    /// Whether the scraper reads gzip, and so whether the body may be.
+    /// Whether the scraper accepts gzip, so that the body may be compressed.
     pub gzip: bool,
 }
 
-/// The proxy cannot scrape now. The scraper is told so, and why, with status 503.
+/// The proxy cannot scrape now. The scraper is answered with status 503 and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScrapeRefused {
-    /// One line.
+    /// The reason, in one line.
     pub reason: &'static str,
-    /// When to come again.
+    /// How long the scraper should wait before it tries again.
     pub retry_after: Duration,
 }
 
@@ -85,22 +85,21 @@ pub struct ScrapeRefused {
 pub enum AppFailure {
     /// The application is down.
     Down {
-        /// From a fixed set: see
-        /// [`ScrapeFailure::reason`](prometheus_rsocket_protocol::collector::ScrapeFailure::reason).
+        /// From a fixed set: see [`ScrapeFailure::reason`](prometheus_rsocket_protocol::collector::ScrapeFailure::reason).
         reason: &'static str,
-        /// One line for people.
+        /// An explanation for people, in one line.
         message: String,
     },
     /// The proxy cannot scrape now.
     Refused(ScrapeRefused),
-    /// There is no application of this path, or no longer.
+    /// There is no application with this path, or no longer.
     Unknown,
 }
 
-/// Whether the proxy should be asked for metrics.
+/// Whether the proxy should be scraped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// Not any more: it is about to end.
+    /// No longer: it is about to stop.
     Draining,
     /// Yes.
     Ready,

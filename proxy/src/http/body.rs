@@ -10,26 +10,26 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The metrics of all applications, piece by piece as they are put together.
+/// The metrics of all applications, in pieces as they are assembled.
 ///
-/// A body is complete only if its sender said so. Whatever else ends it breaks the HTTP connection off, so that no
-/// scraper takes a part for the whole.
+/// A body is complete only if its sender finishes it. Anything else that ends it breaks the HTTP connection off, so that no scraper takes a part for
+/// the whole.
 #[derive(Debug)]
 pub struct ScrapeBody {
     chunks: Pin<Box<Receiver<Chunk>>>,
-    /// Whom to tell of the flush, once the end was taken.
+    /// Notified of the flush, once the end was taken.
     ended: Option<Flushed>,
 }
 
 impl ScrapeBody {
-    /// A body, and the sending side of it, which waits once `capacity` pieces have not been read.
+    /// Returns a body and its sender, which waits while `capacity` pieces are unread.
     pub fn channel(capacity: usize) -> (BodySender, Self) {
         let (sender, receiver) = async_channel::bounded(capacity);
         (BodySender { chunks: sender }, Self { chunks: Box::pin(receiver), ended: None })
     }
 }
 
-/// Sends a [`ScrapeBody`].
+/// Sends the pieces of a [`ScrapeBody`].
 #[derive(Debug)]
 pub struct BodySender {
     chunks: Sender<Chunk>,
@@ -41,39 +41,39 @@ impl BodySender {
         self.chunks.send(Chunk::Data(bytes)).await.map_err(|_| ScraperGone)
     }
 
-    /// Returns once nobody reads any more.
+    /// Resolves once nobody reads any more.
     pub async fn gone(&self) {
         self.chunks.closed().await;
     }
 
-    /// Whether nobody reads any more.
+    /// Returns whether nobody reads any more.
     pub fn is_gone(&self) -> bool {
         self.chunks.is_closed()
     }
 
-    /// Ends the body, and waits until the transport has taken and flushed its last byte. A sender that is dropped without it breaks
-    /// the answer off. What becomes of the answer then is told to `delivery`, whether or not this is still waited for.
+    /// Ends the body, and waits until the transport has taken and flushed its last byte. Dropping a sender without this breaks the answer off.
+    /// `delivery` learns what becomes of the answer, even if this future is dropped.
     pub async fn finish(self, delivery: Arc<dyn Delivery>) -> Result<(), ScraperGone> {
         let (sender, flushed) = async_channel::bounded(1);
         let flushed_by = Flushed { sender, delivery };
         self.chunks.send(Chunk::End(flushed_by)).await.map_err(|_| ScraperGone)?;
-        // With the body this was the last to keep the channel, and with it the unread end that holds `flushed_by`.
+        // The body alone keeps the channel now, and with it the unread end that holds `flushed_by`.
         drop(self);
         flushed.recv().await.map_err(|_| ScraperGone)
     }
 }
 
-/// Hears what becomes of an answer. Its methods are called in this order, at most once each, and must not block. One that is dropped has not
-/// come to what is left.
+/// Learns what becomes of an answer. Its methods are called in this order, at most once each, and must not block. If it is dropped, the remaining
+/// steps were not reached.
 pub trait Delivery: Send + Sync {
-    /// The transport has taken and flushed all of it.
+    /// The transport has taken and flushed the whole answer.
     fn sent(&self);
-    /// The peer has read all of it: it has made another request after that, or has ended the connection cleanly. Before such a request is
-    /// answered.
+    /// The peer has read the whole answer: it has made another request afterwards, or has ended the connection cleanly. This is called before such a
+    /// request is answered.
     fn delivered(&self);
 }
 
-/// Tells the sender of a body that its last byte is with the transport. Dropped without that, it tells that it never will be.
+/// Tells the sender of a body that its last byte was flushed. If it is dropped without that, the sender learns that it never will be.
 pub(crate) struct Flushed {
     sender: Sender<()>,
     delivery: Arc<dyn Delivery>,
@@ -86,7 +86,7 @@ impl fmt::Debug for Flushed {
 }
 
 impl Flushed {
-    /// Returns whom to tell what becomes of the answer.
+    /// Tells the sender, and returns whom to notify of what becomes of the answer next.
     pub(crate) fn tell(self) -> Arc<dyn Delivery> {
         self.delivery.sent();
         // There is room for the one message.
@@ -107,7 +107,7 @@ impl fmt::Display for ScraperGone {
 
 impl Error for ScraperGone {}
 
-/// An answer broke off before its end.
+/// An answer was broken off before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyAborted;
 
@@ -119,19 +119,19 @@ impl fmt::Display for BodyAborted {
 
 impl Error for BodyAborted {}
 
-/// The body of any answer.
+/// The body of an answer.
 #[derive(Debug)]
 pub enum AnswerBody {
-    /// Known as a whole.
+    /// Known in full.
     Full(Bytes),
-    /// As it comes.
+    /// In pieces, as they are assembled.
     Scrape(ScrapeBody),
-    /// Of a length not known, and not sent either: the answer to HEAD.
+    /// Of unknown length, and not sent: the answer to HEAD.
     Unsent,
 }
 
 impl AnswerBody {
-    /// Whom to tell once everything is flushed, after the end was taken.
+    /// Returns whom to notify once everything is flushed, after the end was taken.
     pub(crate) fn take_ended(&mut self) -> Option<Flushed> {
         match self {
             Self::Scrape(body) => body.ended.take(),

@@ -9,11 +9,11 @@ use std::sync::Arc;
 /// An application that is to be scraped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its path behind `/metrics/app/`.
+    /// Its path after `/metrics/app/`.
     pub path: Arc<str>,
     /// Its identity.
     pub labels: Labels,
-    /// How its frames travel: `tcp` or `websocket`.
+    /// Its transport: `tcp` or `websocket`.
     pub transport: &'static str,
     /// Where its identity comes from: `connection`, `credentials`, `hello` or `text`.
     pub source: &'static str,
@@ -30,8 +30,8 @@ struct TargetGroup<'a> {
 
 /// Writes the list as JSON: one group for each application, with its identity as labels.
 ///
-/// `address` is the host and port under which Prometheus reaches the proxy, and `scheme` is `http` or `https`. `instance` is that
-/// of the identity, else the application's path, since all targets share one address.
+/// `address` is the host and port at which Prometheus reaches the proxy, and `scheme` is `http` or `https`. The label `instance` is that of the
+/// identity, or else the application's path, since all targets share one address.
 pub(super) fn targets(listed: &[Listed], address: &str, scheme: &str) -> String {
     let groups: Vec<_> = listed.iter().map(|app| group(app, address, scheme)).collect();
     serde_json::to_string(&groups).expect("maps of texts are JSON")
@@ -47,10 +47,10 @@ fn group<'a>(app: &'a Listed, address: &'a str, scheme: &'a str) -> TargetGroup<
         ("__meta_prometheus_rsocket_identity", app.source.into()),
         ("__meta_prometheus_rsocket_transport", app.transport.into()),
     ];
-    // Later ones win: `instance` is the identity's, if it has one.
+    // Later labels take precedence: `instance` is that of the identity, if it has one.
     let identity = app.labels.iter().map(|(name, value)| (name, Cow::Borrowed(value)));
     TargetGroup { targets: [address], labels: own.into_iter().chain(identity).collect() }
 }
 
-/// Where single applications are scraped, before their paths.
+/// The path at which single applications are scraped, before their own paths.
 pub(super) const APP_PATH: &str = "/metrics/app/";

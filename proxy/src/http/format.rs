@@ -1,12 +1,12 @@
-//! Which format a scraper is answered in.
+//! The format in which a scraper is answered.
 
 use http::{HeaderMap, HeaderValue, header};
 use prometheus_rsocket_protocol::exposition::{Escaping, Format, Target};
 
-/// The format of an answer, and what its `Content-Type` says.
+/// The format of an answer, and its `Content-Type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
-    /// What the text is rendered for.
+    /// The format and escaping that the text is rendered in.
     pub target: Target,
     content_type: &'static str,
 }
@@ -23,8 +23,8 @@ impl Negotiated {
         HeaderValue::from_static(self.content_type)
     }
 
-    /// Chooses the format that the scraper weighs highest among those that are served; of two with the same weight the one that it
-    /// names first. A scraper that names none of them gets the text format 0.0.4.
+    /// Returns the format with the highest weight among those that are served; of several with the same weight, the one that the scraper names first.
+    /// A scraper that names none of them gets the text format 0.0.4.
     ///
     /// | media range in `Accept` | answer |
     /// |---|---|
@@ -32,7 +32,7 @@ impl Negotiated {
     /// | `text/plain;version=1.0.0` | text 0.0.4 with UTF-8 names, if `escaping=allow-utf-8` is there |
     /// | `text/plain`, without a version or of 0.0.4; `text/*`; `*/*` | text 0.0.4 |
     ///
-    /// Names beyond the legacy character set stay as they are with `escaping=allow-utf-8`; otherwise their characters become underscores.
+    /// Names outside the legacy character set stay as they are with `escaping=allow-utf-8`. Otherwise, underscores replace the characters outside it.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut best: Option<(u16, Self)> = None;
         for value in headers.get_all(header::ACCEPT) {
@@ -46,7 +46,7 @@ impl Negotiated {
         best.map_or(Self::TEXT, |(_, format)| format)
     }
 
-    /// Whether the answer is OpenMetrics.
+    /// Returns whether the answer is OpenMetrics.
     pub fn is_open_metrics(self) -> bool {
         self.target.format == Format::OpenMetrics1
     }
@@ -83,7 +83,7 @@ impl Negotiated {
     }
 }
 
-/// The weight in thousandths and the format of a media range that is served.
+/// Returns the weight, in thousandths, and the format of a media range that is served.
 fn parse_range(range: &str) -> Option<(u16, Negotiated)> {
     let mut parts = range.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();

@@ -18,8 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A stream with two time limits that hyper does not have: hyper's own covers the wait for a request and its head
-/// together, and none covers a peer that does not read its answer. It also tells the connection's place what the connection is doing.
+/// A stream with two time limits that hyper lacks: hyper's own limit covers the wait for a request together with its head, and none covers a peer
+/// that does not read its answer. The stream also tells the connection's place what the connection is doing.
 pub(super) struct Guarded<R: Runtime, S> {
     stream: S,
     runtime: R,
@@ -28,16 +28,16 @@ pub(super) struct Guarded<R: Runtime, S> {
     head: R::Timer,
     pace: Pace,
     stall: R::Timer,
-    /// When the timer is set to go off.
+    /// When the timer expires.
     stall_at: Option<Instant>,
-    /// Which answer is being sent.
+    /// The number of the answer that is being sent.
     answer: u64,
-    /// What the peer has taken since it was last slow, if it has been.
+    /// How many bytes the peer has taken since it was last slow, if it has been.
     caught_up: Option<usize>,
 }
 
 impl<R: Runtime, S> Guarded<R, S> {
-    /// Guards a connection that was accepted a moment ago.
+    /// Guards a connection that was just accepted.
     pub(super) fn new(stream: S, runtime: R, limits: &Limits, phase: Phase) -> Self {
         let (mut head, stall) = (runtime.timer(), runtime.timer());
         head.reset(runtime.now() + limits.head_timeout);
@@ -55,7 +55,7 @@ impl<R: Runtime, S> Guarded<R, S> {
         }
     }
 
-    /// Watches a write or a flush; a write tells how many bytes were taken.
+    /// Watches the result of a write or a flush. A write returns how many bytes were taken.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -188,7 +188,7 @@ impl<R: Runtime, S: AsyncWrite + Unpin> AsyncWrite for Guarded<R, S> {
 // Nothing in it is pinned: streams and timers of the seam move freely.
 impl<R: Runtime, S: Unpin> Unpin for Guarded<R, S> {}
 
-/// Where a connection stands, as its stream and its service both see it.
+/// The state of a connection, shared by its stream and its service.
 #[derive(Clone, Debug)]
 pub(super) struct Phase(Arc<State>);
 
@@ -196,23 +196,23 @@ pub(super) struct Phase(Arc<State>);
 struct State {
     place: Place,
     phase: AtomicU8,
-    /// Answers that have begun.
+    /// How many answers have begun.
     answers: AtomicU64,
-    /// What came first.
+    /// What the first bytes look like.
     first: OnceLock<ProbeKind>,
     /// Whether there was a request.
     is_served: AtomicBool,
-    /// Why the connection was ended, if it was.
+    /// Why a time limit ended the connection, if one did.
     closed: OnceLock<HttpClosed>,
     deliveries: Mutex<Deliveries>,
 }
 
-/// Whom to tell what becomes of answers.
+/// Whom to notify of what becomes of answers.
 #[derive(Default)]
 struct Deliveries {
-    /// When all that was written is flushed.
+    /// Notified when all that was written is flushed.
     awaiting_flush: Option<Flushed>,
-    /// When something is read after that. Only who makes requests without waiting for answers has more than one.
+    /// Notified when something is read after that. Only a peer that does not wait for answers before its next request has more than one.
     sent: VecDeque<Arc<dyn Delivery>>,
 }
 
@@ -236,7 +236,7 @@ impl Phase {
         }))
     }
 
-    /// A request's head is complete. The answer is over when what this returns is dropped.
+    /// A request's head is complete. The answer is over when the returned value is dropped.
     pub(super) fn answering(&self, now: Instant) -> Answering {
         let is_ordinary = self.0.place.begin_request(now);
         self.0.is_served.store(true, Ordering::Relaxed);
@@ -245,7 +245,7 @@ impl Phase {
         Answering { phase: self.clone(), is_ordinary }
     }
 
-    /// What the peer is, if it has made no request.
+    /// Returns what the peer is, if it has made no request.
     pub(super) fn probe(&self) -> Option<ProbeKind> {
         let is_served = self.0.is_served.load(Ordering::Relaxed);
         (!is_served).then(|| self.0.first.get().copied().unwrap_or(ProbeKind::Empty))
@@ -256,7 +256,7 @@ impl Phase {
         self.0.place.evicted().await
     }
 
-    /// Why a time limit has ended the connection, if one has.
+    /// Returns why a time limit has ended the connection, if one has.
     pub(super) fn closed(&self) -> Option<HttpClosed> {
         self.0.closed.get().copied()
     }
@@ -275,14 +275,14 @@ impl Phase {
         self.0.phase.load(Ordering::Acquire) == phase
     }
 
-    /// hyper flushes only what it has written before, so the flush that comes after the end of a body covers all of it.
+    /// hyper flushes only what it has written before, so the flush after the end of a body covers all of the body.
     fn on_flushed(&self, now: Instant) {
         let change =
             self.0.phase.compare_exchange(FLUSHING, IDLE, Ordering::AcqRel, Ordering::Acquire);
         if change.is_ok() {
             self.0.place.stand(Standing::Idle(now));
         }
-        // Whoever is told finds the connection idle.
+        // The connection is idle by the time of the notification.
         let flushed = self.lock().awaiting_flush.take();
         if let Some(flushed) = flushed {
             let sent = flushed.tell();
@@ -290,14 +290,14 @@ impl Phase {
             deliveries.sent.push_back(sent);
             let is_full = deliveries.sent.len() > MAX_SENT;
             let unread = if is_full { deliveries.sent.pop_front() } else { None };
-            // To drop it tells the collector, which is not done under this lock.
+            // Dropping it notifies the collector, which must not happen under this lock.
             drop(deliveries);
             drop(unread);
         }
     }
 
-    /// What is read after an answer was flushed tells that the peer has read it: a request as well as the end. A socket that is closed with
-    /// something unread ends in a reset instead. Not everybody ends TLS before the connection below.
+    /// What is read after an answer was flushed shows that the peer has read the answer, be it a request or the end of the connection. A socket that
+    /// is closed with unread data ends in a reset instead. Some peers do not end TLS before the connection below.
     fn on_read(&self, read: &io::Result<usize>) {
         let is_read = match read {
             Ok(_) => true,
@@ -309,7 +309,7 @@ impl Phase {
         }
     }
 
-    /// Whether it is not known if the last answer was read.
+    /// Whether it is unknown if the last answer was read.
     pub(super) fn is_undecided(&self) -> bool {
         !self.lock().sent.is_empty()
     }
@@ -332,7 +332,7 @@ impl Answering {
         self.phase.0.place.id()
     }
 
-    /// The end of the body was taken: tells when it is flushed.
+    /// The end of the body was taken. `flushed` is notified once the end is flushed.
     pub(super) fn tell_flushed(&self, flushed: Flushed) {
         self.phase.lock().awaiting_flush = Some(flushed);
     }
@@ -344,17 +344,17 @@ impl Drop for Answering {
     }
 }
 
-/// Nothing of a request has come since the last answer.
+/// No byte of a request has arrived since the last answer.
 const IDLE: u8 = 0;
-/// The first request is waited for, or some of a request's head has come.
+/// The first request is awaited, or part of a request's head has arrived.
 const HEAD: u8 = 1;
 /// A request is being answered.
 const ANSWERING: u8 = 2;
 /// An answer is complete, but the transport has not taken all of it.
 const FLUSHING: u8 = 3;
 
-/// Answers of one connection of which it is not known whether they were read. The oldest counts as unread for another.
+/// Answers of one connection of which it is unknown whether they were read. Beyond this number, the oldest counts as unread.
 const MAX_SENT: usize = 16;
 
-/// Bytes that a peer which was slow has to take until it no longer counts as one that stalls.
+/// Bytes that a peer which was slow has to take before it no longer counts as stalled.
 const CAUGHT_UP: usize = 64 * 1024;

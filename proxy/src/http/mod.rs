@@ -1,7 +1,7 @@
 //! The HTTP side: what Prometheus scrapes, and what people and orchestrators look at.
 //!
-//! [`Router`] turns requests into answers and knows neither sockets nor clocks; `serve` runs it on hyper over any
-//! [`Runtime`](prometheus_rsocket_runtime::Runtime). What the answers are made of comes from a [`Backend`].
+//! [`Router`] turns requests into answers, and knows neither sockets nor clocks. `serve` runs it on hyper, over any
+//! [`Runtime`](prometheus_rsocket_runtime::Runtime). A [`Backend`] supplies the contents of the answers.
 //!
 //! The metrics of all applications are never held as a whole: they pass through a [`ScrapeBody`], piece by piece.
 

@@ -1,29 +1,29 @@
 use http::{HeaderMap, header};
 use std::time::Duration;
 
-/// How long scrapes may take.
+/// The time limits of scrapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScrapeTimeouts {
-    /// Where the scraper does not say.
+    /// For scrapers that name none.
     pub default: Duration,
-    /// Whatever the scraper says.
+    /// The most that a scraper can ask for.
     pub max: Duration,
-    /// What is kept of that for putting the answer together and sending it.
+    /// The part of the limit that is kept for assembling and sending the answer.
     pub offset: Duration,
 }
 
 impl ScrapeTimeouts {
-    /// How long applications are waited for: what Prometheus says in its header, as a plain decimal of seconds, or the
-    /// default if that makes no sense.
+    /// Returns how long applications are waited for: the limit that Prometheus names in its header, as a plain decimal number of seconds, or the
+    /// default if that is missing or malformed. It is at most `max`, less `offset`, and at least 100 ms.
     pub fn budget(&self, header: Option<&str>) -> Duration {
         let timeout = header.and_then(parse_seconds).unwrap_or(self.default).min(self.max);
         timeout.saturating_sub(self.offset).max(BUDGET_MIN)
     }
 }
 
-/// Whether the sender of these headers would rather have gzip than plain text.
+/// Returns whether the sender of these headers prefers gzip to plain text.
 ///
-/// Without the header anything goes, but then plain text is the safe choice.
+/// Without the header any coding is acceptable, but plain text is the safe choice.
 pub(super) fn prefers_gzip(headers: &HeaderMap) -> bool {
     let mut gzip = None;
     let mut identity = None;
@@ -43,11 +43,11 @@ pub(super) fn prefers_gzip(headers: &HeaderMap) -> bool {
         }
     }
     let gzip = gzip.or(any).unwrap_or(0);
-    // Plain text that is not named is acceptable, but nothing that was asked for.
+    // Plain text is acceptable if it is not named, but was not asked for.
     gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
-/// A coding and its weight in thousandths. A weight that is none counts as 0: never to be chosen.
+/// Parses a coding and its weight, in thousandths. A malformed weight counts as 0, which means never.
 fn parse_coding(item: &str) -> (&str, u16) {
     let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
     let weight = parameters.split(';').find_map(|parameter| {
@@ -66,7 +66,7 @@ pub(super) fn parse_weight(text: &str) -> u16 {
 
 fn parse_seconds(text: &str) -> Option<Duration> {
     let text = text.trim();
-    // Rust reads exponents, signs, infinities and NaN as well, which are no plain decimals.
+    // Rust also parses exponents, signs, infinities and NaN, which are not plain decimals.
     if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return None;
     }
@@ -74,5 +74,5 @@ fn parse_seconds(text: &str) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// Applications get at least this long, however little the scraper gives.
+/// Applications get at least this long, however short the scraper's limit is.
 const BUDGET_MIN: Duration = Duration::from_millis(100);

@@ -1,21 +1,21 @@
 use std::time::{Duration, Instant};
 
-/// How a peer keeps up with an answer. Time is an argument.
+/// Watches whether a peer keeps up with an answer. Time is an argument.
 ///
-/// It may take nothing for a while, and over one answer it may keep the proxy waiting for [`PATIENCE`], and then for as long as what it
-/// has taken takes at [`MIN_RATE`]. Only the time that it keeps the proxy waiting counts, so a slow core is nobody's fault.
+/// The peer may take nothing for a while. Over one answer it may keep the proxy waiting for [`PATIENCE`], and then for as long as the bytes that it
+/// has taken would need at [`MIN_RATE`]. Only time during which the peer keeps the proxy waiting counts, so a slow core is not held against the peer.
 #[derive(Debug)]
 pub(super) struct Pace {
     stall: Duration,
-    /// Since when the peer takes nothing.
+    /// Since when the peer has taken nothing.
     since: Option<Instant>,
-    /// How long it has kept the proxy waiting before.
+    /// How long it had kept the proxy waiting before that.
     waited: Duration,
     /// How many bytes it has taken.
     taken: u64,
 }
 
-/// What is wrong with a peer.
+/// Why a peer is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooSlow {
     /// It takes nothing.
@@ -34,7 +34,7 @@ impl Pace {
         *self = Self::new(self.stall);
     }
 
-    /// The peer takes nothing at the moment. Returns until when it may go on like that.
+    /// The peer takes nothing at the moment. Returns until when that is tolerated.
     pub(super) fn blocked(&mut self, now: Instant) -> Instant {
         let since = *self.since.get_or_insert(now);
         since + self.stall.min(self.allowance())
@@ -49,7 +49,7 @@ impl Pace {
         }
     }
 
-    /// The time is over. If that is noticed much too late, the clock has jumped, and the peer gets another chance.
+    /// The tolerated time is over. If that is noticed much too late, the clock has jumped, and the peer gets another chance.
     pub(super) fn check(&mut self, now: Instant) -> Result<(), TooSlow> {
         let late = now.saturating_duration_since(self.blocked(now));
         if late > JUMP {
@@ -65,10 +65,10 @@ impl Pace {
     }
 }
 
-/// How long a peer may keep the proxy waiting, whatever it takes.
+/// How long a peer may keep the proxy waiting, however little it takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes that it has to take in a second from then on.
+/// The rate that is demanded beyond that, in bytes per second.
 const MIN_RATE: u64 = 16 * 1024;
 
 /// How late the end of a time limit has to be noticed to count as a jump of the clock. A busy event loop is never this late.

@@ -1,4 +1,4 @@
-//! The pages for people, and the JSON that says the same.
+//! The pages for people, and the same data as JSON.
 
 use super::negotiate::prefers_gzip;
 use super::router::Answer;
@@ -13,7 +13,7 @@ use http::{HeaderValue, request::Parts};
 use prometheus_rsocket_runtime::JobLost;
 use std::net::IpAddr;
 
-/// Where the pages of single applications are, before their paths.
+/// The path of the pages of single applications, before their own paths.
 pub(super) const APP_PATH: &str = "/app/";
 
 /// Answers a request for a page.

@@ -1,4 +1,4 @@
-//! Which connections may be open at once.
+//! Places for HTTP connections: which may be open at once.
 
 use crate::ingress::places::network;
 use crate::observe::telemetry::HttpClosed;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 /// A bounded number of connections, shared fairly.
 ///
-/// * A connection on which no request is being answered makes room for a newcomer, and so does one whose peer has not read for [`STALL`].
-///   The one that has been so longest goes first; if one address has more than half of all places, it is one of that address.
-/// * If all are busy, a newcomer gets one of a few spare places. From there it is told how the proxy is, and nothing that takes long.
-///   With its request it moves to an ordinary place, if there is one by then.
+/// * A connection on which no request is being answered makes room for a newcomer, and so does one whose peer has not read for [`STALL`]. The one
+///   in this state for longest goes first. If one address has more than half of all places, one of its connections goes.
+/// * If all connections are busy, a newcomer gets one of a few spare places. There it gets brief answers about the proxy's own state. With its
+///   request it moves to an ordinary place, if one is free by then.
 #[derive(Debug)]
 pub(crate) struct Places {
     max: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Places {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Never more than there are places, spare ones included.
+    /// Never more than all places, spare ones included.
     entries: BTreeMap<u64, Entry>,
     next: u64,
 }
@@ -40,7 +40,7 @@ struct Entry {
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Since then no request has been answered: none has come, or not the whole head of one.
+    /// No request has been answered since then: none has arrived, or not its whole head.
     Idle(Instant),
     /// A request is being answered.
     Busy,
@@ -48,7 +48,7 @@ pub(super) enum Standing {
     Stalled(Instant),
 }
 
-/// Tells a connection that it has to go.
+/// Tells a connection that it has to close.
 #[derive(Debug, Default)]
 struct Notice {
     reason: OnceLock<HttpClosed>,
@@ -60,7 +60,7 @@ impl Places {
         Arc::new(Self { max, spare, state: Mutex::default(), emptied: Event::new() })
     }
 
-    /// A place for a connection that was just accepted; `None` if there is not even a spare one.
+    /// Takes a place for a connection that was just accepted; `None` if there is not even a spare one.
     pub(super) fn take(self: &Arc<Self>, now: Instant, peer: IpAddr) -> Option<Place> {
         let mut state = self.lock();
         let is_spare = !state.make_room(now, self.max);
@@ -76,7 +76,7 @@ impl Places {
         Some(Place { places: Arc::clone(self), id, notice })
     }
 
-    /// How many connections are open.
+    /// Returns how many connections are open.
     pub(crate) fn taken(&self) -> usize {
         self.lock().entries.len()
     }
@@ -102,7 +102,7 @@ impl State {
         self.entries.values().filter(|entry| entry.is_spare == is_spare).count()
     }
 
-    /// Sees to it that an ordinary place is free, if it can be done.
+    /// Returns whether an ordinary place is free, and frees one if necessary and possible.
     fn make_room(&mut self, now: Instant, max: usize) -> bool {
         if self.count(false) < max {
             return true;
@@ -116,7 +116,7 @@ impl State {
         of_greedy.or_else(|| self.evict(now, |entry| !entry.is_spare)).is_some()
     }
 
-    /// Evicts the one that has been idle or has stalled longest.
+    /// Evicts the connection that has been idle or stalled for longest.
     fn evict(&mut self, now: Instant, is_candidate: impl Fn(&Entry) -> bool) -> Option<()> {
         let candidates = self.entries.iter().filter(|(_, entry)| is_candidate(entry));
         let idle = candidates.filter_map(|(id, entry)| Some((entry.idle_since(now)?, *id)));
@@ -144,7 +144,7 @@ impl Entry {
     }
 }
 
-/// The place of one connection, until dropped.
+/// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
@@ -164,7 +164,7 @@ impl Place {
         }
     }
 
-    /// A request has come. Returns whether the place is an ordinary one by now.
+    /// A request has arrived. Returns whether the place is an ordinary one now.
     pub(super) fn begin_request(&self, now: Instant) -> bool {
         let mut state = self.places.lock();
         let is_spare = |state: &State| state.entries.get(&self.id).is_some_and(|it| it.is_spare);

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Finds the answer to a request. It knows no sockets, and time only as an argument.
+/// Answers requests. It knows no sockets, and takes time as an argument.
 #[derive(Debug)]
 pub struct Router<B> {
     backend: Arc<B>,
@@ -29,7 +29,7 @@ pub struct Router<B> {
     pages: Pages,
 }
 
-/// What is served on a listener beside what is served on all.
+/// What a listener serves in addition to what all listeners serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
     /// Metrics and pages.
@@ -52,22 +52,22 @@ impl Pages {
     }
 }
 
-/// Under which address the targets of service discovery are reached.
+/// The address at which the targets of service discovery are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetAddress {
-    /// Host and port; where there are none, those that the request was sent to.
+    /// Host and port; if `None`, those that the request was sent to.
     pub advertised: Option<String>,
     /// Whether the listener speaks TLS.
     pub is_https: bool,
 }
 
 impl<B: Backend> Router<B> {
-    /// A router to `backend`, which counts its answers.
+    /// Returns a router to `backend`. `telemetry` counts its answers.
     pub fn new(backend: Arc<B>, telemetry: Arc<Telemetry>, targets: TargetAddress) -> Self {
         Self { backend, telemetry, targets, pages: Pages::All }
     }
 
-    /// The same with a part of the pages.
+    /// Returns a router that serves only a part of the pages.
     pub fn with_pages(self, pages: Pages) -> Self {
         Self { pages, ..self }
     }
@@ -80,7 +80,7 @@ impl<B: Backend> Router<B> {
         answer.into_response()
     }
 
-    /// Answers a request for which there is only a spare place: whether and how the proxy is, and nothing that takes long.
+    /// Answers a request that has only a spare place: with the proxy's own state, and nothing that takes long.
     pub(super) async fn answer_briefly(
         &self,
         head: &Parts,
@@ -112,7 +112,7 @@ impl<B: Backend> Router<B> {
         response
     }
 
-    /// Whether the path of a request is for those alone who show credentials, where some are required: all but those that load balancers ask.
+    /// Whether the path of a request needs credentials, if some are required. Only the paths that load balancers request do not.
     pub(super) fn is_protected(head: &Parts) -> bool {
         !matches!(
             route(head.uri.path()),
@@ -124,7 +124,7 @@ impl<B: Backend> Router<B> {
         )
     }
 
-    /// Refuses a request for want of credentials.
+    /// Refuses a request that lacks valid credentials.
     pub(super) fn refuse(&self, head: &Parts, refused: Refused) -> Response<AnswerBody> {
         let answer = match refused {
             Refused::Unauthorized => {
@@ -239,7 +239,7 @@ impl<B: Backend> Router<B> {
         })
     }
 
-    /// The list of targets; never an empty one because the proxy is not ready, which would delete them all.
+    /// Returns the list of targets. While the proxy is not ready, it answers with an error, since an empty list would delete all targets.
     fn discover(&self, head: &Parts) -> Answer {
         let readiness = self.backend.readiness();
         if readiness != Readiness::Ready {
@@ -257,7 +257,7 @@ impl<B: Backend> Router<B> {
     }
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 pub(super) struct Answer {
     code: HttpCode,
     headers: HeaderMap,
@@ -274,7 +274,7 @@ impl Answer {
         Self::new(code, HeaderValue::from_static(PLAIN_TEXT), AnswerBody::Full(text.into()))
     }
 
-    /// What Spring Boot's actuator says of a component.
+    /// Answers as Spring Boot's actuator does for a component.
     fn actuator(code: HttpCode, status: &str) -> Self {
         let body = format!("{{\"status\":\"{status}\"}}");
         Self::new(code, HeaderValue::from_static(ACTUATOR), AnswerBody::Full(body.into()))
@@ -288,7 +288,7 @@ impl Answer {
     fn exposition(body: AnswerBody, format: Negotiated, gzip: bool) -> Self {
         let answer = Self::new(HttpCode::Ok, format.content_type(), body);
         if gzip {
-            // Prometheus decodes only what is called exactly this.
+            // Prometheus decodes only this exact name.
             answer.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
         } else {
             answer
@@ -329,20 +329,20 @@ fn route(path: &str) -> HttpPath {
     served.find(|known| known.value() == path).unwrap_or(HttpPath::Other)
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// From where.
+    /// Its address.
     pub address: IpAddr,
-    /// The number of its connection, which no other connection had before it.
+    /// The number of its connection. No other connection ever has it.
     pub connection: u64,
 }
 
 /// The value of `scraper` in the query is empty or too long.
 struct BadScraper;
 
-/// Who scrapes: what `scraper` in the query says, compared as it was sent, else the address with the User-Agent. Who sends neither has only its
-/// connection.
+/// Identifies a scraper by `scraper` in the query, compared as it was sent, or else by its address and User-Agent. A scraper that sends neither is
+/// identified by its connection.
 fn scraper(head: &Parts, peer: Client) -> Result<Scraper, BadScraper> {
     let Client { address, connection } = peer;
     let mut fields = head.uri.query().unwrap_or_default().split('&');
@@ -370,7 +370,7 @@ fn scraped(body: ScrapeBody, request: &ScrapeRequest) -> Answer {
 }
 
 fn unavailable(refused: &ScrapeRefused) -> Answer {
-    // Rounded up: 0 would be an invitation to come again at once.
+    // Rounded up, since 0 would invite the scraper to come back immediately.
     let seconds = refused.retry_after.as_millis().div_ceil(1000).max(1) as u64;
     Answer::text(HttpCode::Unavailable, format!("{}\n", refused.reason))
         .with(header::RETRY_AFTER, HeaderValue::from(seconds))
@@ -391,10 +391,10 @@ fn ready(readiness: Readiness) -> Answer {
     Answer::text(code, format!("{readiness}\n"))
 }
 
-/// How long the name of a scraper may be.
+/// The longest name of a scraper, in bytes.
 const MAX_SCRAPER_BYTES: usize = 128;
 
-/// How much of a User-Agent tells scrapers apart.
+/// How many bytes of a User-Agent distinguish scrapers.
 const MAX_AGENT_BYTES: usize = 256;
 
 const CHALLENGE: &str = "Basic realm=\"prometheus-rsocket-proxy\", charset=\"UTF-8\"";

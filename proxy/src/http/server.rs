@@ -33,24 +33,24 @@ use std::{
 };
 use tracing::{debug, warn};
 
-/// What a client of the HTTP side may take.
+/// Limits for clients of the HTTP side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many connections may be open. A further one takes the place of one that is idle or stalls; if there is none, it gets a spare place.
     pub max_connections: usize,
-    /// How many connections may be open beyond that, to be told how the proxy is. If they are taken as well, more are closed at once.
+    /// How many more connections may be open, which only get the proxy's own state. If these are taken as well, further ones are closed immediately.
     pub spare_connections: usize,
-    /// How long TLS may take to be set up, where it is used.
+    /// The time limit of a TLS handshake, on listeners with TLS.
     pub handshake_timeout: Duration,
-    /// How long the head of a request may be.
+    /// The longest head of a request, in bytes.
     pub max_head_bytes: usize,
-    /// How long the head of a request may take from its first byte; that of the first request from when the connection is accepted.
+    /// The time limit for the head of a request, from its first byte; for the first request, from when the connection is accepted.
     pub head_timeout: Duration,
-    /// How long a connection may wait for a request. Longer than usual scrape intervals, so that these keep theirs.
+    /// How long a connection may wait for a request. Longer than usual scrape intervals, so that scrapers keep their connections.
     pub idle_timeout: Duration,
-    /// How long a client may take nothing of an answer. One that reads slowly has 10 s more over the answer than it takes at 16 KiB/s.
+    /// How long a client may take nothing of an answer. Over the whole answer, a slow reader has 10 s more than the answer takes at 16 KiB/s.
     pub stall_timeout: Duration,
-    /// How long answers under way may take to end after the shutdown signal.
+    /// How long answers under way may take to finish after the shutdown signal.
     pub shutdown_timeout: Duration,
 }
 
@@ -69,19 +69,19 @@ impl Default for Limits {
     }
 }
 
-/// A listener for HTTP.
+/// An HTTP listener.
 pub(crate) struct Listening<R: Runtime> {
     pub(crate) name: &'static str,
     pub(crate) listener: R::Listener,
     pub(crate) tls: Option<ServerTls>,
-    /// Who may scrape and look at pages, if that is not anybody.
+    /// Checks who may scrape and see pages; `None` if anybody may.
     pub(crate) gate: Option<Arc<ScraperGate>>,
-    /// Places for connections, as many as the limits say.
+    /// The places of its connections, as many as the limits say.
     pub(crate) places: Arc<Places>,
 }
 
-/// Serves HTTP until the shutdown signal; then no more connections are accepted, and idle ones are closed. Returns when the answers
-/// under way have been sent, or have taken too long.
+/// Serves HTTP until the shutdown signal. Then no more connections are accepted, and idle ones are closed. Returns when the answers under way have
+/// been sent, or have taken too long.
 pub(crate) async fn serve<R: Runtime, B: Backend>(
     runtime: R,
     listening: Listening<R>,
@@ -129,12 +129,12 @@ struct HttpServer<R, B> {
     runtime: R,
     places: Arc<Places>,
     router: Arc<Router<B>>,
-    /// Who may scrape, if that is not anybody.
+    /// Checks who may scrape; `None` if anybody may.
     gate: Option<Arc<ScraperGate>>,
     limits: Limits,
-    /// Idle connections end when it is triggered, others after their answer.
+    /// When it is triggered, idle connections end, and others end after their answer.
     shutdown: Shutdown,
-    /// All connections end when it is triggered.
+    /// When it is triggered, all connections end.
     aborted: Shutdown,
     probes: ProbeLog,
 }
@@ -160,7 +160,7 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
         let phase = Phase::new(place);
         let io = Guarded::new(stream, self.runtime.clone(), &self.limits, phase.clone());
         let service = service_fn(|request| {
-            // At once: hyper may end the connection before it polls the answer.
+            // Recorded before the answer is polled: hyper may end the connection before that.
             let received = self.runtime.now();
             self.answer(request, peer, received, phase.answering(received))
         });
@@ -175,7 +175,7 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
             self.shutdown.wait().await;
             End::CutOff
         };
-        // The connection comes first: a request that has already come is still answered.
+        // The connection is polled first, so that a request that has already arrived is still answered.
         let serving = async { End::Of((&mut connection).await) };
         let mut ended = or(serving, or(evicted, signal)).await;
         if matches!(ended, End::CutOff) {
@@ -186,7 +186,7 @@ impl<R: Runtime, B: Backend> Serve<R> for HttpServer<R, B> {
             };
             ended = or(async { End::Of((&mut connection).await) }, abort).await;
         }
-        // Who has to make room does so at once.
+        // A connection that has to make room does so immediately.
         if matches!(ended, End::Of(_)) && phase.is_undecided() {
             linger(&self.runtime, connection.into_parts().io.into_inner()).await;
         }
@@ -230,13 +230,13 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
         Ok(response.map(|body| Tracked { body, answering }))
     }
 
-    /// Looks at the credentials of a request, where some are required.
+    /// Checks the credentials of a request, if some are required.
     async fn admit(&self, head: &http::request::Parts, peer: SocketAddr) -> Result<(), Refused> {
         let gate = self.gate.as_ref().filter(|_| Router::<B>::is_protected(head));
         let Some(gate) = gate else { return Ok(()) };
         let checked = gate.check(&self.runtime, &head.headers, peer.ip()).await;
         let Err(refused) = checked else { return Ok(()) };
-        // Whoever shows nothing, such as a browser at first, has not failed.
+        // A client that sends no credentials, as a browser at first, has not failed.
         if head.headers.contains_key(http::header::AUTHORIZATION) {
             let (now, telemetry) = (self.runtime.now(), self.router.telemetry());
             let address = peer.to_string();
@@ -247,7 +247,7 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
         Err(refused)
     }
 
-    /// Counts and logs how a connection ended. Nobody is blamed for what the shutdown cuts off.
+    /// Counts and logs how a connection ended. A connection that the shutdown cuts off is nobody's fault.
     fn on_ended(&self, ended: End, peer: SocketAddr, phase: &Phase) {
         let telemetry = self.router.telemetry();
         let error = match ended {
@@ -272,7 +272,7 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
             (Some(kind), None, Some(error)) => self.on_probe(kind, peer, &error),
             (Some(kind), None, None) => self.on_probe(kind, peer, &"closed without a request"),
             (None, Some(reason), _) => self.log_closed(reason, peer),
-            // After requests that were understood.
+            // Malformed, after requests that were understood.
             (None, None, Some(error)) if is_malformed => {
                 self.on_probe(ProbeKind::Unknown, peer, &error);
             }
@@ -295,7 +295,7 @@ impl<R: Runtime, B: Backend> HttpServer<R, B> {
     }
 }
 
-/// Ends the way to the peer, and waits a moment for it to do the same: by that it tells whether it has read everything.
+/// Ends our half of the connection, and waits a moment for the peer to end its half, which shows that it has read everything.
 async fn linger<R: Runtime>(runtime: &R, mut io: impl AsyncRead + AsyncWrite + Unpin) {
     let mut rest = [0; 512];
     let ending = async {
@@ -321,7 +321,7 @@ enum End {
     CutOff,
 }
 
-/// A body that tells when it is over, whether it was sent or dropped.
+/// A body that reports when it is over, whether it was sent or dropped.
 struct Tracked {
     body: AnswerBody,
     answering: Answering,
@@ -356,11 +356,11 @@ fn log_access(head: &http::request::Parts, status: StatusCode, peer: SocketAddr,
     debug!(%peer, %method, %path, status = status.as_u16(), ?took, "HTTP request answered");
 }
 
-/// How long a peer that has got its answer may take to end the connection.
+/// How long a peer that has its answer may take to end the connection.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How many times something is read that comes behind the last request.
+/// How many times data after the last request is read.
 const MAX_LINGER_READS: usize = 16;
 
-/// How much of an answer is collected before it is written. hyper's default is six times that, per connection.
+/// How many bytes of an answer are collected before they are written. hyper's default is six times as many, per connection.
 const BUFFER_BYTES: usize = 64 * 1024;

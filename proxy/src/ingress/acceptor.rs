@@ -13,40 +13,40 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Serves the connections of one listener, once they have passed what all connections pass.
+/// Serves the connections of one listener, after the steps that all connections share.
 pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
-    /// The place of one connection among those that may be open, until dropped.
+    /// The place of one connection among those that may be open. Dropping it frees the place.
     type Place: Send + Sync;
 
-    /// A connection for which there is no place, until it is told so.
+    /// A connection without a place, which is held until it is told.
     type Held: Send;
 
     /// Takes a place for a connection that was accepted.
     fn place(&self, peer: SocketAddr) -> Option<Self::Place>;
 
-    /// The load balancers in front of the listener, whose PROXY headers are read.
+    /// Returns the load balancers in front of the listener, whose PROXY headers are read.
     fn balancers(&self) -> Option<&Balancers> {
         None
     }
 
-    /// How long a PROXY header may take, within the limit of the handshake where there is one.
+    /// Returns the time limit of a PROXY header, within that of the handshake if there is one.
     fn header_timeout(&self) -> Duration {
         Duration::MAX
     }
 
-    /// Puts a connection down to its peer, once its PROXY header has been read or it has none.
+    /// Counts a connection towards its peer, once its PROXY header has been read or it is known to have none.
     fn on_known(&self, place: &mut Self::Place, peer: SocketAddr) {
         let _ = (place, peer);
     }
 
-    /// Resolves if the connection of this place has to go, for it is not served yet and another one needs the place.
+    /// Resolves if the connection with this place has to go, because it is not served yet and another one needs the place.
     fn evicted(&self, place: &Self::Place) -> impl Future<Output = ()> + Send {
         let _ = place;
         pending()
     }
 
-    /// Decides what becomes of a connection for which there is no place: it is dropped at once, or held back until this time and then
-    /// [told](Self::turn_away).
+    /// Decides what to do with a connection for which there is no place: it is dropped immediately, or held until the returned time and then [turned
+    /// away](Self::turn_away).
     fn hold(&self) -> Option<(Instant, Self::Held)> {
         None
     }
@@ -69,10 +69,10 @@ pub(crate) trait Serve<R: Runtime>: Send + Sync + 'static {
         ready(())
     }
 
-    /// Counts a connection that did not come so far.
+    /// Counts a connection that is not served.
     fn on_turned_away(&self, why: TurnedAway);
 
-    /// Counts and logs somebody anonymous.
+    /// Counts and logs an anonymous peer.
     fn on_probe(&self, kind: ProbeKind, peer: SocketAddr, error: &dyn fmt::Display);
 }
 
@@ -85,30 +85,30 @@ pub(crate) enum TurnedAway {
     Evicted,
     /// All places are taken.
     Full,
-    /// Its PROXY header is missing, malformed or not to be believed.
+    /// Its PROXY header is missing, malformed or not trusted.
     ProxyHeader,
-    /// TLS was not set up.
+    /// The TLS handshake failed.
     Tls,
 }
 
-/// Accepts the connections of one listener: a bounded number, the PROXY header where a load balancer sends it, TLS where the listener has it,
-/// each within a time limit.
+/// Accepts the connections of one listener. Their number is bounded. PROXY header, if a load balancer sends one, and TLS, if the listener has it,
+/// have a time limit each.
 pub(crate) struct Acceptor<R, S> {
     pub(crate) runtime: R,
     /// The listener's name.
     pub(crate) name: &'static str,
     pub(crate) tls: Option<ServerTls>,
-    /// How long TLS may take.
+    /// The time limit of a TLS handshake.
     pub(crate) handshake_timeout: Duration,
-    /// Handshakes are given up when it is triggered.
+    /// When it is triggered, handshakes are abandoned.
     pub(crate) shutdown: Shutdown,
     pub(crate) server: Arc<S>,
-    /// For connections that come when there are no other descriptors.
+    /// For connections that arrive when no other descriptors are left.
     pub(crate) reserve: Reserve,
     pub(crate) logs: Logs,
 }
 
-/// Each kind of trouble is logged once per period.
+/// Each kind of failure is logged once per period.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     evicted: Throttle,
@@ -133,7 +133,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
                 None => return,
                 Some(Ok((stream, peer))) => {
                     this.on_accepted(stream, peer);
-                    // Whoever has to make room for it is let go first.
+                    // The connection that has to make room is let go first.
                     yield_now().await;
                 }
                 Some(Err(error)) => this.on_error(&error).await,
@@ -155,7 +155,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
     }
 
     async fn serve(self: Arc<Self>, stream: R::Stream, peer: SocketAddr, mut place: S::Place) {
-        // What the handshakes need is boxed, so that it is gone with them.
+        // Handshakes are boxed, so that their memory is freed afterwards.
         let begun = Box::pin(self.begun(stream, peer, Duration::MAX));
         let begun = or(begun, self.evicted(&place, peer)).await;
         let Some((stream, peer)) = begun else { return };
@@ -164,7 +164,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         if let Some(stream) = secured {
             Arc::clone(&self.server).serve(stream, peer, place).await;
         }
-        // Before another listener takes the descriptor that is free now.
+        // Before another listener takes the descriptor that has just become free.
         self.reserve.refill();
     }
 
@@ -175,8 +175,8 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         None
     }
 
-    /// Serves a connection that had no place, if there is one later; else tells it. That takes time, or clients that come back at once
-    /// would do so without a pause.
+    /// Serves a connection that had no place if there is one later, and turns it away otherwise. The delay keeps clients that reconnect immediately
+    /// from doing so in a hot loop.
     async fn hold_back(
         self: Arc<Self>,
         stream: R::Stream,
@@ -200,7 +200,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             return self.serve(stream, peer, place).await;
         }
         self.on_full(peer);
-        // The place in which it is held is for others too.
+        // Limited in time, since others need the slot in which it is held.
         let begun = Box::pin(self.begun(stream, peer, self.handshake_timeout)).await;
         let Some((stream, peer)) = begun else { return };
         if let Some(stream) = Box::pin(self.secured(stream, peer)).await {
@@ -258,8 +258,8 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         self.reserve.refill();
     }
 
-    /// The stream behind the PROXY header, if it should have one, and the address of the peer. The header has the time that is configured
-    /// for it, and no more than `limit`.
+    /// Returns the stream after the PROXY header, if it should have one, and the address of the peer. The header has the configured time, and no more
+    /// than `limit`.
     async fn begun(
         &self,
         stream: R::Stream,
@@ -323,7 +323,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
         }
     }
 
-    /// The stream under TLS, where the listener has it.
+    /// Returns the stream under TLS, if the listener has TLS.
     async fn secured(
         &self,
         stream: Begun<R::Stream>,
@@ -340,7 +340,7 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
             Ok(stream) => return Some(stream),
             Err(error) => error,
         };
-        // Load balancers look whether anybody is there, and leave without a word.
+        // Load balancers check whether somebody listens, and leave without a byte.
         let is_trusted = self.server.balancers().is_some_and(|it| it.trusts(peer.ip()));
         let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
         if error.kind() == io::ErrorKind::UnexpectedEof || is_trusted && is_reset {
@@ -356,5 +356,5 @@ impl<R: Runtime, S: Serve<R>> Acceptor<R, S> {
     }
 }
 
-/// How long to wait after a connection could not be accepted: for file descriptors, say, to become free.
+/// The pause after a connection could not be accepted, for example until file descriptors become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -8,52 +8,52 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::{error, fmt, io};
 
-/// Why a proxy cannot start.
+/// The error of starting a proxy.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
     /// A listener cannot be opened.
     Listen {
-        /// Which: `tcp`, `websocket` or `http`.
+        /// The listener: `tcp`, `websocket` or `http`.
         listener: &'static str,
-        /// On which address.
+        /// Its address.
         address: String,
-        /// Why.
+        /// Why it cannot be opened.
         error: io::Error,
     },
     /// A file with credentials cannot be used.
     Auth {
         /// The option that names it.
         option: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         error: AuthFileError,
     },
-    /// The configuration asks for OpenSSL, and this program is built without it.
+    /// The configuration asks for OpenSSL, which is not built in.
     NoOpenSsl,
-    /// There is no key pair.
+    /// The key pair cannot be made.
     Key(KeyError),
-    /// The key's file cannot be used.
+    /// The file with the key cannot be used.
     KeyFile(KeyFileError),
-    /// The system gives no randomness, or the runtime ended.
+    /// The system returns no randomness, or the runtime has ended.
     System(String),
     /// The directory for pushes cannot be used.
     PushDir {
-        /// Which.
+        /// The path of the directory.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be used.
         error: io::Error,
     },
     /// A listener's TLS files cannot be used.
     Tls {
-        /// Which listener's.
+        /// The listener that they belong to.
         listener: &'static str,
-        /// Which file, and what is wrong with it.
+        /// The file, and what is wrong with it.
         error: TlsError,
     },
 }
 
 impl StartError {
-    /// Whether it is the configuration that is at fault, rather than the system.
+    /// Returns whether the configuration is at fault, rather than the system.
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
@@ -101,7 +101,7 @@ impl From<JobLost> for StartError {
     }
 }
 
-/// A listener that is open.
+/// An open listener.
 pub(crate) struct Bound<R: Runtime> {
     pub(crate) name: &'static str,
     pub(crate) listener: R::Listener,

@@ -1,6 +1,6 @@
 //! The address of a peer behind a load balancer, as the PROXY protocol (versions 1 and 2) or `X-Forwarded-For` announces it.
 //!
-//! Only the load balancers that the configuration names are believed. The PROXY header comes first on a connection, before TLS.
+//! Only the load balancers that the configuration names are trusted. The PROXY header comes first on a connection, before TLS.
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,7 @@ impl Balancers {
         self.trusted.contains(peer)
     }
 
-    /// Whether a connection from this address is read for a PROXY header.
+    /// Whether a PROXY header is read on connections from this address.
     pub(crate) fn expects_header(&self, peer: IpAddr) -> bool {
         match self.protocol {
             ProxyProtocol::Off => false,
@@ -44,14 +44,14 @@ impl Balancers {
         self.protocol != ProxyProtocol::Off && !self.expects_header(peer)
     }
 
-    /// Reads the header of a connection that [should have one](Self::expects_header), and returns the address that it announces. There
-    /// is none if the load balancer speaks for itself, as in a health check, or if the header is optional and missing.
+    /// Reads the header of a connection that [should have one](Self::expects_header), and returns the announced address. Returns `None` if the load
+    /// balancer speaks for itself, as in a health check, or if the header is optional and missing.
     ///
-    /// Reads 4 KiB at most. There is no limit on its time.
+    /// Reads at most 4 KiB. There is no time limit.
     ///
     /// # Errors
     ///
-    /// Fails if the peer is not trusted, if the header is malformed, or required and missing, or if the connection ends before it.
+    /// The peer is not trusted; the header is malformed, or required and missing; or the connection ends before the header does.
     pub(crate) async fn read_header<S: AsyncRead + Unpin>(
         &self,
         stream: &mut Begun<S>,
@@ -74,8 +74,8 @@ impl Balancers {
         }
     }
 
-    /// Returns the client's address by `X-Forwarded-For`: of all its lines, the last address that is not that of a trusted load
-    /// balancer. An entry that is no address hides those before it. Looks at 16 entries at most.
+    /// Returns the client's address from `X-Forwarded-For`: in all of its lines, the last address that does not belong to a trusted load balancer. An
+    /// entry that is not an address hides those before it. At most 16 entries are read.
     pub(crate) fn forwarded_for(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
         let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
@@ -91,7 +91,7 @@ impl Balancers {
     }
 }
 
-/// Reads an address, perhaps with a port, as load balancers write it.
+/// Parses an address, possibly with a port, as load balancers write it.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let bracketed = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
@@ -101,10 +101,10 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Entries of `X-Forwarded-For` that are looked at.
+/// The most entries of `X-Forwarded-For` that are read.
 const MAX_HOPS: usize = 16;
 
-/// Why a connection's PROXY header is not believed.
+/// Why a connection's PROXY header is not accepted.
 #[derive(Debug)]
 pub(crate) enum HeaderError {
     /// The peer closed the connection without sending a byte, as health checks do.
@@ -120,7 +120,7 @@ pub(crate) enum HeaderError {
 }
 
 impl HeaderError {
-    /// A name for log lines.
+    /// Returns a name for log lines.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -152,7 +152,7 @@ impl fmt::Display for HeaderError {
     }
 }
 
-/// A stream of which the first bytes may have been read ahead.
+/// A stream whose first bytes may have been read ahead.
 #[derive(Debug)]
 pub(crate) struct Begun<S> {
     first: BytesMut,
@@ -160,16 +160,16 @@ pub(crate) struct Begun<S> {
 }
 
 impl<S> Begun<S> {
-    /// Returns a stream of which nothing was read.
+    /// Returns a stream of which nothing was read yet.
     pub(crate) fn new(stream: S) -> Self {
         Self { first: BytesMut::new(), stream }
     }
 }
 
 impl<S: AsyncRead + Unpin> Begun<S> {
-    /// Waits for the first bytes, and returns whether they look like a PROXY header. They stay on the stream.
+    /// Waits for the first bytes, and returns whether they look like a PROXY header. They stay in the stream.
     pub(crate) async fn is_header(&mut self) -> io::Result<bool> {
-        // What came along with a header may be all that comes before an answer.
+        // Bytes that arrived together with a header may be all that arrives before an answer.
         if self.first.is_empty() {
             let mut chunk = [0; 16];
             let len = self.stream.read(&mut chunk).await?;
@@ -181,11 +181,11 @@ impl<S: AsyncRead + Unpin> Begun<S> {
     }
 }
 
-/// What a connection begins with.
+/// The beginning of a connection.
 enum First {
-    /// A header, perhaps with the client's address. It is taken off the stream.
+    /// A header, possibly with the client's address. It is removed from the stream.
     Header(Option<SocketAddr>),
-    /// Something else, which stays on the stream.
+    /// Something else, which stays in the stream.
     Other,
 }
 
@@ -225,7 +225,7 @@ enum Parsed {
         client: Option<SocketAddr>,
     },
     Incomplete,
-    /// It begins like a header. No protocol that is served here does.
+    /// It begins like a header, as no protocol does that is served here.
     Malformed,
     Other,
 }
@@ -236,14 +236,14 @@ fn parse(first: &[u8]) -> Parsed {
     if !may_be(v1::PROTOCOL_PREFIX.as_bytes()) && !may_be(v2::PROTOCOL_PREFIX) {
         return Parsed::Other;
     }
-    // Of version 1 it judges what is there, not what may come.
+    // Of version 1, the parser judges what is there, not what may follow.
     let is_old = first.starts_with(b"P");
     let is_line = is_old && first.windows(2).any(|end| end == b"\r\n");
     if is_old && !is_line {
         return if first.len() < MAX_LINE { Parsed::Incomplete } else { Parsed::Malformed };
     }
     match HeaderResult::parse(first) {
-        // A line that is whole has no more to come.
+        // Nothing follows a complete line.
         result if result.is_incomplete() && is_line => Parsed::Malformed,
         result if result.is_incomplete() => Parsed::Incomplete,
         HeaderResult::V1(Ok(header)) => {
@@ -256,7 +256,7 @@ fn parse(first: &[u8]) -> Parsed {
         }
         HeaderResult::V2(Ok(header)) => {
             let client = match header.addresses {
-                // Health checks of the load balancer itself.
+                // A health check of the load balancer itself.
                 _ if header.command == v2::Command::Local => None,
                 v2::Addresses::IPv4(it) => Some((it.source_address, it.source_port).into()),
                 v2::Addresses::IPv6(it) => Some((it.source_address, it.source_port).into()),

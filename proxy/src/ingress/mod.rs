@@ -1,4 +1,4 @@
-//! The way in: listeners, and what every connection passes before it is served.
+//! Listeners, and the steps before a connection is served.
 
 pub(crate) mod acceptor;
 pub(crate) mod bind;

@@ -5,16 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// The places of applications' connections, of which those that are not set up yet make room for newcomers.
+/// Places for applications' connections. Those that are not set up yet make room for newcomers.
 ///
-/// A connection that is set up keeps its place. Of the others, it is the oldest that goes, of that network which has the most of them: so a
-/// peer that opens connections without end evicts its own, and other peers have the time that a handshake takes. Whoever is evicted counts
-/// no more from that moment on; a bounded number may be on their way out at once: those that are told why, and
-/// those whose tasks have not run since.
+/// A connection that is set up keeps its place. Of the others, the oldest one of the network with the most of them goes. So a peer that opens
+/// connections without end evicts its own, and other peers have the time that a handshake takes. An evicted connection stops counting immediately.
+/// The number of those that are still on their way out is bounded: they are those that are told why, and those whose tasks have not run since.
 ///
-/// A connection from a trusted load balancer counts by itself until the address of its peer is known, and then as that peer's. So peers
-/// behind one load balancer do not share a share. A burst of connections that are not announced yet evicts its own, before peers that
-/// have a single connection.
+/// A connection from a trusted load balancer counts by itself until the address of its peer is known, and then towards that peer. So peers behind one
+/// load balancer do not share one share. A burst of connections that are not announced yet evicts its own, before peers with a single connection.
 #[derive(Debug)]
 pub(crate) struct Places {
     max_evicted: usize,
@@ -25,18 +23,18 @@ pub(crate) struct Places {
 struct State {
     max: usize,
     taken: usize,
-    /// Connections that were evicted, and are still there.
+    /// Connections that were evicted, and still exist.
     evicted: usize,
     next: u64,
     /// Connections that are not set up yet, by network and then by age. Never more than there are places, and no network without any.
     guests: BTreeMap<Whose, BTreeMap<u64, Arc<Notice>>>,
 }
 
-/// Whose share a guest takes.
+/// The share that a guest belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Whose {
     Network(IpAddr),
-    /// Nobody else's, as a load balancer has yet to announce the address: the number is the guest's own.
+    /// Its own, since a load balancer has yet to announce the address. The number is the guest's.
     Unannounced(u64),
 }
 
@@ -67,16 +65,15 @@ impl Places {
         Arc::new(Self { max_evicted, state: Mutex::new(State { max, ..State::default() }) })
     }
 
-    /// Has so many places from now on. Connections that are there keep theirs.
+    /// Changes the number of places. Connections that have one keep it.
     pub(crate) fn set_max(&self, max: usize) {
         self.lock().max = max;
     }
 
-    /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted; returns `None` if all
-    /// places belong to connections that are set up, or too many are on their way out.
+    /// Takes a place for a connection that is not set up yet. If there is none, another such connection is evicted. Returns `None` if all places
+    /// belong to connections that are set up, or if too many are on their way out.
     ///
-    /// Without an address, the connection comes from a trusted load balancer and counts by itself until its peer is
-    /// [announced](Place::announce).
+    /// Without an address, the connection comes from a trusted load balancer, and counts by itself until its peer is [announced](Place::announce).
     pub(crate) fn take(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Place> {
         let mut state = self.lock();
         let mut evicted = None;
@@ -86,7 +83,7 @@ impl Places {
             if state.evicted >= self.max_evicted {
                 return None;
             }
-            // Its place is the newcomer's.
+            // Its place goes to the newcomer.
             evicted = state.pop_guest()?.evict();
             state.evicted += 1;
         }
@@ -109,7 +106,8 @@ impl State {
     fn pop_guest(&mut self) -> Option<Arc<Notice>> {
         let oldest = |guests: &BTreeMap<u64, _>| guests.keys().next().copied();
         let by_size = self.guests.iter().filter_map(|(whose, guests)| {
-            // The smallest comes first. Of equal ones, it is one that is not announced, or else that with the oldest.
+            // The smallest key comes first. Among networks of equal size, connections that are not announced come first, then the network with the
+            // oldest one.
             let is_announced = matches!(whose, Whose::Network(_));
             Some((usize::MAX - guests.len(), is_announced, oldest(guests)?, *whose))
         });
@@ -127,7 +125,7 @@ impl State {
     }
 }
 
-/// A place, until dropped.
+/// A place. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
@@ -138,7 +136,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// From now on, the connection takes part of this peer's share. It stays as old as it is.
+    /// Counts the connection towards this peer from now on. Its age does not change.
     pub(crate) fn announce(&mut self, peer: IpAddr) {
         let mut state = self.places.lock();
         let guest = state.remove_guest(self.whose, self.number);
@@ -149,7 +147,7 @@ impl Place {
         }
     }
 
-    /// The connection is set up: it keeps its place, unless it was evicted at this very moment.
+    /// The connection is set up and keeps its place, unless it was evicted at this very moment.
     pub(crate) fn keep(&self) {
         self.places.lock().remove_guest(self.whose, self.number);
         self.is_kept.store(true, Ordering::Relaxed);
@@ -172,7 +170,7 @@ impl Place {
             *waker = Some(cx.waker().clone());
         }
         drop(waker);
-        // It may have been evicted before the waker was there.
+        // It may have been evicted before the waker was registered.
         if self.notice.is_evicted() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -190,7 +188,7 @@ impl Drop for Place {
     }
 }
 
-/// Who counts as one peer: an address, and of IPv6 the network of 64 bits that a single machine has to itself.
+/// Returns what counts as one peer: an address, or for IPv6 its network of 64 bits, which a single machine has to itself.
 pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -221,7 +219,7 @@ mod tests {
         taken[0].keep();
         taken.push(places.take(Some(peer(1))).unwrap());
         assert_eq!(taken.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false, false]);
-        // The evicted one has no place to give back.
+        // The evicted one has no place to return.
         drop(taken.remove(1));
         taken.push(places.take(Some(peer(1))).unwrap());
         assert_eq!(taken.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false, false]);
@@ -245,7 +243,7 @@ mod tests {
             (3..7).map(|number| places.take(Some(peer(number))).unwrap()).collect();
         assert!(!is_evicted(&one) && !others.iter().any(is_evicted));
         assert_eq!(flood.iter().filter(|place| !is_evicted(place)).count(), 1);
-        // All have the same: the oldest goes.
+        // All have equally many: the oldest goes.
         let last = places.take(Some(peer(7))).unwrap();
         assert!(is_evicted(&one) && !is_evicted(&last));
     }
@@ -254,12 +252,12 @@ mod tests {
     fn peers_behind_a_load_balancer_have_shares_of_their_own() {
         let places = Places::new(6, MAX_EVICTED);
         let one = places.take(Some(peer(1))).unwrap();
-        // Until they are announced, they are no crowd.
+        // Until they are announced, they do not count as a crowd.
         let mut behind: Vec<_> = (0..3).map(|_| places.take(None).unwrap()).collect();
         let mut flood: Vec<_> = (0..4).map(|_| places.take(Some(peer(2))).unwrap()).collect();
         assert_eq!(flood.iter().map(is_evicted).collect::<Vec<_>>(), [true, true, false, false]);
         flood.drain(..2);
-        // The first of them belongs to a calm peer, the others to a crowd.
+        // The first of them belongs to a quiet peer, the others to a crowd.
         behind[0].announce(peer(3));
         behind[1].announce(peer(4));
         behind[2].announce(peer(4));
@@ -274,7 +272,7 @@ mod tests {
         let burst: Vec<_> = (0..20).map(|_| places.take(None).unwrap()).collect();
         assert_eq!(burst.iter().filter(|place| !is_evicted(place)).count(), 3);
         assert!(!is_evicted(&one) && !is_evicted(&newcomer) && !is_evicted(&behind[0]));
-        // One that was evicted before it was announced gives nothing back twice.
+        // A connection that was evicted before it was announced returns no place twice.
         behind[1].announce(peer(1));
         drop((one, behind, burst, newcomer));
         let state = places.lock();
@@ -286,7 +284,7 @@ mod tests {
         let places = Places::new(1, MAX_EVICTED);
         let first = places.take(Some(peer(1))).unwrap();
         let mut second = None;
-        // The eviction comes while it waits.
+        // The eviction happens while it waits.
         block_on(zip(first.evicted(), async {
             yield_now().await;
             second = places.take(Some(peer(2)));

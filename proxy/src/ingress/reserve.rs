@@ -4,17 +4,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// File descriptors that are held open, so that one listener can still accept connections after the process has run out of descriptors.
 ///
-/// [`Reserve::spend`] closes one of them, and the next connection that is accepted takes its number. [`Reserve::refill`] opens them again as
-/// soon as there are any to be had.
+/// [`Reserve::spend`] closes one of them, and the next accepted connection takes its number. [`Reserve::refill`] opens them again as soon as
+/// descriptors are available.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     size: usize,
-    /// Never more than `size`.
+    /// At most `size`.
     files: Mutex<Vec<File>>,
 }
 
 impl Reserve {
-    /// Holds `size` descriptors, or as many as the system gives.
+    /// Opens `size` descriptors, or as many as the system allows.
     pub(crate) fn new(size: usize) -> Self {
         let reserve = Self { size, files: Mutex::default() };
         reserve.refill();
@@ -50,7 +50,7 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// Whether accepting failed because of the one connection that would have been accepted, so that the next may well be there.
+/// Whether accepting failed because of the one connection that would have been accepted, so that the next one may already be waiting.
 pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

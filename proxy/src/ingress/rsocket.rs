@@ -34,25 +34,25 @@ pub(crate) struct RsocketServer<R> {
     pub(crate) runtime: R,
     /// The listener's name.
     pub(crate) name: &'static str,
-    /// The request to upgrade as of the start, where the listener is the WebSocket one.
+    /// The configuration of the upgrade as of the start; `None` if this is not the WebSocket listener.
     pub(crate) upgrade: Option<UpgradeConfig>,
     pub(crate) hub: Arc<Hub>,
     /// Load balancers in front of the listener.
     pub(crate) balancers: Balancers,
-    /// Places of connections, on all listeners for applications together, from being accepted to their end.
+    /// Places of connections, shared by all listeners for applications, from being accepted to their end.
     pub(crate) places: Arc<Places>,
-    /// Places of connections that have to go, until they are told so.
+    /// Slots of connections that have to go, until they are told.
     pub(crate) leaving: Arc<Slots>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) config: Current<Config>,
-    /// How long the upgrade to WebSocket may take.
+    /// The time limit of the upgrade to WebSocket.
     pub(crate) handshake_timeout: Duration,
-    /// Upgrades are given up when it is triggered.
+    /// When it is triggered, upgrades are abandoned.
     pub(crate) shutdown: Shutdown,
     pub(crate) logs: Logs,
 }
 
-/// Each kind of trouble is logged once per period.
+/// Each kind of failure is logged once per period.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     evicted: Throttle,
@@ -77,7 +77,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
     }
 
     fn on_known(&self, place: &mut Place, peer: SocketAddr) {
-        // The request for a WebSocket may say more.
+        // The request for a WebSocket may announce another address.
         if self.upgrade.is_none() || !self.balancers.trusts(peer.ip()) {
             place.announce(peer.ip());
         }
@@ -90,7 +90,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
     fn hold(&self) -> Option<(Instant, Slot)> {
         let held = self.leaving.take()?;
         let mut random = [0; 4];
-        // Without randomness they are all told after the same time.
+        // Without randomness all wait equally long.
         let _ = self.runtime.fill_random(&mut random);
         let spread = HELD.1 - HELD.0;
         let after = HELD.0 + spread.mul_f64(f64::from(u32::from_ne_bytes(random)) / MAX_RANDOM);
@@ -102,7 +102,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
             Some(config) => {
                 let config = UpgradeConfig { is_full: true, ..config };
                 let deadline = self.runtime.now() + self.handshake_timeout;
-                // Whatever the peer asks for, the answer is the same.
+                // Whatever the peer requests, the answer is the same.
                 let _ =
                     timeout(&self.runtime, deadline, upgrade(&self.runtime, stream, &config)).await;
             }
@@ -125,7 +125,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         let Some(config) = self.upgrade_config() else {
             return self.run_session(stream, of_peer(address, Transport::Tcp), &place).await;
         };
-        // What the handshake needs is boxed, so that it is gone with it.
+        // The handshake is boxed, so that its memory is freed afterwards.
         let evicted = async {
             place.evicted().await;
             self.on_evicted(&address);
@@ -135,7 +135,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
         if let Some((stream, announced)) = upgraded {
             place.announce(announced.unwrap_or_else(|| peer.ip()));
             let address = announced.map_or(address, |address| address.to_string());
-            // Boxed, or connections without a WebSocket would have the room for one.
+            // Boxed, or connections without a WebSocket would reserve memory for one.
             self.run_session(Box::new(stream), of_peer(address, Transport::WebSocket), &place)
                 .await;
         }
@@ -157,7 +157,7 @@ impl<R: Runtime> Serve<R> for RsocketServer<R> {
 }
 
 impl<R: Runtime> RsocketServer<R> {
-    /// The request to upgrade as it is configured now.
+    /// Returns the present configuration of the upgrade.
     fn upgrade_config(&self) -> Option<UpgradeConfig> {
         let mut upgrade = self.upgrade.clone()?;
         let config = self.config.get();
@@ -166,7 +166,7 @@ impl<R: Runtime> RsocketServer<R> {
         Some(upgrade)
     }
 
-    /// The WebSocket, and the address of the client if a trusted load balancer announces it.
+    /// Returns the WebSocket, and the address of the client if a trusted load balancer announces it.
     async fn upgraded<S>(
         &self,
         stream: S,
@@ -240,17 +240,17 @@ impl<R: Runtime> RsocketServer<R> {
             }
         };
         tracing::debug!(connection = %id, peer = address, listener = self.name, "accepted");
-        // Boxed, as futures have room for what they are given beside what they make of it.
+        // Boxed, since futures reserve memory for their arguments in addition to what they make of them.
         let session = Box::new(Session::new(id, self.config.get().connection(), seed, now));
         let (runtime, hub) = (self.runtime.clone(), Arc::clone(&self.hub));
         let on_set_up = || place.keep();
         let inbox_of_session = Arc::clone(&inbox);
-        // Pinned here, as it would be there twice if it were moved.
+        // Pinned here, since a moved future would be in memory twice.
         let served = pin!(session::run(runtime, hub, stream, session, inbox_of_session, on_set_up));
         let evicted = async {
             place.evicted().await;
             self.on_evicted(&address);
-            // Without a place to wait in until it is told, it is dropped.
+            // If there is no slot to wait in until it is told, it is dropped.
             if let Some(_leaving) = self.leaving.take() {
                 inbox.put(rejection()).into_iter().for_each(Waker::wake);
                 pending::<()>().await;
@@ -289,7 +289,7 @@ impl<R: Runtime> RsocketServer<R> {
         }
     }
 
-    /// A transport that breaks off is known from the session. One on which the peer broke the transport's own rules is not.
+    /// A transport that breaks off is reported by the session. One whose own rules the peer broke is not.
     fn on_transport_failed(&self, error: &io::Error, peer: &str) {
         if error.kind() != io::ErrorKind::InvalidData {
             return;
@@ -309,14 +309,14 @@ fn rejection() -> SessionCommand {
     SessionCommand::Close { code: ErrorCode::REJECTED_SETUP, message: FULL.to_owned() }
 }
 
-/// What a peer is told for which there is no place.
+/// The message to a peer for which there is no place.
 pub(crate) const FULL: &str = "as many connections are open as this proxy allows; try again later";
 
-/// How long peers wait until they are told that there is no place for them, at least and at most: clients that come back at once (Micrometer's does after the end of a connection) do so no
-/// more often, and not all together.
+/// The shortest and the longest time until peers are told that there is no place for them. Clients that come back immediately (as Micrometer's does
+/// after the end of a connection) come no more often than this, and not all together.
 const HELD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 const MAX_RANDOM: f64 = u32::MAX as f64;
 
-/// How much of what a rejected peer sends is read, so that it gets to see the ERROR: more than SETUP.
+/// How much of a rejected peer's data is read, so that it gets to see the ERROR: more than SETUP has.
 const LINGER_BYTES: usize = 256 * 1024;

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// A bounded number of places.
+/// A bounded number of slots.
 #[derive(Debug)]
 pub(crate) struct Slots {
     max: usize,
@@ -25,7 +25,7 @@ impl Slots {
     }
 }
 
-/// A place, until dropped.
+/// A slot. Dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Arc<Slots>,

@@ -5,7 +5,7 @@ use super::*;
 use futures_lite::{AsyncWriteExt, future::zip};
 
 impl Site {
-    /// A scrape that is answered, and what is told of it.
+    /// Answers a scrape, and returns what is reported of the answer.
     async fn answer(&self, text: &'static str) -> Arc<Told> {
         let (_, sender) = self.setup.scrapes.recv().await.unwrap();
         let told = Arc::new(Told::default());
@@ -56,7 +56,7 @@ fn an_answer_is_not_delivered_if_something_of_it_was_not_read() {
             let mut client = site.connect().await;
             client.send(format!("GET /metrics/connected HTTP/1.1\r\nHost: x\r\n{close}\r\n")).await;
             let told = site.answer("a 1\n").await;
-            // What is unread makes it a reset.
+            // Unread data turns the end into a reset.
             drop(client);
             site.wait_for(|| Arc::strong_count(&told) == 1).await;
             assert_eq!(told.counts(), (1, 0), "{close}");

@@ -39,7 +39,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Counts what becomes of an answer.
+/// Counts what is reported of an answer.
 #[derive(Default)]
 struct Told {
     sent: AtomicUsize,
@@ -62,19 +62,19 @@ impl Told {
     }
 }
 
-/// Nobody asks what becomes of the answer.
+/// A delivery whose counts nobody reads.
 fn nobody() -> Arc<dyn Delivery> {
     Arc::new(Told::default())
 }
 
-/// A core whose answers the test gives.
+/// A core whose answers the test supplies.
 struct Fake {
     telemetry: Arc<Telemetry>,
     readiness: Mutex<Readiness>,
     refusal: Mutex<Option<ScrapeRefused>>,
     overview: Mutex<Overview>,
     apps: Mutex<BTreeMap<&'static str, AppPage>>,
-    /// How scrapes of single applications fail, by path; others are served.
+    /// How scrapes of single applications fail, by path. Others are served.
     failures: Mutex<BTreeMap<&'static str, AppFailure>>,
     listed: Mutex<Vec<Listed>>,
     scrapes: Sender<(ScrapeRequest, BodySender)>,
@@ -177,7 +177,7 @@ fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
-/// Who asks.
+/// The address of the scraper.
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 const CLIENT: Client = Client { address: PEER, connection: 7 };

@@ -65,12 +65,12 @@ fn the_scraper_says_how_long_it_waits() {
         ("10.000000", 9_500),
         (" 2.5 ", 2_000),
         (".7", 200),
-        // Up to the maximum, and not beyond.
+        // At most the maximum.
         ("59.999", 59_499),
         ("60", 59_500),
         ("60.001", 59_500),
         ("86400", 59_500),
-        // Down to the least that makes sense.
+        // At least the minimum.
         ("0.601", 101),
         ("0.6", 100),
         ("0.599", 100),

@@ -70,7 +70,7 @@ impl Peer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
     }
 
-    /// Status line and headers, in lower case.
+    /// Returns the status line and the headers, in lower case.
     async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -80,7 +80,7 @@ impl Peer {
         String::from_utf8(head).unwrap().to_ascii_lowercase()
     }
 
-    /// The next chunk of a chunked body; the last one is empty.
+    /// Returns the next chunk of a chunked body; the last one is empty.
     async fn chunk(&mut self) -> std::io::Result<Vec<u8>> {
         let mut size = String::new();
         self.stream.read_line(&mut size).await?;
@@ -114,7 +114,7 @@ impl Peer {
         (head, body)
     }
 
-    /// What comes before the connection ends, in order or not.
+    /// Returns what arrives until the connection ends, in order or not.
     async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = self.stream.read_to_end(&mut rest).await;
@@ -193,7 +193,7 @@ fn head_has_the_headers_of_get_and_no_body() {
         let mut client = site.connect().await;
         client.send("HEAD / HTTP/1.1\r\n\r\n").await;
         let head = client.head().await;
-        // Anything else would take a body for the next head.
+        // Any other answer would have its body taken for the next head.
         client.get("/").await;
         let (get, body) = client.response().await;
         assert_eq!(content_length(&head), content_length(&get));
@@ -240,7 +240,7 @@ fn a_request_that_trickles_in_is_cut_off() {
         let mut client = site.connect().await;
         client.get("/-/healthy").await;
         assert_eq!(client.response().await.1, b"healthy\n");
-        // A connection that has had an answer has time until it begins the next request.
+        // A connection that has been answered has time until its next request begins.
         site.sleep(400).await;
         let begun = Instant::now();
         for byte in b"GET /-/healthy HTTP/1.1\r\nX-Long: ".iter().chain([b'x'; 1000].iter()) {

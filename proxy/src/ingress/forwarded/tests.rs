@@ -20,14 +20,14 @@ fn read(bytes: &[u8], is_required: bool) -> Result<(Option<SocketAddr>, Vec<u8>)
     read_from(TRUSTED, bytes, is_required)
 }
 
-/// What is said of the client, and what is read behind the header; or the name of the error.
+/// Returns the announced address and the bytes after the header, or the name of the error.
 fn read_from(
     peer: &str,
     bytes: &[u8],
     is_required: bool,
 ) -> Result<(Option<SocketAddr>, Vec<u8>), &'static str> {
     block_on(async {
-        // Byte by byte, as the network may cut it.
+        // Byte by byte, as the network may split it.
         let mut stream = Begun::new(OneByOne(Cursor::new(bytes.to_vec())));
         let read = balancers(is_required).read_header(&mut stream, peer.parse().unwrap()).await;
         let client = read.map_err(|error: HeaderError| error.name())?;
@@ -155,7 +155,7 @@ fn the_client_is_the_last_hop_that_is_not_trusted() {
     assert_eq!(client(&["10.0.0.3, 10.0.0.2"]), address("10.0.0.3"));
     assert_eq!(client(&["203.0.113.7, unknown"]), None);
     assert_eq!(client(&["203.0.113.7, unknown, 10.0.0.2"]), address("10.0.0.2"));
-    // Bytes that are no text do not lend weight to what the client has sent before.
+    // Bytes that are not text do not make earlier addresses of the client's trusted.
     assert_eq!(client(&["1.1.1.1", "\u{e9}, 203.0.113.7"]), address("203.0.113.7"));
     assert_eq!(client(&["1.1.1.1", "\u{e9}"]), None);
     assert_eq!(client(&[]), None);
@@ -170,7 +170,7 @@ fn what_came_along_with_a_header_is_not_waited_for() {
     let bytes = [b"PROXY UNKNOWN\r\n", &b"\x16\x03\x01"[..]].concat();
     let peer = TRUSTED.parse().unwrap();
     block_on(async {
-        // Behind these bytes nothing comes, and no end.
+        // After these bytes, neither more nor an end arrives.
         let mut stream = Begun::new(Silent(Cursor::new(bytes)));
         assert_eq!(balancers(true).read_header(&mut stream, peer).await.unwrap(), None);
         assert!(!stream.is_header().await.unwrap());
@@ -185,7 +185,7 @@ fn a_line_that_is_whole_and_says_too_little_is_malformed() {
     assert_eq!(read(b"PROXY TCP4 1.2.3.4\r\n", true), Err("malformed"));
 }
 
-/// Has these bytes, and then neither more nor an end.
+/// Yields these bytes, and then neither more nor an end.
 struct Silent(Cursor<Vec<u8>>);
 
 impl futures_io::AsyncRead for Silent {

@@ -5,20 +5,20 @@ use std::{error::Error, fmt, io};
 /// Why a connection did not become a WebSocket.
 #[derive(Debug)]
 pub(crate) enum UpgradeError {
-    /// The client closed the connection without having asked for anything: a probe, mostly.
+    /// The client closed the connection without a request, mostly as a probe.
     Eof,
-    /// The connection failed, or ended in the middle of a request, which looked like this.
+    /// The connection failed, or ended in the middle of a request, whose beginning looked like this.
     Io(ProbeKind, io::Error),
-    /// What the client sends is not HTTP/1.1; this is what it looks like, and what is wrong with it.
+    /// The client does not speak HTTP/1.1: what its data looks like, and what is wrong with it.
     NotHttp(ProbeKind, String),
-    /// An ordinary request, as of a browser.
+    /// An ordinary request, as from a browser.
     NotWebSocket,
-    /// A request to upgrade that is not as it should be, the answer to it, and what is wrong.
+    /// An invalid request to upgrade: the status of the answer, and what is wrong.
     Refused(StatusCode, String),
 }
 
 impl UpgradeError {
-    /// What an error of hyper's means, after the client began with these bytes.
+    /// Converts an error of hyper's, given the first bytes from the client.
     pub(super) fn of_hyper(error: &hyper::Error, first: Option<&[u8]>) -> Self {
         if error.is_parse_too_large() {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -46,7 +46,7 @@ impl UpgradeError {
         Self::Io(ProbeKind::Unknown, error)
     }
 
-    /// What the client is, if it is none that means to open a WebSocket.
+    /// Returns what the client is, if it does not mean to open a WebSocket.
     pub(crate) fn probe(&self) -> Option<ProbeKind> {
         match self {
             Self::Eof => Some(ProbeKind::Empty),
@@ -56,7 +56,7 @@ impl UpgradeError {
         }
     }
 
-    /// Whether the client was sent an answer, which it should get to read.
+    /// Whether the client was sent an answer, which it should have time to read.
     pub(super) fn is_answered(&self) -> bool {
         match self {
             Self::NotHttp(..) | Self::NotWebSocket | Self::Refused(..) => true,
@@ -86,11 +86,11 @@ impl Error for UpgradeError {
     }
 }
 
-/// What else is spoken on ports next to this one.
+/// Recognises protocols of neighbouring ports.
 fn recognise(first: &[u8]) -> Option<&'static str> {
     match first {
         [0x16, 0x03, ..] => Some("a TLS handshake on a port without TLS"),
-        // A length, stream 0, and the type: SETUP or RESUME.
+        // A length, stream 0, and the frame type: SETUP or RESUME.
         [0, _, _, 0, 0, 0, 0, kind, ..] if matches!(kind >> 2, 0x01 | 0x0d) => {
             Some("RSocket over TCP on the port for RSocket over WebSocket")
         }

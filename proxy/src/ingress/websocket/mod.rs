@@ -1,4 +1,4 @@
-//! What comes before RSocket over WebSocket: one request over HTTP/1.1 that asks for it.
+//! The upgrade before RSocket over WebSocket: one HTTP/1.1 request.
 
 mod error;
 mod recording;
@@ -35,24 +35,23 @@ use std::{
     time::Duration,
 };
 
-/// What a client that asks for a WebSocket gets.
+/// The configuration of the upgrade.
 #[derive(Clone, Debug)]
 pub(crate) struct UpgradeConfig {
-    /// The only path where there is one, compared without the query; by default any, as with the original.
+    /// The only path that is accepted, compared without the query; `None`, the default, for any, as in the original.
     pub(crate) path: Option<String>,
-    /// A sentence for whoever looks at this port with a browser: where the metrics are. Empty for none.
+    /// A sentence for people who open this port in a browser: where the metrics are. Empty for none.
     pub(crate) hint: String,
-    /// There is no place for another connection: whoever asks for a WebSocket gets 503.
+    /// There is no place for another connection: requests for a WebSocket are answered with 503.
     pub(crate) is_full: bool,
-    /// The bounds of the WebSocket.
+    /// The limits of the WebSocket.
     pub(crate) websocket: WebSocketConfig,
 }
 
-/// Reads one request from `stream` and answers it; the WebSocket if it asks for that as it should.
+/// Reads one request from `stream` and answers it. Returns the WebSocket if the request is valid and asks for one.
 ///
-/// The request's head may be 16 KiB long. There is no limit on its time; put [`timeout`] around it. Dropping the
-/// future closes the connection. Whoever is refused is told why, and has a second to read that before the
-/// connection is dropped.
+/// The head of the request may have 16 KiB. There is no time limit; put [`timeout`] around it. Dropping the future closes the connection. A client
+/// that is refused is told why, and has a second to read that before the connection is dropped.
 pub(crate) async fn upgrade<R, S>(
     runtime: &R,
     stream: S,
@@ -65,7 +64,7 @@ where
     upgrade_with(runtime, stream, config, |_| ()).await
 }
 
-/// The same, and shows the headers of the request, whatever becomes of it.
+/// Does the same, and shows the headers of the request, whatever becomes of it.
 pub(crate) async fn upgrade_with<R, S>(
     runtime: &R,
     stream: S,
@@ -81,7 +80,7 @@ where
         on_request(request.headers());
         ready(Ok::<_, Infallible>(desk.serve(request)))
     });
-    // Refusals say `Connection: close`. To turn keep-alive off would put that into the 101 as well.
+    // Refusals say `Connection: close`. Turning keep-alive off would add that to the 101 as well.
     let mut connection = Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
@@ -90,7 +89,7 @@ where
         .serve_connection(HyperIo::without_vectored_writes(Recording::new(stream)), service)
         .with_upgrades();
     let served = (&mut connection).await;
-    // There is none if it was upgraded.
+    // There is none if the connection was upgraded.
     let recording = connection.into_parts().map(|parts| parts.io.into_inner());
     let outcome = desk.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     let error = match (served, outcome) {
@@ -103,13 +102,13 @@ where
         && let Some(recording) = recording
     {
         let deadline = runtime.now() + LINGER;
-        // Whether the client ends in time changes nothing.
+        // The outcome is the same whether or not the client ends in time.
         let _ = timeout(runtime, deadline, part(recording.into_inner())).await;
     }
     Err(error)
 }
 
-/// Takes the stream from hyper, with what it has read beyond the request.
+/// Takes the stream back from hyper, with the bytes that hyper has read after the request.
 async fn finish<S>(upgrade: OnUpgrade, config: &UpgradeConfig) -> Result<WebSocket<S>, UpgradeError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -124,10 +123,10 @@ where
     }
 }
 
-/// Ends the connection, then reads and forgets until the client ends it. To drop a stream with unread input would
-/// reset the connection, perhaps before the client has read the answer.
+/// Ends our half of the connection, then reads and discards data until the client ends its half. Dropping a stream with unread data would reset the
+/// connection, perhaps before the client has read the answer.
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // hyper has done so, save where it has nothing to answer.
+    // hyper has done so, unless it had nothing to answer.
     if stream.close().await.is_err() {
         return;
     }
@@ -140,7 +139,7 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     }
 }
 
-/// Where the one request is answered.
+/// Answers the one request.
 struct Desk<'a> {
     config: &'a UpgradeConfig,
     /// What became of the request, once there was one.
@@ -192,7 +191,7 @@ impl Desk<'_> {
         (Some(UpgradeError::Refused(status, why)), response)
     }
 
-    /// Puts into words what is wrong.
+    /// Says what is wrong.
     fn tell(&self, error: &UpgradeError, response: Response<()>) -> Response<Full<Bytes>> {
         let text = match error {
             UpgradeError::NotWebSocket => {
@@ -214,11 +213,11 @@ impl Desk<'_> {
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// When a client for which there is no place may try again.
+/// When a client without a place may try again.
 const RETRY_AFTER_SECONDS: &str = "10";
 
-/// How long a refused client may take to read why.
+/// How long a refused client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How much of what a refused client goes on sending is read and forgotten, in bytes.
+/// How much of what a refused client keeps sending is read and discarded, in bytes.
 const FORGET_MAX: usize = 1024 * 1024;

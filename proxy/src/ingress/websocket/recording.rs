@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A stream that remembers the first bytes that were read from it, for they tell what the client takes this port for.
+/// A stream that records the first bytes that are read from it, since they show what the client takes this port for.
 pub(super) struct Recording<S> {
     stream: S,
     first: [u8; FIRST_LEN],
@@ -17,7 +17,7 @@ impl<S> Recording<S> {
         Self { stream, first: [0; FIRST_LEN], len: 0 }
     }
 
-    /// What was read first, or less if less was read.
+    /// Returns the first bytes that were read, at most [`FIRST_LEN`].
     pub(super) fn first(&self) -> &[u8] {
         self.first.split_at(self.len).0
     }
@@ -62,5 +62,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Recording<S> {
     }
 }
 
-/// The prefix and the header of an RSocket frame over TCP are shorter, and so is the signature of the PROXY protocol.
+/// Enough for the prefix and the header of an RSocket frame over TCP, and for the signature of the PROXY protocol.
 const FIRST_LEN: usize = 16;

@@ -10,7 +10,7 @@ use std::future::Future;
 
 type Upgraded = Result<WebSocket<TokioStream>, UpgradeError>;
 
-/// A port on which upgrades are served, and what became of them.
+/// A port on which upgrades are served, and their outcomes.
 struct Port {
     runtime: Tokio,
     port: u16,
@@ -44,8 +44,7 @@ impl Port {
         self.runtime.connect("127.0.0.1", self.port).await.unwrap()
     }
 
-    /// What is answered to these bytes until the end of the connection, and what became of it. The client closes
-    /// last.
+    /// Returns all that is answered to these bytes, and the outcome. The client closes last.
     async fn ask(&self, request: impl AsRef<[u8]>) -> (String, UpgradeError) {
         let mut client = self.connect().await;
         client.write_all(request.as_ref()).await.unwrap();
@@ -77,7 +76,7 @@ const REQUEST: &str = "GET / HTTP/1.1\r\n\
     sec-websocket-version: 13\r\n\
     \r\n";
 
-/// Reads the head of an answer, and not a byte more.
+/// Reads the head of an answer, and not one byte more.
 async fn head(client: &mut TokioStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -88,7 +87,7 @@ async fn head(client: &mut TokioStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// A binary message from a client, under a mask that changes nothing.
+/// A binary message from a client, with a mask that changes nothing.
 fn message(payload: &[u8]) -> Vec<u8> {
     let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
     [&[0x82, 0x80 | 126][..], &len, &[0; 4], payload].concat()

@@ -85,7 +85,7 @@ fn without_a_place_the_answer_is_503() {
         assert!(head.contains("\r\nretry-after: 10"), "{head}");
         assert!(body.starts_with("as many connections are open as this proxy allows"), "{body}");
         assert!(matches!(error, UpgradeError::Refused(status, _) if status == 503));
-        // Whoever wants no WebSocket is told what the port is for, as ever.
+        // A client that wants no WebSocket is told what the port is for, as always.
         let (answer, _) = port.ask("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
     });
@@ -264,7 +264,7 @@ fn on_stream<F: Future<Output = ()>>(test: impl FnOnce(Tokio, TokioStream, Tokio
     Tokio::block_on(Some(2), run).unwrap();
 }
 
-/// A stream that tells whether it was read to its end.
+/// A stream that reports whether it was read to its end.
 struct Watched {
     stream: TokioStream,
     ended: Arc<AtomicBool>,
@@ -302,7 +302,7 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A runtime whose timers fire at once, or never.
+/// A runtime whose timers fire immediately, or never.
 #[derive(Clone)]
 struct Odd {
     runtime: Tokio,
