@@ -21,8 +21,8 @@
 //! # #[cfg(not(feature = "tokio"))] fn main() {}
 //! ```
 //!
-//! What happens inside is told by ARCHITECTURE.md: the sans-IO [`collector`](prometheus_rsocket_protocol::collector) behind the
-//! lock of a hub, one task for each connection, as many workers as there are cores, and HTTP on hyper.
+//! ARCHITECTURE.md describes what happens inside: the sans-IO [`collector`](prometheus_rsocket_protocol::collector) behind the lock of a hub, one
+//! task for each connection, as many workers as there are cores, and HTTP on hyper.
 
 mod auth;
 pub mod config;

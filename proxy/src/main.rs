@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     {
         return exit_code;
     }
-    // Before anything that takes time: to process 1 of a container, the kernel delivers only signals that have a handler.
+    // Before anything that takes time: the kernel delivers to process 1 of a container only signals that have a handler.
     let signals = match Signals::handle() {
         Ok(signals) => signals,
         Err(error) => {
@@ -84,7 +84,7 @@ fn configuration(args: Vec<OsString>) -> Result<(Sources, Loaded), ConfigError> 
     Ok((sources, loaded))
 }
 
-/// Runs the proxy on the runtime that is configured.
+/// Runs the proxy on the configured runtime.
 fn start(config: Config, reloading: Reloading, signals: Signals) -> ExitCode {
     let ended: io::Result<ExitCode> = match config.runtime {
         #[cfg(feature = "smol")]
@@ -110,7 +110,7 @@ fn start(config: Config, reloading: Reloading, signals: Signals) -> ExitCode {
     })
 }
 
-/// Tells systemd, where it has asked to be told (`Type=notify`).
+/// Notifies systemd, if it has asked for that (`Type=notify`).
 #[cfg(target_os = "linux")]
 fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
@@ -119,12 +119,12 @@ fn tell_systemd(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Tells systemd that the configuration is read again, or that it was.
+/// Notifies systemd that the configuration is being read again, or has been.
 fn tell_reload(phase: ReloadPhase) {
     #[cfg(target_os = "linux")]
     match (phase, NotifyState::monotonic_usec_now()) {
         (ReloadPhase::Begun, Ok(now)) => tell_systemd(&[NotifyState::Reloading, now]),
-        // Without the time it would be refused.
+        // systemd would refuse the state without the time.
         (ReloadPhase::Begun, Err(_)) => {}
         (ReloadPhase::Done, _) => tell_systemd(&[NotifyState::Ready]),
     }
@@ -132,25 +132,25 @@ fn tell_reload(phase: ReloadPhase) {
     let _ = phase;
 }
 
-/// What was freed goes back to the system, also after a burst.
+/// Returns freed memory to the system, also after a burst.
 #[cfg(all(feature = "jemalloc", unix))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The signals to stop, and to read the configuration again.
+/// The signals that stop the process, and that make it read the configuration again.
 struct Signals {
     shutdown: Shutdown,
     reloads: Receiver<()>,
-    /// Whether there is anything that has to be ended in order.
+    /// Whether there is anything that has to be stopped in order.
     is_serving: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Handles them from now on. Of those to stop, the first ends the process at once with status 0 until the proxy serves, and then stops the
-    /// proxy; the second ends the process with status 1.
+    /// Handles signals from now on. Until the proxy serves, the first signal to stop ends the process at once with status 0. After that, the first
+    /// one stops the proxy, and the second one ends the process with status 1.
     fn handle() -> io::Result<Self> {
         let (trigger, shutdown) = shutdown::channel();
-        // One that comes while another waits asks for nothing more.
+        // A request that comes while another one waits asks for nothing more.
         let (asking, reloads) = async_channel::bounded(1);
         let is_serving = Arc::new(AtomicBool::new(false));
         let signals =
@@ -162,14 +162,14 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Tells that the proxy serves. Returns the signal that stops it.
+    /// The proxy serves from now on. Returns the signal that stops it.
     fn begin_serving(self) -> Shutdown {
         self.is_serving.store(true, Ordering::SeqCst);
         self.shutdown
     }
 }
 
-/// Calls `on` in a thread of its own for each signal: with `true` for those to stop, with `false` for SIGHUP.
+/// Calls `on` in a thread of its own for each signal: with `true` for a signal to stop, with `false` for SIGHUP.
 #[cfg(unix)]
 fn listen(on: impl Fn(bool) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -179,7 +179,7 @@ fn listen(on: impl Fn(bool) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls `on` for Ctrl-C and its like.
+/// Calls `on` for Ctrl-C and similar events.
 #[cfg(not(unix))]
 fn listen(on: impl Fn(bool) + Send + 'static) -> io::Result<()> {
     ctrlc::set_handler(move || on(true)).map_err(io::Error::other)
@@ -187,12 +187,12 @@ fn listen(on: impl Fn(bool) + Send + 'static) -> io::Result<()> {
 
 fn on_signal(trigger: &ShutdownTrigger, shutdown: &Shutdown, is_serving: &AtomicBool) {
     if shutdown.is_triggered() {
-        // Who asks twice means it.
+        // A second signal means an immediate end.
         std::process::exit(1);
     }
     if !is_serving.load(Ordering::SeqCst) {
         tracing::info!("stopped before the proxy was ready");
-        // Not by way of the runtime, which would wait until the key is made.
+        // Not through the runtime, which would wait until the key is made.
         logging::exit(0);
     }
     tracing::info!("stopping: finishing scrapes under way, then closing connections");

@@ -1,4 +1,4 @@
-//! What the program prints about its configuration in place of serving.
+//! What the program prints about its configuration instead of serving.
 
 use prometheus_rsocket_proxy::config::{Config, Loaded};
 use prometheus_rsocket_runtime::{logging, manual};
@@ -10,7 +10,7 @@ pub(crate) fn config(loaded: &Loaded) -> ExitCode {
     manual::print(loaded.to_string().as_bytes())
 }
 
-/// Tells whether a configuration is good, of which all but the files that it names is known to be.
+/// Reports whether a configuration is valid. Only the files that it names are still unchecked.
 pub(crate) fn check(config: &Config) -> ExitCode {
     for warning in &config.warnings {
         let line = format!("warning: {warning}\n");

@@ -53,19 +53,19 @@ pub struct Proxy<R: Runtime> {
     admin: Option<Bound<R>>,
     gate: Option<Arc<ScraperGate>>,
     places: Arc<Places>,
-    /// Has all files looked at again that are in use.
+    /// Makes the proxy check all files that it uses.
     reread: Arc<Event>,
     reloading: Option<Reloading>,
 }
 
-/// A look at a proxy, also while it runs and after it has stopped.
+/// A view of a proxy, also while it runs and after it has stopped.
 #[derive(Clone)]
 pub struct Watch {
     hub: Arc<Hub>,
 }
 
 impl Watch {
-    /// What is in the proxy's tables.
+    /// Returns the sizes of the proxy's tables.
     pub fn tables(&self) -> Tables {
         self.hub.tables()
     }
@@ -83,7 +83,7 @@ pub(crate) const WEBSOCKET: &str = "websocket";
 pub(crate) const HTTP: &str = "http";
 pub(crate) const ADMIN: &str = "admin";
 
-/// Connections on it at once, beside the spare ones.
+/// Connections to the listener for status pages at once, besides the spare ones.
 pub(crate) const ADMIN_CONNECTIONS: usize = 16;
 
 impl<R: Runtime> Proxy<R> {
@@ -93,17 +93,17 @@ impl<R: Runtime> Proxy<R> {
         Self::bind_with(runtime, config, disk).await
     }
 
-    /// The same with a disk for pushes in place of the directory that is configured.
+    /// Does the same with a disk for pushes, in place of the configured directory.
     pub async fn bind_with(
         runtime: R,
         mut config: Config,
         disk: Option<SharedDisk>,
     ) -> Result<Self, StartError> {
-        // That pushes are stored is asked of the configuration.
+        // The configuration says whether pushes are stored.
         if disk.is_some() {
             config.push_dir.get_or_insert_default();
         }
-        // Listeners first: an address in use is known at once, a key takes a moment.
+        // Listeners first: an address in use is noticed immediately, whereas a key takes a moment.
         let c = &config;
         let tcp = Bound::open(&runtime, TCP, &c.listen_tcp, c.tcp_tls.as_ref()).await?;
         let (listen, tls) = (&c.listen_websocket, c.websocket_tls.as_ref());
@@ -139,50 +139,50 @@ impl<R: Runtime> Proxy<R> {
         })
     }
 
-    /// The same proxy, which reads its configuration again while it runs.
+    /// Returns the same proxy, which reads its configuration again while it runs.
     #[must_use]
     pub fn reloading(self, reloading: Reloading) -> Self {
         Self { reloading: Some(reloading), ..self }
     }
 
-    /// Where applications connect over TCP, with the real port.
+    /// Returns the address for applications over TCP, with the real port; `None` if that listener is off.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().map(|bound| bound.address)
     }
 
-    /// Where applications connect over WebSocket, with the real port.
+    /// Returns the address for applications over WebSocket, with the real port; `None` if that listener is off.
     pub fn websocket_address(&self) -> Option<SocketAddr> {
         self.websocket.as_ref().map(|bound| bound.address)
     }
 
-    /// Where Prometheus scrapes, with the real port.
+    /// Returns the address that Prometheus scrapes, with the real port; `None` if that listener is off.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(|bound| bound.address)
     }
 
-    /// Where status pages are served if not there, with the real port.
+    /// Returns the address of the status pages, with the real port; `None` if they are served on the HTTP address.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(|bound| bound.address)
     }
 
-    /// Each listener's name and real address.
+    /// Returns the name and the real address of each listener.
     pub fn listeners(&self) -> &[(&'static str, SocketAddr)] {
         &self.service.listeners
     }
 
-    /// A look at it for later, when it runs.
+    /// Returns a view of the proxy, for use while it runs.
     pub fn watch(&self) -> Watch {
         Watch { hub: Arc::clone(&self.service.hub) }
     }
 
-    /// Serves until the signal is given. Then it is not ready any more, and after the delay that is configured refuses applications and lets
-    /// those go that it has; HTTP goes on until pushes are scraped or their time is over. In the end no more connections are accepted, scrapes under
-    /// way are finished, and every connection that is left is ended by an ERROR frame; each of these takes a bounded time.
+    /// Serves until the signal is given. Then the proxy is not ready any more, and after the configured delay it refuses applications and closes the
+    /// connections that it has. HTTP goes on until pushes are scraped or their time is over. In the end, no more connections are accepted, scrapes
+    /// under way are finished, and each remaining connection is ended by an ERROR frame. Each of these steps takes a bounded time.
     pub async fn run(self, shutdown: Shutdown) {
         let Self { config, service, storing, admitting, tcp, websocket, http, .. } = self;
         let (admin, gate, reread) = (self.admin, self.gate, &self.reread);
         let runtime = service.runtime.clone();
-        // Dropped when this returns, which ends what goes on in the background.
+        // Dropped when this returns, which ends the background tasks.
         let (_running, ended) = shutdown::channel();
         start_workers(&service, &ended);
         if let Some(storing) = storing {
@@ -236,7 +236,7 @@ impl<R: Runtime> Proxy<R> {
             spawn_until(&runtime, &ended, reload::run(live, reloading));
         }
         service.set_running();
-        // Workers and timers go on until the last scrape is through.
+        // Workers and timers go on until the last scrape is finished.
         or(or(serving, draining), keep_time(&runtime, &service.hub)).await;
         service.hub.drain();
         let deadline = runtime.now() + leaving::GOODBYE;
@@ -285,7 +285,7 @@ async fn service<R: Runtime>(
     })
 }
 
-/// Reads the credentials of applications, if there are some.
+/// Reads the credentials of applications, if some are configured.
 async fn admitting<R: Runtime>(
     runtime: &R,
     service: &Service<R>,
@@ -299,7 +299,7 @@ async fn admitting<R: Runtime>(
     Ok(Some(Arc::new(Admitting::new(runtime, hub, Arc::new(file), service.config.clone()))))
 }
 
-/// Reads who may scrape, if that is not anybody.
+/// Reads who may scrape; `None` if anybody may.
 async fn scraper_gate<R: Runtime>(
     runtime: &R,
     config: &Config,
@@ -312,7 +312,7 @@ async fn scraper_gate<R: Runtime>(
     Ok(Some(Arc::new(ScraperGate::new(Arc::new(file), key))))
 }
 
-/// Reads who may scrape again now and then, and when it is asked to.
+/// Reads again who may scrape, at intervals and when asked to.
 async fn watch_scrapers<R: Runtime>(
     runtime: R,
     file: Arc<LiveFile<Scrapers>>,
@@ -329,7 +329,7 @@ async fn watch_scrapers<R: Runtime>(
     watch_when(runtime, move || file.reload(), every, || asked.listen(), on_reload).await;
 }
 
-/// Starts the workers, and what lets connections go that take too much memory or are too old.
+/// Starts the workers, and the tasks that end connections which take too much memory or are too old.
 fn start_workers<R: Runtime>(service: &Service<R>, ended: &Shutdown) {
     let Service { runtime, hub, context, config, .. } = service;
     for _ in 0..runtime.parallelism() {
@@ -397,7 +397,7 @@ async fn serve_http<R: Runtime>(
     let router = Router::new(backend, telemetry, targets);
     let router = Arc::new(router.with_pages(pages));
     let limits = match (pages, limits) {
-        // For people.
+        // The listener for people.
         (Pages::Admin, limits) => Limits { max_connections: ADMIN_CONNECTIONS, ..limits },
         (_, limits) => limits,
     };
@@ -408,7 +408,7 @@ async fn serve_http<R: Runtime>(
     http::serve(runtime, listening, router, limits, shutdown.clone()).await;
 }
 
-/// Tells the collector when its deadlines are due.
+/// Drives the collector's deadlines.
 async fn keep_time<R: Runtime>(runtime: &R, hub: &Hub) {
     loop {
         let (next, changed) = hub.handle_timeout(runtime.now());
@@ -419,7 +419,7 @@ async fn keep_time<R: Runtime>(runtime: &R, hub: &Hub) {
     }
 }
 
-/// Reads a listener's TLS files again now and then, if it has any.
+/// Reads a listener's TLS files again at intervals, if it has any.
 fn watch_tls<R: Runtime>(
     runtime: &R,
     config: &Config,
@@ -445,7 +445,7 @@ fn watch_tls<R: Runtime>(
     spawn_until(runtime, ended, watching);
 }
 
-/// Example applications, if they are asked for. They use a listener without TLS, as they trust nobody.
+/// Starts example applications, if some are configured. They use a listener without TLS, as they trust no CA.
 fn start_demo<R: Runtime>(
     runtime: &R,
     config: &Config,

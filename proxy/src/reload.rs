@@ -11,26 +11,26 @@ use prometheus_rsocket_runtime::{Runtime, sleep_until};
 use std::fmt;
 use std::sync::Arc;
 
-/// How a proxy reads its configuration again: when it is asked to, and when the file has changed.
+/// How a proxy reads its configuration again: on request, and when the file has changed.
 pub struct Reloading {
     /// Where the configuration is read from.
     pub sources: Sources,
-    /// What was read from there at first.
+    /// The configuration that was read from there at first.
     pub loaded: Loaded,
-    /// A message for each time that somebody asks for it.
+    /// Receives a message for each request.
     pub requests: Receiver<()>,
-    /// Has another filter used for the log, which is good.
+    /// Makes the log use another filter, which has been checked.
     pub set_log: fn(&str),
     /// Called before the configuration is read, and after it is in use or refused.
     pub tell: fn(ReloadPhase),
 }
 
-/// How far a reload is.
+/// The progress of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadPhase {
     /// It begins.
     Begun,
-    /// It is over, whether it brought anything or not.
+    /// It is over, whether it changed anything or not.
     Done,
 }
 
@@ -40,25 +40,25 @@ impl fmt::Debug for Reloading {
     }
 }
 
-/// What a reload changes.
+/// The parts of a proxy that a reload changes.
 pub(crate) struct Live<R> {
     pub(crate) service: Arc<Service<R>>,
     pub(crate) places: Arc<Places>,
-    /// Has the files that the configuration names looked at.
+    /// Makes the proxy check the files that the configuration names.
     pub(crate) reread: Arc<Event>,
 }
 
-/// Reads the configuration whenever there is reason to. Never returns.
+/// Reads the configuration whenever there is a reason to. Never returns.
 pub(crate) async fn run<R: Runtime>(live: Live<R>, reloading: Reloading) {
     let Service { runtime, hub, .. } = &*live.service;
     let Reloading { sources, loaded, requests, set_log, tell } = reloading;
     let sources = Arc::new(sources);
-    // The configuration in use, as it was asked for: the system may have lowered limits.
+    // The configuration as it was asked for: the one in use may be reduced by limits of the system.
     let (mut asked, mut seen) = (loaded.config, loaded.digest);
     loop {
         let is_asked = wait(&live, &sources, &requests).await;
         if hub.is_leaving() {
-            // What comes is the end.
+            // The proxy is about to end.
             continue;
         }
         let from = Arc::clone(&sources);
@@ -91,13 +91,13 @@ pub(crate) async fn run<R: Runtime>(live: Live<R>, reloading: Reloading) {
     }
 }
 
-/// Waits until it is time to look at the file, or somebody asks for more than that; says whether somebody does.
+/// Waits until the file is to be checked for changes, or somebody requests a reload. Returns whether somebody does.
 async fn wait<R: Runtime>(live: &Live<R>, sources: &Sources, requests: &Receiver<()>) -> bool {
     let Service { runtime, config, .. } = &*live.service;
     let asked = async {
         match requests.recv().await {
             Ok(()) => true,
-            // Nobody can ask any more.
+            // Nobody can request a reload any more.
             Err(_) => std::future::pending().await,
         }
     };
@@ -120,7 +120,7 @@ fn reload<R: Runtime>(live: &Live<R>, asked: &mut Config, read: &Config, set_log
         Ok(adopted) => adopted,
         Err(error) => return refuse(live, &error),
     };
-    // Nobody wants to read again and again what the start has said.
+    // The start has reported this already.
     let is_told = next.max_connections == asked.max_connections;
     match descriptors::prepare(&mut effective) {
         Ok(Some(warning)) if !is_told => tracing::warn!("{warning}"),
@@ -151,7 +151,7 @@ fn refuse<R>(live: &Live<R>, error: &ConfigError) {
 }
 
 impl<R: Runtime> Live<R> {
-    /// Has everything go by another configuration.
+    /// Makes everything use another configuration.
     fn apply(&self, config: Config) {
         let Service { runtime, hub, context, .. } = &*self.service;
         hub.reconfigure(runtime.now(), config.collector());

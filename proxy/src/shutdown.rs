@@ -1,22 +1,22 @@
-//! A signal that is given once and reaches everyone who waits for it.
+//! A signal that is given once and reaches everybody who waits for it.
 
 use async_channel::{Receiver, Sender};
 use std::convert::Infallible;
 
-/// A signal, and who can wait for it.
+/// Returns a signal's two ends: one that gives it, and one that waits for it.
 pub fn channel() -> (ShutdownTrigger, Shutdown) {
     let (sender, receiver) = async_channel::bounded(1);
     (ShutdownTrigger { sender }, Shutdown { receiver })
 }
 
-/// Gives the signal; when dropped, at the latest.
+/// Gives the signal, at the latest when it is dropped.
 #[derive(Debug)]
 pub struct ShutdownTrigger {
     sender: Sender<Infallible>,
 }
 
 impl ShutdownTrigger {
-    /// Gives the signal. Doing so again changes nothing.
+    /// Gives the signal. Further calls change nothing.
     pub fn trigger(&self) {
         self.sender.close();
     }
@@ -29,13 +29,13 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Returns once the signal is given, at once if it has been.
+    /// Resolves once the signal is given, immediately if it has been.
     pub async fn wait(&self) {
-        // Nothing can be sent, so this is the end of the channel.
+        // Nothing is ever sent, so this is the end of the channel.
         let Err(_closed) = self.receiver.recv().await;
     }
 
-    /// Whether the signal has been given.
+    /// Returns whether the signal has been given.
     pub fn is_triggered(&self) -> bool {
         self.receiver.is_closed()
     }

@@ -15,7 +15,7 @@ impl Census {
         self.duplicates += usize::from(app.is_duplicate);
     }
 
-    /// Tells what was counted.
+    /// Sets the metrics to what was counted.
     pub(crate) fn tell(&self, telemetry: &Telemetry) {
         for (state, count) in RegistryState::ALL.iter().zip(self.by_state) {
             telemetry.applications(*state, count);

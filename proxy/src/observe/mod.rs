@@ -1,4 +1,4 @@
-//! What the proxy tells of itself: its own metrics, and log lines.
+//! The proxy's own metrics and log lines.
 
 pub(crate) mod census;
 pub(crate) mod notices;

@@ -1,4 +1,4 @@
-//! What happens among the applications, as counts and log lines.
+//! Events among the applications, as counts and log lines.
 
 mod lines;
 
@@ -19,7 +19,7 @@ use prometheus_rsocket_protocol::exposition::ExpositionErrorKind;
 use prometheus_rsocket_protocol::rsocket::connection::{CloseReason, Violation};
 use std::time::{Duration, Instant};
 
-/// Counts one notice; never waits.
+/// Counts one notice. Never waits.
 pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
     match notice {
         Notice::Gone { app, reason, was_connected } => {
@@ -61,7 +61,7 @@ pub(crate) fn count(telemetry: &Telemetry, now: Instant, notice: &Notice) {
         }
         Notice::PushReplaced { .. } => telemetry.push_dropped(PushDropCause::Replaced),
         Notice::PushServed { .. } => telemetry.pushes_served(1),
-        // A push that stands in for an application that had gone is no scrape of it.
+        // A push that stands in for an application that has gone is not a scrape of it.
         Notice::Scraped { is_push: true, .. } => {}
         Notice::Scraped { result, took, .. } => on_scraped(telemetry, now, result, *took),
         Notice::TurnedAway { reason, .. } => telemetry.connection_failed(match reason {
@@ -127,7 +127,7 @@ impl FailureReason {
     }
 }
 
-/// An ordinary end is no error.
+/// Returns the cause of an error, or `None` for an ordinary end.
 fn cause_of_close(reason: &CloseReason, was_connected: bool) -> Option<ConnectionErrorCause> {
     match reason {
         CloseReason::KeepAliveTimeout { .. } => Some(ConnectionErrorCause::KeepaliveTimeout),

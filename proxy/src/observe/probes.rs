@@ -9,14 +9,14 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Logs them, as many of each peer as [may be](Telemetry::may_log). One that sent nothing is logged for debugging alone.
+/// Logs such connections, as many of each peer as [may be](Telemetry::may_log). One that sent nothing is logged only for debugging.
 #[derive(Debug)]
 pub(crate) struct ProbeLog {
     pub(super) telemetry: Arc<Telemetry>,
 }
 
 impl ProbeLog {
-    /// A log whose lines share the bounds of all others.
+    /// Returns a log whose lines share the limits of all others.
     pub(crate) fn new(telemetry: &Arc<Telemetry>) -> Self {
         Self { telemetry: Arc::clone(telemetry) }
     }
@@ -35,7 +35,7 @@ impl ProbeLog {
             tracing::debug!(listener = listener_name, peer, "connection without a byte");
             return;
         }
-        // Such a header from a trusted source is taken off before.
+        // Such a header from a trusted source has been removed before.
         let hint = (kind == ProbeKind::ProxyHeader && listener != ListenerName::Http).then_some(
             "the source is not in --trusted-proxies, or --proxy-protocol is off: the header is not read",
         );
@@ -52,7 +52,7 @@ impl ProbeLog {
         }
     }
 
-    /// Logs an application whose connection ended before it was set up, for another reason than being none.
+    /// Logs an application whose connection ended before it was set up, if it was an application.
     pub(crate) fn on_not_set_up(
         &self,
         now: Instant,
@@ -70,7 +70,7 @@ impl ProbeLog {
 }
 
 impl ListenerName {
-    /// Where applications that use this transport connect.
+    /// Returns the listener to which applications connect over this transport.
     pub(crate) fn of(transport: Transport) -> Self {
         match transport {
             Transport::WebSocket => Self::WebSocket,
@@ -80,8 +80,8 @@ impl ListenerName {
 }
 
 impl ProbeKind {
-    /// What a connection was that ended before an application was set up on it. `None` if a client of RSocket has failed, or the
-    /// proxy has ended it.
+    /// Returns what a connection was that ended before an application was set up on it. `None` if an RSocket client has failed, or the proxy has
+    /// ended the connection.
     pub(crate) fn of_close(reason: &CloseReason) -> Option<Self> {
         if let Some(foreign) = reason.foreign() {
             return Some(foreign.into());
@@ -103,11 +103,11 @@ impl ProbeKind {
         }
     }
 
-    /// What the first bytes of a connection are.
+    /// Returns what the first bytes of a connection are.
     pub(crate) fn of_first(bytes: &[u8]) -> Self {
         match bytes {
             [] => Self::Empty,
-            // A length, stream 0, and the type: SETUP or RESUME.
+            // A length, stream 0, and the frame type: SETUP or RESUME.
             [0, _, _, 0, 0, 0, 0, kind, ..] if matches!(kind >> 2, 0x01 | 0x0d) => Self::Rsocket,
             bytes => looks_like(bytes).map_or(Self::Unknown, Self::from),
         }

@@ -1,4 +1,4 @@
-//! How many log lines there are at most, whatever peers do.
+//! Limits on log lines, whatever peers do.
 
 use crate::observe::telemetry::{Label, LogCause};
 use prometheus_rsocket_runtime::LogThrottle;
@@ -14,15 +14,14 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Whether to log now, and then how many lines have not been since the last one.
+    /// Returns `None` if the line must not be logged now. Otherwise returns how many lines were suppressed since the last one.
     pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner).pass(now, 1)
     }
 }
 
-/// Throttles lines by cause and peer, which is an address, or a network of 64 bits for IPv6. In 10 seconds there pass, for each cause,
-/// [a few](LogCause::burst) lines for each peer, and 200 for all. At most 1,024 pairs of cause and peer are told apart at once; the peers
-/// beyond that share what one has.
+/// Limits lines by cause and peer, which is an address, or a network of 64 bits for IPv6. In 10 seconds, [a few](LogCause::burst) lines of each cause
+/// pass for each peer, and 200 for all peers. At most 1,024 pairs of cause and peer are distinguished; further peers share the limit of one.
 #[derive(Debug, Default)]
 pub(crate) struct PeerThrottle {
     state: Mutex<State>,
@@ -31,15 +30,15 @@ pub(crate) struct PeerThrottle {
 #[derive(Debug, Default)]
 struct State {
     peers: BTreeMap<(LogCause, Option<IpAddr>), LogThrottle>,
-    /// For those beyond the limit, by cause.
+    /// For peers beyond the limit, by cause.
     shared: [LogThrottle; LogCause::ALL.len()],
-    /// Over all peers, by cause.
+    /// For all peers together, by cause.
     all: [LogThrottle; LogCause::ALL.len()],
 }
 
 impl PeerThrottle {
-    /// Whether to log now a line that the peer with this address (`10.0.0.1`, `[::1]:4711`) has caused, and then how many lines of
-    /// that cause and peer have not been since the last one.
+    /// Decides whether to log a line now that the peer with this address (`10.0.0.1`, `[::1]:4711`) has caused. Returns `None` if not, and otherwise
+    /// how many lines of that cause and peer were suppressed since the last one.
     pub(crate) fn pass(&self, now: Instant, cause: LogCause, peer: &str) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { peers, shared, all } = &mut *state;
@@ -70,12 +69,12 @@ fn make_room(
     let oldest = peers.iter().min_by_key(|(_, throttle)| throttle.began_at()).map(|(key, _)| *key);
     let Some(oldest) = oldest.filter(|key| peers[key].is_over(now)) else { return };
     if let Some(throttle) = peers.remove(&oldest) {
-        // The next line that peers share tells of them.
+        // The next line for peers that share reports these.
         shared[oldest.0 as usize].suppress(throttle.suppressed());
     }
 }
 
-/// Whom an address stands for: a host has as many IPv6 addresses of its network as it likes.
+/// Returns what an address counts as: a host can have as many IPv6 addresses of its network as it likes.
 pub(crate) fn network(address: &str) -> Option<IpAddr> {
     let ip = match address.parse::<SocketAddr>() {
         Ok(address) => address.ip(),
@@ -90,7 +89,7 @@ pub(crate) fn network(address: &str) -> Option<IpAddr> {
     }
 }
 
-/// Pairs of cause and peer that are told apart.
+/// Pairs of cause and peer that are distinguished.
 const MAX_PEERS: usize = 1024;
 
 /// Lines of one cause in a period, whoever causes them.
@@ -105,7 +104,7 @@ mod tests {
         start + Duration::from_secs(seconds)
     }
 
-    /// How many lines of so many pass.
+    /// Returns how many of this many lines pass.
     fn passed(throttle: &PeerThrottle, now: Instant, lines: usize, peer: &str) -> usize {
         let pass = |_: &usize| throttle.pass(now, LogCause::Connected, peer).is_some();
         (0..lines).filter(pass).count()
@@ -142,7 +141,7 @@ mod tests {
         }
         assert_eq!(passed(&throttle, start, 1, "[2001:db8::ffff]:1"), 0);
         assert_eq!(passed(&throttle, start, 1, "[2001:db8:0:1::1]:1"), 1);
-        // The same peer, whichever way its address is written.
+        // The same peer, however its address is written.
         assert_eq!(passed(&throttle, start, 10, "[::ffff:10.0.0.1]:1"), 10);
         assert_eq!(passed(&throttle, start, 1, "10.0.0.1:1"), 0);
         assert_eq!(passed(&throttle, start, 1, "10.0.0.1"), 0);
@@ -158,7 +157,7 @@ mod tests {
         }
         assert_eq!(lines, 200);
         assert_eq!(throttle.state.lock().unwrap().peers.len(), MAX_PEERS);
-        // When their time is over, they make room for others, and what they did not say is told by one of those that share.
+        // When their period is over, they make room for others. The next peer that shares reports what they suppressed.
         let later = at(start, 20);
         assert_eq!(throttle.pass(later, LogCause::Connected, "10.9.9.9:1"), Some(0));
         assert_eq!(throttle.state.lock().unwrap().peers.len(), MAX_PEERS);

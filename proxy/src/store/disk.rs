@@ -5,18 +5,18 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// One directory of small files, as far as it takes to keep them safe. All of it blocks.
+/// One directory of small files, with the operations that keeping them safe requires. All of them block.
 pub trait Disk: Send + Sync + 'static {
-    /// The names of all files, and how long each is.
+    /// Returns the names of all files, and their lengths in bytes.
     fn list(&self) -> io::Result<Vec<(String, u64)>>;
 
     /// Reads a file.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
-    /// Makes a file that only its owner can read, and returns once its bytes are safe. Its name may not be, until [`sync`](Self::sync).
+    /// Creates a file that only its owner can read, and returns once its bytes are safe. Its name may not be safe until [`sync`](Self::sync).
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Gives a file another name, in one step.
+    /// Renames a file, in one step.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file.
@@ -26,7 +26,7 @@ pub trait Disk: Send + Sync + 'static {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A disk that several share. (As a type without a lifetime: futures that hold a bare `dyn Disk` are not known to be `Send`.)
+/// A disk that several users share. (It is a type without a lifetime: futures that hold a bare `dyn Disk` are not known to be `Send`.)
 #[derive(Clone)]
 pub struct SharedDisk(Arc<dyn Disk>);
 
@@ -51,16 +51,17 @@ impl fmt::Debug for SharedDisk {
     }
 }
 
-/// A directory of the file system, which no other process uses as long as this lives.
+/// A directory of the file system. No other process uses it as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Locked until it is closed. Where nothing can be written, there may be none.
+    /// Locked until it is closed. `None` if nothing can be written there.
     _lock: Option<File>,
 }
 
 impl Directory {
-    /// Says what [`open`](Self::open) would not do with a path, without a change. Another process may use it.
+    /// Returns the error that [`open`](Self::open) would return for a path, as far as it shows without a change. Another process may use the
+    /// directory.
     pub(crate) fn check(path: &Path) -> io::Result<()> {
         let is_dir = |path: &Path| match fs::metadata(path)?.is_dir() {
             true => Ok(()),
@@ -74,12 +75,12 @@ impl Directory {
         }
     }
 
-    /// Opens a directory, or makes it if its parent is there. One that cannot be written to can be read all the same: that its disk is full or
-    /// read-only shows when something is to be written.
+    /// Opens a directory, or creates it if its parent exists. A directory that cannot be written to can still be read: that its disk is full or
+    /// read-only is noticed when something is to be written.
     ///
     /// # Errors
     ///
-    /// If it is none and cannot be made, or another process uses it.
+    /// The path is not a directory and none can be created, or another process uses it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
@@ -143,17 +144,17 @@ impl Disk for Directory {
     }
 
     fn sync(&self) -> io::Result<()> {
-        // Elsewhere a directory is no file that could be synced.
+        // On other systems, a directory cannot be synced like a file.
         #[cfg(unix)]
         File::open(&self.path)?.sync_all()?;
         Ok(())
     }
 }
 
-/// The file that tells other processes that the directory is in use.
+/// The file whose lock tells other processes that the directory is in use.
 const LOCK: &str = ".lock";
 
-/// More than any push.
+/// The longest file that is read, in bytes; longer than any push.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 fn private() -> OpenOptions {

@@ -1,4 +1,4 @@
-//! The proxy's key in a file. All of it blocks.
+//! The proxy's key in a file. All functions block.
 
 use prometheus_rsocket_protocol::envelope::PrivateKeyFile;
 use prometheus_rsocket_runtime::write_private;
@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
-/// A file that holds no key that can be used, or cannot be written.
+/// The error of a file that contains no usable key, or cannot be written.
 #[derive(Debug)]
 pub struct KeyFileError {
     path: PathBuf,
@@ -29,14 +29,14 @@ impl KeyFileError {
     }
 }
 
-/// Where the key before the current one is kept until nobody needs it.
+/// Returns the path at which the key before the current one is kept until nobody needs it.
 pub(crate) fn old_path(path: &Path) -> PathBuf {
     let mut path = OsString::from(path);
     path.push(".old");
     path.into()
 }
 
-/// Reads a key; `None` where there is no such file.
+/// Reads a key; `None` if there is no such file.
 pub(crate) fn read(path: &Path) -> Result<Option<PrivateKeyFile>, KeyFileError> {
     match read_bytes(path) {
         Ok(pem) => match PrivateKeyFile::from_pem(&pem) {
@@ -49,12 +49,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<PrivateKeyFile>, KeyFileError> 
 }
 
 fn read_bytes(path: &Path) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
-    // Before it is opened: that would wait for a writer of a FIFO.
+    // Before opening, which would wait for a writer of a FIFO.
     check(&fs::metadata(path)?)?;
     let file = File::open(path)?;
     check(&file.metadata()?)?;
     let len = PrivateKeyFile::MAX_LEN;
-    // With all its room from the start: a buffer that grows leaves copies behind.
+    // Allocated in full from the start: a buffer that grows leaves copies behind.
     let mut pem = zeroize::Zeroizing::new(Vec::with_capacity(2 * len));
     file.take(len as u64 + 1).read_to_end(&mut pem)?;
     Ok(pem)
@@ -76,14 +76,15 @@ fn check(metadata: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether others may use a file with this mode and owner. The group may read root's: so Kubernetes mounts secrets for a pod with an `fsGroup`.
+/// Whether others may use a file with this mode and owner. The group may read a file of root's, as Kubernetes mounts secrets for a pod with an
+/// `fsGroup`.
 #[cfg(unix)]
 fn is_open(mode: u32, owner: u32) -> bool {
     let allowed = if owner == 0 { 0o040 } else { 0 };
     mode & 0o077 & !allowed != 0
 }
 
-/// Writes a key so that either all of it is there or what was before, also after a crash.
+/// Writes a key so that the file has either the whole key or its previous contents, also after a crash.
 pub(crate) fn write(path: &Path, key: &PrivateKeyFile) -> Result<(), KeyFileError> {
     let failed = |error: &dyn fmt::Display| KeyFileError::new(path, error);
     let pem = key.to_pem().map_err(|error| failed(&error))?;

@@ -11,7 +11,7 @@ use prometheus_rsocket_runtime::Runtime;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A way to compute RSA that is built in.
+/// An implementation of RSA that is built in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Backend {
     Rust,
@@ -20,7 +20,7 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    /// Fails where OpenSSL is asked for and not built in.
+    /// Fails if OpenSSL is asked for and not built in.
     fn choose(asked: RsaBackend) -> Result<Self, StartError> {
         match asked {
             RsaBackend::Rust => Ok(Self::Rust),
@@ -41,7 +41,7 @@ impl Backend {
         }
     }
 
-    /// The library that computes, for the log.
+    /// Returns the name of the library, for the log.
     fn library(self) -> &'static str {
         match self {
             Self::Rust => "the crate `rsa`",
@@ -50,7 +50,7 @@ impl Backend {
         }
     }
 
-    /// Makes a key pair that is kept in memory alone. `seed` is secret and fresh; OpenSSL draws its own.
+    /// Makes a key pair that is kept only in memory. `seed` must be secret and fresh; OpenSSL draws its own.
     pub(crate) fn generate(self, bits: usize, seed: [u8; 32]) -> Result<Key, KeyError> {
         key(
             match self {
@@ -62,7 +62,7 @@ impl Backend {
         )
     }
 
-    /// Uses a key pair of a file.
+    /// Loads a key pair from a file's contents.
     pub(crate) fn load(self, file: PrivateKeyFile) -> Result<Key, KeyError> {
         let der = file.as_der();
         let pair: Arc<dyn KeyUnwrap> = match self {
@@ -73,7 +73,7 @@ impl Backend {
         key(pair, Some(file))
     }
 
-    /// Uses the key of a file that is there.
+    /// Loads the key pair of a file at this path.
     pub(crate) fn load_at(self, path: &Path, file: PrivateKeyFile) -> Result<Key, KeyFileError> {
         let key = self.load(file).map_err(|error| KeyFileError::new(path, &error))?;
         if key.bits < MIN_BITS {
@@ -103,7 +103,7 @@ fn key(pair: Arc<dyn KeyUnwrap>, file: Option<PrivateKeyFile>) -> Result<Key, Ke
     Ok(Key { fingerprint: Fingerprint::of(&public), bits, pair, file: file.map(Arc::new) })
 }
 
-/// Says what would keep [`make`] from using the key file, by blocking calls, without making a key.
+/// Returns what would keep [`make`] from using the key file, by blocking calls, without making a key.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     let backend = Backend::choose(config.rsa_backend)?;
     let Some(path) = config.key_file.as_deref() else { return Ok(()) };
@@ -123,7 +123,7 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     }
 }
 
-/// Makes the key that all applications are sent, or reads it from its file, where it is also written if it is missing.
+/// Makes the key that all applications are sent. With a key file, reads it from there, or writes it there if the file is missing.
 pub(crate) async fn make<R: Runtime>(
     runtime: &R,
     config: &Config,
@@ -144,7 +144,7 @@ pub(crate) async fn make<R: Runtime>(
             Some(file) => (backend.load_at(&path, file)?, "read"),
             None => (backend.generate_at(&path, bits, seed)?, "made"),
         };
-        // What applications sealed shortly before a restart.
+        // For what applications sealed shortly before a restart.
         let old_path = key_file::old_path(&path);
         let old = key_file::read(&old_path)?.map(|file| backend.load_at(&old_path, file));
         let old = old.transpose()?.filter(|old| old.fingerprint != current.fingerprint);
@@ -159,12 +159,12 @@ pub(crate) async fn make<R: Runtime>(
     Ok(Arc::new(KeyRing::new(backend, current, old, runtime.now())))
 }
 
-/// A type with a name: with a tuple, the compiler cannot tell that the future of a job may be sent to another thread.
+/// A named type: with a tuple, the compiler cannot prove that the job's future is `Send`.
 struct Made {
     current: Key,
     old: Option<Key>,
     how: &'static str,
 }
 
-/// Smaller keys are read from no file.
+/// Smaller keys are not accepted from files.
 const MIN_BITS: usize = 2048;

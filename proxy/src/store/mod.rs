@@ -1,4 +1,4 @@
-//! What outlives a connection: the proxy's key and held pushes.
+//! Data that outlives a connection: the proxy's key and held pushes.
 
 pub(crate) mod disk;
 pub(crate) mod key_file;

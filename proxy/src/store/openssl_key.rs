@@ -9,8 +9,8 @@ use prometheus_rsocket_protocol::envelope::{
 };
 use std::fmt;
 
-/// An RSA key pair of OpenSSL, which unwraps for a third of the CPU that is taken by
-/// [`RsaKeyPair`](prometheus_rsocket_protocol::envelope::RsaKeyPair). Any number of threads may use it at once.
+/// An RSA key pair of OpenSSL. Unwrapping takes a third of the CPU that [`RsaKeyPair`](prometheus_rsocket_protocol::envelope::RsaKeyPair) takes. Any
+/// number of threads may use it at once.
 ///
 /// OpenSSL draws its own randomness. It blinds each operation with the private key, checks the padding in constant time, and computes with its own
 /// constant-time arithmetic. A key that is made here has two primes: with OpenSSL, three are no faster.
@@ -21,7 +21,7 @@ pub struct OpenSslKeyPair {
 }
 
 impl OpenSslKeyPair {
-    /// Makes a key pair of 2048, 3072 or 4096 bits. Takes from a tenth of a second to several.
+    /// Makes a key pair of 2048, 3072 or 4096 bits. This takes from a tenth of a second to several seconds.
     pub fn generate(bits: usize) -> Result<Self, KeyError> {
         let size = match bits {
             2048 | 3072 | 4096 => bits as u32,
@@ -61,7 +61,7 @@ impl OpenSslKeyPair {
         Ok(Self { private, public: public.into(), fingerprint })
     }
 
-    /// Unwraps. OpenSSL keeps errors in a queue for each thread; an [`ErrorStack`] is what was in it, and leaves it empty.
+    /// Unwraps a key. OpenSSL keeps errors in a queue for each thread; creating an [`ErrorStack`] empties it.
     fn decrypt(&self, mask: &MdRef, wrapped: &[u8]) -> Result<Vec<u8>, ErrorStack> {
         let mut context = PkeyCtx::new(&self.private)?;
         context.decrypt_init()?;
@@ -77,7 +77,7 @@ impl OpenSslKeyPair {
     /// Unwraps a key whose mask was generated with this hash.
     fn unwrap(&self, mask: &MdRef, wrapped: &[u8]) -> Result<SecretKey, UnwrapError> {
         let failed = self.failed(wrapped);
-        // OpenSSL would take a shorter one for one that begins with zeros.
+        // OpenSSL would read a shorter one as if it began with zeros.
         if failed.len != failed.expected {
             return Err(failed);
         }

@@ -1,4 +1,4 @@
-//! Pushes on disk: one file each, which has its name only once all of it is safe.
+//! Pushes on disk: one file each, which gets its name only once all of it is safe.
 
 #[cfg(test)]
 mod tests;
@@ -9,17 +9,17 @@ use prometheus_rsocket_protocol::collector::PushRecord;
 use std::fmt;
 use std::io;
 
-/// The held pushes of one proxy, on a [`Disk`](crate::Disk). All of it blocks.
+/// The held pushes of one proxy, on a [`Disk`](crate::Disk). All methods block.
 pub(crate) struct PushStore {
     disk: SharedDisk,
 }
 
-/// The name of a push on disk. Names are in the order in which pushes are over.
+/// The name of a push on disk. Names sort in the order in which pushes expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PushName {
-    /// When its time is over, in milliseconds since 1970.
+    /// When the push expires, in milliseconds since 1970.
     pub(crate) expires_at: u64,
-    /// Random, so that no two are the same.
+    /// Distinguishes pushes that expire at the same time.
     pub(crate) number: u64,
 }
 
@@ -34,7 +34,7 @@ impl PushName {
         let (expires_at, number) = name.strip_suffix(PUSH)?.split_once('-')?;
         let hex = |text: &str| u64::from_str_radix(text, 16).ok();
         let parsed = Self { expires_at: hex(expires_at)?, number: hex(number)? };
-        // Written in another way, it would not be found again.
+        // Written differently, the file would not be found again.
         (parsed.to_string() == name).then_some(parsed)
     }
 }
@@ -42,15 +42,15 @@ impl PushName {
 /// What an earlier process has left.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
-    /// Pushes whose time is not over, in the order of their ends.
+    /// Pushes that have not expired, in the order in which they will.
     pub(crate) pushes: Vec<(PushName, PushRecord)>,
     /// Pushes beyond the limits. They stay where they are.
     pub(crate) over_limit: usize,
-    /// Pushes whose time is over, which were removed.
+    /// Expired pushes, which were removed.
     pub(crate) expired: usize,
 }
 
-/// How much is read of what was left.
+/// Limits on reading what was left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) pushes: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Limits {
 }
 
 impl PushStore {
-    /// Reads what an earlier process has left, at this time of day in milliseconds since 1970. A file that is no push of this version is
+    /// Reads what an earlier process has left. `now` is the time of day, in milliseconds since 1970. A file that is not a push of this version is
     /// logged, and kept under another name.
     pub(crate) fn open(disk: SharedDisk, now: u64, limits: Limits) -> io::Result<(Self, Left)> {
         let store = Self { disk };
@@ -103,7 +103,7 @@ impl PushStore {
         }
     }
 
-    /// Keeps a push that cannot be used under another name.
+    /// Renames a push that cannot be used, so that it is kept.
     pub(crate) fn put_aside(&self, name: PushName, error: &dyn fmt::Display) {
         let file = name.to_string();
         tracing::warn!(file, %error, "a push in --push-dir cannot be read, and is kept aside");
@@ -112,18 +112,18 @@ impl PushStore {
         }
     }
 
-    /// One that cannot be removed is found again after a restart, until its time is over.
+    /// Removes a file. One that cannot be removed is found again after a restart, until it expires.
     fn remove_file(&self, name: &str) {
         if let Err(error) = self.disk.remove(name) {
             tracing::debug!(name, %error, "a push cannot be removed");
         }
     }
 
-    /// Writes pushes. Those without an error are safe once this returns; of the others nothing is left.
+    /// Writes pushes. Those without an error are safe once this returns; nothing is left of the others.
     pub(crate) fn write(&self, batch: &[(PushName, Bytes)]) -> Vec<io::Result<()>> {
         let mut results: Vec<io::Result<()>> =
             batch.iter().map(|(name, bytes)| self.write_one(*name, bytes)).collect();
-        // Once for all: this is what takes longest.
+        // One sync for all, as this takes longest.
         if results.iter().any(Result::is_ok)
             && let Err(error) = self.disk.sync()
         {
@@ -149,7 +149,7 @@ impl PushStore {
         written
     }
 
-    /// Removes pushes that are not needed any more.
+    /// Removes pushes that are no longer needed.
     pub(crate) fn remove(&self, names: &[PushName]) {
         names.iter().for_each(|name| self.remove_file(&name.to_string()));
     }
@@ -157,8 +157,8 @@ impl PushStore {
 
 const PUSH: &str = ".push";
 
-/// Of files that are being written.
+/// The suffix of files that are being written.
 const UNFINISHED: &str = ".unfinished";
 
-/// Of files that could not be read.
+/// The suffix of files that could not be read.
 const ASIDE: &str = ".aside";

@@ -1,4 +1,4 @@
-//! The key that applications are sent, and the one before it for as long as somebody may still seal under it.
+//! The key that applications are sent, and the previous one for as long as somebody may still seal under it.
 
 use crate::store::keys::Backend;
 use bytes::Bytes;
@@ -8,13 +8,13 @@ use prometheus_rsocket_protocol::envelope::{
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-/// A key pair. It says nothing of itself in Debug but what is public.
+/// A key pair. `Debug` shows only what is public.
 #[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) pair: Arc<dyn KeyUnwrap>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) bits: usize,
-    /// As it is in its file, if it has one.
+    /// The key as it is in its file, if it has one.
     pub(crate) file: Option<Arc<PrivateKeyFile>>,
 }
 
@@ -27,7 +27,7 @@ struct Keys {
     old: Option<Key>,
 }
 
-/// The keys that are in use. To applications it is one key: errors do not tell which were tried.
+/// The keys that are in use. To applications they are one key: errors do not tell which ones were tried.
 pub(crate) struct KeyRing {
     /// `None` in plaintext mode.
     keys: Option<(Backend, RwLock<Keys>)>,
@@ -38,12 +38,12 @@ impl KeyRing {
         Self { keys: Some((backend, RwLock::new(Keys { current, since: now, old }))) }
     }
 
-    /// Of plaintext mode.
+    /// Returns the ring of plaintext mode.
     pub(crate) fn without_key() -> Self {
         Self { keys: None }
     }
 
-    /// `rust`, `openssl`, or `none` in plaintext mode.
+    /// Returns `rust`, `openssl`, or `none` in plaintext mode.
     pub(crate) fn backend_name(&self) -> &'static str {
         self.backend().map_or("none", Backend::name)
     }
@@ -56,7 +56,7 @@ impl KeyRing {
         self.keys().map(|keys| keys.current)
     }
 
-    /// When the current key came into use in this process.
+    /// Returns when the current key came into use in this process.
     pub(crate) fn in_use_since(&self) -> Option<Instant> {
         self.keys().map(|keys| keys.since)
     }
@@ -65,7 +65,7 @@ impl KeyRing {
         self.keys()?.old
     }
 
-    /// Replaces the current key, which becomes the old one. The one that was old is dropped.
+    /// Replaces the current key, which becomes the old one. The previous old key is dropped.
     pub(crate) fn replace(&self, key: Key, now: Instant) {
         self.change(|keys| {
             keys.old = Some(std::mem::replace(&mut keys.current, key));
@@ -84,7 +84,7 @@ impl KeyRing {
         }
     }
 
-    /// A copy, so that nothing is locked while a key is at work.
+    /// Returns a copy, so that nothing is locked while a key is used.
     fn keys(&self) -> Option<Keys> {
         let (_, keys) = self.keys.as_ref()?;
         Some(keys.read().unwrap_or_else(PoisonError::into_inner).clone())
@@ -116,7 +116,7 @@ impl KeyUnwrap for KeyRing {
             return NoKey.unwrap_content_key(under, wrapped, seed);
         };
         let old = keys.old.filter(|old| old.fingerprint == *under);
-        // One that is neither is refused by the current one.
+        // If it fits neither, the current one refuses it.
         old.unwrap_or(keys.current).pair.unwrap_content_key(under, wrapped, seed)
     }
 
@@ -125,7 +125,7 @@ impl KeyUnwrap for KeyRing {
     }
 }
 
-/// What stands for a key in plaintext mode. Nothing is wrapped under it.
+/// Takes the place of a key in plaintext mode. Nothing is wrapped under it.
 struct NoKey;
 
 impl KeyUnwrap for NoKey {

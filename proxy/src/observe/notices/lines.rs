@@ -1,4 +1,4 @@
-//! Log lines: one for each notice, and each says which application it is about, and where that is.
+//! Log lines: one for each notice. Each names the application that it is about, and where that is.
 
 use crate::observe::probes::ProbeLog;
 use crate::observe::telemetry::{ListenerName, LogCause, ProbeKind};
@@ -24,18 +24,18 @@ macro_rules! line {
     }};
 }
 
-/// A line about an application, unless its peer has caused too many of that cause.
+/// A line about an application, unless its peer has caused too many lines of that cause.
 macro_rules! throttled {
     ($log:expr, $cause:ident, $level:ident, $app:expr, $($rest:tt)+) => {{
         if let Some(suppressed) = $log.pass(LogCause::$cause, $app) {
-            // Most lines have nothing to tell of it.
+            // Most lines suppress none.
             let suppressed = (suppressed > 0).then_some(suppressed);
             line!($level, $app, suppressed, $($rest)+);
         }
     }};
 }
 
-/// Logs notices of one moment.
+/// Logs the notices of one moment.
 struct Log<'a> {
     probes: &'a ProbeLog,
     now: Instant,
@@ -166,7 +166,7 @@ fn log_failing(log: &Log<'_>, app: &AppRef, failure: &ScrapeFailure) {
 fn log_report(log: &Log<'_>, app: &AppRef, report: &Report) {
     let what = Line(&report.message);
     match report.kind {
-        // A text that is refused, and one that is served again, have lines of their own.
+        // A text that is refused, and one that is served again, are logged by themselves.
         ReportKind::Refused | ReportKind::Served => {}
         _ => {
             throttled!(log, Report, warn, app, %what, "part of the application's metrics is left out")
@@ -174,14 +174,14 @@ fn log_report(log: &Log<'_>, app: &AppRef, report: &Report) {
     }
 }
 
-/// Why a connection is over; `None` if its session has not said so.
+/// Why a connection is over; `None` if its session did not say.
 struct Why<'a>(Option<&'a CloseReason>);
 
 impl Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("its task ended"),
-            // The code is that of an error even where the proxy only shuts down.
+            // The code is an error even if the proxy only shuts down.
             Some(CloseReason::Local { message, .. }) => {
                 write!(f, "closed by the proxy: {message}")
             }

@@ -28,7 +28,7 @@ impl io::Write for Log {
     }
 }
 
-/// The lines of INFO and above that these notices come to.
+/// Returns the lines of INFO and above that these notices cause.
 fn lines(notices: &[Notice]) -> Vec<String> {
     lines_at(Instant::now(), &probes(), notices)
 }
@@ -224,7 +224,7 @@ fn probes_of_one_peer_are_two_lines_per_period() {
     assert!(lines[1].contains("kind=\"proxy_header\""), "{lines:?}");
     let lines = lines_at(start + Duration::from_secs(10), &probes, &[hello()]);
     assert!(lines[0].contains("suppressed=2"), "{lines:?}");
-    // A client of RSocket that fails is not hidden by those who are none.
+    // Failures of RSocket clients are not hidden by peers that are none.
     let failed = gone(CloseReason::Violation(Violation::LeaseUnsupported), false);
     assert_eq!(lines_at(start, &probes, &[failed]).len(), 1);
 }

@@ -4,7 +4,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, core::Collector,
 };
 
-/// Makes the families of one registry. Names and label sets are constants, so a bad one shows in every test.
+/// Registers the families of one registry. Names and label sets are constants, so an invalid one shows in every test.
 pub(super) struct Families<'a>(pub(super) &'a Registry);
 
 impl Families<'_> {
@@ -25,7 +25,7 @@ impl Families<'_> {
         self.register(Histogram::with_opts(opts))
     }
 
-    /// One series per value from the start, so that rates have something to begin with.
+    /// Registers a family with one series per value from the start, so that rates have a beginning.
     pub(super) fn counters<L: Label>(&self, name: &str, help: &str) -> IntCounterVec {
         let counters = self.register(IntCounterVec::new(Opts::new(name, help), &[L::NAME]));
         for label in L::ALL {
@@ -42,7 +42,7 @@ impl Families<'_> {
         self.register(IntCounterVec::new(Opts::new(name, help), &[A::NAME, B::NAME]))
     }
 
-    /// One series per value from the start.
+    /// Registers a family with one series per value from the start.
     pub(super) fn gauges<L: Label>(&self, name: &str, help: &str) -> IntGaugeVec {
         let gauges = self.register(IntGaugeVec::new(Opts::new(name, help), &[L::NAME]));
         for label in L::ALL {

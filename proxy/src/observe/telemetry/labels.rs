@@ -1,14 +1,14 @@
-//! The values that labels may have. Nothing that a peer sent ever becomes one, so the number of series is fixed.
+//! The values of labels. Nothing that a peer sent ever becomes one, so the number of series is fixed.
 
 /// A label of the proxy's own metrics with its fixed set of values.
 pub trait Label: Copy + 'static {
     /// The label's name.
     const NAME: &'static str;
 
-    /// Every value there is.
+    /// All values.
     const ALL: &'static [Self];
 
-    /// The value as it is exposed.
+    /// Returns the value as it is exposed.
     fn value(self) -> &'static str;
 }
 
@@ -38,7 +38,7 @@ label! {
     ScrapeOutcome, "outcome" {
         /// Its metrics are in the answer.
         Success = "success",
-        /// It answered, but what it sent was of no use.
+        /// It answered, but its answer was useless.
         Error = "error",
         /// Its connection closed before it had answered.
         Closed = "closed",
@@ -62,17 +62,17 @@ label! {
         Exposition = "exposition",
         /// It had gone before the scrape.
         Gone = "gone",
-        /// Its connection takes no more requests.
+        /// No more requests can be sent on its connection.
         NotAsked = "not_asked",
-        /// The proxy had no room or time to open its answer.
+        /// The proxy had neither room nor time to open its answer.
         Overloaded = "overloaded",
-        /// It answered by an error.
+        /// It answered with an error.
         Refused = "refused",
         /// It did not answer by the deadline.
         Timeout = "timeout",
         /// Its text is over a limit.
         TooLarge = "too_large",
-        /// It is not known.
+        /// There is no such application.
         Unknown = "unknown",
         /// The proxy failed while it opened the answer.
         Worker = "worker",
@@ -80,9 +80,9 @@ label! {
 }
 
 label! {
-    /// Whether an application of the registry is there.
+    /// The state of an application in the registry.
     RegistryState, "state" {
-        /// Its connection is accepted, and SETUP has not come yet.
+        /// Its connection is accepted, and its SETUP has not arrived yet.
         Connecting = "connecting",
         /// It is connected.
         Up = "up",
@@ -96,7 +96,7 @@ label! {
     RoundOutcome, "outcome" {
         /// Every application's metrics are in the answer.
         Complete = "complete",
-        /// Those of some are missing.
+        /// The metrics of some are missing.
         Partial = "partial",
         /// The scraper went away, or the round broke.
         Aborted = "aborted",
@@ -104,47 +104,47 @@ label! {
 }
 
 label! {
-    /// Why a connection was not accepted, or did not last.
+    /// Why a connection was not accepted, or ended early.
     ConnectionErrorCause, "cause" {
-        /// What came first is no RSocket frame.
+        /// The first bytes are not an RSocket frame.
         NotRsocket = "not_rsocket",
-        /// SETUP of a version that is not spoken here.
+        /// SETUP asks for a version that is not supported.
         SetupVersion = "setup_version",
-        /// SETUP asks for what is not offered.
+        /// SETUP asks for something that is not served.
         SetupRejected = "setup_rejected",
-        /// No SETUP came in time.
+        /// No SETUP arrived in time.
         SetupTimeout = "setup_timeout",
         /// A frame longer than allowed.
         FrameTooLong = "frame_too_long",
-        /// The peer has fallen silent.
+        /// The peer sent nothing for longer than its lifetime.
         KeepaliveTimeout = "keepalive_timeout",
-        /// The peer broke the protocol.
+        /// The peer violated the protocol.
         ProtocolViolation = "protocol_violation",
         /// The transport failed.
         Io = "io",
-        /// Its PROXY header is missing, malformed or not to be believed.
+        /// Its PROXY header is missing, malformed or not trusted.
         ProxyHeader = "proxy_header",
-        /// TLS did not come about.
+        /// The TLS handshake failed.
         Tls = "tls",
-        /// A WebSocket did not come about.
+        /// The upgrade to WebSocket failed.
         WebSocket = "websocket",
-        /// It was not set up yet, and had to make room for another.
+        /// It was not set up yet, and had to make room for another connection.
         Evicted = "evicted",
         /// There are as many connections as allowed.
         TooManyConnections = "too_many_connections",
         /// Others needed the memory that the connection held.
         Memory = "memory",
-        /// The application's token is wrong.
+        /// The application's token is invalid.
         Credentials = "credentials",
-        /// The application's credentials are not for its transport.
+        /// The application's credentials are not allowed on its transport.
         CredentialsTransport = "credentials_transport",
         /// The application cannot use the version of the envelope that is required.
         Envelope = "envelope",
-        /// The application shows no credentials, and some are required.
+        /// The application presents no credentials, and some are required.
         Identity = "identity",
         /// Too many others wait to be admitted.
         AdmissionOverloaded = "admission_overloaded",
-        /// Its address has shown wrong credentials too often.
+        /// Its address has presented wrong credentials too often.
         Throttled = "throttled",
     }
 }
@@ -162,7 +162,7 @@ label! {
 }
 
 label! {
-    /// What came on a connection of somebody who is neither an application nor a scraper.
+    /// What arrived on a connection from a peer that is neither an application nor a scraper.
     ProbeKind, "kind" {
         /// Nothing: it was opened and closed again.
         Empty = "empty",
@@ -172,11 +172,11 @@ label! {
         HttpResponse = "http_response",
         /// The header of the PROXY protocol.
         ProxyHeader = "proxy_header",
-        /// RSocket of another transport.
+        /// RSocket over another transport.
         Rsocket = "rsocket",
-        /// Nothing, or the beginning of something, until the time was over.
+        /// Nothing, or the beginning of something, until the time limit.
         Silent = "silent",
-        /// What SSH begins with.
+        /// The beginning of SSH.
         Ssh = "ssh",
         /// A TLS alert.
         TlsAlert = "tls_alert",
@@ -190,21 +190,21 @@ label! {
 }
 
 label! {
-    /// Why an application's metrics are of no use, or did not come.
+    /// Why an application's metrics are useless, or did not arrive.
     ApplicationErrorCause, "cause" {
         /// It answered with an error.
         AnswerError = "answer_error",
-        /// The key that came along could not be unwrapped.
+        /// The attached key could not be unwrapped.
         Unwrap = "unwrap",
         /// The payload could not be decrypted.
         Decrypt = "decrypt",
-        /// It has no seal of version 2 of the envelope that can be read, though that was agreed on.
+        /// It has no readable seal of version 2 of the envelope, although that was agreed on.
         Seal = "seal",
         /// It was sealed under a content key that is neither known nor attached.
         UnknownKey = "unknown_key",
-        /// It was changed on the way, or sealed for another request, connection or purpose.
+        /// It was changed in transit, or sealed for another request, connection or purpose.
         Tampered = "tampered",
-        /// It came before on the same connection.
+        /// It arrived before on the same connection.
         Replayed = "replayed",
         /// The payload could not be decompressed.
         Decompress = "decompress",
@@ -212,9 +212,9 @@ label! {
         TooLarge = "too_large",
         /// The text is not UTF-8.
         NotUtf8 = "not_utf8",
-        /// The text is no exposition of metrics.
+        /// The text is not a valid exposition.
         Exposition = "exposition",
-        /// The payload came without the metadata that says how to read it.
+        /// The payload lacks the metadata that says how to read it.
         NoMetadata = "no_metadata",
         /// The payload is not encrypted, which is not allowed here.
         PlaintextRefused = "plaintext_refused",
@@ -224,11 +224,11 @@ label! {
         Timeout = "timeout",
         /// The proxy had no room for the work.
         Overloaded = "overloaded",
-        /// It pushed more than its share.
+        /// The application pushed more than its share.
         OverShare = "over_share",
-        /// A push of an application that is not admitted.
+        /// The application that pushed is not admitted.
         NotAdmitted = "not_admitted",
-        /// Its push could not be written to disk.
+        /// The push could not be written to disk.
         NotStored = "not_stored",
     }
 }
@@ -236,21 +236,21 @@ label! {
 label! {
     /// The interaction by which an application pushed its last metrics.
     PushKind, "kind" {
-        /// It waits for an acknowledgement.
+        /// The application waits for an acknowledgement.
         RequestResponse = "request_response",
-        /// It does not.
+        /// The application does not wait.
         FireAndForget = "fire_and_forget",
     }
 }
 
 label! {
-    /// What became of a push when it came.
+    /// What became of a push when it arrived.
     PushOutcome, "outcome" {
         /// It is held for the next scrapes.
         Held = "held",
-        /// It came before, and is held once.
+        /// It arrived before, and is held once.
         Repeated = "repeated",
-        /// It is of no use, or there is no room for it.
+        /// It is useless, or there is no room for it.
         Rejected = "rejected",
     }
 }

@@ -94,7 +94,7 @@ impl Scrapes {
     }
 
     pub(super) fn with_maxima(&self, f: impl FnOnce(&mut Maxima)) {
-        // A maximum is never half written, so a panic elsewhere leaves nothing to mistrust.
+        // A maximum is never left half written, so the value is valid even after a panic elsewhere.
         f(&mut self.maxima.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -108,7 +108,7 @@ impl Scrapes {
     }
 }
 
-/// The configuration, as it was read last.
+/// The last reading of the configuration.
 #[derive(Debug)]
 pub(super) struct Reloads {
     successful: IntGauge,
@@ -116,7 +116,7 @@ pub(super) struct Reloads {
 }
 
 impl Reloads {
-    /// It was read for the first time at the start.
+    /// The configuration was read for the first time at the start.
     pub(super) fn new(make: &Families<'_>, started: Option<SystemTime>) -> Self {
         let this = Self {
             successful: make.gauge(

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Appends what is known of the process, under the names that all exporters use. What cannot be read is left out.
+/// Appends metrics of the process, under the names that all exporters use. What cannot be read is left out.
 pub(super) fn encode(out: &mut String, started: SystemTime) -> fmt::Result {
     if let Ok(since_epoch) = started.duration_since(UNIX_EPOCH) {
         let name = "process_start_time_seconds";
@@ -26,9 +26,9 @@ pub(super) fn encode(out: &mut String, started: SystemTime) -> fmt::Result {
     Ok(())
 }
 
-/// User and system time, from the text of `/proc/self/stat`.
+/// Returns user and system time in seconds, from the text of `/proc/self/stat`.
 pub(super) fn cpu_seconds(stat: &str) -> Option<f64> {
-    // The second field is the program's name in parentheses, which may itself hold blanks and parentheses.
+    // The second field is the program's name in parentheses, which may itself contain blanks and parentheses.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(UTIME_AFTER_NAME);
     let user: f64 = fields.next()?.parse().ok()?;
@@ -36,7 +36,7 @@ pub(super) fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((user + system) / TICKS_PER_SECOND)
 }
 
-/// Resident memory, from the text of `/proc/self/status`.
+/// Returns the resident memory in bytes, from the text of `/proc/self/status`.
 pub(crate) fn resident_bytes(status: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
@@ -54,5 +54,5 @@ fn read(path: &str) -> Option<String> {
 /// State, parent, group, session, terminal, its group, flags, and four counts of page faults come before it.
 const UTIME_AFTER_NAME: usize = 11;
 
-/// What Linux shows to programs, whatever its own clock runs at.
+/// The unit in which Linux reports times to programs, whatever its own clock rate is.
 const TICKS_PER_SECOND: f64 = 100.0;

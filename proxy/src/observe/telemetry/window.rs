@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 /// The largest value of about the last two minutes.
 ///
-/// Every value goes into all slots; one slot is read, and at each turn that one is emptied and the next one read. So a
-/// value is remembered for two to three turns, as in Micrometer, whose dashboards read these maxima.
+/// Every value is recorded in all slots. One slot is read; at each turn it is emptied, and the next one is read. So a value is remembered for two to
+/// three turns, as in Micrometer, whose dashboards read these maxima.
 #[derive(Debug, Default)]
 pub(super) struct WindowMax {
     slots: [f64; SLOTS],

@@ -3,7 +3,7 @@ use crate::store::keys::Backend;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-/// A directory that is gone with this.
+/// A directory. Dropping this removes it.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -97,7 +97,7 @@ fn a_key_replaces_another_in_one_step_and_the_old_one_can_be_removed_twice() {
     let path = folder.0.join("key.pem");
     let first = Backend::Rust.generate_at(&path, 2048, [1; 32]).unwrap();
     write(&old_path(&path), first.file.as_ref().unwrap()).unwrap();
-    // A crash before has left half a file.
+    // An earlier crash has left half a file.
     fs::write(path.with_extension("pem.unfinished"), "half").unwrap();
     let second = Backend::Rust.generate_at(&path, 2048, [2; 32]).unwrap();
     let load = |path: &Path| Backend::Rust.load_at(path, read(path).unwrap().unwrap()).unwrap();

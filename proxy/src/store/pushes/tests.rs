@@ -30,7 +30,7 @@ fn encoded(numbers: impl IntoIterator<Item = u64>) -> Vec<(PushName, Bytes)> {
         .collect()
 }
 
-/// A disk that forgets what was not synced when its power is cut, and fails when it is told to.
+/// A disk that loses what was not synced when its power is cut, and fails when it is told to.
 #[derive(Clone, Default)]
 struct Fragile(Arc<Mutex<State>>);
 
@@ -43,7 +43,7 @@ struct State {
 }
 
 impl Fragile {
-    /// The power is cut, and comes back. What was not synced is there or not, as the argument says.
+    /// Cuts the power and restores it. What was not synced survives if `keeps_unsynced` is true.
     fn cut(&self, keeps_unsynced: bool) {
         let mut state = self.0.lock().unwrap();
         if !keeps_unsynced {
@@ -168,7 +168,7 @@ fn names_are_read_as_they_are_written() {
     }
 }
 
-/// A directory of its own for a test, removed with this.
+/// A directory for one test. Dropping this removes it.
 struct Temporary(PathBuf);
 
 impl Temporary {
