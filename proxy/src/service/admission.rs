@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 
 /// A bounded number of scrapes, shared fairly.
 ///
-/// * Scrapes under way have a large bound, for most of them only wait for applications, and hold little. One address has at most half of
-///   them. Beyond that a newcomer replaces a scrape whose scraper has not read for [`STALL`], or else one that has been under way for
-///   [`PATIENCE`] and waits; the one that has done so longest goes first. If there is none, the newcomer is refused.
-/// * A scrape needs a *place* only while it renders. There are few, handed out in the order of asking, and one address has at most half
-///   of them. A scrape gives its place back while it waits for applications, and it loses it to another one that asks for a place once its
+/// * Scrapes under way have a large limit, since most of them only wait for applications and hold little. One address has at most half of them.
+///   Beyond that, a newcomer replaces a scrape whose scraper has not read for [`STALL`], or else one that has been under way for [`PATIENCE`] and
+///   waits. The scrape in this state for longest goes first. If there is none, the newcomer is refused.
+/// * A scrape needs a *place* only while it renders. There are few places. They are handed out in the order of asking, and one address has at
+///   most half of them. A scrape gives its place back while it waits for applications. It also loses its place to another scrape that asks for one if its
 ///   scraper has not taken the next chunk for [`LEND`]. So no scraper that stalls keeps others from being served.
 #[derive(Debug)]
 pub(crate) struct Admission {
     max_scrapes: usize,
     max_places: usize,
     table: Mutex<Table>,
-    /// A place has become free.
+    /// Notified when a place has become free.
     freed: Event,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     scrapes: BTreeMap<u64, Entry>,
-    /// Scrapes that want a place, by when they asked for it.
+    /// Scrapes that wait for a place, in the order of asking.
     queue: BTreeMap<u64, u64>,
     next: u64,
 }
@@ -46,7 +46,7 @@ struct Entry {
     notice: Arc<Notice>,
 }
 
-/// Tells a scrape that it has to go.
+/// Tells a scrape that it has to end.
 #[derive(Debug, Default)]
 struct Notice {
     reason: OnceLock<ScrapeGivenUp>,
@@ -54,12 +54,12 @@ struct Notice {
 }
 
 impl Admission {
-    /// At most so many scrapes, of which so many work at a time.
+    /// Allows at most `max_scrapes` scrapes, of which `max_places` work at a time.
     pub(crate) fn new(max_scrapes: usize, max_places: usize) -> Arc<Self> {
         Arc::new(Self { max_scrapes, max_places, table: Mutex::default(), freed: Event::new() })
     }
 
-    /// Lets a scrape begin. Another one may replace it when it has been waiting for `patience`.
+    /// Lets a scrape begin. Another one may replace it once it has waited for `patience`.
     pub(crate) fn admit(
         self: &Arc<Self>,
         now: Instant,
@@ -70,7 +70,7 @@ impl Admission {
         let mut table = self.lock();
         let of_peer = table.scrapes.values().filter(|entry| entry.peer == peer).count();
         if of_peer >= self.max_scrapes.div_ceil(2) {
-            // Its own stalled scrape is the first to go.
+            // A stalled scrape of the same address is the first to go.
             table.evict(now, |_, entry| entry.peer == peer).ok_or(ScrapeGivenUp::RefusedShare)?;
         } else if table.scrapes.len() >= self.max_scrapes {
             table.evict(now, |_, _| true).ok_or(ScrapeGivenUp::RefusedFull)?;
@@ -103,7 +103,7 @@ impl Table {
         self.next
     }
 
-    /// Evicts the scrape that stalls longest, or else waits longest.
+    /// Evicts the scrape that has stalled for longest, or else the one that has waited for longest.
     fn evict(&mut self, now: Instant, is_candidate: impl Fn(u64, &Entry) -> bool) -> Option<()> {
         let candidates = self.scrapes.iter().filter(|(id, entry)| is_candidate(**id, entry));
         let slow = candidates.filter_map(|(id, entry)| Some((entry.slowness(now)?, *id)));
@@ -115,12 +115,12 @@ impl Table {
         Some(())
     }
 
-    /// Gives a scrape a place, if it is its turn. `true` as well if it was evicted, for then it needs none.
+    /// Gives a scrape a place if it is its turn. Also returns `true` if the scrape was evicted, since it needs none then.
     fn take_place(&mut self, now: Instant, ticket: u64, max: usize) -> bool {
         let Some(id) = self.queue.get(&ticket) else { return true };
         let Some(peer) = self.scrapes.get(id).map(|entry| entry.peer) else { return true };
         let earlier = self.queue.range(..ticket).filter_map(|(_, id)| self.scrapes.get(id));
-        // Those of an address that has its share hold up nobody else.
+        // Scrapes of an address that has its share hold up nobody else.
         if earlier
             .into_iter()
             .any(|entry| entry.peer == peer || self.has_room(now, entry.peer, max))
@@ -143,7 +143,7 @@ impl Table {
         true
     }
 
-    /// Whether an address may have another place, which a scrape that stalls may have to give up.
+    /// Whether an address may have another place, for which a scrape that stalls may lose its own.
     fn has_room(&self, now: Instant, peer: IpAddr, max: usize) -> bool {
         let (of_peer, all) = self.placed(peer);
         if of_peer >= max.div_ceil(2) {
@@ -152,7 +152,7 @@ impl Table {
         all < max || self.lender(now, None).is_some()
     }
 
-    /// Places of an address, and of all.
+    /// Returns how many places an address has, and how many all have.
     fn placed(&self, peer: IpAddr) -> (usize, usize) {
         let placed = self.scrapes.values().filter(|entry| entry.has_place);
         placed.fold((0, 0), |(own, all), entry| (own + usize::from(entry.peer == peer), all + 1))
@@ -182,7 +182,7 @@ impl Entry {
         self.stalled_since.map(|since| now.saturating_duration_since(since))
     }
 
-    /// Whether the scrape may be replaced, and how urgently: whether it stalls, and for how long it does so or waits.
+    /// Returns whether the scrape may be replaced, and how urgently: whether it stalls, and for how long it has stalled or waited.
     fn slowness(&self, now: Instant) -> Option<(bool, Duration)> {
         if let Some(stall) = self.stall(now).filter(|stall| *stall >= STALL) {
             return Some((true, stall));
@@ -192,7 +192,7 @@ impl Entry {
     }
 }
 
-/// A scrape under way, until dropped.
+/// A scrape under way. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     admission: Arc<Admission>,
@@ -219,7 +219,7 @@ impl Admitted {
             if turn.is_up(now) {
                 return;
             }
-            // By then one of those that have places may have stalled for long enough.
+            // By then a scrape that has a place may have stalled for long enough.
             or(listener, sleep_until(runtime, now + LEND)).await;
         }
     }
@@ -232,27 +232,27 @@ impl Admitted {
         self.admission.freed.notify(usize::MAX);
     }
 
-    /// The scraper is to take a chunk from now on.
+    /// The scraper is expected to take a chunk from now on.
     pub(crate) fn begin_send(&self, now: Instant) {
         if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
             entry.stalled_since = Some(now);
         }
     }
 
-    /// The scraper has taken it.
+    /// The scraper has taken the chunk.
     pub(crate) fn end_send(&self) {
         if let Some(entry) = self.admission.lock().scrapes.get_mut(&self.id) {
             entry.stalled_since = None;
         }
     }
 
-    /// Makes room by giving up another scrape that stalls, or waits for longer than usual.
+    /// Makes room by giving up another scrape that stalls, or waits for longer than usual. Returns whether there was one.
     pub(crate) fn evict_other(&self, now: Instant) -> bool {
         let mut table = self.admission.lock();
         table.evict(now, |id, _| id != self.id).is_some()
     }
 
-    /// Resolves once the scrape has to go for another one.
+    /// Resolves once the scrape has to make room for another one.
     pub(crate) async fn evicted(&self) -> ScrapeGivenUp {
         loop {
             let listener = self.notice.event.listen();
@@ -271,7 +271,7 @@ impl Drop for Admitted {
     }
 }
 
-/// A scrape in the line for a place, also if it gives up.
+/// A scrape's turn in the queue for a place. Dropping it leaves the queue, also if the wait is abandoned.
 struct Turn<'a> {
     admission: &'a Admission,
     ticket: u64,
@@ -300,7 +300,7 @@ const LEND: Duration = Duration::from_millis(100);
 /// How long a scrape of all applications may take before a newcomer can replace it while it waits: as long as Prometheus waits by default.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The same for a scrape of a single application. One that hangs is as good as down when there are many of them.
+/// The same for a scrape of a single application. If there are many of them, one that hangs is as good as down.
 pub(crate) const PATIENCE_FOR_ONE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

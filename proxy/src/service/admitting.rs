@@ -17,19 +17,19 @@ use prometheus_rsocket_runtime::{Runtime, watch_when};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Checks the credentials of applications against a file: tokens with fast hashes and certificates at once, tokens with slow hashes one
-/// after the other, away from the event loop.
+/// Checks applications' credentials against a file: tokens with fast hashes and certificates immediately, and tokens with slow hashes one after the
+/// other, away from the event loop.
 pub(crate) struct Admitting<R> {
     runtime: R,
     hub: Arc<Hub>,
     file: Arc<LiveFile<Applications>>,
-    /// Says whether who shows nothing is turned away.
+    /// Says whether an application without credentials is turned away.
     config: Current<Config>,
     failures: Failures,
     slow: (Sender<Slow>, Receiver<Slow>),
 }
 
-/// An application whose token is to be looked for among slow hashes.
+/// An application whose token has to be checked against slow hashes.
 struct Slow {
     connection: ConnectionId,
     token: Token,
@@ -51,12 +51,12 @@ impl<R: Runtime> Admitting<R> {
         admitting
     }
 
-    /// Has the collector know what may be granted, as of now.
+    /// Passes the present grants to the collector.
     fn grant(&self) {
         self.hub.set_grants(self.runtime.now(), self.file.current().grants());
     }
 
-    /// Reads the file again now and then, and when it is asked to. Never returns.
+    /// Reads the file again, at intervals and when asked to. Never returns.
     pub(crate) async fn watch(self: Arc<Self>, every: Duration, asked: Arc<Event>) {
         let file = Arc::clone(&self.file);
         let on_reload = |reloaded| match reloaded {
@@ -74,7 +74,7 @@ impl<R: Runtime> Admitting<R> {
         watch_when(self.runtime.clone(), reload, every, || asked.listen(), on_reload).await;
     }
 
-    /// Never returns.
+    /// Admits applications. Never returns.
     pub(crate) async fn run(&self) {
         or(self.look(), self.look_slowly()).await;
     }
@@ -86,7 +86,7 @@ impl<R: Runtime> Admitting<R> {
                     if let Some((connection, admitted)) = self.check(request) {
                         self.hub.handle_admission(self.runtime.now(), connection, admitted);
                     }
-                    // Each look takes a while where there are many tokens.
+                    // Each check takes a while if there are many tokens.
                     yield_now().await;
                 }
                 Err(listener) => listener.await,
@@ -94,7 +94,7 @@ impl<R: Runtime> Admitting<R> {
         }
     }
 
-    /// What comes of an application's credentials, if that is known at once.
+    /// Returns the result of checking an application's credentials, if it is known immediately.
     fn check(&self, request: AdmissionRequest) -> Option<(ConnectionId, Admitted)> {
         let AdmissionRequest { connection, token, peer, .. } = request;
         let applications = self.file.current();
@@ -128,7 +128,7 @@ impl<R: Runtime> Admitting<R> {
             let file = Arc::clone(&self.file);
             let of_peer = Arc::clone(&peer);
             let admitted = if self.failures.are_too_many(self.runtime.now(), &peer.address) {
-                // Others of its address have failed since it came.
+                // Others from its address have failed since it arrived.
                 Err(TurnedAway::Throttled)
             } else {
                 let look = move || file.current().by_slow_token(&token, &of_peer);
@@ -158,5 +158,5 @@ fn admitted(found: Found) -> Admitted {
     }
 }
 
-/// Applications that wait for a slow hash: as many as the collector has wait at all.
+/// Applications that wait for a slow hash; as many as may wait for admission in the collector.
 const MAX_SLOW: usize = 1024;

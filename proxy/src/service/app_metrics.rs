@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// What the outcomes of one scrape are to be told as. Some hundred bytes for each application.
+/// The rows of the series about applications, one for each outcome of a scrape. They take some hundred bytes for each application.
 #[derive(Debug, Default)]
 pub(crate) struct AppMetrics {
     rows: Vec<Row>,
@@ -23,7 +23,7 @@ struct Row {
 }
 
 impl AppMetrics {
-    /// Takes the outcome of one application, of which `samples` samples are in the answer.
+    /// Adds the outcome of one application, `samples` of whose samples are in the answer.
     pub(crate) fn add(&mut self, outcome: &Outcome, samples: usize) {
         let answers = outcome.result.as_ref().ok().into_iter().chain(&outcome.earlier);
         let found: usize = answers.map(|answer| answer.facts.samples).sum();
@@ -36,7 +36,7 @@ impl AppMetrics {
         });
     }
 
-    /// The application's answer was read, but is not in the body: it is down after all.
+    /// The application's answer was read, but is not in the body, so the application counts as down.
     pub(crate) fn on_left_out(&mut self, app: AppId, reason: &'static str) {
         for row in self.rows.iter_mut().filter(|row| row.app.id == app) {
             (row.reason, row.samples, row.collisions) = (Some(reason), 0, 0);
@@ -45,11 +45,11 @@ impl AppMetrics {
 
     /// Writes four families, which are the same in the text format 0.0.4 and in OpenMetrics.
     ///
-    /// The labels are those of the application's identity. Without an identity, or where another application of the scrape had the same one
-    /// first, there is a label `app` (or `app_path`, if the identity has an `app`) with its path in `/metrics/app/`. So nobody changes the series
-    /// of another by claiming its identity.
+    /// The labels are those of the application's identity. Without an identity, or if another application of the scrape had the same one first, there
+    /// is a label `app` (or `app_path`, if the identity has an `app`) with its path in `/metrics/app/`. So no application changes another's series by
+    /// claiming its identity.
     pub(crate) fn render(&self) -> String {
-        // The path of whoever had the identity first is the shortest: those of the others have a number at their ends.
+        // The application that had the identity first has the shortest path: the paths of the others end in a number.
         let mut holders: BTreeMap<_, &str> = BTreeMap::new();
         for row in &self.rows {
             let path = holders.entry(&row.app.labels).or_insert(&row.app.path);

@@ -21,28 +21,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What HTTP requests are answered from: starts scrapes, and tells how the proxy is.
+/// Answers HTTP requests: starts scrapes, and reports the proxy's state.
 pub(crate) struct Service<R> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) context: Arc<WorkerContext>,
     pub(crate) admission: Arc<Admission>,
-    /// What all bodies keep.
+    /// The memory that all bodies share.
     pub(crate) bodies: Arc<BodyMemory>,
     pub(crate) config: Current<Config>,
-    /// Each listener's name and real address.
+    /// The name and the real address of each listener.
     pub(crate) listeners: Vec<(&'static str, SocketAddr)>,
     pub(crate) running: AtomicBool,
-    /// What the status page needs beside.
+    /// What the status page needs in addition.
     pub(crate) looks: Looks,
 }
 
-/// Chunks of a body that wait for a scraper, of 64 KiB at most.
+/// Chunks of a body that wait for a scraper, of at most 64 KiB each.
 pub(crate) const CHUNKS: usize = 2;
 
 impl<R: Runtime> Service<R> {
-    /// From now on scrapes are welcome.
+    /// Scrapes are accepted from now on.
     pub(crate) fn set_running(&self) {
         self.running.store(true, Ordering::Relaxed);
     }

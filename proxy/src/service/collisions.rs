@@ -3,14 +3,14 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// The series of one answer, to find those that a second application has as well. The first one wins.
+/// The series of one answer, to find those that a second application has as well. The first application wins.
 ///
-/// A series that one application repeats is no collision. Beyond two million, or what there is memory for, no more series are remembered;
+/// A series that one application repeats is not a collision. No more series are remembered beyond two million, or beyond what there is memory for.
 /// Prometheus itself then keeps the first of two.
 #[derive(Debug, Default)]
 pub struct Collisions {
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
-    /// For how many series this one has taken memory.
+    /// For how many series memory is taken.
     share: Option<Share>,
 }
 
@@ -22,8 +22,8 @@ struct Share {
 }
 
 impl Collisions {
-    /// Remembers series as long as there is memory for them. There is room for as many as the last body had from the beginning, for a table
-    /// that grows is filled twice.
+    /// Remembers series as long as there is memory for them. Reserves room for as many as the last body had, since a table that grows is filled
+    /// twice.
     pub(crate) fn within(memory: &Arc<BodyMemory>) -> Self {
         let share = Share { memory: Arc::clone(memory), part: memory.part(), series: 0 };
         let mut collisions = Self::default();
@@ -35,7 +35,7 @@ impl Collisions {
         collisions
     }
 
-    /// How many series may be remembered if so many come.
+    /// Returns how many series may be remembered if `coming` more arrive.
     fn room(&mut self, coming: usize) -> usize {
         let Some(share) = &mut self.share else { return MAX_SERIES };
         let wanted = (self.seen.len() + coming).min(MAX_SERIES);
@@ -45,11 +45,11 @@ impl Collisions {
         share.series.min(MAX_SERIES)
     }
 
-    /// Takes the fingerprints of an application's samples, and returns the indexes of those to be left out, in ascending order.
+    /// Adds the fingerprints of an application's samples. Returns the indexes of those to be left out, in ascending order.
     pub fn add(&mut self, fingerprints: &[u64]) -> Vec<u32> {
         let (is_first, room) = (self.seen.is_empty(), self.room(fingerprints.len()));
         let mut known = Vec::new();
-        // One look at the table for each series: it is far larger than a processor's caches.
+        // One look-up for each series: the table is far larger than a processor's caches.
         for (index, fingerprint) in (0_u32..).zip(fingerprints) {
             let is_new = match self.seen.len() < room {
                 true => self.seen.insert(*fingerprint),
@@ -77,7 +77,7 @@ impl Drop for Collisions {
     }
 }
 
-/// Removes from `known` the indexes of series that the answer itself brought before.
+/// Removes from `known` the indexes of series that only this application repeats.
 fn leave_repeated(known: &mut Vec<u32>, fingerprints: &[u64]) {
     let mut own = HashSet::<u64, BuildHasherDefault<Ready>>::default();
     let mut next = known.iter().peekable();
@@ -89,16 +89,16 @@ fn leave_repeated(known: &mut Vec<u32>, fingerprints: &[u64]) {
     known.retain(|index| fingerprints.get(*index as usize).is_some_and(|f| !own.contains(f)));
 }
 
-/// Series that memory is taken for at a time.
+/// Series for which memory is taken at a time.
 const STEP: usize = 16 * 1024;
 
-/// What a series takes in the table, which is twice as large as it was whenever it is full.
+/// The bytes that a series takes in the table, which doubles whenever it is full.
 const SERIES_BYTES: usize = 20;
 
 /// The most series that are remembered.
 const MAX_SERIES: usize = 2_000_000;
 
-/// Fingerprints are keyed hashes already.
+/// Fingerprints are keyed hashes already, so they are not hashed again.
 #[derive(Default)]
 struct Ready(u64);
 

@@ -26,14 +26,14 @@ struct Part {
 }
 
 impl<R: Runtime> Scrape<R> {
-    /// Sends all applications family by family. Each is prepared as soon as its answer is there, so that little is left to do when the
-    /// last one is. An application that cannot be rendered is left out.
+    /// Sends all applications family by family. Each is prepared as soon as its answer is there, so that little is left to do after the last one. An
+    /// application that cannot be rendered is left out.
     pub(super) async fn grouped(
         &self,
         out: &mut Output<'_, R>,
         metrics: &mut AppMetrics,
     ) -> Result<Summary, Broken> {
-        // Answers as they came, and what is prepared of them, which is compressed as well.
+        // Holds the answers and what is prepared from them, all of it compressed.
         let mut held = self.bodies.part();
         let (all, early, summary) = self.gather(out, metrics, &mut held).await?;
         let collided: Vec<_> = all.iter().map(|served| (served.app, served.omit.len())).collect();
@@ -65,7 +65,7 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    /// Waits for all outcomes, and meanwhile prepares what is there, without regard to collisions.
+    /// Waits for all outcomes, and meanwhile prepares the answers that are there, regardless of collisions.
     async fn gather(
         &self,
         out: &mut Output<'_, R>,
@@ -114,19 +114,19 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// Takes memory for an answer. Scrapes that stall or wait for longer than usual make room for it.
+    /// Takes memory for an answer. Scrapes that stall or wait for longer than usual are given up for it. Returns whether there was enough.
     async fn keep(&self, held: &mut BodyPart, bytes: usize, out: &Output<'_, R>) -> bool {
         while !held.grow(bytes) {
             if !out.evict_other() {
                 return false;
             }
-            // It takes a moment to end.
+            // The scrape takes a moment to end.
             sleep_until(&self.runtime, self.runtime.now() + MOMENT).await;
         }
         true
     }
 
-    /// Prepares the applications that were not prepared early, or otherwise: their series collide with those of another.
+    /// Prepares the applications that were not prepared early, or whose series collide with another's.
     async fn prepare_rest(
         &self,
         all: Vec<Served>,
@@ -151,7 +151,7 @@ impl<R: Runtime> Scrape<R> {
         parts
     }
 
-    /// Sends what the applications' parts come to, piece by piece.
+    /// Merges the applications' parts, and sends the result piece by piece.
     async fn merged(&self, out: &mut Output<'_, R>, splits: Vec<Split>) -> Result<(), Broken> {
         let mut merge = Merge::new(self.renderer.target, splits);
         loop {
@@ -176,7 +176,7 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// Does work for each answer on as many cores as there are, and for large ones alone. The results are in the same order.
+    /// Works on each answer on as many cores as there are; large ones are worked on alone. Returns the results in the same order.
     async fn each<T: Send + 'static>(
         &self,
         all: Vec<Served>,

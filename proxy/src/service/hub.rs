@@ -24,25 +24,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// The one place where connections, workers, scrapes and timers meet: the [`Collector`] behind a lock, and who is to be woken
-/// by what it says.
+/// The one place where connections, workers, scrapes and timers meet: the [`Collector`] behind a lock, and the wake-ups that its output causes.
 ///
-/// The lock is held for changes of tables alone. Counting, waking and logging follow in this order, outside it, and before
-/// whoever made the change goes on.
+/// The lock is held only for changes of tables. Counting, waking and logging follow in this order, without the lock, and before the caller that made
+/// the change continues.
 pub(crate) struct Hub {
     state: Mutex<State>,
-    /// Held while notices are counted. It is taken before the state is let go, so that counts come in the order of
-    /// changes, and whoever then takes it finds all earlier ones counted.
+    /// Held while notices are counted. It is taken before the state is unlocked, so that counts come in the order of changes, and whoever takes it
+    /// next finds all earlier changes counted.
     counting: Mutex<()>,
-    /// There are jobs to do.
+    /// Notified when there are jobs.
     jobs: Event,
-    /// There is something to do on the disk.
+    /// Notified when something is to be done on the disk.
     stores: Event,
-    /// There are applications to admit.
+    /// Notified when there are applications to admit.
     admissions: Event,
-    /// The next timeout may have changed.
+    /// Notified when the next timeout may have changed.
     timer: Event,
-    /// A connection has ended.
+    /// Notified when a connection has ended.
     gone: Event,
     telemetry: Arc<Telemetry>,
     probes: ProbeLog,
@@ -56,16 +55,16 @@ struct State {
     scrapes: BTreeMap<ScrapeId, Arc<Event>>,
     /// Bytes of answers that may wait to be opened before connections are read more slowly.
     max_backlog: usize,
-    /// Connections that have something to hand on once less waits to be opened.
+    /// Connections that have something to hand on once fewer bytes wait to be opened.
     waiting: Turns,
     /// Connections that have an answer to hand on once there is room for answers.
     waiting_with_answers: Turns,
-    /// Whether nobody is to be sent here any more.
+    /// Whether the proxy is about to stop, and not ready.
     leaving: bool,
     draining: bool,
 }
 
-/// What is to be done once the lock is let go.
+/// What is to be done after the lock is released.
 #[derive(Default)]
 struct Effects {
     notices: Vec<Notice>,
@@ -78,9 +77,9 @@ struct Effects {
 }
 
 impl Hub {
-    /// A hub around a collector.
+    /// Returns a hub around a collector.
     pub(crate) fn new(collector: Collector, telemetry: Arc<Telemetry>, shares: &Shares) -> Self {
-        // A part of the answers' share, so that those that are opened find room.
+        // Only a part of the answers' share, so that opened answers find room.
         let max_backlog = shares.answers / 3;
         let (inboxes, scrapes, leaving, draining) = Default::default();
         let (waiting, waiting_with_answers) = Default::default();
@@ -108,7 +107,7 @@ impl Hub {
         }
     }
 
-    /// A transport was accepted: returns the connection's id, and where its commands come from.
+    /// A transport was accepted. Returns the connection's id, and the inbox for its commands.
     pub(crate) fn accept(
         &self,
         now: Instant,
@@ -118,7 +117,7 @@ impl Hub {
             let connection = state.collector.accept(now, peer)?;
             let inbox = Arc::new(Inbox::default());
             if state.draining {
-                // Accepted at the last moment. Nobody waits at its inbox yet.
+                // Accepted at the last moment. No task waits at its inbox yet.
                 inbox.put(goodbye());
             }
             state.inboxes.insert(connection, Arc::clone(&inbox));
@@ -126,7 +125,7 @@ impl Hub {
         })
     }
 
-    /// Hands on what a session says.
+    /// Passes a session's events to the collector.
     pub(crate) fn handle_session(
         &self,
         now: Instant,
@@ -136,7 +135,7 @@ impl Hub {
         self.with(now, |state| state.collector.handle_session(now, connection, event));
     }
 
-    /// A connection's task is over, however it ended.
+    /// The task of a connection has ended, for whatever reason.
     pub(crate) fn remove(&self, now: Instant, connection: ConnectionId) {
         self.with(now, |state| {
             state.inboxes.remove(&connection);
@@ -162,7 +161,7 @@ impl Hub {
         })
     }
 
-    /// Returns what a scrape has to hand out next. Whoever sees its end finds all that happened in it counted.
+    /// Returns what a scrape hands out next. When its end is returned, everything that happened in it has been counted.
     pub(crate) fn poll_scrape(&self, now: Instant, scrape: ScrapeId) -> Progress {
         let progress = self.with(now, |state| state.collector.poll_scrape(scrape));
         if matches!(progress, Progress::Finished(_)) {
@@ -171,17 +170,17 @@ impl Hub {
         progress
     }
 
-    /// Returns an answer that may be there before its turn.
+    /// Returns an answer that has arrived before its turn, if there is one.
     pub(crate) fn poll_early(&self, scrape: ScrapeId) -> Option<(AppId, Answer)> {
         self.lock().collector.poll_early(scrape)
     }
 
-    /// What was handed out for an application is not in the scraper's answer.
+    /// An answer that was handed out for an application is not in the scraper's body.
     pub(crate) fn leave_out(&self, scrape: ScrapeId, app: AppId) {
         self.lock().collector.leave_out(scrape, app);
     }
 
-    /// The transport has taken all of a scrape.
+    /// The transport has taken the whole answer to a scrape.
     pub(crate) fn scrape_sent(&self, now: Instant, scrape: ScrapeId) {
         self.with(now, |state| {
             state.scrapes.remove(&scrape);
@@ -197,7 +196,7 @@ impl Hub {
         });
     }
 
-    /// Says how many series were left out of an answer, application by application.
+    /// Reports how many series of each application were left out of an answer.
     pub(crate) fn report_collisions(&self, now: Instant, counts: &[(AppId, usize)]) {
         self.telemetry.collided(counts.iter().map(|(_, count)| *count as u64).sum());
         self.with(now, |state| {
@@ -207,17 +206,17 @@ impl Hub {
         });
     }
 
-    /// Counts families of which an application's type was not used.
+    /// Counts families for which an application's type was not used.
     pub(crate) fn count_type_conflicts(&self, count: u64) {
         self.telemetry.types_conflicted(count);
     }
 
-    /// Counts an answer of which part was left out because of a bad line or a limit.
+    /// Counts an answer of which a part was left out because of a bad line or a limit.
     pub(crate) fn count_reduced(&self) {
         self.telemetry.text_reduced();
     }
 
-    /// Reads the entries of those applications that a scrape of all has, in the same order.
+    /// Reads the entries of the applications that a scrape of all applications covers, in the same order.
     pub(crate) fn targets<T>(&self, now: Instant, read: impl FnMut(&App) -> T) -> Vec<T> {
         self.lock().collector.targets(now).map(read).collect()
     }
@@ -227,8 +226,8 @@ impl Hub {
         self.lock().collector.app_at(path).map(read)
     }
 
-    /// Takes the next job, together with the room that `take` gives it. Without room the job stays where it is: it may be forgotten meanwhile,
-    /// or a more urgent one may come. An answer whose scrapes are over is never returned, not even if the timer is late.
+    /// Takes the next job, together with the room that `take` finds for it. Without room the job stays in the queue: it may be dropped meanwhile, or
+    /// a more urgent one may arrive. An answer whose scrapes are over is never returned, even if the timer is late.
     pub(crate) fn take_job<T>(
         &self,
         now: Instant,
@@ -248,17 +247,17 @@ impl Hub {
         Ok((job, room))
     }
 
-    /// Returns what says that there are jobs. Listen first and look then: a job that came in between has notified nobody.
+    /// Returns a listener for jobs. Listen first and then take a job: one that arrived in between has notified nobody.
     pub(crate) fn listen_for_jobs(&self) -> EventListener {
         self.jobs.listen()
     }
 
-    /// Takes a job's result.
+    /// Accepts a job's result.
     pub(crate) fn handle_job(&self, now: Instant, done: JobDone) {
         self.with(now, |state| state.collector.handle_job(now, done));
     }
 
-    /// Holds a push again that an earlier process has stored.
+    /// Holds a push again that an earlier process stored.
     pub(crate) fn restore_push(
         &self,
         now: Instant,
@@ -270,7 +269,7 @@ impl Hub {
         restored
     }
 
-    /// Takes so many things to be done on the disk, or what says that there are some.
+    /// Takes up to `max` commands for the disk, or returns a listener for them.
     pub(crate) fn next_stores(&self, max: usize) -> Result<Vec<StoreCommand>, EventListener> {
         let listener = self.stores.listen();
         let mut state = self.lock();
@@ -279,7 +278,7 @@ impl Hub {
         if commands.is_empty() { Err(listener) } else { Ok(commands) }
     }
 
-    /// Takes an application that waits to be admitted, or what says that there is one.
+    /// Takes an application that waits to be admitted, or returns a listener for one.
     pub(crate) fn next_admission(&self) -> Result<AdmissionRequest, EventListener> {
         let listener = self.admissions.listen();
         self.lock().collector.poll_admission().ok_or(listener)
@@ -295,17 +294,17 @@ impl Hub {
         self.with(now, |state| state.collector.handle_admission(connection, admitted));
     }
 
-    /// Says what may be granted from now on.
+    /// Sets what may be granted from now on.
     pub(crate) fn set_grants(&self, now: Instant, grants: Vec<Grant>) {
         self.with(now, |state| state.collector.set_grants(grants));
     }
 
-    /// Goes by other limits from now on.
+    /// Sets other limits from now on.
     pub(crate) fn reconfigure(&self, now: Instant, config: collector::Config) {
         self.with(now, |state| state.collector.reconfigure(now, config));
     }
 
-    /// Takes what became of pushes that were to be stored.
+    /// Accepts the results of storing pushes.
     pub(crate) fn handle_stored(&self, now: Instant, results: Vec<(StoreId, Result<(), String>)>) {
         self.with(now, |state| {
             for (id, result) in results {
@@ -314,8 +313,8 @@ impl Hub {
         });
     }
 
-    /// Whether what a session says may be handed on, or has to wait until some of what came before is opened. An answer waits also until some of
-    /// those before it are handed out, unless a scrape waits for it next.
+    /// Whether a session may hand on its next event, or has to wait until some earlier data is opened. An answer also waits until some earlier
+    /// answers are handed out, unless a scrape waits for it next.
     pub(crate) fn poll_room(
         &self,
         cx: &Context<'_>,
@@ -331,7 +330,7 @@ impl Hub {
             false => state.has_room(),
         };
         if may_hand_on {
-            // What it hands on then is a change, which wakes the next.
+            // What it hands on is a change, which wakes the next one.
             state.stop_waiting(connection);
             return Poll::Ready(());
         }
@@ -345,7 +344,7 @@ impl Hub {
         self.telemetry.connection_failed(ConnectionErrorCause::Memory);
     }
 
-    /// Lets time pass. Returns the next timeout, and what says that it may have changed.
+    /// Advances time. Returns the next timeout, and a listener for its changes.
     pub(crate) fn handle_timeout(&self, now: Instant) -> (Option<Instant>, EventListener) {
         let listener = self.timer.listen();
         let next = self.with(now, |state| {
@@ -355,24 +354,24 @@ impl Hub {
         (next, listener)
     }
 
-    /// Brings up to date what the proxy's own metrics say of the registry.
+    /// Updates the proxy's own metrics about the registry.
     pub(crate) fn count_apps(&self) {
         let mut census = Census::default();
         self.lock().collector.apps().for_each(|app| census.add(app));
         census.tell(&self.telemetry);
     }
 
-    /// What all connections hold.
+    /// Returns the memory that all connections share.
     pub(crate) fn memory(&self) -> &Arc<ConnectionMemory> {
         &self.memory
     }
 
-    /// Logs anonymous peers of the applications' listeners.
+    /// Returns the log of anonymous peers on the applications' listeners.
     pub(crate) fn probes(&self) -> &ProbeLog {
         &self.probes
     }
 
-    /// What is in the tables.
+    /// Returns the sizes of the tables.
     pub(crate) fn tables(&self) -> Tables {
         let state = self.lock();
         Tables {
@@ -391,7 +390,7 @@ impl Hub {
         }
     }
 
-    /// Changes the state, and then has everybody know.
+    /// Changes the state, and then counts, notifies and logs what follows from it.
     fn with<T>(&self, now: Instant, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let timeout = state.collector.poll_timeout();
@@ -437,7 +436,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The collector has no step that could be left half done by a panic elsewhere.
+        // The collector has no step that a panic elsewhere could leave half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -447,12 +446,12 @@ impl Hub {
 }
 
 impl State {
-    /// Whether more may wait to be opened.
+    /// Whether more data may wait to be opened.
     fn has_room(&self) -> bool {
         self.collector.unopened_bytes() < self.max_backlog
     }
 
-    /// Whether more answers may wait to be opened, and to be handed out.
+    /// Whether more answers may wait to be opened and handed out.
     fn has_room_for_answers(&self) -> bool {
         self.has_room() && !self.collector.is_pressed()
     }
@@ -462,7 +461,7 @@ impl State {
         self.waiting_with_answers.remove(connection);
     }
 
-    /// Carries the collector's commands to the connections, and gathers who is to be told of what.
+    /// Passes the collector's commands to the connections, and collects whom to notify of what.
     fn dispatch(&mut self) -> Effects {
         let mut effects = Effects::default();
         while let Some((connection, command)) = self.collector.poll_command() {
@@ -470,14 +469,14 @@ impl State {
                 effects.tasks.extend(inbox.put(command));
             }
         }
-        // One at a time: what it hands on, or that it is gone, is the next change, and thousands at once would find no room again.
+        // One at a time: what it hands on, or its end, is the next change. Thousands at once would again find no room.
         if self.has_room() {
             effects.tasks.extend(self.waiting.pop());
         }
         if self.has_room_for_answers() {
             effects.tasks.extend(self.waiting_with_answers.pop());
         } else if !self.waiting_with_answers.is_empty() {
-            // Whom a scraper waits for next is let through all the same.
+            // Connections that a scraper waits for next are let through all the same.
             let waiting = &mut self.waiting_with_answers;
             effects.tasks.extend(self.collector.heads().filter_map(|head| waiting.take(head)));
         }
@@ -491,7 +490,7 @@ impl State {
     }
 }
 
-/// What applications of a proxy that stops are told.
+/// The message to applications of a proxy that stops.
 pub(crate) const STOPPING: &str = "the proxy is shutting down";
 
 fn goodbye() -> SessionCommand {

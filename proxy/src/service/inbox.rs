@@ -5,12 +5,11 @@ use std::task::{Context, Poll, Waker};
 
 /// Commands on their way to one connection's task, in order.
 ///
-/// No command is ever lost, and a task that does not run makes no queue grow. There are at most one key, one request, one cancellation, one report,
-/// the latest of each, and one command to close. Answers to pushes are as many as the connection's pushes that are being opened, and one
-/// that was refused at once: the task takes commands out after each event that it hands in.
+/// No command is ever lost, and a task that does not run makes no queue grow. There is at most one key, one request, one cancellation and one report,
+/// the latest of each, and one command to close. Answers to pushes are at most as many as the pushes of the connection that are being opened, and one
+/// that was refused immediately: the task takes commands out after each event that it hands in.
 ///
-/// Putting a command in and waking the task are two steps, so that the first can be done under the hub's lock and the second
-/// after it.
+/// Adding a command and waking the task are two steps, so that the first can happen under the hub's lock, and the second after it.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox(Mutex<State>);
 
@@ -21,14 +20,14 @@ struct State {
 }
 
 impl Inbox {
-    /// Adds a command. Returns the waker of the task, if it waits.
+    /// Adds a command. Returns the waker of the task, if the task waits.
     pub(crate) fn put(&self, command: SessionCommand) -> Option<Waker> {
         let mut state = self.lock();
         state.put(command);
         state.waker.take()
     }
 
-    /// Takes the next command out. The task that polled last is woken by the next one.
+    /// Takes the next command out. A task that finds none is woken by the next one.
     pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<SessionCommand> {
         let mut state = self.lock();
         if let Some(command) = state.commands.pop_front() {
@@ -41,7 +40,7 @@ impl Inbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A queue has no step that could be left half done by a panic.
+        // A queue has no step that a panic could leave half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,7 +57,7 @@ impl State {
         self.commands.push_back(command);
     }
 
-    /// Removes a request that the task has not seen yet; says whether it was there.
+    /// Removes a request that the task has not seen yet. Returns whether there was one.
     fn take_back(&mut self, request: RequestId) -> bool {
         let count = self.commands.len();
         let is_it = |command: &SessionCommand| matches!(command, SessionCommand::Scrape { request: asked, .. } if *asked == request);
@@ -108,7 +107,7 @@ mod tests {
         SessionCommand::Report(Report::new(ReportKind::Refused, message))
     }
 
-    /// A connection's task stands still while scrapes come and go: what nobody wants any more does not wait for it.
+    /// While a connection's task stands still, scrapes come and go. Requests that nobody waits for any more do not pile up.
     #[test]
     fn scrapes_that_come_and_go_leave_no_more_than_one_request_behind() {
         let (mut collector, inbox) = (Collector::new(Config::default()), Inbox::default());
@@ -117,7 +116,7 @@ mod tests {
         let connection = collector.accept(now, peer).unwrap();
         let event = SessionEvent::Connected { hello: Ok(Hello::default()), token: Ok(None) };
         collector.handle_session(now, connection, event);
-        // That of the key.
+        // Removes the command that sends the key.
         while collector.poll_command().is_some() {}
         let mut scrape = |ends: bool| {
             let deadline = now + Duration::from_secs(9);

@@ -1,4 +1,4 @@
-//! A body in which one application follows the other.
+//! A body in which one application follows another.
 
 use crate::service::app_metrics::AppMetrics;
 use crate::service::collisions::Collisions;
@@ -8,14 +8,14 @@ use prometheus_rsocket_protocol::collector::{AppId, Progress, Summary};
 use prometheus_rsocket_runtime::Runtime;
 use std::collections::VecDeque;
 
-/// What is known of the applications whose turn has come.
+/// The state of the applications whose turn has come.
 struct Queue<'a> {
     collisions: Collisions,
     metrics: &'a mut AppMetrics,
     collided: Vec<(AppId, usize)>,
-    /// What an application had that is not rendered yet.
+    /// Answers of an application that are not rendered yet.
     waiting: VecDeque<Served>,
-    /// Once there are no more.
+    /// Set once there are no more applications.
     summary: Option<Summary>,
 }
 
@@ -28,8 +28,8 @@ struct Batch {
 }
 
 impl<R: Runtime> Scrape<R> {
-    /// Sends one application after the other. Some are rendered while those before them are sent: what is there by then goes together, since
-    /// a handover to a thread costs as much as a short text. A large one is rendered when its turn has come, and none beside it.
+    /// Sends one application after the other. Some are rendered while those before them are being sent. Answers that are there at that time are
+    /// rendered together, since a handover to a thread costs as much as a short text. A large one is rendered in its turn, and alone.
     pub(super) async fn joined(
         &self,
         out: &mut Output<'_, R>,
@@ -71,7 +71,7 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// Begins to render what is there now; `None` if nothing is, or a large text is next.
+    /// Begins to render the answers that are there; `None` if there are none, or a large text is next.
     async fn next_batch(
         &self,
         queue: &mut Queue<'_>,
@@ -98,7 +98,7 @@ impl<R: Runtime> Scrape<R> {
         Ok(Some(Batch { apps, len, working }))
     }
 
-    /// The next text of the body, if it is there.
+    /// Returns the next text of the body, if it is there.
     fn next(&self, queue: &mut Queue<'_>) -> Option<Served> {
         while queue.waiting.is_empty() && queue.summary.is_none() {
             match self.hub.poll_scrape(self.runtime.now(), self.id) {
@@ -114,18 +114,18 @@ impl<R: Runtime> Scrape<R> {
         queue.waiting.pop_front()
     }
 
-    /// How many bytes of texts may be rendered ahead of what is being sent. Deflated they take a tenth.
+    /// Returns how many bytes of text may be rendered ahead of what is being sent. Deflated, they take a tenth.
     fn ahead_bytes(&self) -> usize {
         if self.renderer.gzip { AHEAD_BYTES } else { AHEAD_BYTES / 4 }
     }
 }
 
-/// Bytes of texts that are rendered ahead of what is being sent, if they are deflated; a fourth if they are not. So a scraper that does not
-/// read holds about 1 MiB: these, the text that is being sent, and [`CHUNKS`](crate::service::backend::CHUNKS).
+/// Bytes of text that are rendered ahead of what is being sent, if they are deflated; otherwise a quarter of this. So a scraper that does not read
+/// holds about 1 MiB: these, the text that is being sent, and [`CHUNKS`](crate::service::backend::CHUNKS).
 const AHEAD_BYTES: usize = 2 * 1024 * 1024;
 
-/// Bytes of texts from which on a batch is full. That is a few milliseconds of work, far more than to hand it over.
+/// A batch is full once it has this many bytes of text. That is a few milliseconds of work, far more than the handover costs.
 const BATCH_BYTES: usize = 512 * 1024;
 
-/// What a short text counts for, so that a batch is of 256 texts at most.
+/// What a short text counts as, so that a batch has at most 256 texts.
 const LEAST_BYTES: usize = 1024;

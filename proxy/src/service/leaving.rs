@@ -1,4 +1,4 @@
-//! How connections are let go: those that are too old, a few at a time, and all of them before the proxy stops.
+//! How connections are closed: those that are too old, a few at a time, and all of them before the proxy stops.
 
 use crate::config::Config;
 use crate::current::Current;
@@ -8,21 +8,21 @@ use prometheus_rsocket_runtime::{Runtime, sleep_until, timeout};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How a proxy stops.
+/// The time limits of a proxy that stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DrainTimes {
-    /// For load balancers and service discovery to notice that it is not ready.
+    /// For load balancers and service discovery to notice that the proxy is not ready.
     pub(crate) delay: Duration,
-    /// For connections to be let go one after the other.
+    /// For closing connections one after the other.
     pub(crate) spread: Duration,
     /// For scrapes under way, so that their applications stay until they have answered.
     pub(crate) scrapes: Duration,
-    /// For pushes that it holds in memory alone to be scraped; `None` where they are on a disk as well.
+    /// For pushes that are held only in memory to be scraped; `None` if they are on disk as well.
     pub(crate) linger: Option<Duration>,
 }
 
-/// Does what comes before a proxy stops: waits until nobody is sent to it any more, lets connections go spread over a time, and waits for its
-/// pushes to be scraped. HTTP goes on meanwhile.
+/// Performs the steps before a proxy stops: waits until load balancers no longer send anybody to it, closes connections over a time, and waits for
+/// its pushes to be scraped. HTTP goes on meanwhile.
 pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes) {
     let start = runtime.now();
     hub.set_leaving();
@@ -32,7 +32,7 @@ pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes)
     let last = runtime.now() + times.spread;
     spread(runtime, hub, connections, last).await;
     let Some(linger) = times.linger else { return };
-    // Nothing is acknowledged any more after that, so that what is missed then is known.
+    // Nothing is acknowledged after that, so what is missed then is final.
     let_all_go(runtime, hub, runtime.now() + times.scrapes).await;
     let give_up = runtime.now() + linger;
     while hub.missed_pushes(runtime.now()) > 0 && runtime.now() < give_up {
@@ -47,7 +47,7 @@ pub(crate) async fn drain<R: Runtime>(runtime: &R, hub: &Hub, times: DrainTimes)
     }
 }
 
-/// Lets connections go evenly until `last`, each when it is not being scraped. Those that are scraped all the time are left.
+/// Closes connections evenly until `last`, each while it is not being scraped. Those that are always being scraped are left.
 async fn spread<R: Runtime>(
     runtime: &R,
     hub: &Hub,
@@ -70,7 +70,7 @@ async fn spread<R: Runtime>(
     }
 }
 
-/// Lets all connections go that are left, each once it is not being scraped. At `last` it ends them all the same.
+/// Closes all remaining connections, each once it is not being scraped. At `last`, closes them in any case.
 async fn let_all_go<R: Runtime>(runtime: &R, hub: &Hub, last: Instant) {
     for connection in hub.all_connections() {
         let now = runtime.now();
@@ -84,9 +84,9 @@ async fn let_all_go<R: Runtime>(runtime: &R, hub: &Hub, last: Instant) {
     }
 }
 
-/// Lets connections go that are older than `--max-connection-age`, give or take a tenth, so that applications spread anew over all proxies behind a load
-/// balancer. Each goes when it has just been scraped, so that its application is back before the next scrape; one that nobody scrapes goes
-/// after some time all the same. No more are told to in a second than twice as many as must on average, and at least ten. Never returns.
+/// Closes connections that are older than `--max-connection-age`, give or take a tenth, so that applications spread anew over all proxies behind a
+/// load balancer. Each is closed right after a scrape, so that its application is back before the next one; a connection that nobody scrapes is
+/// closed after some time all the same. Per second, at most twice the average number are told to close, and at least ten. Never returns.
 pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, config: Current<Config>) {
     loop {
         let changed = config.listen();
@@ -117,20 +117,20 @@ pub(crate) async fn age<R: Runtime>(runtime: R, hub: Arc<Hub>, config: Current<C
     }
 }
 
-/// Nine to eleven tenths of an age, evenly over connections.
+/// Returns nine to eleven tenths of an age, spread evenly over connections.
 fn jittered(age: Duration, connection: ConnectionId) -> Duration {
-    // Numbers in a row are spread over the whole range: by the golden ratio, 2^64 / 1.618.
+    // Spreads consecutive numbers over the whole range, by the golden ratio: 2^64 / 1.618.
     let spread = connection.number().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     age.mul_f64(0.9 + 0.2 * spread as f64 / f64::from(u32::MAX))
 }
 
-/// How often it is looked who is to go.
+/// How often connections to close are looked for.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Longer than most scrape intervals.
 const PATIENCE: Duration = Duration::from_secs(75);
 
-/// How long connections may take to end that were told to.
+/// How long connections that were told to close may take to end.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Ten in a second, or a few more.

@@ -1,4 +1,4 @@
-//! What people look at: gathered when somebody asks, away from the event loop.
+//! What people look at. It is gathered on request, away from the event loop.
 
 use super::backend::Service;
 use super::scrape::Ending;
@@ -22,13 +22,13 @@ use std::time::{Duration, Instant};
 /// How long an application may take to answer for its page.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is known of the proxy for people, beside the hub.
+/// Data about the proxy for people, in addition to the hub's.
 pub(crate) struct Looks {
     pub(crate) started: Instant,
     /// The listeners with TLS.
     pub(crate) tls: Vec<(&'static str, ServerTls)>,
     places: Mutex<Vec<HttpPlaces>>,
-    /// Lets one at a time through: what is gathered may take some kilobytes for each application.
+    /// Lets one look through at a time: the gathered data may take some kilobytes for each application.
     turn: Arc<TextMemory>,
 }
 
@@ -44,13 +44,13 @@ impl Looks {
         Self { started, tls, places: Mutex::default(), turn: TextMemory::new(1) }
     }
 
-    /// Counts the connections of an HTTP listener from now on.
+    /// Includes the connections of an HTTP listener from now on.
     pub(crate) fn add_places(&self, listener: &'static str, max: usize, places: Arc<Places>) {
         let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(HttpPlaces { listener, max, places });
     }
 
-    /// The certificates that listeners show.
+    /// Returns the certificates of the listeners.
     pub(crate) fn certificates(&self) -> Vec<Certificate> {
         let tls = self.tls.iter();
         tls.map(|(listener, tls)| Certificate { listener, not_after: tls.not_after() }).collect()
@@ -73,7 +73,7 @@ impl<R: Runtime> Service<R> {
         let gather = move || {
             let seen = hub.look(now, MAX_PUSHES);
             let made = make(&overview(seen, around, hub.history(), &query, now));
-            // Also if nobody waits for this any more.
+            // Held until here even if nobody waits for this any more.
             drop(turn);
             made
         };
@@ -90,7 +90,7 @@ impl<R: Runtime> Service<R> {
         let asked = self.ask(app, peer).await;
         let hub = Arc::clone(&self.hub);
         let (now, time) = (self.runtime.now(), self.runtime.time_of_day());
-        // As much as the text takes, and the list of its families less than that again.
+        // Enough for the text, and for the list of its families, which takes less than the text.
         let texts = match &asked {
             Ok(Answer { text_len, .. }) => Some(self.context.rendered.take(2 * text_len).await),
             Err(_) => None,
@@ -107,7 +107,7 @@ impl<R: Runtime> Service<R> {
         self.runtime.unblock(gather).await
     }
 
-    /// Asks an application as a scrape does, for nobody who scrapes. Returns its metrics, or why there are none.
+    /// Asks an application as a scrape does, but for no scraper. Returns its metrics, or why there are none.
     async fn ask(&self, app: AppId, peer: IpAddr) -> Result<Answer, String> {
         let now = self.runtime.now();
         let admitted = self.admission.admit(now, peer, PATIENCE_FOR_ONE);
@@ -168,7 +168,7 @@ impl<R: Runtime> Service<R> {
     }
 }
 
-/// The families of an answer.
+/// Returns the families of an answer.
 fn served(answer: &Answer) -> Asked {
     let text = match envelope::expand(&answer.block, answer.text_len) {
         Ok(text) => text,

@@ -1,4 +1,4 @@
-//! What happens: the collector behind the hub's lock, the workers that do its jobs, and scrapes on their way to a scraper.
+//! The proxy at work: the collector behind the hub's lock, the workers that do its jobs, and scrapes on their way to a scraper.
 
 pub(crate) mod admission;
 pub(crate) mod admitting;

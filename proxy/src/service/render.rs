@@ -1,4 +1,4 @@
-//! From an application's answer to bytes of the HTTP body: work for a core, away from the event loop.
+//! Rendering applications' answers into bytes of the HTTP body, away from the event loop.
 
 use crate::gzip::{self, Member, Part};
 use crate::service::workers::WorkerContext;
@@ -36,20 +36,20 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// How many samples are in the body.
+    /// Returns how many samples are in the body.
     pub(crate) fn samples(&self) -> usize {
         self.answer.facts.samples.saturating_sub(self.omit.len())
     }
 }
 
 impl Renderer {
-    /// The applications' texts, one after the other, as one piece. Those that could not be rendered are not in it, and are returned as well.
+    /// Renders the applications' texts, one after the other, as one piece. Also returns those that could not be rendered, which are not in it.
     pub(crate) fn texts(&self, batch: &[Served]) -> (Piece, Vec<AppId>) {
         let mut broken = Vec::new();
         let mut out = Vec::with_capacity(batch.iter().map(|served| served.answer.text_len).sum());
         for served in batch {
             let start = out.len();
-            // Whatever one text does to its worker, the others are there.
+            // Whatever one text does to its worker, the others are served.
             let rendered = catch_unwind(AssertUnwindSafe(|| self.render(served, &mut out)));
             if !matches!(rendered, Ok(Ok(()))) {
                 tracing::error!(app = %served.app, "a text that was read before cannot be rendered");
@@ -60,7 +60,8 @@ impl Renderer {
         (self.pack(out.into()), broken)
     }
 
-    /// One application's text, deflated also for a scraper that does not read gzip, so that it takes less while that scraper reads.
+    /// Renders one application's text. It is deflated even for a scraper that does not accept gzip, so that it takes less memory until that scraper
+    /// has read it.
     pub(crate) fn deflated(&self, served: &Served) -> Result<Part, OpenError> {
         let mut out = Vec::with_capacity(served.answer.text_len);
         self.render(served, &mut out).map(|()| self.deflate(&out))
@@ -79,7 +80,7 @@ impl Renderer {
         })
     }
 
-    /// The application's part of a grouped body, as far as it is known without the others.
+    /// Prepares the application's part of a grouped body, as far as it does not depend on other applications.
     pub(crate) fn prepare(&self, served: &Served) -> Result<Prepared, OpenError> {
         self.with_text(&served.answer, |text| {
             let (source, policy) = (self.source(&served.answer, text), &served.answer.policy);
@@ -88,7 +89,7 @@ impl Renderer {
         })
     }
 
-    /// The application's part of a grouped body where the others have a say in it.
+    /// Renders the application's part of a grouped body where it depends on other applications.
     pub(crate) fn split(&self, served: &Served, plan: &Plan) -> Result<Split, OpenError> {
         self.with_text(&served.answer, |text| {
             let (source, policy) = (self.source(&served.answer, text), &served.answer.policy);
@@ -97,7 +98,7 @@ impl Renderer {
         })
     }
 
-    /// Deflates a text, if the scraper reads gzip.
+    /// Deflates a text, if the scraper accepts gzip.
     pub(crate) fn pack(&self, text: Bytes) -> Piece {
         if self.gzip { Piece::Deflated(self.deflate(&text)) } else { Piece::Plain(text) }
     }
@@ -121,11 +122,11 @@ impl Renderer {
 }
 
 thread_local! {
-    /// Where texts are expanded.
+    /// The buffer in which texts are expanded.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// The body as a sequence of bytes: as it is, or one gzip member.
+/// The body as a sequence of bytes: plain, or one gzip member.
 pub(crate) struct Body {
     member: Option<Member>,
 }
@@ -135,7 +136,7 @@ impl Body {
         Self { member: gzip.then(Member::new) }
     }
 
-    /// What comes first; empty where nothing does.
+    /// Returns the bytes that come first, if any.
     pub(crate) fn head(&self) -> Bytes {
         self.member.as_ref().map_or_else(Bytes::new, |_| Member::header())
     }
@@ -151,7 +152,7 @@ impl Body {
         }
     }
 
-    /// What comes last; empty where nothing does.
+    /// Returns the bytes that come last, if any.
     pub(crate) fn tail(self) -> Bytes {
         self.member.map_or_else(Bytes::new, Member::finish)
     }

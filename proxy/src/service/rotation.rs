@@ -1,4 +1,4 @@
-//! Keys that are replaced: after a time, or when their file has changed.
+//! Replacing keys: at a certain age, or when their file has changed.
 
 use crate::config::Config;
 use crate::observe::telemetry::Telemetry;
@@ -21,23 +21,23 @@ pub(crate) struct Rotation<R> {
     backend: Backend,
     bits: usize,
     file: Option<PathBuf>,
-    /// How often the file is looked at.
+    /// How often the file is checked.
     poll_interval: Duration,
     every: Option<Duration>,
-    /// What was last wrong with the file.
+    /// The last fault of the file that was logged.
     told: Option<String>,
 }
 
-/// When the next things are due.
+/// When the next steps are due.
 struct Due {
     poll: Option<Instant>,
     rotation: Option<Instant>,
-    /// Since when nobody needs the old key.
+    /// Since when nobody has needed the old key.
     unneeded_since: Option<Instant>,
 }
 
 impl<R: Runtime> Rotation<R> {
-    /// `None` where the key stays as it is.
+    /// Returns `None` if the key is never replaced.
     pub(crate) fn new(
         runtime: &R,
         hub: &Arc<Hub>,
@@ -61,7 +61,7 @@ impl<R: Runtime> Rotation<R> {
         })
     }
 
-    /// Does so until it is dropped.
+    /// Replaces keys until it is dropped.
     pub(crate) async fn run(mut self) {
         let now = self.runtime.now();
         let after = |time: Duration| now.checked_add(time);
@@ -90,7 +90,7 @@ impl<R: Runtime> Rotation<R> {
         }
     }
 
-    /// Takes the file's key if it is another one.
+    /// Uses the file's key if it has changed.
     async fn look_at_file(&mut self) {
         let (Some(path), Some(current)) = (self.file.clone(), self.ring.current()) else { return };
         let backend = self.backend;
@@ -102,7 +102,7 @@ impl<R: Runtime> Rotation<R> {
                 return Ok(None);
             }
             let key = backend.load_at(&path, file)?;
-            // The same in other words.
+            // The same key, written differently.
             if key.fingerprint == current.fingerprint {
                 return Ok(None);
             }
@@ -122,7 +122,7 @@ impl<R: Runtime> Rotation<R> {
         }
     }
 
-    /// Says once what is wrong.
+    /// Logs a fault once.
     fn tell(&mut self, error: &dyn fmt::Display) {
         let error = error.to_string();
         if self.told.as_ref() != Some(&error) {
@@ -131,7 +131,7 @@ impl<R: Runtime> Rotation<R> {
         }
     }
 
-    /// Makes a new key, writes it if it is kept in a file, and uses it.
+    /// Makes a new key, writes it to the file if there is one, and uses it.
     async fn rotate(&mut self) {
         let (backend, bits, source) = (self.backend, self.bits, self.runtime.clone());
         let (path, current) = (self.file.clone(), self.ring.current());
@@ -175,7 +175,7 @@ impl<R: Runtime> Rotation<R> {
         }
     }
 
-    /// Drops the old key when nobody has needed it for a while: what was sealed under it may wait to be opened.
+    /// Drops the old key when nobody has needed it for a while. Data that was sealed under it may still wait to be opened.
     async fn drop_old_if_unneeded(&mut self, since: &mut Option<Instant>) {
         let now = self.runtime.now();
         let Some(old) = self.ring.old().filter(|_| self.hub.unmoved() == 0) else {
@@ -199,14 +199,14 @@ impl<R: Runtime> Rotation<R> {
     }
 }
 
-/// How often it is looked whether the old key is needed.
+/// How often it is checked whether the old key is needed.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long the old key is kept once nobody seals under it.
+/// How long the old key is kept after nobody seals under it.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Applications that are sent a key under one lock.
+/// Applications that are sent a key while the lock is held once.
 const STEP: usize = 100;
 
-/// The pause between: 10,000 applications have the key after a second.
+/// The pause in between: 10,000 applications have the key after a second.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -20,7 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// A scrape under way, on its way to one scraper.
+/// A scrape on its way to one scraper.
 pub(crate) struct Scrape<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
@@ -29,14 +29,14 @@ pub(crate) struct Scrape<R: Runtime> {
     pub(crate) news: Arc<Event>,
     pub(crate) renderer: Renderer,
     pub(crate) format: BodyFormat,
-    /// What all bodies keep.
+    /// The memory that all bodies share.
     pub(crate) bodies: Arc<BodyMemory>,
-    /// What has come of the applications so far, for the status page.
+    /// The outcomes of applications so far, for the status page.
     pub(crate) round: Arc<Round>,
     pub(crate) ending: Arc<Ending<R>>,
 }
 
-/// What the body is like.
+/// The parts of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyFormat {
     /// Whether families are grouped over all applications.
@@ -47,8 +47,8 @@ pub(crate) struct BodyFormat {
     pub(crate) open_metrics: bool,
 }
 
-/// Ends a scrape in the collector: as delivered once it was read, or else, also after a panic, when neither the scrape nor its connection can
-/// come to that any more.
+/// Ends a scrape in the collector. It ends as delivered once it was read. Otherwise it ends, also after a panic, when neither the scrape nor its
+/// connection can reach that any more.
 pub(crate) struct Ending<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) hub: Arc<Hub>,
@@ -56,7 +56,7 @@ pub(crate) struct Ending<R: Runtime> {
 }
 
 impl<R: Runtime> Ending<R> {
-    /// Waits for what a scrape of one application has come to; `None` if there is no such application any more. `news` is the scrape's.
+    /// Waits for the outcome of a scrape of one application; `None` if the application no longer exists. `news` is the scrape's event.
     pub(super) async fn only_outcome(&self, news: &Event) -> Option<Outcome> {
         loop {
             let listener = news.listen();
@@ -81,7 +81,7 @@ impl<R: Runtime> Delivery for Ending<R> {
 
 impl<R: Runtime> Drop for Ending<R> {
     fn drop(&mut self) {
-        // Does nothing if the scrape has ended.
+        // Does nothing if the scrape has ended already.
         self.hub.end_scrape(self.runtime.now(), self.id, false);
     }
 }
@@ -101,8 +101,8 @@ pub(crate) enum Ended {
 pub(super) struct Broken;
 
 impl<R: Runtime> Scrape<R> {
-    /// Sends the body chunk by chunk: that of all applications, or of a `single` one whose outcome is there. Only what is being rendered
-    /// and sent exists as text.
+    /// Sends the body chunk by chunk: for all applications, or for a `single` one whose outcome is there. Only what is being rendered and sent exists
+    /// as text.
     ///
     /// There is no time limit here: applications are waited for until the deadline, and a scraper that does not read loses its connection.
     pub(crate) async fn send(
@@ -164,7 +164,7 @@ impl<R: Runtime> Scrape<R> {
         Ok(summary)
     }
 
-    /// Renders and sends an application by itself. If it is large, it waits until there is memory for it.
+    /// Renders and sends one application by itself. A large one waits until there is memory for it.
     pub(super) async fn append_alone(
         &self,
         served: Served,
@@ -179,7 +179,7 @@ impl<R: Runtime> Scrape<R> {
         let mut texts = self.large_text(&served).await;
         let renderer = self.renderer.clone();
         let part = self.work(move || renderer.deflated(&served)).await?;
-        // However slowly the scraper reads, others need not wait for the rest.
+        // However slowly the scraper reads, others need not wait for the rest of the memory.
         texts.shrink(part.bytes().len());
         if self.renderer.gzip {
             return out.append(Piece::Deflated(part)).await;
@@ -200,20 +200,20 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// The memory for working on a text, and for what is made of it.
+    /// Takes the memory for working on a text, and for the result.
     pub(super) async fn large_text(&self, served: &Served) -> Texts {
         self.renderer.context.rendered.take(2 * served.answer.text_len).await
     }
 
-    /// An application's text is not in the body.
+    /// Notes that an application's text is not in the body.
     pub(super) fn on_left_out(&self, app: AppId, reason: &'static str, metrics: &mut AppMetrics) {
         self.hub.leave_out(self.id, app);
         self.round.on_left_out(&self.hub.path_of(app), reason);
         metrics.on_left_out(app, reason);
     }
 
-    /// Notes what has come of an application. Returns what is to be rendered of it: its answer, or its pushes in the order of arrival. Of a
-    /// series that several of these have, the latest counts.
+    /// Notes the outcome of an application. Returns what is to be rendered: its answer, or its pushes in the order of arrival. Of a series that
+    /// several of these have, the latest sample counts.
     pub(super) fn on_outcome(
         &self,
         outcome: Outcome,
@@ -243,7 +243,7 @@ impl<R: Runtime> Scrape<R> {
         }
     }
 
-    /// How many applications are worked on at once.
+    /// Returns how many applications are worked on at once.
     pub(super) fn look_ahead(&self) -> usize {
         (self.runtime.parallelism() * 2).min(MAX_AHEAD)
     }
@@ -272,7 +272,7 @@ impl<R: Runtime> Scrape<R> {
 
 pub(super) type Working<T> = Pin<Box<dyn Future<Output = Result<T, Broken>> + Send>>;
 
-/// Applications that are rendered ahead, however many cores there are.
+/// The most applications that are rendered ahead, however many cores there are.
 const MAX_AHEAD: usize = 32;
 
 /// A text longer than this is worked on alone.
@@ -287,8 +287,8 @@ pub(super) struct Output<'a, R: Runtime> {
 }
 
 impl<R: Runtime> Output<'_, R> {
-    /// Waits for a place to work in, unless the scrape has one, or until nobody reads any more. A scraper that keeps the proxy waiting may
-    /// lose it again.
+    /// Waits for a place to work in, unless the scrape has one, or until nobody reads any more. A scraper that keeps the proxy waiting may lose the
+    /// place again.
     pub(super) async fn take_place(&self) -> Result<(), Broken> {
         self.unless_gone(self.admitted.place(&self.scrape.runtime)).await
     }
@@ -303,7 +303,7 @@ impl<R: Runtime> Output<'_, R> {
         self.send(bytes).await
     }
 
-    /// Sends bytes, little by little: what waits for the scraper is short.
+    /// Sends bytes, a little at a time, so that little waits for the scraper.
     async fn send(&self, mut bytes: Bytes) -> Result<(), Broken> {
         while !bytes.is_empty() {
             let chunk = bytes.split_to(bytes.len().min(CHUNK));
@@ -314,18 +314,18 @@ impl<R: Runtime> Output<'_, R> {
         Ok(())
     }
 
-    /// Waits for news, or until nobody reads any more. Somebody else may have the place meanwhile.
+    /// Waits for news, or until nobody reads any more. Another scrape may have the place meanwhile.
     pub(super) async fn wait(&self, news: impl Future<Output = ()>) -> Result<(), Broken> {
         self.admitted.leave_place();
         self.unless_gone(news).await
     }
 
-    /// Gives up another scrape, if there is one that stalls or waits for longer than usual.
+    /// Gives up another scrape that stalls or waits for longer than usual. Returns whether there was one.
     pub(super) fn evict_other(&self) -> bool {
         self.admitted.evict_other(self.scrape.runtime.now())
     }
 
-    /// Sends what comes last, and waits until the transport has taken everything.
+    /// Sends the last bytes, and waits until the transport has taken everything.
     async fn finish(mut self) -> Result<(), Broken> {
         let tail = std::mem::replace(&mut self.body, Body::new(false)).tail();
         self.send(tail).await?;
@@ -336,8 +336,8 @@ impl<R: Runtime> Output<'_, R> {
     }
 }
 
-/// Bytes that are handed on at a time.
+/// Bytes that are passed on at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// What ends an OpenMetrics body.
+/// The end of an OpenMetrics body.
 const EOF: &str = "# EOF\n";

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Runs one application's connection to its end; fails if its transport did. Calls `on_set_up` when its SETUP has come.
+/// Runs one application's connection to its end. Fails if its transport did. Calls `on_set_up` when its SETUP has arrived.
 pub(crate) async fn run<R, S>(
     runtime: R,
     hub: Arc<Hub>,
@@ -38,7 +38,7 @@ where
     Ok(())
 }
 
-/// Tells the hub that a connection's task is over, also if it panicked or was dropped.
+/// Tells the hub that a connection's task has ended, also if it panicked or was dropped.
 struct Leave<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
@@ -67,20 +67,20 @@ impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
             self.hub.count_evicted();
             evict(now, session);
         }
-        // The first event is that of SETUP, or of the end.
+        // The first event is SETUP, or the end.
         if session.has_events()
             && !session.is_closed()
             && let Some(on_set_up) = self.on_set_up.take()
         {
             on_set_up();
         }
-        // What waits in a session makes it read no more. Of one that is closed this may be the last look.
+        // A session that has events waiting reads no more. For a closed one, this may be the last chance to take them.
         while session.has_events()
             && (session.is_closed() || self.poll_turn(cx, now, session))
             && let Some(event) = session.poll_event()
         {
             self.hub.handle_session(now, session.id(), event);
-            // At once: answers to pushes must not pile up in the inbox.
+            // Immediately: answers to pushes must not pile up in the inbox.
             self.take_commands(cx, now, session);
         }
     }
@@ -91,7 +91,7 @@ impl<F: FnOnce()> Owner<Session> for SessionOwner<F> {
 }
 
 impl<F> SessionOwner<F> {
-    /// Whether the next event may be handed on. While it may not, that is no fault of the connection's, whatever it holds.
+    /// Whether the next event may be handed on. While it may not, what the connection holds is not held against it.
     fn poll_turn(&mut self, cx: &Context<'_>, now: Instant, session: &Session) -> bool {
         let turn = self.hub.poll_room(cx, session.id(), session.next_is_answer());
         self.lease.set_held_back(now, turn.is_pending());
@@ -107,7 +107,7 @@ impl<F> SessionOwner<F> {
 
 /// Ends a connection whose memory others need.
 fn evict(now: Instant, session: &mut Session) {
-    // What it does not read it would not read now either.
+    // A peer that does not read would not read an ERROR either.
     if session.held_bytes() > FAREWELL_BYTES {
         session.handle_transport_failed(now, EVICTED);
     } else {
@@ -118,5 +118,5 @@ fn evict(now: Instant, session: &mut Session) {
 
 const EVICTED: &str = "the proxy's memory for connections is used up, and this one has held much of it for long (--max-memory)";
 
-/// What may wait before an ERROR that ends a connection. With more, the transport ends without one.
+/// Bytes that may wait before an ERROR that ends a connection. With more, the transport ends without one.
 const FAREWELL_BYTES: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Held pushes on their way to the disk, many at a time, and back at start.
+//! Storing held pushes on disk, many at a time, and restoring them at start.
 
 use crate::config::Config;
 use crate::ingress::bind::StartError;
@@ -18,13 +18,13 @@ pub(crate) struct Storing<R> {
     runtime: R,
     hub: Arc<Hub>,
     store: Arc<PushStore>,
-    /// What is on the disk and held.
+    /// Held pushes that are on disk.
     names: BTreeMap<StoreId, PushName>,
-    /// Numbers the names, from a random one on.
+    /// Numbers the names, beginning with a random number.
     next: u64,
 }
 
-/// Opens the directory that is configured, if one is.
+/// Opens the configured directory, if there is one.
 pub(crate) async fn directory<R: Runtime>(
     runtime: &R,
     config: &Config,
@@ -37,7 +37,7 @@ pub(crate) async fn directory<R: Runtime>(
 }
 
 impl<R: Runtime> Storing<R> {
-    /// Reads what an earlier process has left on the disk, and has it served.
+    /// Reads what an earlier process has left on disk, and makes the hub serve it.
     pub(crate) async fn restore(
         runtime: &R,
         hub: &Arc<Hub>,
@@ -59,7 +59,7 @@ impl<R: Runtime> Storing<R> {
         let now = runtime.now();
         for (name, push) in pushes {
             let ttl = Duration::from_millis(name.expires_at.saturating_sub(wall));
-            // Not longer than a new one, whatever the clock was.
+            // Not longer than a new push, whatever the clock was.
             match hub.restore_push(now, push, now + ttl.min(config.push_ttl)) {
                 Ok(id) => drop(names.insert(id, name)),
                 Err(_) => beyond += 1,
@@ -78,7 +78,7 @@ impl<R: Runtime> Storing<R> {
         Ok(Self { runtime, hub, store: Arc::new(store), names, next })
     }
 
-    /// Does what the collector has to be done on the disk: all that waits at once, so that many pushes cost little more than one. Never
+    /// Carries out the collector's commands for the disk. All that wait are done together, so that many pushes cost little more than one. Never
     /// returns.
     pub(crate) async fn run(mut self) {
         loop {
@@ -128,7 +128,7 @@ impl<R: Runtime> Storing<R> {
     fn name(&mut self, expires: Instant) -> PushName {
         self.next = self.next.wrapping_add(1);
         let ttl = expires.saturating_duration_since(self.runtime.now());
-        // Without a time of day it would not have begun.
+        // It would not have started without a time of day.
         let wall = time_of_day(&self.runtime).unwrap_or_default();
         PushName { expires_at: wall.saturating_add(millis(ttl)), number: self.next }
     }

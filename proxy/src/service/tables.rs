@@ -1,13 +1,13 @@
-/// What is in a proxy's tables, [now](crate::Watch::tables). All of it is bounded by the configuration, and nothing of it is left when
+/// The present sizes of a proxy's tables, from [`Watch::tables`](crate::Watch::tables). All are bounded by the configuration, and all are empty when
 /// there are no applications, no scrapes and no pushes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tables {
     /// Connections of applications, set up or not.
     pub connections: usize,
-    /// Connections whose task runs.
+    /// Connections whose task is running.
     pub inboxes: usize,
-    /// Entries of applications: those that are connected, and those that have gone within their grace time.
+    /// Entries of applications: connected ones, and those that have gone within their grace time.
     pub entries: usize,
     /// Requests for metrics under way.
     pub requests: usize,
@@ -23,8 +23,8 @@ pub struct Tables {
     pub push_bytes: usize,
     /// Bytes of answers and pushes that wait to be opened or handed out.
     pub pending_bytes: usize,
-    /// Bytes that connections hold of frames that are not whole, and of frames that are not sent.
+    /// Bytes that connections hold for incomplete frames, and for frames that are not sent.
     pub connection_bytes: usize,
-    /// Whether there are jobs that nobody has taken.
+    /// Whether there are jobs that no worker has taken.
     pub has_jobs: bool,
 }

@@ -11,7 +11,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Waits. A connection that does so already keeps its place.
+    /// Adds a connection. One that waits already keeps its place.
     pub(crate) fn wait(&mut self, connection: ConnectionId, waker: &Waker) {
         let place = *self.places.entry(connection).or_insert_with(|| {
             self.next += 1;
@@ -20,7 +20,7 @@ impl Turns {
         self.waiting.insert(place, (connection, waker.clone()));
     }
 
-    /// Waits no more.
+    /// Removes a connection.
     pub(crate) fn remove(&mut self, connection: ConnectionId) {
         if let Some(place) = self.places.remove(&connection) {
             self.waiting.remove(&place);
@@ -33,7 +33,7 @@ impl Turns {
         self.waiting.remove(&place).map(|(_, waker)| waker)
     }
 
-    /// Whether nobody waits.
+    /// Returns whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

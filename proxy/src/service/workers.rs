@@ -10,26 +10,26 @@ use prometheus_rsocket_runtime::Runtime;
 use std::mem;
 use std::sync::Arc;
 
-/// What the workers open metrics with; the same for all.
+/// What the workers need to open metrics; shared by all.
 pub(crate) struct WorkerContext {
     /// The proxy's keys.
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) rules: Current<Rules>,
-    /// The key of the series' fingerprints, drawn at start.
+    /// The key of the fingerprints of series, drawn at start.
     pub(crate) seed: u64,
-    /// What all texts that are being opened take.
+    /// The memory for all texts that are being opened.
     pub(crate) texts: Arc<TextMemory>,
-    /// What all large texts that are being rendered take, and what was made of them and is not sent.
+    /// The memory for all large texts that are being rendered, and for their results that are not sent yet.
     pub(crate) rendered: Arc<TextMemory>,
 }
 
-/// What texts are read and rendered by.
+/// The rules by which texts are read and rendered.
 pub(crate) struct Rules {
-    /// Limits of opening.
+    /// Limits on opening.
     pub(crate) open: OpenLimits,
     /// What is accepted of a text.
     pub(crate) policy: Arc<Policy>,
-    /// Whether a text gets the labels that its application said.
+    /// Whether a text gets the labels that its application declared.
     pub(crate) inject: Inject,
     /// The level of gzip.
     pub(crate) gzip_level: u32,
@@ -63,7 +63,7 @@ pub(crate) async fn work<R: Runtime>(runtime: R, hub: Arc<Hub>, context: Arc<Wor
     }
 }
 
-/// Does a few jobs in a row on a thread of its own: to hand each over costs two wake-ups, as much as a short job.
+/// Does a few jobs in a row on a thread: handing each over costs two wake-ups, as much as a short job.
 struct Worker<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
@@ -72,7 +72,7 @@ struct Worker<R: Runtime> {
 }
 
 impl<R: Runtime> Worker<R> {
-    /// Does this job and those that are next then, as far as there is memory for them. Returns its buffers.
+    /// Does this job and then the next ones, as far as there is memory for them. Returns its buffers.
     fn run(mut self, job: Job, ticket: Ticket<R>, texts: Texts) -> Scratch {
         self.finish(job, ticket, texts);
         for _ in 1..MAX_IN_A_ROW {
@@ -105,7 +105,7 @@ impl<R: Runtime> Worker<R> {
     }
 }
 
-/// Hands in a job's result, or, when it is dropped, that there will be none: the job panicked, or was never run.
+/// Hands in a job's result. If it is dropped before that, reports that there is none: the job panicked, or was never run.
 struct Ticket<R: Runtime> {
     runtime: R,
     hub: Arc<Hub>,
@@ -127,11 +127,11 @@ impl<R: Runtime> Drop for Ticket<R> {
     }
 }
 
-/// Then others have the thread.
+/// Jobs in a row, before others have the thread.
 const MAX_IN_A_ROW: usize = 4;
 
-/// Waits for a job, and for the memory that its text may take. A job is taken out of its queue only when both are there: so of those that wait for
-/// memory the most urgent one is always the next, and none is done for a scrape that ended meanwhile.
+/// Waits for a job, and for the memory that its text may take. A job is taken out of its queue only when there is memory: so the most urgent job is
+/// always the next one, and none is done for a scrape that has ended meanwhile.
 async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, context: &WorkerContext) -> (Job, Texts) {
     loop {
         if let Ok(next) = hub.take_job(runtime.now(), context.room()) {
@@ -147,7 +147,7 @@ async fn next_job<R: Runtime>(runtime: &R, hub: &Hub, context: &WorkerContext) -
 }
 
 impl WorkerContext {
-    /// Takes the memory for a job's text, if it is there.
+    /// Takes the memory for a job's text, if it is available.
     fn room(&self) -> impl FnOnce(&Job) -> Option<Texts> {
         |job| self.texts.try_take(job.text_estimate(&self.rules.get().open))
     }

@@ -53,7 +53,7 @@ fn a_newcomer_replaces_the_scrape_that_stalls_longest() {
     let newcomer = admit(&admission, now + STALL, 3).unwrap();
     assert_eq!(scrapes.each_ref().map(evicted), [None, Some(ScrapeGivenUp::Stalled)]);
     drop(newcomer);
-    // An evicted one takes nothing along when it goes.
+    // An evicted one frees nothing more when it ends.
     let _third = admit(&admission, now + STALL, 4).unwrap();
     drop(scrapes);
     assert_eq!(admission.lock().scrapes.len(), 1);
@@ -93,7 +93,7 @@ fn a_scrape_whose_scraper_stalls_lends_its_place() {
     assert!(!has_place(&third, now + LEND / 2));
     admission.lock().queue.clear();
     assert!(has_place(&third, now + LEND));
-    // It goes on when there is a place for it again.
+    // It continues once there is a place for it again.
     stalled.end_send();
     assert!(!has_place(&stalled, now + LEND));
     admission.lock().queue.clear();

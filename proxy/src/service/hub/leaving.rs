@@ -1,4 +1,4 @@
-//! Connections that are to end, one by one or all of them, and what is still to be delivered then.
+//! Ending connections, one by one or all of them, and what is still to be delivered then.
 
 use super::{Hub, goodbye};
 use prometheus_rsocket_protocol::collector::ConnectionId;
@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 impl Hub {
-    /// Ends every connection by an ERROR frame, and takes no more.
+    /// Ends every connection by an ERROR frame, and accepts no more.
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         state.draining = true;
@@ -16,12 +16,12 @@ impl Hub {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Says that the proxy is about to stop.
+    /// Notes that the proxy is about to stop.
     pub(crate) fn set_leaving(&self) {
         self.lock().leaving = true;
     }
 
-    /// Whether the proxy is about to stop.
+    /// Returns whether the proxy is about to stop.
     pub(crate) fn is_leaving(&self) -> bool {
         self.lock().leaving
     }
@@ -31,24 +31,24 @@ impl Hub {
         self.lock().draining = true;
     }
 
-    /// Connections of applications that are set up, and when they were accepted.
+    /// Returns the connections of applications that are set up, and when they were accepted.
     pub(crate) fn connections(&self) -> Vec<(Instant, ConnectionId)> {
         let state = self.lock();
         let up = state.collector.apps().filter(|app| app.is_up());
         up.filter_map(|app| Some((app.since, app.connection?))).collect()
     }
 
-    /// All connections, set up or not.
+    /// Returns all connections, set up or not.
     pub(crate) fn all_connections(&self) -> Vec<ConnectionId> {
         self.lock().inboxes.keys().copied().collect()
     }
 
-    /// Ends a connection that is not being scraped; says whether it does.
+    /// Ends a connection unless it is being scraped. Returns whether it did.
     pub(crate) fn let_go(&self, now: Instant, connection: ConnectionId, message: &str) -> bool {
         self.with(now, |state| state.collector.let_go(connection, message))
     }
 
-    /// Ends a connection after the next request; says whether that is news.
+    /// Ends a connection after its next request. Returns whether this was not intended already.
     pub(crate) fn let_go_after_request(
         &self,
         now: Instant,
@@ -58,12 +58,12 @@ impl Hub {
         self.with(now, |state| state.collector.let_go_after_request(connection, message))
     }
 
-    /// Of [`missed_pushes`](Self::missed_pushes), those that were not even sent.
+    /// Returns how many of the [missed pushes](Self::missed_pushes) were not even sent.
     pub(crate) fn unsent_pushes(&self, now: Instant) -> usize {
         self.lock().collector.unsent_pushes(now)
     }
 
-    /// Pushes that nobody has had, or that a scraper that was seen in the last ten minutes has not had.
+    /// Returns how many pushes nobody has had, or some scraper that was seen in the last ten minutes has not had.
     pub(crate) fn missed_pushes(&self, now: Instant) -> usize {
         self.lock().collector.missed_pushes(now)
     }

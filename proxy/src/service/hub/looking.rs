@@ -1,4 +1,4 @@
-//! Copies of what the hub has, for people.
+//! Copies of the hub's data, for people.
 
 use super::Hub;
 use crate::status::{History, Seen, SeenApp, SeenLimits};
@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Hub {
-    /// Copies all entries, and up to `max_pushes` of the pushes that are held. The lock is held for that alone: some milliseconds where there
-    /// are 10,000 applications.
+    /// Copies all entries, and up to `max_pushes` of the held pushes. The lock is held only for that: some milliseconds with 10,000 applications.
     pub(crate) fn look(&self, now: Instant, max_pushes: usize) -> Seen {
         let state = self.lock();
         let collector = &state.collector;
@@ -34,7 +33,7 @@ impl Hub {
         }
     }
 
-    /// Copies one application's entry, and its pushes.
+    /// Copies one application's entry and its pushes.
     pub(crate) fn look_at(&self, now: Instant, app: AppId) -> Option<SeenApp> {
         let state = self.lock();
         let app: App = state.collector.app(app)?.clone();
@@ -42,7 +41,7 @@ impl Hub {
         Some(SeenApp { app, pushes })
     }
 
-    /// Begins a scrape by somebody who only looks. The event is as that of [`start_scrape`](Self::start_scrape).
+    /// Begins a look, which is a scrape that counts as nobody's. The event is as in [`start_scrape`](Self::start_scrape).
     pub(crate) fn start_look(
         &self,
         now: Instant,
@@ -57,12 +56,12 @@ impl Hub {
         })
     }
 
-    /// The path of an application; empty if it is not known any more.
+    /// Returns the path of an application; empty if the application is no longer known.
     pub(crate) fn path_of(&self, app: AppId) -> Arc<str> {
         self.lock().collector.app(app).map_or_else(|| "".into(), |app| Arc::clone(&app.path))
     }
 
-    /// What has happened lately.
+    /// Returns the recent events.
     pub(crate) fn history(&self) -> &History {
         &self.history
     }

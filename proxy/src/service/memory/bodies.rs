@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that bodies keep while they are put together. Nobody waits for them: who finds none does without.
+/// Bytes that bodies keep while they are assembled. Nobody waits for them: a body that finds none does without.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     max: usize,
@@ -15,7 +15,7 @@ impl BodyMemory {
         Arc::new(Self { max, used: AtomicUsize::new(0), last_series: AtomicUsize::new(0) })
     }
 
-    /// How many series to expect in a body: as many as the last one had.
+    /// Returns how many series to expect in a body: as many as the last one had.
     pub(crate) fn expected_series(&self) -> usize {
         self.last_series.load(Ordering::Relaxed)
     }
@@ -25,13 +25,13 @@ impl BodyMemory {
         self.last_series.store(count, Ordering::Relaxed);
     }
 
-    /// A part that grows, for one body.
+    /// Returns one body's part, which can grow.
     pub(crate) fn part(self: &Arc<Self>) -> BodyPart {
         BodyPart { memory: Arc::clone(self), bytes: 0 }
     }
 }
 
-/// Bytes that one body keeps, until it is dropped.
+/// The bytes that one body keeps. Dropping this returns them.
 #[derive(Debug)]
 pub(crate) struct BodyPart {
     memory: Arc<BodyMemory>,
@@ -39,7 +39,7 @@ pub(crate) struct BodyPart {
 }
 
 impl BodyPart {
-    /// Takes more, if there is as much.
+    /// Takes more bytes, if they are available. Returns whether they were.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let BodyMemory { max, used, .. } = &*self.memory;
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum <= max);

@@ -6,28 +6,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Bytes that the connections of all applications hold together: frames that are not whole yet count with their whole length, so that
-/// one that has begun always finds room for its rest.
+/// Bytes that the connections of all applications hold together. Frames that are not complete count with their whole length, so that a frame that has
+/// begun always finds room for its rest.
 ///
-/// * A connection that needs more than there is waits, unread, until there is; who needs least is first. A quarter is kept for
-///   those that hold no more than [`SMALL`], as most do at most times.
-/// * If others wait, connections that have held more than [`SLIGHT`] for [`PATIENCE`] are ended, those that hold most first. They
-///   stall in the middle of a frame, or do not read. One that is idle holds nothing, and is never ended; nor is one that waits for the hub to take
-///   what it has.
+/// * A connection that needs more than is available waits, and is not read meanwhile; the one that needs least comes first. A quarter is reserved for
+///   connections that hold no more than [`SMALL`], as most do at most times.
+/// * If others wait, connections that have held more than [`SLIGHT`] for [`PATIENCE`] are ended, those that hold most first. They stall in the
+///   middle of a frame, or do not read. An idle connection holds nothing, and is never ended; nor is one that waits for the hub to take what it has.
 #[derive(Debug)]
 pub(crate) struct ConnectionMemory {
     max: usize,
     state: Mutex<State>,
-    /// What is used, without the lock.
+    /// How many bytes are used, for reading without the lock.
     busy: AtomicUsize,
-    /// A connection waits that nobody made room for yet.
+    /// Notified when a connection waits.
     contended: Event,
 }
 
 #[derive(Debug, Default)]
 struct State {
     used: usize,
-    /// Those that hold anything, or wait.
+    /// Connections that hold anything, or wait.
     holdings: BTreeMap<u64, Holding>,
     /// By how much more they need.
     waiting: BTreeSet<(usize, u64)>,
@@ -37,9 +36,9 @@ struct State {
 #[derive(Debug, Default)]
 struct Holding {
     held: usize,
-    /// Since when that is more than [`SLIGHT`].
+    /// Since when it has held more than [`SLIGHT`].
     since: Option<Instant>,
-    /// Whether it holds what it has because it is not let hand it on.
+    /// Whether it holds what it has because the hub does not take it yet.
     is_held_back: bool,
     /// How much more it waits for.
     missing: Option<usize>,
@@ -47,16 +46,16 @@ struct Holding {
     is_evicted: bool,
 }
 
-/// What a connection may hold of the quarter that is in reserve: any usual answer.
+/// What a connection may hold of the reserved quarter: any usual answer.
 pub(super) const SMALL: usize = 64 * 1024;
 
-/// What does not make a connection one of those that hold much.
+/// The most that does not count as holding much.
 const SLIGHT: usize = 4 * 1024;
 
 /// How long a connection may hold much while others wait. The rest of a long frame arrives well within it on any usual network.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often it is looked at while others wait.
+/// How often connections are checked while others wait.
 const TICK: Duration = Duration::from_millis(250);
 
 impl ConnectionMemory {
@@ -65,7 +64,7 @@ impl ConnectionMemory {
         Arc::new(Self { max, state, busy, contended })
     }
 
-    /// The share of one connection.
+    /// Returns the share of one connection.
     pub(crate) fn lease(self: &Arc<Self>) -> Lease {
         let mut state = self.lock();
         let id = state.next_id;
@@ -75,24 +74,24 @@ impl ConnectionMemory {
         Lease { memory, id, held: 0, is_waiting: false, is_held_back: false }
     }
 
-    /// Bytes that are held.
+    /// Returns how many bytes are held.
     pub(crate) fn used(&self) -> usize {
         self.lock().used
     }
 
-    /// Bytes that may be held.
+    /// Returns how many bytes may be held.
     pub(crate) fn max(&self) -> usize {
         self.max
     }
 
-    /// Whether nobody holds anything or waits.
+    /// Returns whether nobody holds anything or waits.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         let state = self.lock();
         state.holdings.is_empty() && state.waiting.is_empty()
     }
 
-    /// Makes room for those that wait, for ever.
+    /// Makes room for connections that wait. Never returns.
     pub(crate) async fn run<R: Runtime>(self: Arc<Self>, runtime: R) {
         loop {
             let listener = self.contended.listen();
@@ -104,7 +103,7 @@ impl ConnectionMemory {
         }
     }
 
-    /// Ends connections until there is room for all that wait, as far as there are any that have held much for long.
+    /// Ends connections until there is room for all that wait, as long as there are any that have held much for long.
     pub(super) fn make_room(&self, now: Instant) {
         let mut state = self.lock();
         let wanted: usize = state.waiting.iter().map(|(missing, _)| *missing).sum();
@@ -131,14 +130,14 @@ impl ConnectionMemory {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// How much a connection may read that holds so much. Of a frame whose length is not known yet no more than a little, once many have
-    /// begun: a thousand long ones that begin at once would come with a full buffer each.
+    /// Returns how much a connection that holds `held` bytes may read. Once many frames have begun, it is only a little of a frame whose length is
+    /// not known yet: if a thousand long ones began at once, each would arrive with a full buffer.
     fn chunk(&self, held: usize) -> usize {
         let is_busy = self.busy.load(Ordering::Relaxed) > self.max / 4;
         if held == 0 && is_busy { SLIGHT } else { usize::MAX }
     }
 
-    /// What may be used by a connection that then holds so much.
+    /// Returns how much may be used in all by the time that a connection holds `held` bytes.
     fn limit(&self, held: usize) -> usize {
         if held <= SMALL { self.max } else { self.max - self.max / 4 }
     }
@@ -184,7 +183,7 @@ impl State {
     }
 }
 
-/// One connection's part in [`ConnectionMemory`]. What it holds is given back when it is dropped.
+/// One connection's part in [`ConnectionMemory`]. Dropping it returns what the connection holds.
 #[derive(Debug)]
 pub(crate) struct Lease {
     memory: Arc<ConnectionMemory>,
@@ -195,8 +194,8 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Says how much the connection holds from now on, and whether it may; returns how much to read at most. If it may not, the task is woken
-    /// when it may try again.
+    /// Declares how much the connection holds from now on. If it may, returns how much to read at most. If it may not, the task is woken when it may
+    /// try again.
     pub(crate) fn poll_hold(&mut self, cx: &Context<'_>, now: Instant, held: usize) -> Poll<usize> {
         if held == self.held && !self.is_waiting {
             return Poll::Ready(self.memory.chunk(held));
@@ -205,7 +204,7 @@ impl Lease {
         let mut state = memory.lock();
         let missing = held.saturating_sub(self.held);
         let others = state.used - self.held;
-        // One that alone is over the limit has to wait until it is alone.
+        // A connection that is over the limit by itself has to wait until it is alone.
         if missing > 0 && others > 0 && others + held > memory.limit(held) {
             state.stop_waiting(self.id);
             let holding = state.holdings.entry(self.id).or_default();
@@ -236,7 +235,8 @@ impl Lease {
         Poll::Ready(memory.chunk(held))
     }
 
-    /// Says whether the connection holds what it has because it is not let hand it on. Its patience begins when it is let.
+    /// Declares whether the connection holds what it has because the hub does not take it yet. Once that changes, its time for holding much begins
+    /// anew.
     pub(crate) fn set_held_back(&mut self, now: Instant, is_held_back: bool) {
         if std::mem::replace(&mut self.is_held_back, is_held_back) == is_held_back {
             return;
@@ -248,7 +248,7 @@ impl Lease {
         }
     }
 
-    /// Whether the connection is to end, because others need what it holds.
+    /// Returns whether the connection has to end, because others need what it holds.
     pub(crate) fn is_evicted(&self) -> bool {
         let holds = self.held > 0 || self.is_waiting;
         holds && self.memory.lock().holdings.get(&self.id).is_some_and(|it| it.is_evicted)
@@ -267,7 +267,7 @@ impl Drop for Lease {
 }
 
 impl ConnectionMemory {
-    /// The tasks of those that there is room for now. Each takes its room itself.
+    /// Returns the tasks of connections for which there is room now. Each takes its room itself.
     fn first_in_line(&self, state: &mut State) -> Vec<Waker> {
         let mut used = state.used;
         let mut wakers = Vec::new();

@@ -1,6 +1,6 @@
-//! The proxy's memory as a whole: what all connections, answers, pushes and bodies may take together.
+//! The proxy's memory as a whole: how much all connections, answers, pushes and bodies may take together.
 //!
-//! `--max-memory` is cut into fixed parts, so that none can be used up through another: a flood of pushes leaves no scrape without memory.
+//! `--max-memory` is divided into fixed parts, so that none can be used up through another: a flood of pushes leaves no scrape without memory.
 //!
 //! | part | of 16 | what is in it | who yields when it is used up |
 //! |---|---|---|---|
@@ -21,7 +21,7 @@ pub(crate) use bodies::{BodyMemory, BodyPart};
 pub(crate) use connections::{ConnectionMemory, Lease};
 pub(crate) use texts::{TextMemory, Texts};
 
-/// How `--max-memory` is shared out, in bytes.
+/// How `--max-memory` is divided, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
     pub(crate) connections: usize,

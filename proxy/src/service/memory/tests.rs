@@ -160,14 +160,14 @@ fn who_is_not_let_hand_on_what_it_holds_is_not_ended_for_that() {
     let [mut first, mut second, mut newcomer] = [(); 3].map(|()| Task::new(&memory));
     assert!(first.hold(start, MAX / 4));
     first.lease.set_held_back(start, true);
-    // Also one that is held back before it is known what it holds.
+    // Also one that is held back before it has declared what it holds.
     second.lease.set_held_back(start, true);
     assert!(second.hold(start, MAX / 4));
     let late = start + 5 * PATIENCE;
     assert!(!newcomer.hold(late, MAX / 2));
     memory.make_room(late);
     assert!(!first.lease.is_evicted() && !second.lease.is_evicted());
-    // From then on it may hold what it has as long as others.
+    // From then on, it may hold what it has for as long as others.
     first.lease.set_held_back(late, false);
     memory.make_room(late + PATIENCE / 2);
     assert!(!first.lease.is_evicted());

@@ -2,7 +2,7 @@ use event_listener::{Event, EventListener};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of texts that are being worked on. Who needs some waits for its turn, in the order of asking.
+/// Bytes of texts that are being worked on. Callers that need some wait for their turn, in the order of asking.
 #[derive(Debug)]
 pub(crate) struct TextMemory {
     max: usize,
@@ -13,7 +13,7 @@ pub(crate) struct TextMemory {
 #[derive(Debug, Default)]
 struct State {
     used: usize,
-    /// Those that wait, by when they came.
+    /// Callers that wait, in the order in which they came.
     waiting: BTreeSet<u64>,
     next: u64,
 }
@@ -23,7 +23,7 @@ impl TextMemory {
         Arc::new(Self { max, state: Mutex::default(), freed: Event::new() })
     }
 
-    /// Waits for so many bytes. More than there are in all means to have all of them, alone.
+    /// Waits for `bytes` bytes. More than there are in total means all of them.
     pub(crate) async fn take(self: &Arc<Self>, bytes: usize) -> Texts {
         let bytes = bytes.min(self.max);
         let turn = Turn::new(self);
@@ -36,7 +36,7 @@ impl TextMemory {
         }
     }
 
-    /// Takes so many bytes at once, or none: nor if somebody waits for them.
+    /// Takes `bytes` bytes immediately, or none if they are not available or somebody waits.
     pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Texts> {
         let bytes = bytes.min(self.max);
         let mut state = self.lock();
@@ -47,7 +47,7 @@ impl TextMemory {
         Some(Texts { memory: Arc::clone(self), bytes })
     }
 
-    /// Returns what says that [`try_take`](Self::try_take) may find more than before. Listen first and look then.
+    /// Returns a listener for when [`try_take`](Self::try_take) may find more than before. Listen first, and try then.
     pub(crate) fn listen(&self) -> EventListener {
         self.freed.listen()
     }
@@ -57,7 +57,7 @@ impl TextMemory {
     }
 }
 
-/// A place in the line, also if the wait is given up.
+/// A turn in the queue. Dropping it leaves the queue, also if the wait is abandoned.
 struct Turn<'a> {
     memory: &'a TextMemory,
     number: u64,
@@ -72,7 +72,7 @@ impl<'a> Turn<'a> {
         Turn { memory, number }
     }
 
-    /// Takes the bytes, if those before have theirs and there is room.
+    /// Takes the bytes, if it is this caller's turn and there is room. Returns whether it did.
     fn is_up(&self, bytes: usize) -> bool {
         let mut state = self.memory.lock();
         let is_first = state.waiting.first() == Some(&self.number);
@@ -91,7 +91,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Bytes that were taken, until it is dropped.
+/// Bytes that were taken. Dropping this returns them.
 #[derive(Debug)]
 pub(crate) struct Texts {
     memory: Arc<TextMemory>,
@@ -99,7 +99,7 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// Gives back all but so many bytes.
+    /// Returns all but `bytes` bytes.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let freed = self.bytes.saturating_sub(bytes);
         self.bytes -= freed;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// A hub with connections that answer when they are told to, and no worker.
+/// A hub with connections that answer when they are told to, and no workers.
 struct World {
     hub: Hub,
     start: Instant,
@@ -24,7 +24,7 @@ impl World {
         Self::with_room(connections, Config::default().max_pending_bytes)
     }
 
-    /// With so many bytes for answers.
+    /// Returns a world with `bytes` bytes for answers.
     fn with_room(connections: usize, bytes: usize) -> Self {
         let telemetry = Arc::new(Telemetry::new("test", "none", None));
         let mut config = Config::default();
@@ -51,7 +51,7 @@ impl World {
         self.start + Duration::from_secs(seconds)
     }
 
-    /// Scrapes one application until that second; it answers at once with so many bytes.
+    /// Scrapes one application until second `until`. It answers immediately with `bytes` bytes.
     fn scrape(&self, number: usize, until: u64, bytes: usize) -> ScrapeId {
         let apps: Vec<AppId> = self.hub.targets(self.start, |app| app.id);
         let targets = Targets::Some(vec![apps[number]]);
@@ -61,7 +61,7 @@ impl World {
         started.unwrap().0
     }
 
-    /// An application that was asked answers with so many bytes.
+    /// Makes an application that was asked answer with `bytes` bytes.
     fn answer(&self, number: usize, bytes: usize) {
         let (connection, inbox) = &self.connections[number];
         let Poll::Ready(SessionCommand::Scrape { request, .. }) =
@@ -77,7 +77,7 @@ impl World {
         );
     }
 
-    /// What a worker with that much memory left would begin, told by its bytes.
+    /// Takes the job that a worker with this much memory left would begin. Returns its estimated text length, and its memory.
     fn take(&self, second: u64, memory: &Arc<TextMemory>) -> Result<(usize, Texts), NoJob> {
         let limits = OpenLimits::default();
         let take = |job: &Job| memory.try_take(job.text_estimate(&limits));
@@ -86,7 +86,7 @@ impl World {
     }
 }
 
-/// What is estimated for an answer of so many bytes.
+/// The estimated length of a text, per byte of its answer.
 const EXPANSION: usize = 22;
 
 #[test]
@@ -98,7 +98,7 @@ fn no_less_urgent_answer_overtakes_one_that_waits_for_memory() {
     assert_eq!(begun, 60 * EXPANSION);
     world.scrape(1, 20, 80);
     assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::NoRoom);
-    // It would fit, but nobody less urgent overtakes.
+    // It would fit, but less urgent jobs do not overtake.
     world.scrape(2, 25, 10);
     assert_eq!(world.take(1, &memory).unwrap_err(), NoJob::NoRoom);
     drop(texts);
@@ -146,7 +146,8 @@ fn an_answer_is_not_opened_after_its_deadline_even_if_the_timer_is_late() {
     assert_eq!(world.hub.tables().pending_bytes, 0);
 }
 
-/// Answers wait for a scraper that reads slowly: they take up half of their room. Of the others, those get through that it waits for next.
+/// Answers wait for a scraper that reads slowly, and take up half of their room. Of the others, only those that the scraper waits for next get
+/// through.
 #[test]
 fn while_answers_take_up_the_room_those_who_are_next_get_through() {
     let world = World::with_room(6, 200);
@@ -160,11 +161,11 @@ fn while_answers_take_up_the_room_those_who_are_next_get_through() {
         world.hub.poll_room(&Context::from_waker(&waker), *connection, true).is_ready()
     };
     assert_eq!([0, 1, 2, 3, 4].map(may_hand_on), [true, true, true, true, false]);
-    // SETUP and pushes wait for no scraper.
+    // SETUP and pushes do not wait for a scraper.
     let cx = &mut Context::from_waker(&waker);
     assert!(world.hub.poll_room(cx, world.connections[5].0, false).is_ready());
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
-    // The first is gone: the fifth moves up.
+    // The first one is gone, so the fifth one moves up.
     world.hub.remove(world.start, world.connections[0].0);
     assert!(matches!(world.hub.poll_scrape(world.start, scrape.0), Progress::Outcome(_)));
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
