@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 ///   Beyond that, a newcomer replaces a scrape whose scraper has not read for [`STALL`], or else one that has been under way for [`PATIENCE`] and
 ///   waits. The scrape in this state for longest goes first. If there is none, the newcomer is refused.
 /// * A scrape needs a *place* only while it renders. There are few places. They are handed out in the order of asking, and one address has at
-///   most half of them. A scrape gives its place back while it waits for applications. It also loses its place to another scrape that asks for one if its
-///   scraper has not taken the next chunk for [`LEND`]. So no scraper that stalls keeps others from being served.
+///   most half of them. A scrape gives its place back while it waits for applications. It also loses its place to another scrape that asks for one
+///   if its scraper has not taken the next chunk for [`LEND`]. So no scraper that stalls keeps others from being served.
 #[derive(Debug)]
 pub(crate) struct Admission {
     max_scrapes: usize,
