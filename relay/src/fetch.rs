@@ -30,7 +30,7 @@ use prometheus_rsocket_runtime::{HyperIo, Runtime, timeout};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Redirects that are followed, one after the other.
+/// The most redirects that are followed for one scrape.
 const MAX_REDIRECTS: usize = 5;
 
 /// Fetches the metrics of one endpoint, and keeps one connection to it.
@@ -47,7 +47,7 @@ impl<R: Runtime> Fetcher<R> {
         Self { runtime, endpoint, idle: Idle::default(), left_out: Mutex::default() }
     }
 
-    /// Fetches the metrics within so much time. If the future is dropped, so is the connection that it used.
+    /// Fetches the metrics within a time limit. Dropping the future also drops the connection that it uses.
     pub(crate) async fn fetch(&self, within: Duration) -> Result<String, FetchError> {
         let Some(deadline) = self.runtime.now().checked_add(within) else {
             return self.follow(within).await;
@@ -58,17 +58,17 @@ impl<R: Runtime> Fetcher<R> {
         }
     }
 
-    /// Follows redirects to the metrics.
+    /// Requests the metrics, and follows redirects.
     async fn follow(&self, within: Duration) -> Result<String, FetchError> {
         let mut url = self.endpoint.url.clone();
         let private = self.private().await?;
         for _ in 0..=MAX_REDIRECTS {
-            // Another server has no business with our credentials.
+            // Another server does not get our credentials.
             let shown = Some(&private).filter(|_| url.has_origin_of(&self.endpoint.url));
             let (answer, kept) = self.ask(&url, shown, within).await?;
             if !is_redirect(answer.status()) {
                 let body = self.body(&url, answer).await?;
-                // It has no part of an answer in it any more.
+                // The answer was read in full, so the connection can be used again.
                 self.idle.keep(kept, self.runtime.now());
                 return self.text(body).await;
             }
@@ -93,7 +93,7 @@ impl<R: Runtime> Fetcher<R> {
         Err(FetchError::Redirect { url: self.endpoint.url.clone(), reason })
     }
 
-    /// The credentials and the user's headers as they are in their files now.
+    /// Returns the credentials and the user's headers, as their files are now.
     async fn private(&self) -> Result<HeaderMap, FetchError> {
         let ScrapeOptions { credentials, headers, .. } = &self.endpoint.options;
         if credentials.is_none() && headers.is_empty() {
@@ -109,7 +109,7 @@ impl<R: Runtime> Fetcher<R> {
         reading.await.map_err(FetchError::Lost)?.map_err(FetchError::Credentials)
     }
 
-    /// Asks for the head of the answer: over the connection that is kept, if there is one, and over a new one where that is closed by now.
+    /// Requests the metrics, and returns the head of the answer. Uses the kept connection if there is one, and a new one if that is closed by now.
     async fn ask(
         &self,
         url: &ScrapeUrl,
@@ -121,7 +121,7 @@ impl<R: Runtime> Fetcher<R> {
         if is_own
             && let Some(mut kept) = self.idle.take()
             && kept.sender.ready().await.is_ok()
-            // Whatever is wrong with it by now, a new one may be better.
+            // Whatever is wrong with the kept connection, a new one may work.
             && let Ok(answer) = kept.sender.send_request(request()).await
         {
             return Ok((answer, kept));
@@ -170,7 +170,7 @@ impl<R: Runtime> Fetcher<R> {
         Ok(Body { url: url.clone(), bytes: body.to_bytes(), format, is_gzip, limit })
     }
 
-    /// The metrics of an answer, without what is filtered.
+    /// Returns the metrics of an answer without what the filters leave out.
     async fn text(&self, body: Body) -> Result<String, FetchError> {
         let filter = &self.endpoint.options.filter;
         if body.is_text() && filter.is_nothing() {
@@ -184,7 +184,7 @@ impl<R: Runtime> Fetcher<R> {
         Ok(text)
     }
 
-    /// What the filters left out of the last answer; `None` where there are none.
+    /// Returns what the filters left out of the last answer; `None` if there are no filters.
     pub(crate) fn left_out(&self) -> Option<LeftOut> {
         if self.endpoint.options.filter.is_nothing() {
             return None;
@@ -198,7 +198,7 @@ impl<R: Runtime> Fetcher<R> {
 pub(crate) struct LeftOut {
     pub(crate) families: usize,
     pub(crate) series: usize,
-    /// Series that are the same as others without the labels that are dropped.
+    /// Series that equal others once the dropped labels are gone.
     pub(crate) duplicates: usize,
 }
 
@@ -236,7 +236,7 @@ fn request(
     if let Ok(seconds) = within.as_secs_f64().to_string().parse() {
         headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
     }
-    // Also in place of what is the same in all requests.
+    // They may also replace headers that are the same in all requests.
     headers.extend(private.cloned().unwrap_or_default());
     request
 }
@@ -245,7 +245,7 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Text of 0.0.4 is what every proxy takes, so anything else comes after it.
+/// All proxies accept the text format 0.0.4, so it is preferred.
 const ACCEPTED: &str = "text/plain;version=0.0.4;q=0.6,text/plain;version=1.0.0;q=0.5,\
     application/openmetrics-text;version=1.0.0;q=0.3,application/openmetrics-text;version=0.0.1;q=0.2,*/*;q=0.1";
 const AGENT: &str = concat!("prometheus-rsocket-client/", env!("CARGO_PKG_VERSION"));

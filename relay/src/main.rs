@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     {
         return exit_code;
     }
-    // Before anything that takes time: process 1 of a container has no handler but this.
+    // Before anything that takes time: process 1 of a container has no other handlers.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             let exit_code = if error.exit_code() == 0 { 0 } else { 2 };
-            // Nowhere is left to tell that an output is closed.
+            // If the output is closed, there is nowhere left to report it.
             logging::tell(move || drop(error.print()));
             return ExitCode::from(exit_code);
         }
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     exit_code
 }
 
-/// What the options and what they name say is to be done. Reads standard input, if the metrics come from there.
+/// Returns what the options, and the files that they name, ask for. Reads standard input, if the metrics come from there.
 fn plan(args: &Args, signals: &Signals) -> Result<Plan, Fault> {
     let route = args.modes.load_route(&args.proxies.proxy)?;
     let token = args.proxies.load_token(std::env::var_os(cli::TOKEN_VARIABLE), &route)?;
@@ -97,7 +97,7 @@ fn plan(args: &Args, signals: &Signals) -> Result<Plan, Fault> {
         }
         (None, Some(relayed)) if modes.once => Mode::Once { source: Source::Targets(relayed) },
         (None, Some(relayed)) => Mode::Relay { relayed },
-        // There is no target where standard input is read, and no command either.
+        // There is neither a target nor a command if standard input is read.
         (_, None) => {
             let (labels, filter) = args.targets.of_text()?;
             let text = filter.apply(&standard_input(args, signals)?)?.text;
@@ -112,7 +112,7 @@ fn standard_input(args: &Args, signals: &Signals) -> Result<String, Fault> {
     let (tell, read) = async_channel::bounded(1);
     let limit = args.targets.max_text_bytes;
     let reading = move || {
-        // There is room for the one.
+        // There is room for the one message.
         let _ = tell.try_send(modes::read_stdin(io::stdin().lock(), limit));
     };
     let thread = thread::Builder::new().name("stdin".to_owned()).spawn(reading);
@@ -137,7 +137,7 @@ struct Fault {
     text: String,
 }
 
-/// What is wrong is what the user gave.
+/// By default, the user's input is at fault.
 impl<E: ToString> From<E> for Fault {
     fn from(error: E) -> Self {
         Self { exit_code: 2, text: error.to_string() }

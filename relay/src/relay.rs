@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Stands for a program: has its metrics, and keeps the last ones for when it is gone.
+/// Stands for a program: fetches its metrics, and keeps the last ones for when it is gone.
 pub(crate) struct Relay<R> {
     target: Target,
     fetcher: Fetcher<R>,
     last: Mutex<Option<String>>,
     is_stopping: AtomicBool,
-    /// How long the last scrape may take.
+    /// The time limit of the last scrape.
     last_timeout: Duration,
 }
 
@@ -23,12 +23,12 @@ impl<R: Runtime> Relay<R> {
         Self { target, fetcher, last: Mutex::new(None), is_stopping, last_timeout }
     }
 
-    /// What is relayed.
+    /// Returns the target.
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
-    /// What the filters left out of the last scrape, as metrics; nothing where there are none.
+    /// Returns what the filters left out of the last scrape, as metrics; empty if there are no filters.
     pub(crate) fn left_out(&self) -> String {
         let Some(LeftOut { families, series, duplicates }) = self.fetcher.left_out() else {
             return String::new();
@@ -53,12 +53,12 @@ impl<R: Runtime> Relay<R> {
         text
     }
 
-    /// From now on the last metrics do where the program gives none any more.
+    /// From now on, the previous metrics are used if the program returns none.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Fetches the program's metrics, and keeps them; within the time of the last scrape if the end is near.
+    /// Fetches the program's metrics and keeps them. If the end is near, the time limit is that of the last scrape.
     pub(crate) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
         let timeout = self.target.options.timeout;
         let within = if is_end_near { self.last_timeout } else { timeout };
@@ -67,7 +67,7 @@ impl<R: Runtime> Relay<R> {
         Ok(())
     }
 
-    /// The program's metrics, for a scrape that began then.
+    /// Returns the program's metrics, for a scrape that began at `began`.
     pub(crate) async fn metrics(&self, began: Instant, now: Instant) -> Result<String, FetchError> {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);
         let timeout = if is_stopping { self.last_timeout } else { self.target.options.timeout };

@@ -1,13 +1,13 @@
-//! Variables of the environment.
+//! Environment variables.
 
 use clap::Command;
 use clap::builder::Resettable;
 use std::collections::BTreeSet;
 
-/// What all variables of this program begin with.
+/// The prefix of this program's variables.
 const PREFIX: &str = "PROMETHEUS_RSOCKET_CLIENT_";
 
-/// The command, for which a variable that is empty is not set.
+/// Returns the command with empty variables treated as not set.
 pub(crate) fn without_empty_variables(command: Command) -> Command {
     command.mut_args(|arg| {
         let is_empty =
@@ -16,7 +16,7 @@ pub(crate) fn without_empty_variables(command: Command) -> Command {
     })
 }
 
-/// Variables that look as if they were meant for this program, each with the nearest name that there is.
+/// Returns variables that look as if they were meant for this program, each with the most similar valid name.
 pub(crate) fn misspelt<'a>(
     command: &Command,
     variables: impl IntoIterator<Item = &'a str>,
@@ -31,7 +31,7 @@ pub(crate) fn misspelt<'a>(
     unknown.map(|name| (name, nearest(name).unwrap_or_default().to_owned())).collect()
 }
 
-/// Whether Kubernetes sets such a variable for a service whose name begins as ours do.
+/// Whether Kubernetes sets such a variable for a service whose name begins like this program's variables.
 fn is_of_kubernetes(name: &str) -> bool {
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")

@@ -1,4 +1,4 @@
-//! The options, and what is made of them.
+//! The options, and what they configure.
 
 mod env;
 mod modes;
@@ -59,18 +59,19 @@ impl Args {
         Ok(args)
     }
 
-    /// Checks what concerns several options.
+    /// Checks how options fit together.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         let checked = self.proxies.check().and_then(|()| self.targets.check());
         checked.map_err(|(kind, message)| Self::command().error(kind, message))
     }
 
-    /// One for each client of an application: for each proxy, or for all of them. The labels are each application's.
+    /// Returns one configuration for each client of an application: one for each proxy, or one for all of them. The labels are set for each
+    /// application.
     pub(crate) fn configs(&self) -> Vec<Config> {
         self.proxies.configs()
     }
 
-    /// What is relayed, with what is in its files; `None` where standard input is read instead.
+    /// Returns what is relayed, with the contents of its files; `None` if standard input is read instead.
     pub(crate) fn load_targets(&self) -> Result<Option<Relayed>, String> {
         if self.modes.stdin {
             return Ok(None);
@@ -87,7 +88,7 @@ pub(crate) enum RuntimeKind {
     Tokio,
 }
 
-/// tokio, unless smol alone is built in.
+/// tokio, unless only smol is built in.
 impl Default for RuntimeKind {
     fn default() -> Self {
         if cfg!(feature = "smol") && !cfg!(feature = "tokio") { Self::Smol } else { Self::Tokio }
@@ -103,5 +104,5 @@ impl fmt::Display for RuntimeKind {
     }
 }
 
-/// A fault in the combination of options.
+/// A conflict between options.
 type Fault = (ErrorKind, String);

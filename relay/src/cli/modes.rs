@@ -1,4 +1,4 @@
-//! What the program does beside relaying, and how it gets out.
+//! What the program does besides relaying, and how it reaches proxies.
 
 use super::Fault;
 use super::values::duration;
@@ -85,7 +85,7 @@ const MODES: &str = "Jobs and commands";
 const WAY_OUT: &str = "HTTP proxy on the way";
 
 impl ModeArgs {
-    /// Checks what depends on where values come from.
+    /// Checks conditions on where values come from.
     pub(super) fn check_sources(matches: &ArgMatches) -> Result<(), Fault> {
         let is_on_command_line = matches.value_source("via") == Some(ValueSource::CommandLine);
         let via = matches.get_one::<ViaValue>("via");
@@ -97,7 +97,7 @@ impl ModeArgs {
         Ok(())
     }
 
-    /// The way out to these proxies. Reads the file of the password, if there is one.
+    /// Returns the route to these proxies. Reads the file with the password, if there is one.
     pub(crate) fn load_route(&self, proxies: &[ProxyUrl]) -> Result<Route, String> {
         let route = match self.via.as_ref().map(|via| via.0.as_str()) {
             None => Route::Environment(Environment::of_process()),
@@ -125,7 +125,7 @@ impl ModeArgs {
     }
 }
 
-/// The URL of an HTTP proxy, or `off`. It may have a password, which `Debug` does not show.
+/// The URL of an HTTP proxy, or `off`. It may contain a password, which `Debug` does not show.
 #[derive(Clone)]
 pub(crate) struct ViaValue(Zeroizing<String>);
 
@@ -135,12 +135,12 @@ impl fmt::Debug for ViaValue {
     }
 }
 
-/// Accepts anything, because an error of clap's would show the value. It is checked later.
+/// Accepts anything, because clap's errors would show the value. It is checked later.
 fn via(url: &str) -> Result<ViaValue, std::convert::Infallible> {
     Ok(ViaValue(Zeroizing::new(url.to_owned())))
 }
 
-/// Longer than any password.
+/// The longest password file, in bytes; longer than any password.
 const MAX_PASSWORD_FILE: u64 = 16 * 1024;
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
             &["--via-password-file=x"],
             &["--listen=localhost"],
             &["--last-metrics-every=0s"],
-            // Without `--` it is no command.
+            // Without `--` this is not a command.
             &["true"],
         ] {
             assert!(parsed(args).is_err(), "{args:?}");

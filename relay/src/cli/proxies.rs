@@ -1,4 +1,4 @@
-//! Which proxies are connected to, and how.
+//! The proxies to connect to, and how.
 
 use super::Fault;
 use super::values::duration;
@@ -130,7 +130,7 @@ const PROXIES: &str = "Several proxies";
 const TLS: &str = "TLS, for tls:// and wss://";
 
 impl ProxyArgs {
-    /// Checks what concerns several options.
+    /// Checks how options fit together.
     pub(super) fn check(&self) -> Result<(), Fault> {
         let mut proxies = self.proxy.iter().enumerate();
         if let Some((_, proxy)) =
@@ -150,7 +150,7 @@ impl ProxyArgs {
         let message = format!("{option} is for tls:// and wss:// alone, not for --proxy {proxy}");
         Err((ErrorKind::ArgumentConflict, message))
     }
-    /// Reads the files of TLS, if it is used.
+    /// Reads the files of TLS, if TLS is used.
     pub(crate) fn load_tls(&self) -> Result<Option<ClientTls>, TlsError> {
         self.uses_tls().then(|| ClientTls::load(self.tls_files())).transpose()
     }
@@ -172,7 +172,7 @@ impl ProxyArgs {
         self.proxy.iter().any(|proxy| proxy.scheme().is_tls())
     }
 
-    /// An option of TLS that is given though every proxy is reached without.
+    /// Returns an option of TLS that is given although no proxy is reached by TLS.
     pub(super) fn tls_without_use(&self) -> Option<&'static str> {
         if self.uses_tls() {
             return None;
@@ -186,7 +186,7 @@ impl ProxyArgs {
         given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
     }
 
-    /// One for each client: for each proxy, or for all of them.
+    /// Returns one configuration for each client: one for each proxy, or one for all of them.
     pub(super) fn configs(&self) -> Vec<Config> {
         let mut configs: Vec<Config> = Vec::new();
         for proxy in &self.proxy {
@@ -227,7 +227,7 @@ impl ProxyArgs {
     }
 }
 
-/// Keys that can be named.
+/// The most keys that can be given.
 pub(super) const MAX_PINS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -255,11 +255,11 @@ pub(crate) enum AesBits {
     Aes256,
 }
 
-/// URLs with commas between.
+/// Returns the URLs, separated by commas.
 fn listed(proxies: &[ProxyUrl]) -> String {
     let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
     proxies.join(",")
 }
 
-/// How long saying goodbye to the proxy may take; with the last push it stays below the 10 s that containers get.
+/// How long closing the connection may take. Together with the last push, it stays below the 10 s that containers get.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

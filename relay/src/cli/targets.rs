@@ -1,4 +1,4 @@
-//! What is scraped, and how.
+//! The targets to scrape, and how.
 
 use super::Fault;
 use super::values::{bytes, duration, label};
@@ -206,12 +206,12 @@ const SCRAPE: &str = "The endpoint";
 const FILTERS: &str = "Filters";
 
 impl TargetArgs {
-    /// Checks what concerns several options.
+    /// Checks how options fit together.
     pub(super) fn check(&self) -> Result<(), Fault> {
         self.plan().map(drop)
     }
 
-    /// What is relayed. Reads no file.
+    /// Returns what is relayed. Reads no file.
     pub(super) fn plan(&self) -> Result<Plan, Fault> {
         let invalid = |option: &str, error: &dyn fmt::Display| {
             (ErrorKind::ValueValidation, format!("{option}: {error}"))
@@ -248,14 +248,14 @@ impl TargetArgs {
         Ok(Plan { targets, file, joined })
     }
 
-    /// The labels of what standard input has, and its filter.
+    /// Returns the labels and the filter for the metrics on standard input.
     pub(crate) fn of_text(&self) -> Result<(Labels, Filter), String> {
         let labels = self.labels(hostname).map_err(|error| format!("--label: {error}"))?;
         let defaults = self.defaults().map_err(|(_, message)| message)?;
         Ok((labels, defaults.options.filter))
     }
 
-    /// What counts for each target that does not say otherwise.
+    /// Returns the defaults of all targets.
     fn defaults(&self) -> Result<TargetDefaults, Fault> {
         self.labels(|| None)
             .map_err(|error| (ErrorKind::ValueValidation, format!("--label: {error}")))?;
@@ -299,12 +299,12 @@ impl TargetArgs {
             tls,
             filter,
         };
-        // Of several that are joined, one instance would be all.
+        // Joined targets would otherwise all have one instance.
         let labels = self.label.iter().filter(|(name, _)| !self.join || name != "instance");
         Ok(TargetDefaults { labels: labels.cloned().collect(), options, filters })
     }
 
-    /// The labels that count for all, and an `instance` if none is given.
+    /// Returns the labels that all targets share, and an `instance` if none is given.
     fn labels(&self, instance: impl FnOnce() -> Option<String>) -> Result<Labels, LabelError> {
         let mut labels = self.label.clone();
         if !labels.iter().any(|(name, _)| name == "instance") {
@@ -314,7 +314,7 @@ impl TargetArgs {
     }
 }
 
-/// An endpoint, and what it is called.
+/// An endpoint and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     name: Option<String>,
@@ -324,7 +324,7 @@ pub(crate) struct Named {
 impl FromStr for Named {
     type Err = String;
 
-    /// A name cannot be taken for a part of a URL: before a `=`, that has a `/` or a `?`.
+    /// A name cannot be confused with a part of a URL, which has a `/` or a `?` before any `=`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=').filter(|(name, _)| !name.contains(['/', '?'])) {
             None => Ok(Self { name: None, url: text.parse()? }),
@@ -336,14 +336,14 @@ impl FromStr for Named {
     }
 }
 
-/// A header, or why it is none: what clap says of a bad value has the value in it.
+/// A header, or why it is invalid. (clap's own error would contain the value.)
 type GivenHeader = Result<(HeaderName, HeaderValue), String>;
 
 fn given_header(text: &str) -> Result<GivenHeader, String> {
     Ok(header(text))
 }
 
-/// A label of one target.
+/// Parses the label of one target.
 fn target_label(text: &str) -> Result<(String, (String, String)), String> {
     let wanted = "it should be TARGET:NAME=VALUE";
     let (before, value) = text.split_once('=').ok_or(wanted)?;

@@ -235,7 +235,7 @@ fn several_targets_have_names_and_labels() {
         urls,
         ["http://a/m?x=1,2", "http://db1:9100/m?y=z", "http://localhost:9100/metrics"]
     );
-    // One that has a name is called so.
+    // A target that has a name is called by it.
     assert_eq!(names_and_labels(&["--scrape=a=localhost"]), [pair("a", "{instance=\"a\"}")]);
 }
 

@@ -1,4 +1,4 @@
-//! The token that says who the relayed program is.
+//! The token that identifies the relayed program.
 
 use super::ProxyArgs;
 use prometheus_rsocket_client::{ProxyUrl, Route, Token};
@@ -6,7 +6,7 @@ use prometheus_rsocket_runtime::read_file;
 use std::ffi::OsString;
 use std::fmt;
 
-/// Why there is no token although one is meant to be. Tells nothing of it.
+/// Why a token that should be there is not. It shows nothing of the token.
 #[derive(Debug)]
 pub(crate) struct TokenFault(String);
 
@@ -16,14 +16,14 @@ impl fmt::Display for TokenFault {
     }
 }
 
-/// The variable that holds the token. There is no option for it, as others can read command lines.
+/// The variable that holds the token. There is no option for it, since others can read command lines.
 pub(crate) const TOKEN_VARIABLE: &str = "PROMETHEUS_RSOCKET_CLIENT_TOKEN";
 
-/// Longer than any token.
+/// The longest token file, in bytes; longer than any token.
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
 impl ProxyArgs {
-    /// The token, if there is one: that of the file, or else that of the environment.
+    /// Returns the token, if there is one: from the file, or else from the environment.
     pub(crate) fn load_token(
         &self,
         variable: Option<OsString>,

@@ -1,4 +1,4 @@
-//! Values of options that more than one option has.
+//! Types of values that several options have.
 
 use prometheus_rsocket_client::Labels;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    // To the filter, a word alone is the name of a module: it would log nothing but that.
+    // A single word is the name of a module to the filter, which would then log nothing else.
     for word in text.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
         if !word.is_empty() && word.parse::<LevelFilter>().is_err() {
             let levels = "off, error, warn, info, debug and trace";

@@ -1,4 +1,4 @@
-//! What an answer is in, and how it becomes a text.
+//! The format of an answer, and its conversion to text.
 
 use super::{FetchError, ScrapeUrl};
 use bytes::Bytes;
@@ -22,9 +22,9 @@ pub(crate) enum ScrapeFormat {
     OpenMetrics,
 }
 
-/// The format of an answer, and whether it is compressed by gzip.
+/// Returns the format of an answer, and whether it is compressed by gzip.
 ///
-/// It is as in Prometheus 3: any version of a known type is taken, and a type that is missing or unknown counts as `fallback`.
+/// As in Prometheus 3, any version of a known type is accepted, and a missing or unknown type counts as `fallback`.
 pub(super) fn kind(
     url: &ScrapeUrl,
     headers: &HeaderMap,
@@ -60,7 +60,7 @@ fn format_of(content_type: &str) -> Option<ScrapeFormat> {
     }
 }
 
-/// An answer as it came.
+/// An answer as it was received.
 pub(super) struct Body {
     pub(super) url: ScrapeUrl,
     pub(super) bytes: Bytes,
@@ -71,12 +71,12 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Whether nothing is left to compute.
+    /// Whether no decompression and no conversion is left to do.
     pub(super) fn is_text(&self) -> bool {
         !self.is_gzip && self.format == ScrapeFormat::Text
     }
 
-    /// The text, expanded.
+    /// Returns the text, decompressed.
     pub(super) fn text(self) -> Result<String, FetchError> {
         let (url, format) = (self.url.clone(), self.format);
         let bytes = if self.is_gzip { self.expanded()? } else { self.bytes.into() };
@@ -101,18 +101,18 @@ impl Body {
     }
 }
 
-/// How many samples a text of either format has, and the text, without comments that are not UTF-8.
+/// Returns how many samples a text of either format has, and the text without comments that are not UTF-8.
 ///
 /// # Errors
 ///
-/// The first line that Prometheus would refuse.
+/// The first line that Prometheus would reject.
 pub(crate) fn as_text(bytes: Vec<u8>) -> Result<(usize, String), ExpositionError> {
     let facts = facts(&bytes)?;
     let text = String::from_utf8(bytes).or_else(|error| without_comments(error.as_bytes()))?;
     Ok((facts.samples, text))
 }
 
-/// OpenMetrics as it came: who seals it converts it where the proxy reads nothing but 0.0.4.
+/// Checks OpenMetrics, which stays as it is. It is converted when it is sealed, if the proxy reads only 0.0.4.
 fn openmetrics(url: &ScrapeUrl, text: &[u8]) -> Result<(), FetchError> {
     let not_openmetrics = |error: String| FetchError::NotOpenMetrics { url: url.clone(), error };
     let facts = facts(text).map_err(|error| not_openmetrics(error.to_string()))?;
@@ -125,12 +125,12 @@ fn openmetrics(url: &ScrapeUrl, text: &[u8]) -> Result<(), FetchError> {
 fn facts(text: &[u8]) -> Result<Facts, ExpositionError> {
     let labels = Labels::default();
     let source = Source { text, identity: &labels, inject: Inject::Never, seed: 0 };
-    // The proxy judges what it serves.
+    // The proxy judges which of it is served.
     let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
     read(&source, &policy)
 }
 
-/// A text in which something is not UTF-8. Prometheus reads such comments; rendering leaves them out.
+/// Renders a text that is not all UTF-8. Prometheus accepts comments that are not UTF-8; rendering leaves them out.
 fn without_comments(text: &[u8]) -> Result<String, ExpositionError> {
     let text = to_text004(text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())

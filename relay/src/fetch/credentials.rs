@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 /// The longest secret, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
 
-/// What the endpoint wants to be shown. Secrets stay in files, which are read again for each scrape.
+/// The credentials that the endpoint requires. Secrets stay in files, which are read again for each scrape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Credentials {
     #[default]
@@ -18,7 +18,7 @@ pub(crate) enum Credentials {
     Bearer { token: PathBuf },
 }
 
-/// Why there are no credentials to show. It never holds a secret.
+/// Why there are no credentials to present. It never contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
     #[error("cannot read {}: {error}", file.display())]
@@ -36,7 +36,7 @@ impl Credentials {
         *self == Self::None
     }
 
-    /// Reads the secret, and makes the value of the header `Authorization`. This blocks.
+    /// Reads the secret, and returns the value of the header `Authorization`. Blocks.
     pub(crate) fn read(&self) -> Result<Option<HeaderValue>, CredentialsError> {
         let (text, file) = match self {
             Self::None => return Ok(None),
@@ -58,7 +58,7 @@ impl Credentials {
     }
 }
 
-/// What is in a file, without the white space around it.
+/// Returns the contents of a file without the white space around them.
 pub(super) fn secret(file: &Path) -> Result<Zeroizing<String>, CredentialsError> {
     let bytes = read_file(file, MAX_SECRET)
         .map_err(|error| CredentialsError::Read { file: file.to_owned(), error })

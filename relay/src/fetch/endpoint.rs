@@ -4,13 +4,13 @@ use prometheus_rsocket_protocol::exposition::filter::Filter;
 use prometheus_rsocket_runtime::Runtime;
 use std::time::Duration;
 
-/// How an endpoint is asked, and what of its answer is relayed.
+/// How an endpoint is scraped, and which part of its answer is relayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScrapeOptions {
     pub(crate) timeout: Duration,
-    /// What an answer is in whose content type does not say.
+    /// The format of an answer whose content type does not say.
     pub(crate) fallback: Option<ScrapeFormat>,
-    /// The longest text, in bytes and before gzip.
+    /// The longest text, in bytes before compression.
     pub(crate) max_text_bytes: usize,
     pub(crate) credentials: Credentials,
     pub(crate) headers: Headers,
@@ -18,23 +18,23 @@ pub(crate) struct ScrapeOptions {
     pub(crate) filter: Filter,
 }
 
-/// What is fetched, and how.
+/// What is scraped, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) url: ScrapeUrl,
     pub(crate) options: ScrapeOptions,
-    /// Whom to trust for https; the system's roots if `None`.
+    /// The TLS settings for https; the system's roots if `None`.
     tls: Option<ClientTls>,
 }
 
-/// Configurations of TLS by their files, so that many targets share one.
+/// TLS settings by their files, so that many targets share one.
 #[derive(Debug, Default)]
 pub(crate) struct TlsFiles(Vec<(ClientTlsFiles, ClientTls)>);
 
 impl TlsFiles {
-    /// Reads the files, by blocking calls, unless that was done for another.
+    /// Reads the files, by blocking calls, unless they were read for another target.
     fn load(&mut self, files: &ClientTlsFiles) -> Result<Option<ClientTls>, TlsError> {
-        // Without a file, the system's roots are looked for when they are needed: a redirect may lead to https.
+        // Without a file, the system's roots are loaded when they are needed: a redirect may lead to https.
         if *files == ClientTlsFiles::default() {
             return Ok(None);
         }
@@ -48,7 +48,7 @@ impl TlsFiles {
 }
 
 impl Endpoint {
-    /// Reads the files of TLS, by blocking calls.
+    /// Returns an endpoint. Reads the files of TLS, by blocking calls.
     pub(crate) fn load(
         url: ScrapeUrl,
         options: ScrapeOptions,
@@ -58,7 +58,7 @@ impl Endpoint {
         Ok(Self { url, options, tls })
     }
 
-    /// What to trust, and who we are, as the files are now.
+    /// Returns the TLS settings with the present contents of their files.
     pub(super) async fn tls<R: Runtime>(&self, runtime: &R) -> Result<ClientTls, FetchError> {
         let (tls, url) = (self.tls.clone(), self.url.clone());
         let loading = runtime.unblock(move || {

@@ -7,7 +7,7 @@ use prometheus_rsocket_runtime::JobLost;
 use std::io;
 use std::time::Duration;
 
-/// Why the program's metrics cannot be had. The proxy is told.
+/// Why the program's metrics are not available. The proxy receives its text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("{url} cannot be reached: {error}")]

@@ -5,11 +5,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Headers that are added to the requests to an endpoint. Their values are not shown.
+/// Headers that are added to the requests to an endpoint. `Debug` does not show their values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Headers {
     pub(crate) given: Vec<(HeaderName, HeaderValue)>,
-    /// More of them, one a line; read for each scrape.
+    /// More headers, one per line; read for each scrape.
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -45,7 +45,7 @@ impl Headers {
         self.given.is_empty() && self.file.is_none()
     }
 
-    /// Adds the headers to others. This blocks.
+    /// Adds the headers to others. Blocks.
     pub(super) fn read(&self, headers: &mut HeaderMap) -> Result<(), CredentialsError> {
         headers.extend(self.given.iter().cloned());
         let Some(file) = &self.file else { return Ok(()) };
@@ -68,13 +68,13 @@ impl Headers {
     }
 }
 
-/// A header as it stands in a request: `Name: value`. The error does not tell the value.
+/// Parses a header as it is written in a request: `Name: value`. The error does not contain the value.
 pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("it should be Name: value")?;
     pair(name.trim(), value.trim())
 }
 
-/// A name and a value that may be added. The error does not tell the value.
+/// Checks a name and a value that may be added. The error does not contain the value.
 pub(crate) fn pair(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name: HeaderName =
         name.parse().map_err(|_| format!("{name:?} is not the name of a header"))?;

@@ -15,24 +15,24 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-/// How long a connection is kept without a request, as in Prometheus.
+/// How long a connection without requests is kept, as in Prometheus.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
-/// A connection that no request is under way on.
+/// A connection on which no request is under way.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     slot: Arc<Slot>,
     next: AtomicU64,
 }
 
-/// At most one connection, and since when it has been there.
+/// At most one connection, and since when it has been idle.
 type Slot = Mutex<Option<(Kept, Instant)>>;
 
-/// A connection to ask over. When it is dropped, the connection is closed.
+/// A connection for requests. Dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) sender: SendRequest<Empty<Bytes>>,
-    /// Tells connections of one endpoint apart; `None` if it is to another, and not to be kept.
+    /// Distinguishes connections to one endpoint; `None` if it goes to another one, and is not to be kept.
     number: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ impl Idle {
             let mut timer = clock.timer();
             timer.reset(clock.now() + IDLE_MAX);
             poll_fn(|cx| {
-                // What goes wrong is reported to the request.
+                // Errors are reported to the request.
                 if connection.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
@@ -82,7 +82,7 @@ impl Idle {
     }
 }
 
-/// Drops the connection if it has been idle for too long; otherwise says when to look again.
+/// Drops the connection if it has been idle for too long. Otherwise returns when to check again.
 fn expire(slot: &Weak<Slot>, number: Option<u64>, now: Instant) -> Instant {
     let later = now + IDLE_MAX;
     let Some(slot) = slot.upgrade() else { return later };

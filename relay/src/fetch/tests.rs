@@ -179,7 +179,7 @@ fn gzip_is_expanded_to_the_limit_and_no_further() {
     };
     let text = |bytes| body(bytes, ScrapeFormat::Text, true).text();
     assert_eq!(text(packed(b"a 1\n")).unwrap(), "a 1\n");
-    // Two members, one behind the other.
+    // Two members, one after the other.
     assert_eq!(text([packed(b"a 1\n"), packed(b"b 2\n")].concat()).unwrap(), "a 1\nb 2\n");
     assert_eq!(text(packed(&[b'a'; 1000])).unwrap().len(), 1000);
     let error = text(packed(&[0; 10_000_000])).unwrap_err();

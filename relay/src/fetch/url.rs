@@ -5,21 +5,21 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Where a program's metrics are: `http://HOST[:PORT][/PATH]`, the same with https, or `unix:///SOCKET[:/PATH]`.
+/// The address of a program's metrics: `http://HOST[:PORT][/PATH]`, the same with https, or `unix:///SOCKET[:/PATH]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScrapeUrl(Arc<Parts>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Parts {
     uri: Uri,
-    /// The Unix socket that is connected to in place of the host.
+    /// The Unix socket to connect to instead of the host.
     socket: Option<Box<Path>>,
 }
 
 impl FromStr for ScrapeUrl {
     type Err = String;
 
-    /// What has no scheme is taken for http, and what has no path for `/metrics`.
+    /// Without a scheme, http is assumed; without a path, `/metrics`.
     fn from_str(url: &str) -> Result<Self, String> {
         if let Some(rest) = url.strip_prefix("unix://") {
             return Self::of_socket(rest);
@@ -58,7 +58,7 @@ impl FromStr for ScrapeUrl {
 }
 
 impl ScrapeUrl {
-    /// What stands behind `unix://`: the socket, and behind a colon the path of its metrics.
+    /// Parses what follows `unix://`: the socket, and after a colon the path of its metrics.
     fn of_socket(rest: &str) -> Result<Self, String> {
         let at = rest.find(":/").unwrap_or(rest.len());
         let (socket, target) = rest.split_at_checked(at).unwrap_or((rest, ""));
@@ -72,12 +72,12 @@ impl ScrapeUrl {
         Ok(Self(Arc::new(Parts { uri, socket: Some(Path::new(socket).into()) })))
     }
 
-    /// The Unix socket to connect to, if it is not host and port.
+    /// Returns the Unix socket to connect to, if it is not host and port.
     pub(crate) fn socket(&self) -> Option<&Path> {
         self.0.socket.as_deref()
     }
 
-    /// A name or a literal address, an IPv6 one without brackets.
+    /// Returns a name or a literal address, an IPv6 one without brackets.
     pub(crate) fn host(&self) -> &str {
         let host = self.0.uri.host().unwrap_or_default();
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
@@ -95,12 +95,12 @@ impl ScrapeUrl {
         self.0.uri.scheme_str() == Some("https")
     }
 
-    /// Path and query.
+    /// Returns path and query.
     pub(crate) fn path(&self) -> &str {
         self.0.uri.path_and_query().map_or("/", |path| path.as_str())
     }
 
-    /// Host and port as a request names them: without the port if it is the usual one.
+    /// Returns host and port as a request names them: without the port if it is the default one.
     pub(crate) fn host_header(&self) -> String {
         let host = self.0.uri.host().unwrap_or_default();
         if self.port() == self.usual_port() {
@@ -110,7 +110,7 @@ impl ScrapeUrl {
         }
     }
 
-    /// `HOST:PORT`, unless the program is on the same machine: then that tells nothing.
+    /// Returns `HOST:PORT`, or `None` if the program is on this machine, where that identifies nothing.
     pub(crate) fn instance(&self) -> Option<String> {
         let is_here = match self.host().parse::<IpAddr>() {
             Ok(address) => address.is_loopback() || address.is_unspecified(),
@@ -122,7 +122,7 @@ impl ScrapeUrl {
         (!is_here).then(|| format!("{}:{}", self.0.uri.host().unwrap_or_default(), self.port()))
     }
 
-    /// What tells it from others of this machine.
+    /// Returns what distinguishes it from others on this machine: the socket or the port.
     pub(crate) fn place(&self) -> String {
         match &self.0.socket {
             Some(socket) => socket.display().to_string(),
@@ -130,14 +130,14 @@ impl ScrapeUrl {
         }
     }
 
-    /// Whether scheme, host and port are the same.
+    /// Returns whether scheme, host and port are the same.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
         (self.is_https(), self.port(), &self.0.socket)
             == (other.is_https(), other.port(), &other.0.socket)
             && self.host().eq_ignore_ascii_case(other.host())
     }
 
-    /// Where a redirect leads: a whole URL, one without its scheme, or a path, which may be relative (RFC 3986, section 5.2).
+    /// Returns where a redirect leads: a whole URL, a URL without scheme, or a path, which may be relative (RFC 3986, section 5.2).
     pub(crate) fn join(&self, location: &str) -> Result<Self, String> {
         let location = location.split('#').next().unwrap_or_default();
         let scheme = if self.is_https() { "https" } else { "http" };
@@ -148,12 +148,12 @@ impl ScrapeUrl {
             .find(':')
             .filter(|end| location.get(..*end).is_some_and(|scheme| !scheme.contains(['/', '?'])));
         if scheme_end.is_some() {
-            // A path need not be there; it is not /metrics then.
+            // The path may be missing, which does not mean /metrics here.
             let (_, rest) = location.split_once("://").ok_or("it is no URL of HTTP")?;
             let slash = if rest.contains(['/', '?']) { "" } else { "/" };
             let url: Self = format!("{location}{slash}").parse()?;
             return match url.socket() {
-                // A server has no say in which files of this machine are opened.
+                // A server must not choose files of this machine to be opened.
                 Some(_) => Err("it is no URL of HTTP".to_owned()),
                 None => Ok(url),
             };
@@ -178,7 +178,7 @@ impl ScrapeUrl {
     }
 }
 
-/// A path without `.` and `..`.
+/// Removes `.` and `..` from a path.
 fn without_dots(target: &str) -> String {
     let (path, query) = match target.find('?') {
         Some(mark) => target.split_at_checked(mark).unwrap_or((target, "")),

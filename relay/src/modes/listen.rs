@@ -1,4 +1,4 @@
-//! How the relay itself is watched: `/metrics`, `/-/healthy` and `/-/ready`.
+//! The relay's own listener: `/metrics`, `/-/healthy` and `/-/ready`.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is to be seen of the relay. Clones see the same.
+/// The state of the relay that its listener shows. Clones show the same.
 #[derive(Clone)]
 pub(super) struct Watched {
     own_metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -24,7 +24,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// What serves the relay's own metrics, and says how many connections to a proxy there are and how many there should be.
+    /// `own_metrics` returns the relay's own metrics, and `connected` how many connections to a proxy there are, and how many there should be.
     pub(super) fn new(
         own_metrics: impl Fn() -> String + Send + Sync + 'static,
         connected: impl Fn() -> (usize, usize) + Send + Sync + 'static,
@@ -44,7 +44,7 @@ impl Watched {
                 "/-/healthy" => (StatusCode::OK, "healthy\n".to_owned()),
                 "/-/ready" => {
                     let (connected, of) = (self.connected)();
-                    // There is nothing yet at the start, and nothing any more at the end.
+                    // There are no connections yet at the start, and none any more at the end.
                     let is_ready = of > 0 && connected == of;
                     let status =
                         if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -68,7 +68,7 @@ impl Watched {
     }
 }
 
-/// Listens there, and says so.
+/// Opens the listener, and logs it.
 pub(super) async fn bind<R: Runtime>(runtime: &R, address: SocketAddr) -> io::Result<R::Listener> {
     let listener = runtime.bind(address).await?;
     let address = listener.local_addr()?;
@@ -76,8 +76,8 @@ pub(super) async fn bind<R: Runtime>(runtime: &R, address: SocketAddr) -> io::Re
     Ok(listener)
 }
 
-/// Serves what is to be seen, for ever. At most 16 connections at a time, one request each, which may take 10 seconds to come, and 20 with
-/// its answer; more connections are dropped.
+/// Serves the relay's state. Never returns. At most 16 connections are served at a time, one request each, which may take 10 seconds to arrive, and
+/// 20 with its answer. Further connections are dropped.
 pub(super) async fn serve<R: Runtime>(runtime: R, listener: R::Listener, watched: Watched) {
     let places = Arc::new(());
     loop {
@@ -116,13 +116,13 @@ pub(super) async fn serve<R: Runtime>(runtime: R, listener: R::Listener, watched
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 16;
-/// How long the head of a request may take.
+/// The time limit for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may take.
+/// The time limit for a connection.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of a request's head.
+/// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// After a connection that was not accepted.
+/// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the program does: it relays until a signal comes, or until a command has ended, or pushes once.
+//! The program's modes: it relays until a signal arrives or a command has ended, or pushes once.
 
 mod listen;
 mod once;
@@ -23,17 +23,17 @@ use std::time::Duration;
 pub(crate) struct Plan {
     pub(crate) configs: Vec<Config>,
     pub(crate) mode: Mode,
-    /// Where the relay itself is watched.
+    /// The address of the relay's own listener.
     pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Mode {
-    /// Pushes the metrics of the targets, or those that standard input had.
+    /// Pushes the metrics of the targets, or those that were read from standard input.
     Once { source: Source },
     /// Relays the targets until a signal comes.
     Relay { relayed: Relayed },
-    /// Relays the targets until the command has ended, and fetches what it has so often.
+    /// Relays the targets until the command has ended, and fetches its metrics at this interval.
     Supervise { relayed: Relayed, command: Supervised, fetch_every: Duration },
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Source {
     Text { labels: Labels, text: String },
 }
 
-/// Does it, to its end.
+/// Carries the plan out, to its end.
 pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) -> ExitCode {
     let Plan { configs, mode, listen } = plan;
     log_ways_out(&configs);
@@ -89,7 +89,7 @@ pub(crate) async fn run<R: Runtime>(runtime: R, plan: Plan, signals: Signals) ->
 fn log_ways_out(configs: &[Config]) {
     for config in configs {
         for proxy in config.proxies.iter() {
-            // One that is of no use was refused before.
+            // An invalid one was refused before.
             if let Ok(Some(via)) = config.route.to(proxy) {
                 tracing::info!(%proxy, %via, "connecting through an HTTP proxy");
             }

@@ -1,4 +1,4 @@
-//! One push, and the end.
+//! A single push.
 
 use super::{Signals, Source};
 use crate::fetch::as_text;
@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Pushes once. A signal ends it at once.
+/// Pushes once. A signal ends it immediately.
 pub(super) async fn run<R: Runtime>(
     runtime: R,
     mut configs: Vec<Config>,
@@ -38,7 +38,7 @@ pub(super) async fn run<R: Runtime>(
     if or(pushing, signalled).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What a push that is the only one may take: fetching, connecting and pushing.
+/// Sets how long a single push may take: fetching, connecting and pushing.
 fn allow_for_once(configs: &mut [Config], scrape_timeout: Duration) {
     for config in configs {
         let time = config.agent.push_timeout.saturating_add(config.connect_timeout);
@@ -46,7 +46,7 @@ fn allow_for_once(configs: &mut [Config], scrape_timeout: Duration) {
     }
 }
 
-/// The metrics on an input, of at most `limit` bytes, as text in either format. Reads to its end, however long that takes.
+/// Reads metrics in either format, of at most `limit` bytes. Reads the input to its end, however long that takes.
 pub(crate) fn read_stdin(input: impl Read, limit: usize) -> Result<String, StdinError> {
     let mut bytes = Vec::new();
     let read = input.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes);
@@ -60,7 +60,7 @@ pub(crate) fn read_stdin(input: impl Read, limit: usize) -> Result<String, Stdin
     }
 }
 
-/// Why standard input gives no metrics.
+/// Why standard input yields no metrics.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StdinError {
     #[error("standard input has no sample")]

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The signals that this process gets. The second of those that ask it to end does so at once, and with it ends the supervised command.
+/// The signals that this process receives. The second one that asks it to end ends it immediately, together with the supervised command.
 #[derive(Debug)]
 pub(crate) struct Signals {
     received: async_channel::Receiver<Signal>,
@@ -25,7 +25,7 @@ pub(crate) enum Signal {
     User2,
 }
 
-/// What the thread that takes signals knows.
+/// What the thread that receives signals shares with the rest.
 #[derive(Debug, Default)]
 struct Control {
     is_ending: AtomicBool,
@@ -33,7 +33,7 @@ struct Control {
 }
 
 impl Signals {
-    /// Takes signals from here on: those that ask the process to end.
+    /// Handles signals that ask the process to end, from now on.
     #[cfg(unix)]
     pub(crate) fn listen() -> io::Result<Self> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -50,7 +50,7 @@ impl Signals {
         Ok(Self { received, control, handle })
     }
 
-    /// Takes Ctrl-C from here on.
+    /// Handles Ctrl-C from now on.
     #[cfg(not(unix))]
     pub(crate) fn listen() -> io::Result<Self> {
         let (sender, received) = async_channel::bounded(MAX_WAITING);
@@ -61,7 +61,7 @@ impl Signals {
         Ok(Self { received, control })
     }
 
-    /// Takes all signals that can be passed on, for a command that is about to start.
+    /// Handles all signals that can be passed on, for a command that is about to start.
     pub(super) fn listen_for_command(&self) -> io::Result<()> {
         #[cfg(unix)]
         for signal in [signal_hook::consts::SIGQUIT, signal_hook::consts::SIGUSR1] {
@@ -72,16 +72,16 @@ impl Signals {
         Ok(())
     }
 
-    /// From here on the command ends with this process.
+    /// From now on, the command ends with this process.
     pub(super) fn supervise(&self, command: Arc<Running>) {
         *self.control.command.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
     }
 
-    /// The next signal. At most 16 wait; more are dropped.
+    /// Returns the next signal. At most 16 wait; further ones are dropped.
     pub(crate) async fn next(&self) -> Signal {
         match self.received.recv().await {
             Ok(signal) => signal,
-            // The thread that takes signals lives as long as the process.
+            // The thread that receives signals lives as long as the process.
             Err(_) => std::future::pending().await,
         }
     }
@@ -92,7 +92,7 @@ impl Control {
         let command = self.command.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let asks_to_end = signal.asks_to_end(command.is_some());
         if asks_to_end && self.is_ending.swap(true, Ordering::Relaxed) {
-            // Who asks twice means it.
+            // A second signal means an immediate end.
             std::process::exit(command.map_or(1, |command| i32::from(command.kill())));
         }
         let _ = sender.try_send(signal);
@@ -114,7 +114,7 @@ impl Signal {
         })
     }
 
-    /// Whether a program is expected to end by it. To many services SIGHUP means to read their configuration again.
+    /// Whether a program is expected to end by the signal. Many services read their configuration again on SIGHUP.
     pub(super) fn asks_to_end(self, is_for_command: bool) -> bool {
         match self {
             Self::Interrupt | Self::Quit | Self::Terminate => true,

@@ -1,4 +1,4 @@
-//! A command that runs beside the relay, and is relayed.
+//! A command that the relay runs and relays.
 
 use super::Signals;
 use super::signals::Signal;
@@ -29,22 +29,22 @@ pub(super) struct Running {
 #[derive(Debug)]
 enum State {
     Runs(Child),
-    /// It is reaped, so its process ID may be another's by now.
+    /// It was reaped, so its process ID may belong to another process by now.
     Ended(u8),
 }
 
 impl Supervised {
-    /// A command with its arguments; `None` where there is none.
+    /// Returns a command with its arguments; `None` if there is none.
     pub(crate) fn new(command: &[OsString]) -> Option<Self> {
         let (program, args) = command.split_first()?;
         Some(Self { program: program.clone(), args: args.to_vec() })
     }
 
-    /// Starts the command, in the process group of this process and without the variables that hold secrets of the relay.
+    /// Starts the command, in the process group of this process, and without the variables that hold secrets of the relay.
     ///
     /// # Errors
     ///
-    /// The exit code, as shells have it: 127 if there is no such command, 126 if it cannot be run. It is logged why.
+    /// Returns the exit code, as shells have it: 127 if there is no such command, 126 if it cannot be run. The reason is logged.
     pub(super) fn start(self, signals: &Signals) -> Result<Arc<Running>, ExitCode> {
         let started = signals.listen_for_command().and_then(|()| {
             let mut command = Command::new(&self.program);
@@ -70,7 +70,7 @@ impl Supervised {
 }
 
 impl Running {
-    /// Waits for the child in a thread of its own. It is the only child that is reaped: those that a process 1 inherits are not.
+    /// Waits for the child in a thread of its own. No other child is reaped: not those that a process 1 inherits.
     fn watch(child: Child) -> io::Result<Arc<Self>> {
         let (tell, ended) = async_channel::bounded(1);
         let id = child.id();
@@ -79,7 +79,7 @@ impl Running {
         let waiting = move || {
             watched.wait(id);
             let code = watched.reap();
-            // There is room for the one.
+            // There is room for the one message.
             let _ = tell.try_send(code);
         };
         if let Err(error) = thread::Builder::new().name("command".to_owned()).spawn(waiting) {
@@ -89,7 +89,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Relays until the command has ended, and pushes what it had last.
+    /// Relays until the command has ended, and pushes its last metrics.
     pub(super) async fn run<R: Runtime>(
         &self,
         runtime: &R,
@@ -108,13 +108,13 @@ impl Running {
         });
         let code = code.await;
         tracing::info!(status = code, "the command has ended: pushing its last metrics");
-        // How the push went is logged. The exit code is the command's own in any case.
+        // The result of the push is logged. The exit code is the command's own in any case.
         fleet.push_and_close().await;
         ExitCode::from(code)
     }
 
     async fn pass_on<R: Runtime>(&self, signal: Signal, fleet: &Fleet<R>) {
-        // The terminal has sent it to the command as well, as that is in the same process group.
+        // The terminal has sent it to the command as well, which is in the same process group.
         if is_from_terminal(signal) {
             tracing::debug!(?signal, "the command has the signal from the terminal");
             return;
@@ -134,7 +134,7 @@ impl Running {
     fn signal(&self, signal: Signal) -> io::Result<()> {
         use rustix::process::{Pid, Signal as Raw, kill_process};
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock it is not reaped, so the ID is its own.
+        // It is not reaped while the lock is held, so the ID is still its own.
         let State::Runs(child) = &*state else { return Ok(()) };
         let signal = match signal {
             Signal::Hangup => Raw::HUP,
@@ -153,14 +153,14 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until the child has ended, and leaves it to be reaped. The lock is free meanwhile.
+    /// Waits until the child has ended, without reaping it. The lock is free meanwhile.
     #[cfg(unix)]
     fn wait(&self, id: u32) {
         use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         let Some(pid) = pid else { return };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        // Any other error says that there is no such child any more.
+        // Any other error means that there is no such child any more.
         while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
     }
 
@@ -175,11 +175,11 @@ impl Running {
         }
     }
 
-    /// Ends the command at once, if it has not ended yet. Returns its exit code.
+    /// Ends the command immediately, unless it has ended. Returns its exit code.
     pub(super) fn kill(&self) -> u8 {
         if let State::Runs(child) = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner)
         {
-            // Fails only where it has ended, which comes to the same.
+            // Fails only if the command has ended, which is as good.
             let _ = child.kill();
         }
         self.reap()
@@ -197,22 +197,22 @@ impl Running {
     }
 }
 
-/// Fetches what the command has, again and again, and keeps it for its end.
+/// Fetches the command's metrics again and again, and keeps them for its end.
 async fn keep_fetching<R: Runtime>(runtime: &R, fleet: &Fleet<R>, every: Duration) -> u8 {
     loop {
         match runtime.now().checked_add(every) {
             Some(next) => sleep_until(runtime, next).await,
             None => std::future::pending().await,
         }
-        // It may not serve them yet, or be busy.
+        // The command may not serve them yet, or be busy.
         if let Err(error) = fleet.refresh(false).await {
             tracing::debug!(error = %Line(error), "no metrics to keep");
         }
     }
 }
 
-/// Whether Ctrl-C or Ctrl-\ on our terminal has sent it, which reaches all processes of the foreground. A signal that somebody sends to this process
-/// alone while it is in the foreground of a terminal is taken for that, too.
+/// Whether Ctrl-C or Ctrl-\ on our terminal has sent the signal, which then reaches all processes in the foreground. A signal that somebody sends
+/// only to this process, while it is in the foreground of a terminal, is taken for that too.
 #[cfg(unix)]
 fn is_from_terminal(signal: Signal) -> bool {
     if !matches!(signal, Signal::Interrupt | Signal::Quit) {
@@ -239,8 +239,8 @@ fn exit_code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
 }
 
-/// The exit code of a command that has none that can be told.
+/// The exit code of a command whose own is unknown.
 const FAILED: u8 = 1;
 
-/// What the command need not know.
+/// Variables that are withheld from the command.
 const SECRET_VARIABLES: [&str; 2] = [crate::cli::TOKEN_VARIABLE, "PROMETHEUS_RSOCKET_CLIENT_VIA"];

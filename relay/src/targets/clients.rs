@@ -1,4 +1,4 @@
-//! All that is asked of the client library: an application for each source, at each proxy.
+//! All uses of the client library: an application for each source, at each proxy.
 
 use super::join::Joined;
 use crate::fetch::FetchError;
@@ -8,14 +8,14 @@ use prometheus_rsocket_runtime::{Line, Runtime};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the metrics of an application come from.
+/// The source of an application's metrics.
 pub(super) enum Source<R> {
     One(Arc<Relay<R>>),
     Joined(Arc<Joined<R>>),
 }
 
 impl<R: Runtime> Source<R> {
-    /// Fetches what there is, to keep it for the last push.
+    /// Fetches the metrics, and keeps them for the last push.
     pub(super) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
         match self {
             Self::One(relay) => relay.refresh(is_end_near).await,
@@ -33,7 +33,7 @@ impl<R: Runtime> Source<R> {
         }
     }
 
-    /// What is relayed.
+    /// Returns the relays of all targets.
     pub(super) fn relays(&self) -> Vec<Arc<Relay<R>>> {
         match self {
             Self::One(relay) => vec![Arc::clone(relay)],
@@ -41,7 +41,7 @@ impl<R: Runtime> Source<R> {
         }
     }
 
-    /// What is scraped, for the log.
+    /// Returns what is scraped, for the log.
     fn shown(&self) -> String {
         match self {
             Self::One(relay) => relay.target().url.to_string(),
@@ -49,7 +49,7 @@ impl<R: Runtime> Source<R> {
         }
     }
 
-    /// From now on the last metrics do where a program gives none any more.
+    /// From now on, the previous metrics are used if a program returns none.
     pub(super) fn stop(&self) {
         match self {
             Self::One(relay) => relay.stop(),
@@ -62,7 +62,7 @@ impl<R: Runtime> Source<R> {
 #[derive(Clone, Debug)]
 pub(super) struct Clients(Vec<(String, Client)>);
 
-/// Pushes a text once, and says whether all proxies have it.
+/// Pushes a text once. Returns whether all proxies have it.
 pub(crate) async fn push_text<R: Runtime>(
     runtime: &R,
     configs: &[Config],
@@ -83,7 +83,7 @@ pub(crate) async fn push_text<R: Runtime>(
 }
 
 impl Clients {
-    /// Connects. The clients have these configurations, but for the labels.
+    /// Connects to the proxies. The clients get these configurations, except for the labels.
     pub(super) fn start<R: Runtime>(
         runtime: &R,
         configs: &[Config],
@@ -93,7 +93,7 @@ impl Clients {
         let start = |config: &Config| {
             let mut config = config.clone();
             config.labels = labels.clone();
-            // Fetching has the limit itself, and says then what took so long.
+            // Fetching has the limit itself, and its error says what took so long.
             config.metrics_timeout = NEVER;
             let proxy = config.proxies.to_string();
             tracing::info!(proxy, target = name, scrape = source.shown(), %labels, "relaying");
@@ -109,17 +109,17 @@ impl Clients {
         Self(configs.iter().map(start).collect())
     }
 
-    /// How many can be scraped by their proxies.
+    /// Returns how many can be scraped by their proxies.
     pub(super) fn ready(&self) -> usize {
         self.0.iter().filter(|(_, client)| client.is_ready()).count()
     }
 
-    /// The own metrics of each, with the proxies that it is of.
+    /// Returns the own metrics of each client, with its proxies.
     pub(super) fn own_metrics(&self) -> impl Iterator<Item = (&str, String)> {
         self.0.iter().map(|(proxy, client)| (&**proxy, client.own_metrics()))
     }
 
-    /// Pushes the last metrics to all proxies at once, and says whether each has them.
+    /// Pushes the last metrics to all proxies at once. Returns whether each has them.
     pub(super) async fn push_and_close<R: Runtime>(self, runtime: &R, name: &str) -> bool {
         let (done, pushes) = async_channel::bounded(self.0.len().max(1));
         for (proxy, client) in self.0 {

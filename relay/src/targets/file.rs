@@ -13,7 +13,7 @@ const MAX_LEN: u64 = 8 << 20;
 pub(crate) struct TargetsFile {
     path: PathBuf,
     defaults: Arc<TargetDefaults>,
-    /// What is in use of it. It may have headers that are confidential.
+    /// The contents in use. They may contain confidential headers.
     seen: Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>,
 }
 
@@ -23,18 +23,18 @@ impl fmt::Debug for TargetsFile {
     }
 }
 
-/// What is wrong in a file.
+/// A fault in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// From 1, if it is of one line.
+    /// Counted from 1, if the fault is in one line.
     pub(super) line: Option<usize>,
     pub(super) what: String,
 }
 
-/// Why a file of targets cannot be used. It tells no secret.
+/// The error of a file of targets that cannot be used. It shows no secret.
 #[derive(Debug)]
 pub(crate) struct TargetsError {
-    /// The file; `None` if it is about what the command line says.
+    /// The file; `None` if the command line is at fault.
     path: Option<PathBuf>,
     line: Option<usize>,
     what: String,
@@ -66,29 +66,29 @@ impl TargetsFile {
         Self { path, defaults: Arc::new(defaults), seen: Arc::default() }
     }
 
-    /// An error that concerns the whole file.
+    /// Returns an error about the whole file.
     pub(crate) fn error(&self, what: String) -> TargetsError {
         TargetsError { path: Some(self.path.clone()), line: None, what }
     }
 
-    /// What was read is in use.
+    /// Notes that these contents are in use.
     pub(super) fn is_used(&self, bytes: Zeroizing<Vec<u8>>) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
     }
 
-    /// Whether the file is another than what is in use. This blocks.
+    /// Returns whether the file differs from the contents in use. Blocks.
     pub(super) fn is_changed(&self) -> Result<bool, TargetsError> {
         let bytes = self.read()?;
         Ok(*self.seen.lock().unwrap_or_else(PoisonError::into_inner) != Some(bytes))
     }
 
-    /// Reads the file. This blocks.
+    /// Reads the file. Blocks.
     pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, TargetsError> {
         let read = read_file(&self.path, MAX_LEN).map(Zeroizing::new);
         read.map_err(|error: FileError| self.error(error.to_string()))
     }
 
-    /// The targets that it holds.
+    /// Returns the targets in the file.
     pub(super) fn parse(&self, bytes: &[u8]) -> Result<Vec<Target>, TargetsError> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();

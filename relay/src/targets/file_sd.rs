@@ -19,8 +19,8 @@ struct Group {
     labels: BTreeMap<String, String>,
 }
 
-/// Reads targets as Prometheus would, without rules of relabelling: `__scheme__`, `__metrics_path__`, `__param_*` and `__scrape_timeout__` say
-/// how a target is scraped, and are then dropped with all others that begin with `__`.
+/// Parses targets as Prometheus would, without relabelling: `__scheme__`, `__metrics_path__`, `__param_*` and `__scrape_timeout__` say how a target
+/// is scraped, and are then dropped with all other labels that begin with `__`.
 pub(super) fn parse(text: &str, defaults: &TargetDefaults) -> Result<Vec<Target>, Fault> {
     let groups: Vec<Group> = serde_json::from_str(text)
         .map_err(|error| Fault { line: Some(error.line()), what: error.to_string() })?;
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str, defaults: &TargetDefaults) -> Result<Vec<Target>
                 let what = format!("group {}, target {address:?}: {what}", number + 1);
                 Fault { line: None, what }
             })?;
-            // As in Prometheus, what is there twice counts once.
+            // As in Prometheus, duplicates count once.
             if targets.len() > MAX_TARGETS || !targets.contains(&target) {
                 targets.push(target);
             }
@@ -78,7 +78,7 @@ fn target(
     Ok(Target { name, url, labels, options })
 }
 
-/// Names targets of one instance by all of their labels.
+/// Renames targets that share a name: their names become all of their labels.
 fn name_apart(targets: &mut [Target]) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for target in targets.iter() {
@@ -89,7 +89,7 @@ fn name_apart(targets: &mut [Target]) {
             let labels = target.labels.to_string();
             target.name = match labels.len() {
                 0..=Labels::MAX_VALUE => labels,
-                // It has to be the value of a label.
+                // The name has to be a valid value of a label.
                 _ => format!("{:016x}", hash(&labels)),
             };
         }
@@ -102,7 +102,7 @@ fn hash(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// A part of a query, with all but letters, digits and `-_.~` in percent encoding.
+/// Percent-encodes everything in a part of a query except letters, digits and `-_.~`.
 struct Encoded<'a>(&'a str);
 
 impl std::fmt::Display for Encoded<'_> {

@@ -16,40 +16,40 @@ pub(crate) struct Fleet<R> {
     configs: Arc<[Config]>,
     last_timeout: Duration,
     joined: Option<(Arc<Joined<R>>, Labels)>,
-    /// There may be several, so that each has to be named.
+    /// Whether there may be several, so that log lines have to name each.
     are_named: bool,
     state: Mutex<State<R>>,
 }
 
 struct State<R> {
     apps: BTreeMap<String, App<R>>,
-    /// Those that were removed and push their last metrics.
+    /// Applications that were removed and are pushing their last metrics.
     leaving: BTreeMap<String, Receiver<bool>>,
-    /// No more are added.
+    /// No more applications are added.
     is_closed: bool,
 }
 
 /// An application. When it is dropped, it pushes its last metrics and closes.
 struct App<R> {
-    /// What it relays; `None` if that is several.
+    /// The target that it relays; `None` if there are several.
     target: Option<Target>,
     source: Arc<Source<R>>,
-    /// Once they are started.
+    /// Set once they are started.
     clients: Arc<OnceLock<Clients>>,
-    /// Held until it is to end.
+    /// Dropping this makes it end.
     _stop: Sender<()>,
-    /// Whether its last metrics were pushed.
+    /// Receives whether its last metrics were pushed.
     done: Receiver<bool>,
 }
 
 impl<R: Runtime> Fleet<R> {
-    /// Begins to relay, and follows the file of targets if there is one.
+    /// Begins to relay, and watches the file of targets if there is one.
     pub(crate) fn start(runtime: &R, configs: Vec<Config>, relayed: Relayed) -> Arc<Self> {
         let Relayed { plan, loaded } = relayed;
         let push_timeout = configs.iter().map(|config| config.agent.push_timeout).min();
         let fleet = Arc::new(Self::new(runtime, configs, &plan, push_timeout));
         if plan.file.is_some() || plan.targets.len() > 1 {
-            // Each target takes two, and the usual 1,024 are few. Where it fails, connections do, which is told then.
+            // Each target takes two descriptors, and the usual limit of 1,024 is low. If this fails, connections may fail, which is reported then.
             let _ = rlimit::increase_nofile_limit(u64::MAX);
         }
         fleet.apply(loaded);
@@ -59,13 +59,13 @@ impl<R: Runtime> Fleet<R> {
         fleet
     }
 
-    /// Pushes the metrics of all targets once, and says whether all proxies have them.
+    /// Pushes the metrics of all targets once. Returns whether all proxies have them.
     pub(crate) async fn push_once(runtime: &R, configs: Vec<Config>, relayed: Relayed) -> bool {
         if relayed.loaded.is_empty() {
             tracing::error!("there are no targets whose metrics could be pushed");
             return false;
         }
-        // Nothing was fetched before that could do instead.
+        // There are no earlier metrics to use instead.
         let fleet = Self::new(runtime, configs, &relayed.plan, None);
         fleet.apply(relayed.loaded);
         fleet.push_and_close().await
@@ -88,7 +88,7 @@ impl<R: Runtime> Fleet<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes these the targets. Those that are the same stay as they are.
+    /// Replaces the targets. Targets that did not change continue.
     fn apply(&self, loaded: Vec<Loaded>) {
         let mut state = self.state();
         if state.is_closed {
@@ -152,7 +152,7 @@ impl<R: Runtime> Fleet<R> {
         state.apps.insert(name.clone(), app);
         self.runtime.spawn(async move {
             if let Some(before) = before {
-                // One of the name at a time: the proxy would tell them apart by nothing.
+                // One application of a name at a time, since nothing would distinguish them at the proxy.
                 let _ = before.recv().await;
                 if stopped.is_closed() {
                     let _ = tell.send(true).await;
@@ -161,7 +161,7 @@ impl<R: Runtime> Fleet<R> {
             }
             let started = Clients::start(&runtime, &configs, (&name, &labels), &source);
             let _ = clients.set(started.clone());
-            // It is closed when the application is dropped.
+            // The channel is closed when the application is dropped.
             let _ = stopped.recv().await;
             source.stop();
             let is_pushed = started.push_and_close(&runtime, &name).await;
@@ -169,8 +169,8 @@ impl<R: Runtime> Fleet<R> {
         });
     }
 
-    /// Fetches what there is, to keep it for the last push; within the time of the last scrape if the end is near. Some are fetched also if
-    /// others fail.
+    /// Fetches the metrics, and keeps them for the last push. If the end is near, the time limit is that of the last scrape. A target that fails does
+    /// not keep others from being fetched.
     pub(crate) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
         let sources: Vec<_> =
             self.state().apps.values().map(|app| Arc::clone(&app.source)).collect();
@@ -178,14 +178,14 @@ impl<R: Runtime> Fleet<R> {
         gather(fetches, AT_ONCE).await.into_iter().collect()
     }
 
-    /// How many connections to a proxy there are, and how many there should be.
+    /// Returns how many connections to a proxy there are, and how many there should be.
     pub(crate) fn connected(&self) -> (usize, usize) {
         let state = self.state();
         let clients = state.apps.values().filter_map(|app| app.clients.get());
         (clients.map(Clients::ready).sum(), state.apps.len() * self.configs.len())
     }
 
-    /// The relay's own metrics as text of the format 0.0.4: those of each client, and what filters left out of each target.
+    /// Returns the relay's own metrics in the text format 0.0.4: those of each client, and what filters left out of each target.
     pub(crate) fn own_metrics(&self) -> String {
         let state = self.state();
         let are_several = self.are_named || self.joined.is_some();
@@ -206,7 +206,7 @@ impl<R: Runtime> Fleet<R> {
         labelled(&texts)
     }
 
-    /// Has all applications push their last metrics and close, and says whether all proxies have them.
+    /// Makes all applications push their last metrics and close. Returns whether all proxies have them.
     pub(crate) async fn push_and_close(&self) -> bool {
         let (apps, leaving) = {
             let mut state = self.state();
@@ -225,7 +225,7 @@ impl<R: Runtime> Fleet<R> {
     }
 }
 
-/// Applies the targets each time that the file has changed.
+/// Applies the targets each time the file has changed.
 async fn follow<R: Runtime>(runtime: R, fleet: Weak<Fleet<R>>, plan: Plan, file: TargetsFile) {
     let changed = Arc::new(Mutex::new(None));
     let loaded = Arc::clone(&changed);
@@ -252,7 +252,7 @@ async fn follow<R: Runtime>(runtime: R, fleet: Weak<Fleet<R>>, plan: Plan, file:
     watch(runtime, reload, WATCH_EVERY, on).await;
 }
 
-/// How often the file of targets is looked at.
+/// How often the file of targets is checked.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// The name of the application that all targets are joined into.

@@ -20,14 +20,14 @@ use std::task::Poll;
 /// Fetches that are under way at the same time.
 pub(super) const AT_ONCE: usize = 64;
 
-/// The longest joined text before it is put together, in bytes: targets that do not fit any more are left out.
+/// The most bytes of texts that are joined. Targets that do not fit any more are left out.
 const MAX_TEXTS: usize = 256 << 20;
 
-/// Several targets that are one application.
+/// Several targets that form one application.
 pub(super) struct Joined<R> {
     runtime: R,
     relays: Mutex<Arc<[Arc<Relay<R>>]>>,
-    /// The names of targets that failed last time, so that each change is told once.
+    /// The names of targets that failed last time, so that each change is logged once.
     down: Mutex<BTreeSet<String>>,
 }
 
@@ -37,7 +37,7 @@ impl<R: Runtime> Joined<R> {
         Self { runtime, relays, down: Mutex::default() }
     }
 
-    /// Makes these the targets. Those that are the same stay as they are.
+    /// Replaces the targets. Targets that did not change continue.
     pub(super) fn apply(&self, loaded: Vec<Loaded>, make: impl Fn(Loaded) -> Arc<Relay<R>>) {
         let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
         let known: BTreeMap<&str, &Arc<Relay<R>>> =
@@ -55,7 +55,7 @@ impl<R: Runtime> Joined<R> {
         self.relays().iter().for_each(|relay| relay.stop());
     }
 
-    /// How many targets there are.
+    /// Returns how many targets there are.
     pub(super) fn len(&self) -> usize {
         self.relays().len()
     }
@@ -64,14 +64,14 @@ impl<R: Runtime> Joined<R> {
         Arc::clone(&self.relays.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Fetches what there is, to keep it for the last push.
+    /// Fetches the metrics, and keeps them for the last push.
     pub(super) async fn refresh(&self, is_end_near: bool) -> Result<(), FetchError> {
         let relays = self.relays();
         let fetches = relays.iter().map(|relay| relay.refresh(is_end_near));
         gather(fetches, AT_ONCE).await.into_iter().collect()
     }
 
-    /// The metrics of all targets that have some, and for each target whether it has.
+    /// Returns the metrics of all targets that have some, and for each target whether it has.
     pub(super) async fn metrics(&self) -> Result<String, JobLost> {
         let relays = self.relays();
         let began = self.runtime.now();
@@ -85,7 +85,7 @@ impl<R: Runtime> Joined<R> {
         });
         let parts = gather(fetches, AT_ONCE).await;
         let mut seed = [0; 8];
-        // Without randomness, who can choose labels could have two series taken for one. Nothing can be sealed then either.
+        // Without randomness, somebody who chooses labels could make two series look like one. But then nothing can be sealed either.
         let _ = self.runtime.fill_random(&mut seed);
         let joining = self.runtime.unblock(move || join(parts, u64::from_ne_bytes(seed)));
         let (text, failed) = joining.await?;
@@ -93,7 +93,7 @@ impl<R: Runtime> Joined<R> {
         Ok(text)
     }
 
-    /// Logs which targets are up or down since the last scrape.
+    /// Logs which targets went up or down since the last scrape.
     fn tell(&self, failed: BTreeMap<String, String>) {
         let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         for (target, error) in failed.iter().filter(|(target, _)| !down.contains(*target)) {
@@ -106,16 +106,16 @@ impl<R: Runtime> Joined<R> {
     }
 }
 
-/// What was fetched of a target.
+/// What was fetched from a target.
 pub(super) struct Fetched {
     pub(super) name: String,
     pub(super) labels: Labels,
     pub(super) text: Result<String, String>,
 }
 
-/// The joined text, and why targets are not in it.
+/// Returns the joined text, and why targets are not in it.
 pub(super) fn join(parts: Vec<Fetched>, seed: u64) -> (String, BTreeMap<String, String>) {
-    // A target may be joined of others itself.
+    // A target may itself be joined from others.
     let reserved = ReservedNames::new([UP]).unwrap_or_else(|_| ReservedNames::none());
     let policy = Policy { reserved, ..Policy::default() };
     let mut failed = BTreeMap::new();
@@ -165,7 +165,7 @@ pub(super) fn join(parts: Vec<Fetched>, seed: u64) -> (String, BTreeMap<String, 
     (text_of(&all), failed)
 }
 
-/// The samples whose series were seen in other texts.
+/// Returns the samples whose series were seen in other texts.
 fn taken(facts: &Facts, seen: &mut HashSet<u64>) -> Vec<u32> {
     let is_taken = |(_, print): &(u32, &u64)| seen.contains(*print);
     let omit = (0..).zip(&facts.fingerprints).filter(is_taken).map(|(index, _)| index).collect();
@@ -179,19 +179,19 @@ fn text_of(parts: &[Part<'_>]) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Texts of our own as one, each with its labels.
+/// Joins texts of our own into one, each with its labels.
 pub(super) fn labelled(texts: &[(Labels, String)]) -> String {
     let policy = Policy { reserved: ReservedNames::none(), ..Policy::default() };
     let parts = texts.iter().filter_map(|(identity, text)| {
         let source = Source { text: text.as_bytes(), identity, inject: Inject::Always, seed: 0 };
-        // They can be read.
+        // They are always readable.
         let facts = read(&source, &policy).ok()?;
         Some(Part { source, policy: &policy, facts, omit: Vec::new() })
     });
     text_of(&parts.collect::<Vec<_>>())
 }
 
-/// Says of each target whether it is in the text.
+/// Returns series that say of each target whether it is in the text.
 fn up(parts: &[Fetched], failed: &BTreeMap<String, String>) -> String {
     let mut text = format!("# HELP {UP} {UP_HELP}\n# TYPE {UP} gauge\n");
     for Fetched { name, .. } in parts {
@@ -205,7 +205,7 @@ fn up(parts: &[Fetched], failed: &BTreeMap<String, String>) -> String {
 const UP: &str = "prometheus_rsocket_client_target_up";
 const UP_HELP: &str = "Whether the target's metrics are in this answer.";
 
-/// Runs futures, at most so many at once, in this one; their outputs in their order.
+/// Runs futures within this one, at most `at_once` at a time. Returns their outputs in order.
 pub(super) async fn gather<F: Future>(
     futures: impl Iterator<Item = F>,
     at_once: usize,

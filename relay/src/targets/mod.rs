@@ -1,4 +1,4 @@
-//! Which programs are relayed: those of the command line, and those of a file that is watched.
+//! The programs that are relayed: those of the command line, and those of a watched file.
 
 mod clients;
 mod file;
@@ -21,24 +21,24 @@ use std::time::Duration;
 /// The most targets of a relay.
 pub(crate) const MAX_TARGETS: usize = 4096;
 
-/// What is relayed.
+/// The targets that are relayed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Those of the command line.
+    /// The targets of the command line.
     pub(crate) targets: Vec<Target>,
     pub(crate) file: Option<TargetsFile>,
-    /// The labels of the one application that all are joined into; `None` if each is one of its own.
+    /// The labels of the application that all targets are joined into; `None` if each is an application of its own.
     pub(crate) joined: Option<Labels>,
 }
 
-/// A target with what its files hold.
+/// A target with the contents of its files.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) target: Target,
     pub(crate) endpoint: Endpoint,
 }
 
-/// What is relayed, as the files were at the start.
+/// The targets that are relayed, with their files as of the start.
 #[derive(Debug)]
 pub(crate) struct Relayed {
     pub(crate) plan: Plan,
@@ -46,14 +46,14 @@ pub(crate) struct Relayed {
 }
 
 impl Relayed {
-    /// The longest time that a target may take to answer.
+    /// Returns the longest time limit of a target.
     pub(crate) fn longest_timeout(&self) -> Duration {
         self.loaded.iter().map(|it| it.target.options.timeout).max().unwrap_or_default()
     }
 }
 
 impl Plan {
-    /// All targets, as the files are now. This blocks.
+    /// Returns all targets, as the files are now. Blocks.
     pub(crate) fn load(&self) -> Result<Vec<Loaded>, TargetsError> {
         let Some(file) = &self.file else {
             return load(&self.targets).map_err(TargetsError::of_options);
@@ -78,7 +78,7 @@ fn load(targets: &[Target]) -> Result<Vec<Loaded>, String> {
     targets.iter().map(load).collect()
 }
 
-/// What no single target shows to be wrong.
+/// Checks what no single target shows to be wrong.
 pub(crate) fn check(targets: &[Target]) -> Result<(), String> {
     if targets.len() > MAX_TARGETS {
         return Err(format!("{} targets are over the limit of {MAX_TARGETS}", targets.len()));

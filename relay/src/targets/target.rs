@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 /// A program that is relayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Tells it from the others, in the log and when the file changes.
+    /// Distinguishes it from other targets, in the log and when the file changes.
     pub(crate) name: String,
     pub(crate) url: ScrapeUrl,
-    /// All that the proxy is told.
+    /// All labels that the proxy receives.
     pub(crate) labels: Labels,
     pub(crate) options: ScrapeOptions,
 }
 
-/// What counts for each target that does not say otherwise.
+/// Defaults for targets.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetDefaults {
     pub(crate) labels: Vec<(String, String)>,
@@ -22,7 +22,7 @@ pub(crate) struct TargetDefaults {
     pub(crate) filters: Filters,
 }
 
-/// The lists that a filter is made of.
+/// The lists from which a filter is made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
     pub(crate) allow: Vec<Pattern>,
@@ -45,7 +45,7 @@ impl Filters {
 }
 
 impl TargetDefaults {
-    /// The labels of a target: its own, those that count for all, and an `instance` if neither has one.
+    /// Returns the labels of a target: its own, the common ones, and an `instance` if neither has one.
     pub(crate) fn labels(
         &self,
         own: impl IntoIterator<Item = (String, String)>,
@@ -60,7 +60,7 @@ impl TargetDefaults {
     }
 }
 
-/// `HOST:PORT` of a target, or what stands for it: on this machine that alone would tell nothing, so its name takes the host's place.
+/// Returns the default name of a target: `HOST:PORT`. If it is on this machine, the machine's name replaces the host, which would identify nothing.
 pub(crate) fn default_name(url: &ScrapeUrl) -> String {
     url.instance().unwrap_or_else(|| {
         let host = hostname().unwrap_or_else(|| url.host().to_owned());
@@ -68,7 +68,7 @@ pub(crate) fn default_name(url: &ScrapeUrl) -> String {
     })
 }
 
-/// Whether a target may be called so: letters, digits and `_.:@-`, at most 128 of them.
+/// Returns whether this is a valid name for a target: letters, digits and `_.:@-`, at most 128 of them.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:@-".contains(&byte);
     !name.is_empty() && name.len() <= 128 && name.bytes().all(is_part)

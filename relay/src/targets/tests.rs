@@ -73,7 +73,7 @@ fn a_target_says_what_it_wants_otherwise() {
     assert_eq!(options.headers.given.len(), 1);
     assert_eq!(options.headers.file, Some("/etc/relay/headers".into()));
     assert_eq!(options.max_text_bytes, 1024);
-    // The list of what is denied is the command line's, as the target has none.
+    // The deny list comes from the command line, as the target has none.
     let expected = Filters {
         allow: vec!["a*".parse().unwrap()],
         drop_labels: vec!["pod".to_owned()],

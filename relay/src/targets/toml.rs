@@ -8,7 +8,7 @@
 //! timeout = "5s"
 //! ```
 //!
-//! What a target does not say counts as the command line has it. Files are found from where this file is.
+//! What a target leaves out is taken from the command line. Paths are relative to the directory of this file.
 
 use super::file::Fault;
 use super::target::{default_name, is_name};
@@ -24,7 +24,7 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Reads the targets of a file that is in this directory.
+/// Parses the targets of a file in this directory.
 pub(super) fn parse(
     text: &str,
     directory: &Path,
@@ -33,7 +33,7 @@ pub(super) fn parse(
     let text = Text(text);
     let root = DeTable::parse(text.0).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        // Its own text would quote the line.
+        // The error's own text would quote the line.
         text.fault(at, error.message())
     })?;
     let mut targets = Vec::new();
@@ -138,7 +138,7 @@ impl<'e, 'd> Entry<'e, 'd> {
         self.table.get(key)
     }
 
-    /// What is wrong with the value of a key.
+    /// Returns a fault in the value of a key.
     fn fault(&self, key: &str, what: impl Display) -> Fault {
         let at = self.value(key).map_or(self.at, |value| value.span().start);
         self.text.fault(at, format!("{key}: {what}"))
@@ -177,7 +177,7 @@ impl<'e, 'd> Entry<'e, 'd> {
         parsed.collect::<Result<_, _>>().map(Some)
     }
 
-    /// The names and strings of a table.
+    /// Returns the names and strings of a table.
     fn pairs(&self, key: &str) -> Result<Vec<(String, String)>, Fault> {
         let Some(value) = self.value(key) else { return Ok(Vec::new()) };
         let pairs = self.text.table(key, value)?.iter();
@@ -252,7 +252,7 @@ impl<'e, 'd> Entry<'e, 'd> {
         Ok(())
     }
 
-    /// The lists, where the target has any of its own, and the last key of these.
+    /// Returns the lists if the target has any of its own, and the last key of these.
     fn filters(&self, defaults: &Filters) -> Result<Option<(&'static str, Filters)>, Fault> {
         let mut filters = defaults.clone();
         let mut key = None;
@@ -275,7 +275,7 @@ impl<'e, 'd> Entry<'e, 'd> {
     }
 }
 
-/// The text of the file, to tell lines.
+/// The text of the file, from which lines are counted.
 #[derive(Clone, Copy)]
 struct Text<'a>(&'a str);
 
