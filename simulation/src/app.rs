@@ -1,4 +1,4 @@
-//! An application: a real client on a host of its own, whose metrics come at times late, broken, or not at all.
+//! An application: a real client on a host of its own, whose metrics are sometimes late, broken, or missing.
 
 use crate::ledger::{AppRecord, Call, Came, PushDone, PushRecord};
 use crate::scenario::{Scenario, Terms};
@@ -23,17 +23,17 @@ pub(crate) struct App {
     mode: PushMode,
 }
 
-/// What is to be expected of an application.
+/// How an application behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Temper {
-    /// Now and then its text is large, and sometimes too large.
+    /// Sometimes its text is large, and sometimes too large.
     Large,
-    /// Now and then it is slow, fails, panics, or gives a text that nobody can read.
+    /// Sometimes it is slow, fails, panics, or returns an unreadable text.
     Moody,
     Steady,
 }
 
-/// What one call for the metrics will come to.
+/// What one call for the metrics will result in.
 struct Plan {
     delay: Duration,
     result: Planned,
@@ -78,7 +78,7 @@ impl App {
         (Self { number, host, temper, rng, client: None, mode }, record)
     }
 
-    /// Begins a life. The one before has to be over.
+    /// Begins a life. The previous one has to be over.
     pub(crate) fn start(&mut self, world: &Arc<World>) {
         self.mode =
             if self.rng.u8(..3) > 0 { PushMode::Acknowledged } else { PushMode::FireAndForget };
@@ -99,7 +99,7 @@ impl App {
         self.client.as_ref().is_some_and(Client::is_ready)
     }
 
-    /// Whether its life is over.
+    /// Returns whether its life is over.
     pub(crate) fn is_closed(&self) -> bool {
         self.client.as_ref().is_none_or(|client| client.status() == Status::Closed)
     }
@@ -108,14 +108,14 @@ impl App {
         self.client.as_ref().map(Client::status)
     }
 
-    /// Ends its life from within.
+    /// Ends its life by closing the client.
     pub(crate) fn close(&self, world: &World) {
         self.on_down(world);
         let Some(client) = self.client.clone() else { return };
         self.host.spawn(async move { client.close().await });
     }
 
-    /// Ends its life by a last push; then does `after`, with whether the proxy has said that it has the push.
+    /// Ends its life by a last push. Then runs `after`, which is told whether the proxy has acknowledged the push.
     pub(crate) fn push<F>(&self, world: &Arc<World>, after: impl FnOnce(bool) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -145,7 +145,7 @@ impl App {
         });
     }
 
-    /// Ends all that runs on its host.
+    /// Ends everything that runs on its host.
     pub(crate) fn crash(&self, world: &World) {
         self.on_down(world);
         world.sim.crash(&self.host);
@@ -163,7 +163,7 @@ impl App {
         move || {
             let mut asked = Asked::begin(&world, number);
             let mut plan = Plan::draw(&mut rng, temper, world.is_calm());
-            // Last metrics of no use are rare otherwise, and nobody must hear that they are stored.
+            // Useless last metrics would otherwise be rare, and must never be acknowledged.
             if temper == Temper::Moody && asked.is_last() && rng.u8(..4) == 0 {
                 plan = Plan { delay: Duration::ZERO, result: Planned::Malformed };
             }
@@ -226,11 +226,11 @@ impl Planned {
     }
 }
 
-/// A call for the metrics, from its beginning to whatever ends it.
+/// A call for the metrics, from its beginning to its end.
 struct Asked {
     world: Arc<World>,
     app: usize,
-    /// The text's number.
+    /// The number of the text.
     serial: usize,
 }
 
@@ -246,7 +246,7 @@ impl Asked {
         Self { world: Arc::clone(world), app, serial }
     }
 
-    /// Whether the application is pushing, and so this may be its last text.
+    /// Whether the application is pushing, so that this may be its last text.
     fn is_last(&self) -> bool {
         let ledger = self.world.ledger();
         ledger.apps[self.app].pushes.last().is_some_and(|push| push.done.is_none())
@@ -263,7 +263,7 @@ impl Asked {
     }
 }
 
-/// Nobody wants it any more, or all is over.
+/// Nobody waits for the metrics any more, or the simulation is over.
 impl Drop for Asked {
     fn drop(&mut self) {
         let now = self.world.now();
@@ -281,7 +281,7 @@ fn link(rng: &mut Rng, temper: Temper) -> LinkConfig {
     let is_large = temper == Temper::Large;
     let mut link = LinkConfig::default();
     link.latency_min = millis(1);
-    // Half of them are near.
+    // Half of the applications are near.
     let farthest = if rng.bool() {
         4
     } else if is_large {

@@ -1,4 +1,4 @@
-//! Takes answers apart: whose texts are in them, each as it was given, and what is said of each application at the end.
+//! Takes answers apart: whose texts are in them, whether each is as it was given, and what the end says of each application.
 
 mod given;
 #[cfg(test)]
@@ -12,27 +12,27 @@ use crate::text::Shape;
 use prometheus_rsocket_protocol::collector::ScrapeFailure;
 use std::time::Duration;
 
-/// What an answer looks like.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyFormat {
-    /// Family by family over all applications.
+    /// Whether families are grouped over all applications.
     pub(crate) grouped: bool,
     pub(crate) open_metrics: bool,
-    /// Whether the applications' states are at the end.
+    /// Whether the answer ends with the applications' states.
     pub(crate) states: bool,
-    /// Whether our clients speak version 1 of the envelope, for which they make OpenMetrics text of 0.0.4.
+    /// Whether our clients speak version 1 of the envelope, for which they convert OpenMetrics to text of 0.0.4.
     pub(crate) is_version_1: bool,
 }
 
-/// What is in an answer.
+/// The contents of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
-    /// Whose texts, and which of them, in their order; bad neighbours' are left out.
+    /// The application and number of each text, in order, without those of bad neighbours.
     pub(crate) sections: Vec<(usize, usize)>,
     pub(crate) rows: Vec<Row>,
 }
 
-/// What must not be in an answer.
+/// A fault in an answer.
 pub(crate) type Fault = (Kind, String);
 
 /// One application's text within an answer.
@@ -44,7 +44,7 @@ struct Section {
     instance: Option<usize>,
 }
 
-/// Takes an answer apart. `shape_of` knows the texts that were given.
+/// Takes an answer apart. `shape_of` returns the shapes of the texts that were given.
 pub(crate) fn read(
     body: &[u8],
     format: BodyFormat,
@@ -75,7 +75,7 @@ pub(crate) fn read(
     Ok(Contents { sections, rows })
 }
 
-/// The states of the applications, which have to be the same ones in each family.
+/// Reads the states of the applications, which have to be the same ones in each family.
 fn rows(states: &str) -> Result<Vec<Row>, String> {
     let mut lines = states.lines();
     let mut families = FAMILIES.map(|_| Vec::new());
@@ -106,7 +106,7 @@ fn rows(states: &str) -> Result<Vec<Row>, String> {
         }
         rows.push(row);
     }
-    // Where others say the same of themselves, it is not known whose the row is.
+    // If several rows have the same name, it is unknown whose each is.
     let others: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     for row in &mut rows {
         let shared = format!("{},app=", row.name);
@@ -145,8 +145,7 @@ fn row(up: (&str, &str), duration: (&str, &str), count: (&str, &str)) -> Result<
     Ok(Row { name, app, serial: None, reason, took, samples })
 }
 
-/// Says of each row whose it is: those with samples are those of the texts, in the same order. What an application has pushed several times has
-/// one row.
+/// Attributes rows to applications: the rows with samples belong to the texts, in the same order. Several pushes of one application have one row.
 fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, String> {
     let mut texts = sections.iter().peekable();
     for row in rows.iter_mut().filter(|row| row.samples > 0) {
@@ -155,7 +154,7 @@ fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, Strin
         };
         let (mut latest, mut samples) = (first, first.samples);
         let is_ours = first.app < neighbours::FIRST;
-        // Two of one name have one state once they are gone.
+        // Two applications of one name have one state once they have gone.
         let is_twin = |next: &Section| next.instance.is_some() && next.instance == first.instance;
         while let Some(next) = texts.next_if(|next| {
             let is_more = next.app == first.app || is_ours && is_twin(next);
@@ -164,7 +163,7 @@ fn attribute(mut rows: Vec<Row>, sections: &[Section]) -> Result<Vec<Row>, Strin
             (latest, samples) = (next, samples + next.samples);
         }
         let is_same = row.app.is_none_or(|app| first.instance == Some(app));
-        // What a neighbour says of itself twice counts twice, and is written once where families are grouped.
+        // A series that a neighbour repeats counts twice, and is written once if families are grouped.
         if !is_same || is_ours && row.samples != samples {
             let Row { name, samples, .. } = row;
             return Err(format!("{{{name}}} with {samples} samples stands for {first:?}"));
@@ -185,13 +184,13 @@ fn samples(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.starts_with('#'))
 }
 
-/// The labels and the value of a series of this name.
+/// Returns the labels and the value of a series of this name.
 fn series<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} ")?;
     Some((labels, value))
 }
 
-/// The value of a label, none of which has escapes here.
+/// Returns the value of a label. No value has escapes here.
 fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     let key = format!("{name}=\"");
     let is_begin = |at: &usize| *at == 0 || labels[..*at].ends_with([',', '{']);
@@ -199,7 +198,7 @@ fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     labels[at + key.len()..].split('"').next()
 }
 
-/// Where two texts part.
+/// Returns where two texts begin to differ.
 fn apart(one: &str, other: &str) -> String {
     let mut pairs = one.lines().zip(other.lines());
     match pairs.find(|(one, other)| one != other) {

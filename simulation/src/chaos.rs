@@ -1,4 +1,4 @@
-//! What goes wrong, and when: all of it from the seed.
+//! What goes wrong, and when. All of it follows from the seed.
 
 use crate::app::App;
 use crate::neighbours;
@@ -11,7 +11,7 @@ use prometheus_rsocket_sim::{SimHost, Strike};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Has things go wrong until a time, in turns with rest: in these, things have to be as they should.
+/// Makes things go wrong until a time, with rests in between during which everything has to recover.
 pub(crate) async fn rage(world: Arc<World>, mut rng: Rng, until: Duration) {
     while world.now() < until {
         let pause = Duration::from_millis(rng.u64(100..3_000));
@@ -24,7 +24,7 @@ pub(crate) async fn rage(world: Arc<World>, mut rng: Rng, until: Duration) {
     }
 }
 
-/// One thing goes wrong.
+/// Makes one thing go wrong.
 fn act(world: &Arc<World>, rng: &mut Rng) {
     match rng.u8(..100) {
         ..56 => on_app(world, rng),
@@ -88,7 +88,7 @@ fn strike_host(world: &World, host: &SimHost, strike: Strike) {
     world.sim.strike(host, strike);
 }
 
-/// Cuts an application off for a time, with what it has open.
+/// Isolates an application for a time, together with its open connections.
 fn isolate(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     let time = Duration::from_millis(rng.u64(500..10_000));
     world.count("applications isolated");
@@ -102,7 +102,7 @@ fn isolate(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     });
 }
 
-/// An application pushes and closes. Right after, there may be a scrape that is left before its end, and one that must have the push.
+/// Makes an application push and close. Right afterwards there may be a scrape that is left before its end, and one that must have the push.
 fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
     world.count("applications pushed");
     let (scrapes, ask) = (rng.u8(..3) > 0, Ask::draw(rng, false));
@@ -114,7 +114,7 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
         _ => None,
     };
     if matches!(leaving, Some(Manner::Leaving(_))) {
-        // For the scrape to have no end before it is left, and the push to be sent before.
+        // So that the scrape does not end before it is left, and the push is sent before that.
         strangers::mute(world);
     }
     let scraping = Arc::clone(world);
@@ -124,7 +124,7 @@ fn push(world: &Arc<World>, number: usize, app: &App, rng: &mut Rng) {
             host.spawn(async move {
                 if let Some(manner) = leaving {
                     Scraper::new(&scraping, AFTER_PUSH).scrape(ask.clone(), manner).await;
-                    // Until the proxy has heard of it.
+                    // Until the proxy has noticed.
                     let heard = SCRAPER_LATENCY * 3 + scraping.terms.job_time * 3;
                     scraping.sleep(&scraping.scrapers[AFTER_PUSH], heard).await;
                 }
@@ -172,7 +172,7 @@ fn ill_mannered(world: &Arc<World>, rng: &mut Rng) {
         1 => Manner::LeavingAtOnce,
         2 => Manner::Slow(millis(rng.u64(5..150))),
         3 => Manner::Slow(millis(rng.u64(1_000..8_000))),
-        // Reads nothing, and has given up when the first piece would be read.
+        // Reads nothing, and has given up by the time the first piece would be read.
         _ => Manner::Slow(Duration::from_secs(110)),
     };
     let ask = Ask::draw(rng, false);
@@ -208,5 +208,5 @@ fn bring_back(world: &Arc<World>, rng: &mut Rng) {
 
 /// How long things go wrong in each turn.
 const RAGE: Duration = Duration::from_secs(40);
-/// A turn, with the rest at its end: longer than it takes until all has settled.
+/// The length of a turn, including the rest at its end, which is long enough for everything to settle.
 const TURN: Duration = Duration::from_secs(75);

@@ -1,4 +1,4 @@
-//! What must always hold, looked at when all is known.
+//! The invariants, checked when everything is known.
 
 mod pushes;
 mod states;
@@ -12,7 +12,7 @@ use crate::scenario::Terms;
 use crate::world::SCRAPER_LATENCY;
 use std::time::Duration;
 
-/// Judges all that is written down.
+/// Judges everything that was recorded.
 pub(crate) fn check(ledger: &mut Ledger, terms: &Terms) {
     let mut found = Found::default();
     let judge = Judge { ledger, terms };
@@ -55,7 +55,7 @@ struct Judge<'a> {
     terms: &'a Terms,
 }
 
-/// A scrape that came to its end as it should.
+/// A scrape that ended as it should.
 struct Whole<'a> {
     index: usize,
     scrape: &'a ScrapeRecord,
@@ -122,7 +122,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whom nothing was done to for long enough is connected.
+    /// An application that was left in peace for long enough is connected.
     fn readiness(&self, index: usize, scrape: &ScrapeRecord, found: &mut Found) {
         let from = scrape.start.saturating_sub(self.terms.settled_within());
         if self.ledger.proxy.any(from, scrape.start) {
@@ -136,7 +136,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Who has answered in time is in it, and everybody is asked.
+    /// Applications that have answered in time are in the answer, and every application is asked.
     fn completeness(&self, index: usize, end: At, sections: &[(usize, usize)], found: &mut Found) {
         let scrape = &self.ledger.scrapes[index];
         for app in self.asked(scrape) {
@@ -160,7 +160,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whom a scrape asks, as far as that is known.
+    /// Returns the applications that a scrape asks, as far as that is known.
     fn asked(&self, scrape: &ScrapeRecord) -> std::ops::Range<usize> {
         match scrape.of {
             Of::All => 0..self.ledger.apps.len(),
@@ -169,8 +169,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The times that an application was asked whose answers a scrape may have got: it shares the request of another one whose deadline
-    /// is not over. What another request has taken the place of does not count.
+    /// Returns the calls whose answers a scrape may have: it shares requests of other scrapes whose deadlines are not over. Requests that were
+    /// replaced by others do not count.
     fn calls_of(&self, app: usize, scrape: &ScrapeRecord, end: At) -> Vec<&Call> {
         let record = &self.ledger.apps[app];
         let budget = self.terms.scrape_budget();
@@ -184,19 +184,19 @@ impl Judge<'_> {
         (0..open.len()).filter(|at| kept((*at, &open[*at]))).map(|at| open[at]).collect()
     }
 
-    /// Whether each of an application's answers has come early enough to be in a scrape.
+    /// Whether all of an application's answers came early enough to be in a scrape.
     fn is_in_time(&self, app: usize, scrape: &ScrapeRecord, calls: &[&Call]) -> bool {
         let latest = self.latest_answer(app, scrape);
         calls.iter().all(|call| matches!(call.came, Some((at, Came::Text(_))) if at <= latest))
     }
 
-    /// By when an application has to answer to be in a scrape for sure.
+    /// Returns the time by which an application has to answer to be certainly in a scrape.
     fn latest_answer(&self, app: usize, scrape: &ScrapeRecord) -> At {
         let deadline = scrape.start + self.terms.scrape_budget();
         deadline.saturating_sub(self.ledger.apps[app].transfer + self.working())
     }
 
-    /// A scrape ends by its deadline, and before that when there is nobody left to wait for.
+    /// A scrape ends by its deadline, and earlier if there is nobody left to wait for.
     fn promptness(&self, whole: &Whole<'_>, found: &mut Found) {
         let Whole { index, scrape, end, len, .. } = *whole;
         let took = end - scrape.start;
@@ -213,7 +213,7 @@ impl Judge<'_> {
         }
     }
 
-    /// When the last answer has come, if all applications were left in peace, and have answered.
+    /// Returns when the last answer came, if all applications were left in peace and have answered.
     fn answered(&self, whole: &Whole<'_>) -> Option<At> {
         let Whole { scrape, end, .. } = *whole;
         let from = scrape.start.saturating_sub(self.terms.settled_within());
@@ -253,7 +253,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Those of all applications.
+    /// Returns the whole scrapes of all applications.
     fn wholes_of_all(&self) -> impl Iterator<Item = Whole<'_>> {
         self.wholes().filter(|whole| whole.scrape.of == Of::All)
     }
@@ -264,22 +264,22 @@ impl Judge<'_> {
         self.ledger.scrapers[scrape.scraper].any(from, end) || self.ledger.proxy.any(from, end)
     }
 
-    /// Whether an application was left in peace before and within a scrape, and was connected.
+    /// Whether an application was connected, and left in peace before and during a scrape.
     fn is_untouched(&self, app: usize, scrape: &ScrapeRecord, end: At) -> bool {
         let from = scrape.start.saturating_sub(self.terms.settled_within());
         let record = &self.ledger.apps[app];
         scrape.ready[app] && !record.is_touched(from, end) && !self.ledger.proxy.any(from, end)
     }
 
-    /// By when the proxy knows that the answer of a scrape was read as a whole, if it was, and its connection went on or ended in order.
+    /// Returns by when the proxy knows that the whole answer was read, if it was, and if its connection was used again or ended in order.
     fn delivered(&self, scrape: &ScrapeRecord) -> Option<At> {
         let Some((_, ScrapeEnd::Whole { .. })) = scrape.end else { return None };
         let known = scrape.went_on? + SCRAPER_LATENCY * 2;
         (!self.is_disturbed(scrape, known)).then_some(known)
     }
 
-    /// Whether the proxy knew before it began with a scrape that the answer of another one of the same scraper had been read. The
-    /// other one is told of by the request where both have one connection.
+    /// Whether the proxy knew, before it began a scrape, that the answer of another one of the same scraper had been read. If both use one
+    /// connection, the request says so.
     fn was_delivered_before(&self, other: &ScrapeRecord, scrape: &ScrapeRecord) -> bool {
         let (mine, its) = (scrape.scraper, other.scraper);
         let is_next = other.opened == scrape.opened && other.went_on == Some(scrape.start);
@@ -288,21 +288,21 @@ impl Judge<'_> {
                 || self.delivered(other).is_some_and(|known| known <= scrape.start))
     }
 
-    /// Whether a scrape's deadline had passed by then, however long it was read afterwards.
+    /// Whether a scrape's deadline had passed by then, however long its answer was read afterwards.
     fn was_decided_before(&self, scrape: &ScrapeRecord, at: At) -> bool {
         let decided = scrape.start + scrape.timeout;
         decided < at && !self.is_disturbed(scrape, decided)
     }
 
-    /// By when a scrape of so many bytes has to end: what its scraper has given, or more where what is left to send at the
-    /// deadline takes longer than what the proxy keeps for it.
+    /// Returns by when a scrape of `len` bytes has to end: within its scraper's limit, or later if what is left to send at the deadline takes longer
+    /// than the time that the proxy keeps for it.
     fn latest_end(&self, scrape: &ScrapeRecord, len: usize) -> At {
         let deadline = scrape.start + self.terms.scrape_budget();
         (scrape.start + scrape.timeout).max(deadline + self.sending(len))
     }
 
-    /// How long an answer may take to reach a scraper, each text of it worked on by up to two jobs: on the smallest window and bandwidth that
-    /// scrapers have.
+    /// Returns how long an answer may take to reach a scraper, with the smallest window and bandwidth that scrapers have, and up to two jobs for each
+    /// of its texts.
     fn sending(&self, len: usize) -> Duration {
         let windows = (len / (24 * 1024)) as u32 + 4;
         let sent = SCRAPER_LATENCY * windows * 2;
@@ -311,16 +311,16 @@ impl Judge<'_> {
         sent + bandwidth + self.terms.job_time * jobs as u32
     }
 
-    /// How long a job may wait behind those of other applications, in as many rounds as there are at once.
+    /// Returns how long a job may wait behind jobs of other applications.
     fn working(&self) -> Duration {
         self.terms.job_time * (2 * (self.ledger.apps.len() + NEIGHBOURS) as u32 + 8)
     }
 }
 
-/// Whether what came of a call may still have been on its way at a time.
+/// Whether the result of a call may still have been on its way at a time.
 fn is_by(call: &Call, arrival: Duration, at: At) -> bool {
     call.over().saturating_add(arrival) >= at
 }
 
-/// How many others may have work for the proxy at the same time.
+/// How many other peers may have work for the proxy at the same time.
 const NEIGHBOURS: usize = 6;

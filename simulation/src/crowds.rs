@@ -1,4 +1,4 @@
-//! Strangers that come in crowds, and strangers that hold on to their connections by all means but by saying something.
+//! Crowds of strangers, and strangers that hold on to their connections by every means except a valid SETUP.
 
 use crate::report::Kind;
 use crate::scenario::{HTTP_PORT, RSOCKET_PORT};
@@ -14,7 +14,7 @@ use prometheus_rsocket_sim::SimHost;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More connections at once than the proxy has places. They say nothing, and have to make room for the applications.
+/// More connections at once than the proxy has places. They send nothing, and have to make room for the applications.
 pub(crate) fn silent(world: &Arc<World>, rng: &mut Rng) {
     world.count("silent crowds");
     for _ in 0..rng.usize(100..300) {
@@ -27,8 +27,8 @@ pub(crate) fn silent(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// More connections at once than there are places for HTTP: silent ones, heads that come byte by byte, answers that nobody reads. Scrapers
-/// have to be served beside them all the same. None asks for metrics, so pushes are not delivered to any.
+/// More connections at once than there are places for HTTP: silent ones, heads that arrive byte by byte, answers that nobody reads. Scrapers have to
+/// be served beside them. None asks for metrics, so no push is delivered to any.
 pub(crate) fn scrapers(world: &Arc<World>, rng: &mut Rng) {
     world.count("hostile scrapers");
     for _ in 0..rng.usize(50..400) {
@@ -56,7 +56,7 @@ pub(crate) fn scrapers(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// One that connects, introduces itself and leaves, without a pause.
+/// A stranger that connects, sends SETUP and leaves, without a pause.
 pub(crate) fn again(world: &Arc<World>, rng: &mut Rng) {
     world.count("reconnect loops");
     let times = rng.usize(20..100);
@@ -71,7 +71,7 @@ pub(crate) fn again(world: &Arc<World>, rng: &mut Rng) {
     });
 }
 
-/// One that sends a byte of a long frame now and then.
+/// A stranger that sends one byte of a long frame at a time.
 pub(crate) fn drip(world: &Arc<World>, rng: &mut Rng) {
     world.count("slow frames");
     let pause = Duration::from_millis(rng.u64(50..500));
@@ -89,11 +89,11 @@ pub(crate) fn drip(world: &Arc<World>, rng: &mut Rng) {
     });
 }
 
-/// One that sends KEEPALIVEs as fast as it may, and reads the echoes or does not; then it is silent.
+/// A stranger that sends KEEPALIVEs as fast as it may, and reads the echoes or not; then it is silent.
 pub(crate) fn flood(world: &Arc<World>, rng: &mut Rng) {
     world.count("floods of keepalives");
     let (count, len, reads) = (rng.usize(20..300), rng.usize(0..2_000), rng.bool());
-    // After the burst, each takes a twentieth of a second.
+    // After the burst, each KEEPALIVE takes a twentieth of a second.
     let within = Duration::from_millis(50 * count as u64);
     spawn(world, within, move |world| async move {
         let Ok(stream) = world.stranger.connect("proxy", RSOCKET_PORT).await else { return };
@@ -101,7 +101,7 @@ pub(crate) fn flood(world: &Arc<World>, rng: &mut Rng) {
         let flooding = async {
             let _ = writer.write_all(&setup(&world)).await;
             let _ = writer.write_all(&keepalive(len).repeat(count)).await;
-            // The end of the connection is for the reader to see, or comes when it is dropped.
+            // The reader notices the end of the connection; otherwise it ends when it is dropped.
             world.sleep(&world.stranger, world.terms.stranger_within()).await;
         };
         if reads {
@@ -112,7 +112,7 @@ pub(crate) fn flood(world: &Arc<World>, rng: &mut Rng) {
     });
 }
 
-/// Runs a stranger, which has to be through `within` this time and that which the proxy takes for strangers in any case.
+/// Runs a stranger, which must be finished `within` this time in addition to the time that the proxy allows to strangers in any case.
 fn spawn<F>(world: &Arc<World>, within: Duration, visit: impl FnOnce(Arc<World>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,5 +1,5 @@
-//! Several proxies behind a load balancer: applications connect to one name, scrapers scrape each proxy, as Prometheus' discovery has them do.
-//! Proxies are rolled out anew, come in addition, and are killed.
+//! Several proxies behind a load balancer. Applications connect to one name, and scrapers scrape each proxy, as with Prometheus' discovery. Proxies
+//! are rolled out anew, added, and killed.
 
 mod app;
 mod check;
@@ -21,30 +21,30 @@ use std::sync::Arc;
 use std::time::Duration;
 use world::World;
 
-/// What is simulated with several proxies. The same one does the same again.
+/// A scenario with several proxies. Equal scenarios run identically.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Fleet {
-    /// Of all that is drawn.
+    /// The seed of everything that is drawn.
     pub seed: u64,
-    /// How many proxies there are at the beginning; at least two.
+    /// The number of proxies at the beginning, at least two.
     pub proxies: usize,
-    /// How many applications.
+    /// The number of applications.
     pub apps: usize,
     /// How the load balancer chooses.
     pub balance: Balance,
-    /// How long connections of applications last at most.
+    /// The age at which connections of applications are closed; `None` for no limit.
     pub max_connection_age: Option<Duration>,
-    /// Over what time a proxy lets its applications go before it stops.
+    /// The time over which a proxy closes its applications' connections before it stops.
     pub drain_spread: Duration,
-    /// How long it waits for its pushes to be scraped then.
+    /// How long a proxy then waits for its pushes to be scraped.
     pub push_linger: Duration,
     /// Whether proxies keep pushes on disks.
     pub disks: Disks,
 }
 
 impl Fleet {
-    /// Those of a seed.
+    /// Returns the scenario of a seed.
     pub fn new(seed: u64, proxies: usize) -> Self {
         Self {
             seed,
@@ -88,7 +88,7 @@ impl fmt::Display for Fleet {
     }
 }
 
-/// Simulates several proxies to the end. `prepare` is given the world before anything happens in it.
+/// Simulates several proxies to the end. `prepare` receives the world before anything happens in it.
 pub fn run_fleet(fleet: &Fleet, prepare: impl FnOnce(&Sim)) -> Report {
     let world = World::new(fleet.clone());
     prepare(&world.sim);

@@ -23,22 +23,22 @@ pub(crate) struct Connection {
     _alive: ShutdownTrigger,
 }
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Get {
     pub(crate) path: String,
-    /// Nothing but the headers.
+    /// Requests only the headers.
     pub(crate) head: bool,
     pub(crate) gzip: bool,
     pub(crate) open_metrics: bool,
     pub(crate) timeout: Duration,
     /// How long to wait before each piece of the answer is read.
     pub(crate) pause: Duration,
-    /// Read no more than the first piece.
+    /// Reads only the first piece.
     pub(crate) first: bool,
 }
 
-/// What has come.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: StatusCode,
@@ -54,13 +54,13 @@ impl Connection {
         let (sender, connection) = handshaken.map_err(|error| error.to_string())?;
         let (alive, ended) = shutdown::channel();
         host.spawn(async move {
-            // What goes wrong is reported to the request.
+            // Errors are reported to the request.
             or(async { drop(connection.await) }, ended.wait()).await;
         });
         Ok(Self { host: host.clone(), sender, opened: now, _alive: alive })
     }
 
-    /// Whether another request can be sent.
+    /// Returns whether another request can be sent.
     pub(crate) fn is_open(&self) -> bool {
         !self.sender.is_closed()
     }
@@ -73,7 +73,7 @@ impl Connection {
         }
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("proxy"));
-        // With its address, this tells the proxy who scrapes.
+        // Together with its address, this identifies the scraper to the proxy.
         headers.insert(USER_AGENT, HeaderValue::from_static("Prometheus/3.0.0"));
         let encoding = if get.gzip { "gzip" } else { "identity" };
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
@@ -117,7 +117,7 @@ impl Connection {
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
-/// Expands one gzip member, whose checksum has to be right, and which has to be all there is.
+/// Decompresses one gzip member. Its checksum has to be right, and nothing may follow it.
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut decoder = GzDecoder::new(bytes);
     let mut text = Vec::new();

@@ -1,5 +1,4 @@
-//! What really happened, as the applications, the scrapers and the faults have told it. It is judged at the end, when
-//! everything is known.
+//! What really happened, as applications, scrapers and faults have recorded it. It is judged at the end, when everything is known.
 
 use crate::report::{Counts, Kind, Violation};
 use crate::text::Shape;
@@ -16,11 +15,11 @@ pub(crate) struct Ledger {
     pub(crate) scrapers: Vec<Faults>,
     pub(crate) scrapes: Vec<ScrapeRecord>,
     pub(crate) lists: Vec<ListRecord>,
-    /// What was done to the proxy, and so to everybody.
+    /// Times in which something was done to the proxy, and so to everybody.
     pub(crate) proxy: Faults,
-    /// While there may have been a peer that is asked, and does not answer.
+    /// Times in which there may have been a peer that is asked and does not answer.
     pub(crate) mutes: Faults,
-    /// While there was one for sure, where nothing was done to the proxy.
+    /// Times in which there certainly was one, unless something was done to the proxy.
     pub(crate) sure_mutes: Faults,
     pub(crate) counts: Counts,
     pub(crate) violations: Vec<Violation>,
@@ -33,36 +32,36 @@ pub(crate) struct Faults(Vec<(At, At)>);
 /// An application, across all its lives.
 #[derive(Debug)]
 pub(crate) struct AppRecord {
-    /// Each time that its metrics were asked for; the index is the text's serial number.
+    /// Each call for its metrics. The index is the serial number of the text.
     pub(crate) calls: Vec<Call>,
     /// When something was done to it from outside, without ending it.
     pub(crate) faults: Faults,
-    /// When it was closing, closed, or crashed; the last time may not be over.
+    /// When it was closing, closed, or crashed. The last time may not be over.
     pub(crate) downs: Faults,
     pub(crate) pushes: Vec<PushRecord>,
-    /// How long what it gives may take to reach the proxy.
+    /// How long its data may take to reach the proxy.
     pub(crate) transfer: Duration,
-    /// It says that it is `instance="app-N"`.
+    /// The number N in the label `instance="app-N"` that it declares.
     pub(crate) instance: Option<usize>,
-    /// Another application says the same.
+    /// Whether another application declares the same.
     pub(crate) is_twin: bool,
-    /// It says nothing, and is known by its texts.
+    /// Whether it declares nothing, and is identified by its texts.
     pub(crate) is_learnt: bool,
 }
 
-/// One time that an application's metrics were asked for.
+/// One call for an application's metrics.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) at: At,
     pub(crate) came: Option<(At, Came)>,
-    /// When nobody wanted it any more, if that was before anything came of it.
+    /// When nobody waited for it any more, if that was before it had a result.
     pub(crate) dropped: Option<At>,
 }
 
-/// What came of it.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
-    /// An error, a panic, or a text that is of no use; and what the proxy calls that.
+    /// An error, a panic, or a useless text; and the proxy's name for that.
     Nothing(&'static str),
     Text(Shape),
 }
@@ -86,71 +85,71 @@ pub(crate) struct PushDone {
 
 #[derive(Clone, Debug)]
 pub(crate) struct ScrapeRecord {
-    /// Whose.
+    /// The number of the scraper.
     pub(crate) scraper: usize,
     pub(crate) of: Of,
-    /// Since when its connection has been there.
+    /// When its connection was opened.
     pub(crate) opened: At,
     pub(crate) start: At,
-    /// What the proxy was given.
+    /// The time limit that the proxy was told.
     pub(crate) timeout: Duration,
-    /// Which applications said that they were connected when it began.
+    /// Which applications reported at its beginning that they were connected.
     pub(crate) ready: Vec<bool>,
-    /// Whether it was to be read as fast as it comes.
+    /// Whether it was to be read as fast as it arrives.
     pub(crate) prompt: bool,
     pub(crate) end: Option<(At, ScrapeEnd)>,
-    /// When its connection was used again after that, or was ended in order, if that was so.
+    /// When its connection was used again afterwards, or ended in order, if it was.
     pub(crate) went_on: Option<At>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum ScrapeEnd {
-    /// The scraper went away; before anybody could have answered, or later.
+    /// The scraper went away, before anybody could have answered (`early`) or later.
     Abandoned { early: bool },
-    /// It broke.
+    /// The connection broke.
     Failed(String),
     /// The scraper waited for longer than it had to.
     Unended,
     /// The proxy says that the one application is down, or unknown.
     Down { status: u16, reason: Option<&'static str> },
-    /// Nothing but the headers was asked for.
+    /// Only the headers were requested.
     Headers,
-    /// All of it was read: so many bytes, and whose texts of which number.
+    /// The whole answer was read: its length in bytes, and the application and number of each text.
     Whole { len: usize, sections: Vec<(usize, usize)>, rows: Vec<Row> },
 }
 
-/// Whom a scrape is of.
+/// The applications that a scrape covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     All,
     One(usize),
-    /// One application, of which nobody knows which it is.
+    /// One application, of which it is unknown which one it is.
     Somebody,
 }
 
-/// What an answer says of one application.
+/// What an answer says about one application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// Its labels, but for the reason.
+    /// Its labels, except for the reason.
     pub(crate) name: String,
-    /// Whose it is, where its labels or its text say so.
+    /// Its number, if its labels or its text tell.
     pub(crate) app: Option<usize>,
-    /// Which text of its is in the answer.
+    /// The number of its text in the answer.
     pub(crate) serial: Option<usize>,
-    /// Why it is down; otherwise it is up.
+    /// Why it is down; `None` if it is up.
     pub(crate) reason: Option<String>,
     pub(crate) took: Duration,
     pub(crate) samples: usize,
 }
 
-/// A list of targets that was asked for.
+/// A list of targets that was requested.
 #[derive(Clone, Debug)]
 pub(crate) struct ListRecord {
     pub(crate) scraper: usize,
     pub(crate) opened: At,
     pub(crate) start: At,
     pub(crate) end: At,
-    /// The paths behind `/metrics/app/`; or what went wrong.
+    /// The paths after `/metrics/app/`, or what went wrong.
     pub(crate) paths: Result<Vec<String>, String>,
 }
 
@@ -159,7 +158,7 @@ impl Faults {
         self.0.push((from, until));
     }
 
-    /// Something that has no end yet.
+    /// Begins a fault that has no end yet.
     pub(crate) fn begin(&mut self, from: At) {
         if !self.is_going_on() {
             self.add(from, At::MAX);
@@ -180,12 +179,12 @@ impl Faults {
         self.0.iter().any(|fault| fault.0 <= until && fault.1 >= from)
     }
 
-    /// From when to when.
+    /// Returns the beginnings and ends.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (At, At)> {
         self.0.iter().copied()
     }
 
-    /// Whether one has lasted for all of a time.
+    /// Returns whether one fault lasted during a whole time.
     pub(crate) fn throughout(&self, from: At, until: At) -> bool {
         self.0.iter().any(|fault| fault.0 <= from && fault.1 >= until)
     }
@@ -193,7 +192,7 @@ impl Faults {
 
 impl AppRecord {
     pub(crate) fn new(link: &LinkConfig, text_max: usize, job_time: Duration) -> Self {
-        // Two windows for each latency would do; bytes of other scrapes may be in the way.
+        // Two windows for each latency would be enough, but bytes of other scrapes may be in the way.
         let windows = 2 + text_max / link.capacity.max(1);
         let sending = link.bandwidth.map_or(0.0, |rate| text_max as f64 / rate as f64);
         let travel = link.latency_max * windows as u32 + Duration::from_secs_f64(sending);
@@ -209,19 +208,19 @@ impl AppRecord {
         }
     }
 
-    /// Whether anything was done to it, or by it, within a time.
+    /// Returns whether anything was done to it, or by it, within a time.
     pub(crate) fn is_touched(&self, from: At, until: At) -> bool {
         self.downs.any(from, until) || self.faults.any(from, until)
     }
 
-    /// What was asked within a time.
+    /// Returns the calls within a time.
     pub(crate) fn calls_within(&self, from: At, until: At) -> &[Call] {
         let begin = self.calls.partition_point(|call| call.at < from);
         let end = self.calls.partition_point(|call| call.at <= until);
         &self.calls[begin..end]
     }
 
-    /// Whether it says of itself what nobody else says.
+    /// Returns whether it declares a name that nobody else declares.
     pub(crate) fn has_name(&self) -> bool {
         self.instance.is_some() && !self.is_twin
     }
@@ -235,7 +234,7 @@ impl AppRecord {
 }
 
 impl Call {
-    /// When it was over.
+    /// Returns when it was over.
     pub(crate) fn over(&self) -> At {
         self.came.map(|(at, _)| at).or(self.dropped).unwrap_or(At::MAX)
     }
@@ -249,5 +248,5 @@ impl Ledger {
     }
 }
 
-/// More are of no use.
+/// More would be of no use.
 const VIOLATIONS_MAX: usize = 20;

@@ -1,5 +1,5 @@
-//! The whole of prometheus-rsocket in one process and on one thread, over a simulated network and on a simulated clock: the proxy with
-//! its HTTP side, many clients, scrapers, and peers that are neither. Everything follows from a seed, and so do the faults.
+//! The whole of prometheus-rsocket in one process and on one thread, over a simulated network and on a simulated clock: the proxy with its HTTP side,
+//! many clients, scrapers, and peers that are neither. Everything follows from a seed, including the faults.
 //!
 //! ```
 //! use prometheus_rsocket_simulation::{Scenario, run};
@@ -13,8 +13,8 @@
 //! assert_eq!(run(&scenario, |_world| {}).digest, report.digest);
 //! ```
 //!
-//! A run has three parts. First, things go wrong (`chaos`), while applications, scrapers and strangers go about their business and write
-//! down what they do (`ledger`). Then all is calm, heals (`life`), and is ended in order. At last it is judged (`check`).
+//! A run has three parts. First, things go wrong (`chaos`), while applications, scrapers and strangers do their work and record what they do
+//! (`ledger`). Then everything is calm, heals (`life`), and is ended in order. Finally the records are judged (`check`).
 
 mod app;
 mod body;
@@ -43,7 +43,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use world::World;
 
-/// Simulates a scenario to its end. `prepare` is given the world before anything happens in it, to have its log for example.
+/// Simulates a scenario to its end. `prepare` receives the world before anything happens in it, for example to get its log.
 pub fn run(scenario: &Scenario, prepare: impl FnOnce(&Sim)) -> Report {
     #[cfg(planted_faults)]
     prometheus_rsocket_protocol::planted::plant(scenario.fault);

@@ -43,7 +43,7 @@ pub(crate) async fn live(world: Arc<World>) {
         heal(&world).await;
     }
     stop_scraping(&world).await;
-    // Once for what is held, and once for the applications alone.
+    // The first scrape gets what is held; the second gets only the applications.
     for gzip in [true, false] {
         Scraper::new(&world, 0).scrape(Ask { gzip, ..Ask::default() }, Manner::Prompt).await;
     }
@@ -74,11 +74,11 @@ async fn begin_again(world: &Arc<World>) {
     world.scrapers[0].spawn(async move {
         scraper.scrape(Ask { gzip: true, ..Ask::default() }, Manner::Prompt).await;
     });
-    // The request has come, and no answer is there yet.
+    // The request has arrived, and no answer is there yet.
     world.sleep(&world.driver, SCRAPER_LATENCY * 4).await;
 }
 
-/// All have heard that the proxy has gone, and the scrape was finished.
+/// All applications have noticed that the proxy has gone, and the scrape was finished.
 async fn end_again(world: &Arc<World>) {
     if let Some(app) = world.ready().into_iter().position(|ready| ready) {
         world.violation(Kind::Left, format!("app-{app} has not heard that the proxy is gone"));
@@ -88,7 +88,7 @@ async fn end_again(world: &Arc<World>) {
     close_all(world).await;
 }
 
-/// The proxy as a whole; what shows its tables, what stops it, and what says that it has stopped.
+/// Starts the whole proxy. Returns what shows its tables, what stops it, and what reports that it has stopped.
 async fn start_proxy(world: &Arc<World>) -> (Watch, shutdown::ShutdownTrigger, shutdown::Shutdown) {
     let config = world.terms.proxy(&world.scenario);
     let (bound, proxy) = (world.proxy.clone(), Arc::new(std::sync::Mutex::new(None)));
@@ -113,7 +113,7 @@ fn begin_scraping(world: &Arc<World>, rng: &mut Rng) {
     let scraper = Scraper::new(world, 0);
     world.scrapers[0].spawn(scraper.scrape_at_intervals(interval, rng.fork()));
     if !world.scenario.calm {
-        // Out of step with the first, so that they overlap now and then.
+        // Out of step with the first one, so that they sometimes overlap.
         let scraper = Scraper::new(world, 1);
         world.scrapers[1].spawn(scraper.scrape_at_intervals(interval * 13 / 10, rng.fork()));
     }
@@ -123,7 +123,7 @@ fn begin_scraping(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// No more faults: all applications come back, are connected in time, and stay so.
+/// Ends the faults: all applications come back, are connected in time, and stay connected.
 async fn heal(world: &Arc<World>) {
     world.calm();
     world.neighbours.iter().for_each(|host| world.sim.crash(host));
@@ -181,9 +181,9 @@ async fn wait_for(world: &World, hosts: Vec<&SimHost>, who: &str, within: Durati
     }
 }
 
-/// What the proxy says of itself when all are gone.
+/// Checks what the proxy reports about itself when all applications have gone.
 async fn look_at_counters(world: &World, watch: &Watch) {
-    // The last of the other side of what was closed, and what the proxy remembers.
+    // Until the other side of closed connections has ended, and until the proxy has forgotten them.
     let Terms { push_ttl, grace, .. } = world.terms;
     world.sleep(&world.driver, push_ttl + grace + world.terms.dead_within()).await;
     let tables = watch.tables();
@@ -232,7 +232,7 @@ async fn look_at_counters(world: &World, watch: &Watch) {
 
 fn look_for_remains(world: &World, watch: &Watch) {
     let mut tables = watch.tables();
-    // Nobody forgets them any more where the proxy has ended before.
+    // Nobody forgets them any more if the proxy ended before.
     tables.entries = 0;
     if tables != Tables::default() {
         world.violation(Kind::Left, format!("{tables:?}"));
@@ -251,7 +251,7 @@ fn look_for_remains(world: &World, watch: &Watch) {
     }
 }
 
-/// Sees to it that both ends of a connection of an application's that is dead notice it in time.
+/// Checks that both ends of an application's dead connection notice it in time.
 async fn watch_for_the_dead(world: &World) {
     let hosts: Vec<SimHost> = world.apps().iter().map(|app| app.host.clone()).collect();
     let within = world.terms.dead_within();
@@ -266,7 +266,7 @@ async fn watch_for_the_dead(world: &World) {
                     let ledger = world.ledger();
                     ledger.proxy.any(since, now) || ledger.apps[app].faults.any(since + STEP, now)
                 };
-                // What holds up either side gives it more time. This is looked at until it is noticed, or all is calm.
+                // Anything that holds up either side gives it more time. This is checked until it is noticed, or everything is calm.
                 if now > since + within && !touched {
                     let what = format!("app-{app} has a connection that is dead since {since:?}");
                     world.violation(Kind::KeptDead, what);
@@ -284,7 +284,7 @@ async fn watch_for_the_dead(world: &World) {
     }
 }
 
-/// Sees to it that no table grows beyond its bound.
+/// Checks that no table grows beyond its limit.
 async fn watch_bounds(world: &World, watch: &Watch) {
     while !world.is_over() {
         let tables = watch.tables();
@@ -300,7 +300,7 @@ async fn watch_bounds(world: &World, watch: &Watch) {
     }
 }
 
-/// In what steps it is looked whether something has come about.
+/// The interval at which conditions are checked.
 const STEP: Duration = Duration::from_millis(100);
 /// How long a last push may take, and closing after it.
 const PUSH_WITHIN: Duration = Duration::from_secs(10);
@@ -308,7 +308,7 @@ const PUSH_WITHIN: Duration = Duration::from_secs(10);
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 /// How long an ill-mannered scraper, or a stranger, goes on by itself.
 const SCRAPERS_WITHIN: Duration = Duration::from_secs(120);
-/// What the proxy counts, and what it is called here.
+/// The proxy's counters, and their names here.
 const COUNTERS: [(&str, &str); 7] = [
     ("rounds complete", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"complete\"}"),
     ("rounds partial", "prometheus_proxy_scrape_rounds_seconds_count{outcome=\"partial\"}"),

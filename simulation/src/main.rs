@@ -140,7 +140,7 @@ fn simulate(args: &Args, seed: u64) -> Report {
     let go = || {
         let prepare = |sim: &Sim| {
             args.log_to(sim);
-            // It is empty until here.
+            // The clock is not set until here.
             let _ = clock.0.set(sim.clone());
         };
         match args.fleet(seed) {
@@ -161,7 +161,7 @@ fn simulate(args: &Args, seed: u64) -> Report {
     };
     let took = started.elapsed().as_secs_f64();
     print(format_args!("{report}"));
-    // Not in a log that is to be the same twice.
+    // Not in a log that must be the same in two runs.
     if !args.log {
         let times = report.elapsed.as_secs_f64() / took.max(1e-9);
         print(format_args!("  {took:.2} s, {times:.0} times as fast, {} polls", report.polls));
@@ -176,7 +176,7 @@ impl Args {
         }
     }
 
-    /// Several proxies, if so many are asked for.
+    /// Returns the scenario with several proxies, if it is requested.
     fn fleet(&self, seed: u64) -> Option<Fleet> {
         let mut fleet = Fleet::new(seed, self.proxies?);
         fleet.apps = self.apps.unwrap_or(fleet.apps);

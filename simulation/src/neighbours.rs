@@ -1,4 +1,4 @@
-//! Bad applications, which visit for a time. Whatever they do, nothing must happen to the others.
+//! Bad applications, which visit for a time. Whatever they do, it must not affect the others.
 
 mod flood;
 mod raw;
@@ -21,41 +21,41 @@ use std::time::Duration;
 /// What is bad about an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bad {
-    /// Answers with what is not UTF-8.
+    /// Answers with bytes that are not UTF-8.
     NotUtf8,
-    /// Answers with a short block that says it is long.
+    /// Answers with a short block that claims to be long.
     Bomb,
-    /// Says all of its series twice.
+    /// Has all of its series twice.
     Duplicates,
-    /// Its answers take for ever to come.
+    /// Its answers arrive extremely slowly.
     Drip,
     /// Answers without metrics.
     Empty,
-    /// Thousands of labels.
+    /// Has thousands of labels.
     EndlessLabels,
-    /// Pushes long texts without pause.
+    /// Pushes long texts without a pause.
     FloodBig,
-    /// Pushes what cannot be opened without pause, and answers without metrics.
+    /// Pushes without a pause what cannot be opened, and answers without metrics.
     FloodBroken,
-    /// Pushes short texts without pause.
+    /// Pushes short texts without a pause.
     FloodSmall,
-    /// The same, and wants to hear of each, but waits for none.
+    /// Likewise, and requests acknowledgements, but waits for none.
     FloodWaiting,
-    /// Answers as if it had not been given a key.
+    /// Answers as if it had not received a key.
     KeyIgnored,
     /// Never answers.
     Hung,
-    /// Connects, goes, connects.
+    /// Connects and disconnects in a loop.
     Loop,
     Nul,
     OpenMetrics,
     Oversize,
-    /// Says that it is who another neighbour is.
+    /// Claims the identity of another neighbour.
     Pair,
     PairToo,
     PushAndVanish,
     QuotedNames,
-    /// Names that are the proxy's.
+    /// Uses names that are the proxy's.
     Reserved,
     /// Its connection breaks in the middle of each answer.
     ResetMidFrame,
@@ -91,10 +91,10 @@ const ALL: [Bad; 24] = [
     Bad::WrongKey,
 ];
 
-/// How many kinds there are.
+/// The number of kinds.
 pub(crate) const COUNT: usize = ALL.len();
 
-/// The number of the first of them, where applications are numbered.
+/// The number of the first neighbour in the numbering of applications.
 pub(crate) const FIRST: usize = 1000;
 
 /// One host for each kind.
@@ -115,7 +115,7 @@ pub(crate) fn hosts(sim: &Sim) -> Vec<SimHost> {
     ALL.iter().map(host).collect()
 }
 
-/// One of them moves in, unless it is there already, and goes without a word.
+/// One of them moves in, unless it is there already, and later leaves without closing.
 pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
     let kind = rng.usize(..ALL.len());
     let (bad, host) = (ALL[kind], world.neighbours[kind].clone());
@@ -137,7 +137,7 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
         }
     });
     let now = world.now();
-    // They may have to be waited for, and the proxy may take a while to see that they have gone.
+    // The proxy may have to wait for them, and may take a while to notice that they have gone.
     world.ledger().mutes.add(now, now + time + world.terms.dead_within());
     let life = Arc::clone(world);
     match bad {
@@ -188,13 +188,13 @@ fn live(world: &Arc<World>, host: &SimHost, bad: Bad, kind: usize, now: Duration
             // It does not wait until anything has arrived.
             let _ = client.push_and_close().await;
         } else {
-            // For as long as the host lasts.
+            // As long as the host lasts.
             world.sleep(&host, Duration::from_secs(3600)).await;
         }
     });
 }
 
-/// What a client of this kind says that it is.
+/// Returns the labels that a client of this kind declares.
 fn says(bad: Bad) -> Labels {
     let instance = match bad {
         Bad::Pair | Bad::PairToo => Some("pair".to_owned()),
@@ -204,7 +204,7 @@ fn says(bad: Bad) -> Labels {
     Labels::new(instance.map(|instance| ("instance", instance))).expect("a label")
 }
 
-/// What a client of this kind gives.
+/// Returns the text of a client of this kind.
 fn given(bad: Bad, app: usize, serial: usize) -> String {
     let head = format!("{HEAD}{app}\",serial=\"{serial}\"}} 1\n");
     let own = format!("app=\"{app}\",serial=\"{serial}\"");
@@ -227,7 +227,7 @@ fn given(bad: Bad, app: usize, serial: usize) -> String {
     }
 }
 
-/// What of it is to be in an answer, if anything.
+/// Returns what of it should be in an answer, if anything.
 pub(crate) fn served(app: usize, serial: usize, format: BodyFormat) -> Option<String> {
     let bad = *ALL.get(app.checked_sub(FIRST)?)?;
     let instance = match bad {
@@ -248,7 +248,7 @@ pub(crate) fn served(app: usize, serial: usize, format: BodyFormat) -> Option<St
     Some(match bad {
         Bad::Drip => head + &format!("# {}\n", "drip ".repeat(1_000)),
         Bad::Duplicates => {
-            // The same series twice is one where families are gathered.
+            // A repeated series counts once if families are grouped.
             let times = if format.grouped { 1 } else { 2 };
             head + &format!("bad{{{own}{instance}}} 1\n").repeat(times)
         }
@@ -277,5 +277,5 @@ pub(crate) fn served(app: usize, serial: usize, format: BodyFormat) -> Option<St
     })
 }
 
-/// Where all of them connect.
+/// The port to which all of them connect.
 const PORT: u16 = RSOCKET_PORT;

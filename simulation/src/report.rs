@@ -2,53 +2,53 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// How a simulation went.
+/// The result of a simulation.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What was simulated.
+    /// The seed that was simulated.
     pub seed: u64,
-    /// How many applications there were.
+    /// The number of applications.
     pub apps: usize,
     /// The arguments that make the program simulate this again.
     pub arguments: String,
-    /// Simulated time, all in all.
+    /// The simulated time in total.
     pub elapsed: Duration,
-    /// The same for two runs only if the same happened in both.
+    /// Equal for two runs only if the same happened in both.
     pub digest: u64,
     /// How often a future was polled.
     pub polls: u64,
-    /// What happened, in numbers.
+    /// Counts of what happened.
     pub counts: Counts,
-    /// What must not have happened, up to twenty.
+    /// The violations, at most twenty.
     pub violations: Vec<Violation>,
 }
 
-/// Something that must not happen.
+/// A violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// When, since the world began.
+    /// The time since the world began.
     pub at: Duration,
-    /// What kind of thing.
+    /// The kind of violation.
     pub kind: Kind,
-    /// What exactly.
+    /// A description.
     pub what: String,
 }
 
-/// What is checked, by what it says when it does not hold.
+/// The kinds of violations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Kind {
-    /// An answer holds something that is no application's text, or not as it was given.
+    /// An answer contains something that is not an application's text, or not as it was given.
     Altered,
-    /// An application's text came after a newer one of its.
+    /// An application's text came after a newer one.
     Backwards,
-    /// An application was asked while it was being asked already.
+    /// An application was asked while it was already being asked.
     Doubled,
-    /// A table held more than its bound.
+    /// A table exceeded its limit.
     Exceeded,
-    /// Something failed with nothing wrong around it.
+    /// Something failed although nothing was wrong around it.
     Failed,
-    /// An application was not connected again in time, or a connection that was in order was given up.
+    /// An application was not connected again in time, or a healthy connection was given up.
     NotHealed,
     /// A dead connection was kept.
     KeptDead,
@@ -56,44 +56,44 @@ pub enum Kind {
     Late,
     /// Something was left over.
     Left,
-    /// A scrape went on though everybody had answered.
+    /// A scrape went on although everybody had answered.
     Lingering,
-    /// An application that had answered in time is not in the answer, or was not asked.
+    /// An application that answered in time is not in the answer, or was not asked.
     Missing,
-    /// Something panicked, or nothing went on.
+    /// Something panicked, or nothing made progress.
     Panic,
-    /// A push that was acknowledged was not served, or one was refused for which there is room.
+    /// An acknowledged push was not served, or a push was refused although there is room.
     PushLost,
-    /// Two applications changed places, and neither had connected again.
+    /// Two applications changed places, although neither had reconnected.
     Reordered,
-    /// Too many connected in one second.
+    /// Too many applications connected in one second.
     Stampede,
-    /// A text came where it did not belong: in a scrape that it was not given for.
+    /// A text came in a scrape for which it was not given.
     Stale,
     /// A text came twice.
     Twice,
     /// A proxy has too many or too few of the applications.
     Uneven,
-    /// An answer says of an application what is not so.
+    /// An answer says something untrue about an application.
     Untrue,
 }
 
-/// What happened, in numbers. Each is to be above 0 over some seeds, or what it counts was not tried.
+/// Counts of what happened. Each should be above 0 over some seeds; otherwise what it counts was not tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts(BTreeMap<&'static str, u64>);
 
 impl Counts {
-    /// Adds to a number.
+    /// Adds to a count.
     pub(crate) fn add(&mut self, name: &'static str, number: u64) {
         *self.0.entry(name).or_default() += number;
     }
 
-    /// A number; 0 where nothing was counted.
+    /// Returns a count; 0 if nothing was counted.
     pub fn of(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
-    /// Adds another run's numbers.
+    /// Adds another run's counts.
     pub fn add_all(&mut self, other: &Self) {
         other.0.iter().for_each(|(name, number)| self.add(name, *number));
     }
@@ -109,7 +109,7 @@ impl fmt::Display for Counts {
 }
 
 impl Report {
-    /// Whether nothing happened that must not.
+    /// Returns whether no invariant was violated.
     pub fn is_ok(&self) -> bool {
         self.violations.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is to be simulated, and the times that hold in it.
+//! Scenarios, and the times that apply in them.
 
 use crate::neighbours;
 use prometheus_rsocket_client as client;
@@ -8,29 +8,28 @@ use prometheus_rsocket_proxy::config::{self, Envelope, ListenAddr, RsaBackend};
 use std::fmt;
 use std::time::Duration;
 
-/// What is to be simulated. All that varies beyond this follows from the seed.
+/// A scenario. Everything else that varies follows from the seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// Where everything comes from that is left to chance.
+    /// The seed of everything that is left to chance.
     pub seed: u64,
-    /// How many applications there are.
+    /// The number of applications.
     pub apps: usize,
-    /// How long there are faults, in simulated time; healing and the end come after it.
+    /// How long there are faults, in simulated time. Healing and the end follow.
     pub time: Duration,
     /// How often the first scraper scrapes.
     pub interval: Duration,
-    /// Whether nothing goes wrong, and nothing but one scraper and the applications is there.
+    /// Whether nothing goes wrong, and only one scraper and the applications exist.
     pub calm: bool,
-    /// How applications send their metrics. To make a key, and to use it, takes real time.
+    /// How applications send their metrics. Making and using a key takes real time.
     pub envelope: Envelope,
-    /// What the proxy does wrong.
+    /// The fault that is planted in the proxy.
     #[cfg(planted_faults)]
     pub fault: Option<Fault>,
 }
 
 impl Scenario {
-    /// What is simulated with a seed where nothing else is asked for: some minutes with 8 to 24 applications; with each sixteenth
-    /// seed fewer, encrypted.
+    /// Returns the default scenario of a seed: some minutes with 8 to 24 applications. Every sixteenth seed has fewer applications, encrypted.
     pub fn new(seed: u64) -> Self {
         let (apps, time, envelope) = match seed % 16 {
             15 => (5, 90, Envelope::Encrypted),
@@ -52,7 +51,7 @@ impl Scenario {
         Terms::new(self)
     }
 
-    /// Which `instance="app-N"` an application says that it is, if it says anything. With some seeds two say the same.
+    /// Returns N of the `instance="app-N"` that an application declares, if it declares anything. With some seeds, two declare the same.
     pub(crate) fn instance(&self, app: usize) -> Option<usize> {
         match app {
             _ if self.calm => Some(app),
@@ -62,12 +61,12 @@ impl Scenario {
         }
     }
 
-    /// Whether the proxy groups families for all scrapers.
+    /// Returns whether the proxy groups families for all scrapers.
     pub(crate) fn group_families(&self) -> bool {
         !self.calm && self.seed % 3 == 1
     }
 
-    /// Whether the proxy learns who applications are from their texts.
+    /// Returns whether the proxy learns applications' identities from their texts.
     pub(crate) fn reads_identity(&self) -> bool {
         !self.calm && self.seed % 2 == 1
     }
@@ -95,7 +94,7 @@ impl fmt::Display for Scenario {
     }
 }
 
-/// The times and limits that proxy and applications are configured with, and what follows from them.
+/// The times and limits of the proxy and the applications, and what follows from them.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) keepalive: Duration,
@@ -107,7 +106,7 @@ pub(crate) struct Terms {
     pub(crate) push_ttl: Duration,
     /// How long the proxy remembers applications that have gone.
     pub(crate) grace: Duration,
-    /// What a scraper gives the proxy.
+    /// The time limit that a scraper names to the proxy.
     pub(crate) scrape_timeout: Duration,
     /// How long a job takes at most, anywhere.
     pub(crate) job_time: Duration,
@@ -132,24 +131,24 @@ impl Terms {
         }
     }
 
-    /// How long applications are asked before a scrape's end.
+    /// Returns how long applications are waited for in a scrape.
     pub(crate) fn scrape_budget(&self) -> Duration {
         self.scrape_timeout - SCRAPE_OFFSET
     }
 
-    /// How long both ends of a connection may take to see that it is dead: the silence, and what it takes to close, which is more
-    /// than the driver's linger only where much output waits for it.
+    /// Returns how long both ends of a connection may take to notice that it is dead: the silence, and closing, which takes longer than the driver's
+    /// linger only if much output waits for it.
     pub(crate) fn dead_within(&self) -> Duration {
         self.keepalive + self.lifetime + CLOSE_TIMEOUT + LINGER + SLACK
     }
 
-    /// How long it takes at most until an application is connected again, after whatever happened to it.
+    /// Returns how long it takes at most until an application is connected again, whatever happened to it.
     pub(crate) fn settled_within(&self) -> Duration {
-        // A pause, an attempt that is not heard, another pause; and the handshake.
+        // A pause, an attempt that is not noticed, another pause, and the handshake.
         self.dead_within() + self.backoff_max * 2 + self.connect_timeout + SLACK
     }
 
-    /// How long the proxy keeps a connection on which no SETUP comes.
+    /// Returns how long the proxy keeps a connection on which no SETUP arrives.
     pub(crate) fn stranger_within(&self) -> Duration {
         self.setup_timeout.max(self.lifetime) + PROXY_CLOSE_TIMEOUT + LINGER + SLACK
     }
@@ -161,7 +160,7 @@ impl Terms {
             listen_http: ListenAddr::any(HTTP_PORT),
             scrape_timeout_offset: SCRAPE_OFFSET,
             max_concurrent_scrapes: 16,
-            // For each to come back before it is known that it has gone, and for strangers; fewer than come in a crowd.
+            // Enough for each to come back before the proxy knows that it has gone, and for strangers; fewer than a crowd has.
             max_connections: 2 * scenario.apps + 2 * neighbours::COUNT + 20,
             max_held_pushes: PUSHES_MAX,
             max_held_push_bytes: PUSH_BYTES_MAX,
@@ -185,7 +184,7 @@ impl Terms {
     pub(crate) fn client(&self, push: client::PushMode, instance: Option<usize>) -> client::Config {
         let proxy = format!("tcp://proxy:{RSOCKET_PORT}").parse().expect("a URL");
         let mut config = client::Config::new(proxy);
-        // The default names the machine, which must not matter.
+        // The default is the machine's name, which must not matter.
         let labels = instance.map(|app| ("instance", format!("app-{app}")));
         config.labels = client::Labels::new(labels).expect("a label");
         config.connect_timeout = self.connect_timeout;
@@ -203,21 +202,21 @@ impl Terms {
 
 /// How long a last push may take.
 pub(crate) const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Where the proxy takes applications.
+/// The proxy's port for applications.
 pub(crate) const RSOCKET_PORT: u16 = 7001;
-/// How many pushes the proxy holds and opens: room for one of each application that there is, or has gone and is still held for.
+/// How many pushes the proxy holds and opens: enough for one of each application that exists, or has gone while its push is held.
 pub(crate) const PUSHES_MAX: usize = 100;
 /// Their bytes.
 pub(crate) const PUSH_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Where the proxy is scraped.
+/// The proxy's port for scrapers.
 pub(crate) const HTTP_PORT: u16 = 8080;
-/// What the proxy takes off a scraper's time.
+/// The part of a scraper's limit that the proxy keeps for the answer.
 const SCRAPE_OFFSET: Duration = Duration::from_millis(500);
-/// How long the applications' connections wait for their output to be taken when they close.
+/// How long closing connections of applications wait for their output to be taken.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The same of the proxy's, which is not configured.
+/// The same for the proxy's connections, which is not configured.
 const PROXY_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the driver waits for the peer's end by default.
 const LINGER: Duration = Duration::from_secs(2);
-/// For what travels, and for the steps in which things are looked at.
+/// For travelling, and for the interval at which conditions are checked.
 const SLACK: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Scrapers: real HTTP, well-mannered and other.
+//! Scrapers that speak real HTTP, well-mannered and ill-mannered ones.
 
 use crate::body::{self, BodyFormat, Contents, Fault};
 use crate::http::{Connection, Get, Got};
@@ -21,14 +21,14 @@ pub(crate) struct Scraper {
     number: usize,
     host: SimHost,
     connection: Option<Connection>,
-    /// The scrape that was answered last over `connection`.
+    /// The last scrape that was answered over `connection`.
     answered: Option<usize>,
 }
 
 /// How a scraper behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Asks for the headers alone.
+    /// Requests only the headers.
     Headers,
     /// Goes away after a time.
     Leaving(Duration),
@@ -41,7 +41,7 @@ pub(crate) enum Manner {
     Slow(Duration),
 }
 
-/// What a scraper asks for.
+/// What a scraper requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) path: String,
@@ -51,7 +51,7 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// All applications, in whatever encoding and format.
+    /// All applications, in any encoding and format.
     pub(crate) fn draw(rng: &mut Rng, calm: bool) -> Self {
         Self { gzip: rng.bool(), open_metrics: !calm && rng.u8(..5) == 0, ..Self::default() }
     }
@@ -70,7 +70,7 @@ impl Scraper {
         Self { world: Arc::clone(world), number, host, connection: None, answered: None }
     }
 
-    /// Scrapes at intervals until it is over. Each scrape begins when it is due, also if the one before takes longer.
+    /// Scrapes at intervals until the simulation is over. Each scrape begins when it is due, or late if the previous one takes longer.
     pub(crate) async fn scrape_at_intervals(mut self, interval: Duration, mut rng: Rng) {
         let mut due = self.host.now();
         while !self.world.is_over() {
@@ -80,7 +80,7 @@ impl Scraper {
                 self.go_on();
                 self.connection = None;
             }
-            // As Prometheus, which leaves out what it is too late for.
+            // Like Prometheus, which skips scrapes for which it is too late.
             let now = self.host.now();
             while due <= now {
                 due += interval;
@@ -89,7 +89,7 @@ impl Scraper {
         }
     }
 
-    /// Scrapes once, and writes down what came of it.
+    /// Scrapes once, and records the result.
     pub(crate) async fn scrape(&mut self, ask: Ask, manner: Manner) {
         let (start, opened) = self.reuse();
         let record = ScrapeRecord {
@@ -137,7 +137,7 @@ impl Scraper {
         self.world.ledger().scrapes[index].end = Some((now, end));
     }
 
-    /// Asks for the list of targets, and writes it down.
+    /// Requests the list of targets, and records it.
     pub(crate) async fn list(&mut self) -> Vec<String> {
         let (start, opened) = self.reuse();
         let ask = Ask { path: "/sd".to_owned(), ..Ask::default() };
@@ -155,7 +155,7 @@ impl Scraper {
         found
     }
 
-    /// The time, and since when the connection is there that will be used.
+    /// Returns the time, and when the connection that will be used was opened.
     fn reuse(&mut self) -> (At, At) {
         let start = self.world.now();
         self.go_on();
@@ -163,7 +163,7 @@ impl Scraper {
         (start, self.connection.as_ref().map_or(start, |connection| connection.opened))
     }
 
-    /// The connection is about to be used again, or to be ended in order: this tells the proxy that its last answer was read.
+    /// The connection is about to be used again, or to end in order, which tells the proxy that its last answer was read.
     fn go_on(&mut self) {
         let Some(answered) = self.answered.take() else { return };
         if self.connection.as_ref().is_some_and(Connection::is_open) {
@@ -172,7 +172,7 @@ impl Scraper {
         }
     }
 
-    /// What has come, or nothing where it was not waited for.
+    /// Returns the answer, or `None` if it was not waited for.
     async fn fetch(&mut self, ask: &Ask, manner: Manner) -> Option<Result<Got, String>> {
         let begin = self.host.now();
         let timeout_ = self.world.terms.scrape_timeout;
@@ -235,7 +235,7 @@ impl Drop for Scraper {
     }
 }
 
-/// What the proxy says of an application that is down.
+/// Returns what the proxy says about an application that is down.
 fn down(got: &Got) -> ScrapeEnd {
     let text = String::from_utf8_lossy(&got.body);
     let mut reasons = ScrapeFailure::REASONS.into_iter();
@@ -256,11 +256,11 @@ fn summary(end: &ScrapeEnd) -> String {
     }
 }
 
-/// What is said of an answer that has no end.
+/// The error of an answer without an end.
 const UNENDED: &str = "it did not end";
-/// Less than any application's bytes travel.
+/// Less than the bytes of any application need.
 const AT_ONCE: Duration = Duration::from_micros(100);
-/// How long a scraper looks on beyond the time that it has given.
+/// How long a scraper waits beyond its limit.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// More than the proxy gives to those who read slowly, and what is on its way after that.
+/// More than the proxy allows to slow readers, including what is on its way after that.
 const SLOW_PATIENCE: Duration = Duration::from_secs(100);

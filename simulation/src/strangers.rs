@@ -1,4 +1,4 @@
-//! Peers that are no applications and no scrapers, and have to be sent away in time.
+//! Peers that are neither applications nor scrapers, and have to be sent away in time.
 
 use crate::crowds;
 use crate::report::Kind;
@@ -14,7 +14,7 @@ use prometheus_rsocket_runtime::{Runtime, timeout};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A stranger connects, says something, and listens until it is sent away.
+/// A stranger connects, sends something, and listens until it is sent away.
 pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
     let (port, bytes) = match rng.u8(..12) {
         0 => (RSOCKET_PORT, garbage(&mut rng)),
@@ -39,7 +39,7 @@ pub(crate) fn visit(world: &Arc<World>, mut rng: Rng) {
     world.stranger.clone().spawn(async move { call(&world, port, &bytes).await });
 }
 
-/// One that sets up a connection as an application does, and says nothing more.
+/// A stranger that sets up a connection like an application, and then sends nothing.
 pub(crate) fn mute(world: &Arc<World>) {
     world.count("mute applications");
     let now = world.now();
@@ -56,10 +56,10 @@ async fn call(world: &World, port: u16, bytes: &[u8]) {
     let host = &world.stranger;
     let from = world.now();
     let Ok(mut stream) = host.connect("proxy", port).await else { return };
-    // The proxy may close before it has taken everything.
+    // The proxy may close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let within = if port == HTTP_PORT { HEAD_WITHIN } else { world.terms.stranger_within() };
-    // It may have been paused, or its messages delayed.
+    // The proxy may have been paused, or its messages delayed.
     let patience = within + LONGEST_FAULT;
     let mut rest = Vec::new();
     let end = timeout(host, host.now() + patience, stream.read_to_end(&mut rest)).await;
@@ -93,9 +93,9 @@ pub(crate) fn setup(world: &World) -> Vec<u8> {
     bytes.to_vec()
 }
 
-/// By when the proxy has had a SETUP: strangers are near it.
+/// By when the proxy has received a SETUP; strangers are near it.
 const SETTING_UP: Duration = Duration::from_millis(20);
-/// How long the proxy waits for the head of an HTTP request, by default, and some time to travel.
+/// How long the proxy waits for the head of an HTTP request by default, and some time for travelling.
 const HEAD_WITHIN: Duration = Duration::from_secs(11);
-/// The longest that the proxy is paused or stalled.
+/// The longest pause or stall of the proxy.
 pub(crate) const LONGEST_FAULT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! A scraper that asks for the list of targets, and then for one application after the other, as Prometheus' service discovery has it do.
+//! A scraper that requests the list of targets, and then one application after the other, as with Prometheus' service discovery.
 
 use crate::ledger::Of;
 use crate::scraper::{Ask, Manner, Scraper};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Scrapes targets at intervals until it is over.
+/// Scrapes targets at intervals until the simulation is over.
 pub(crate) async fn scrape_at_intervals(world: Arc<World>, interval: Duration, mut rng: Rng) {
     let mut scraper = Scraper::new(&world, OF_TARGETS);
     while !world.is_over() {
@@ -24,7 +24,7 @@ pub(crate) async fn scrape_at_intervals(world: Arc<World>, interval: Duration, m
     }
 }
 
-/// The paths in a list of targets, without what they all begin with.
+/// Returns the paths in a list of targets, without their common prefix.
 pub(crate) fn paths(list: &[u8]) -> Result<Vec<String>, String> {
     let list: Vec<Value> = serde_json::from_slice(list).map_err(|error| error.to_string())?;
     let path = |group: &Value| {
@@ -38,7 +38,7 @@ pub(crate) fn paths(list: &[u8]) -> Result<Vec<String>, String> {
     paths.collect()
 }
 
-/// Which application a path is that of.
+/// Returns the application that a path belongs to.
 fn of(world: &World, path: &str) -> Of {
     let app = path.strip_prefix("app-").and_then(|app| app.parse().ok());
     let ledger = world.ledger();
@@ -51,5 +51,5 @@ fn draw(rng: &mut Rng) -> Ask {
 }
 
 const PATH: &str = "/metrics/app/";
-/// How many targets are scraped before the list is asked for again.
+/// How many targets are scraped before the list is requested again.
 const AT_A_TIME: usize = 6;

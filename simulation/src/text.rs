@@ -1,15 +1,15 @@
-//! The applications' metrics. Each text is made from a few numbers, so that it need not be kept to be known again; it begins
-//! with these numbers, so that an answer in which many are joined can be taken apart.
+//! The applications' metrics. Each text is made from a few numbers, so that it need not be kept to be recognised. It begins with these numbers, so
+//! that an answer with many texts can be taken apart.
 
 use std::fmt::Write;
 
-/// What a text looks like.
+/// The shape of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Series after the first.
     pub(crate) lines: u32,
     pub(crate) ending: Ending,
-    /// The application says in its SETUP that it is `instance="app-N"`. Its text does not, so the proxy adds that label.
+    /// N of the `instance="app-N"` that the application declares in its SETUP. Its text does not have it, so the proxy adds that label.
     pub(crate) instance: Option<usize>,
 }
 
@@ -17,13 +17,13 @@ pub(crate) struct Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Break,
-    /// As OpenMetrics, which it is then.
+    /// With the end of OpenMetrics, which the text then is.
     Eof,
     /// Without the last line break, which the proxy adds.
     Open,
 }
 
-/// The text of that number that an application gives.
+/// Returns the text of this number that an application gives.
 pub(crate) fn given(app: usize, serial: usize, shape: Shape) -> String {
     let mut text = served(app, serial, Shape { instance: None, ..shape }, 0);
     match shape.ending {
@@ -34,8 +34,8 @@ pub(crate) fn given(app: usize, serial: usize, shape: Shape) -> String {
     text
 }
 
-/// The same as it is to be in an answer in the text format, without the series that another text of the application in front of it has
-/// already: the first so many lines.
+/// Returns the same text as it should be in an answer in the text format, without the series that another text of the application before it has: the
+/// first `without` lines.
 pub(crate) fn served(app: usize, serial: usize, shape: Shape, without: u32) -> String {
     let mut text = String::with_capacity(80 * shape.lines as usize + 256);
     let is_open_metrics = shape.ending == Ending::Eof;
@@ -44,7 +44,7 @@ pub(crate) fn served(app: usize, serial: usize, shape: Shape, without: u32) -> S
     }
     let mut samples = samples(app, serial, shape, without);
     text.extend(samples.next().map(|line| line + "\n"));
-    // Where the proxy converts text, a family without series is left out.
+    // If the proxy converts text, it leaves out a family without series.
     if !is_open_metrics || without < shape.lines {
         text.push_str(COMMENTS);
     }
@@ -52,11 +52,11 @@ pub(crate) fn served(app: usize, serial: usize, shape: Shape, without: u32) -> S
     text
 }
 
-/// What stands before all samples but the first.
+/// What precedes all samples except the first.
 pub(crate) const COMMENTS: &str =
     "# HELP sim_value Numbers, \\\\ and ünïcode.\n# TYPE sim_value gauge\n";
 
-/// Its samples, each a line without its end; the first of them is the head.
+/// Returns its samples, each a line without its end; the first is the head.
 pub(crate) fn samples(
     app: usize,
     serial: usize,
@@ -76,14 +76,14 @@ pub(crate) fn samples(
     std::iter::once(head).chain(values)
 }
 
-/// Whose text begins with this line, and which of them it is.
+/// Returns the application and the number of the text that begins with this line.
 pub(crate) fn parse_head(line: &str) -> Option<(usize, usize)> {
     let (app, rest) = line.strip_prefix(HEAD)?.split_once("\",serial=\"")?;
     let (serial, _) = rest.split_once('"')?;
     Some((app.parse().ok()?, serial.parse().ok()?))
 }
 
-/// A text that nobody can read.
+/// Returns an unreadable text.
 pub(crate) fn malformed(app: usize, serial: usize) -> String {
     let mut text = served(app, serial, PLAIN, 0);
     match serial % 4 {
@@ -95,14 +95,14 @@ pub(crate) fn malformed(app: usize, serial: usize) -> String {
     text
 }
 
-/// A text that is longer than the simulated proxy takes.
+/// Returns a text that is longer than the simulated proxy accepts.
 pub(crate) fn oversized(app: usize, serial: usize) -> String {
     let mut text = served(app, serial, PLAIN, 0);
     text.extend(std::iter::repeat_n(format!("# {}\n", "long ".repeat(200)), TEXT_MAX / 1000));
     text
 }
 
-/// What the simulated proxy takes of one application, in bytes.
+/// The longest text of one application that the simulated proxy accepts, in bytes.
 pub(crate) const TEXT_MAX: usize = 256 * 1024;
 
 const PLAIN: Shape = Shape { lines: 3, ending: Ending::Break, instance: None };

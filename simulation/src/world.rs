@@ -15,13 +15,13 @@ pub(crate) struct World {
     pub(crate) sim: Sim,
     pub(crate) scenario: Scenario,
     pub(crate) terms: Terms,
-    /// Where whatever steers the simulation runs.
+    /// The host of what steers the simulation.
     pub(crate) driver: SimHost,
     pub(crate) proxy: SimHost,
     pub(crate) scrapers: Vec<SimHost>,
-    /// Where the bad peers are.
+    /// The host of strangers.
     pub(crate) stranger: SimHost,
-    /// Where the bad applications are.
+    /// The hosts of the bad applications.
     pub(crate) neighbours: Vec<SimHost>,
     apps: Mutex<Vec<App>>,
     ledger: Mutex<Ledger>,
@@ -47,7 +47,7 @@ impl World {
             scrapers.iter().for_each(|host| sim.set_link(host, scraper_link(&mut rng)));
             let mut link = scraper_link(&mut rng);
             sim.set_link(&stranger, link.clone());
-            // Little fits on its way to the ill-mannered one, or the proxy would hardly see how it reads.
+            // Little data fits on the link to the ill-mannered scraper, or the proxy would hardly notice how it reads.
             link.capacity = 4096;
             sim.set_link(&scrapers[ILL_MANNERED], link);
         }
@@ -92,7 +92,7 @@ impl World {
         sleep_until(host, host.now() + time).await;
     }
 
-    /// Whether applications behave.
+    /// Returns whether applications behave.
     pub(crate) fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
@@ -102,7 +102,7 @@ impl World {
         self.sim.note("it is calm from now on");
     }
 
-    /// Whether scrapers and watchers are to end.
+    /// Returns whether scrapers and watchers have to end.
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -133,12 +133,12 @@ impl World {
         self.ledger().proxy.add(now, now + time);
     }
 
-    /// Which applications say that they are connected.
+    /// Returns which applications report that they are connected.
     pub(crate) fn ready(&self) -> Vec<bool> {
         self.apps().iter().map(App::is_ready).collect()
     }
 
-    /// Ends all tasks: they hold this world, and it holds them.
+    /// Ends all tasks, since they and this world hold each other.
     pub(crate) fn dissolve(&self) {
         let apps: Vec<SimHost> = self.apps().iter().map(|app| app.host.clone()).collect();
         let others = [&self.proxy, &self.stranger, &self.driver];
@@ -150,7 +150,7 @@ impl World {
     }
 }
 
-/// Scrapers are near the proxy, as they are in life: what they see is what the proxy does.
+/// Scrapers are near the proxy, as in practice: what they see is what the proxy does.
 fn scraper_link(rng: &mut Rng) -> LinkConfig {
     let mut link = LinkConfig::default();
     link.latency_min = Duration::from_micros(100);
@@ -169,6 +169,6 @@ pub(crate) const AFTER_PUSH: usize = 2;
 pub(crate) const ILL_MANNERED: usize = 3;
 /// The scraper that scrapes one application after the other.
 pub(crate) const OF_TARGETS: usize = 4;
-/// The longest that bytes of scrapers travel. Applications are farther away: nobody answers a scrape before the proxy has
-/// heard that its scraper left at once.
+/// The longest time that scrapers' bytes travel. Applications are farther away: none answers a scrape before the proxy has noticed that its scraper
+/// left immediately.
 pub(crate) const SCRAPER_LATENCY: Duration = Duration::from_millis(1);

@@ -1,17 +1,17 @@
-//! Answers, compared with what was given.
+//! Comparing answers with the texts that were given.
 
 use super::{BodyFormat, Section, apart, comments, floor, label, samples};
 use crate::neighbours;
 use crate::text::{self, Shape};
 use std::collections::BTreeMap;
 
-/// What was given, to compare with.
+/// The texts that were given.
 pub(super) struct Given<F> {
     pub(super) shape_of: F,
     pub(super) format: BodyFormat,
 }
 
-/// A text within an answer: whose, and which, and what is there of it.
+/// A text within an answer: its application, its number, and its part of the answer.
 struct Part<'a> {
     app: usize,
     serial: usize,
@@ -19,7 +19,7 @@ struct Part<'a> {
 }
 
 impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
-    /// One text after the other, to the last byte.
+    /// Reads one text after the other, to the last byte.
     pub(super) fn joined(&self, body: &str) -> Result<Vec<Section>, String> {
         let mut parts = Vec::new();
         let mut rests = Vec::new();
@@ -49,7 +49,7 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         })
     }
 
-    /// The samples of each text, wherever they are.
+    /// Reads the samples of each text, wherever they are.
     pub(super) fn grouped(&self, body: &str) -> Result<Vec<Section>, String> {
         let mut parts = Vec::new();
         let mut lines: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
@@ -80,8 +80,8 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         })
     }
 
-    /// Finds for each application how its texts were put together, which `is_so` says: it is given an application's texts as they should be, with
-    /// the indices of their parts.
+    /// Finds for each application how its texts were put together. `is_so` decides: it receives the application's texts as they should be, with the
+    /// indices of their parts.
     fn sections(
         &self,
         parts: &[Part<'_>],
@@ -119,8 +119,8 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         Ok(sections.into_values().collect())
     }
 
-    /// How many of their lines an application's texts may lack, because others have these series: of those that it has pushed over one
-    /// connection the later ones, and of several connections the first ones.
+    /// Returns how many of their lines an application's texts may lack because others have these series. Of texts pushed over one connection, the
+    /// later ones have them; of texts from several connections, the first ones.
     fn ways(
         &self,
         parts: &[Part<'_>],
@@ -129,12 +129,12 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         let shape_of = |index: &usize| (self.shape_of)(parts[*index].app, parts[*index].serial);
         let lines: Vec<u32> =
             indices.iter().map(|index| shape_of(index).map_or(0, |shape| shape.lines)).collect();
-        // A neighbour's texts have nothing in common.
+        // Texts of a neighbour share no series.
         let undecided = if parts[indices[0]].app < neighbours::FIRST { lines.len() - 1 } else { 0 };
         if undecided >= TEXTS_MAX {
             return Err(format!("app-{} has {} texts", parts[indices[0]].app, lines.len()));
         }
-        // A bit for each two texts with a connection's end between them.
+        // One bit for each two texts: whether a connection ended between them.
         Ok((0_u32..1 << undecided).map(move |ends| {
             let connection =
                 |text: usize| (u64::from(ends) & ((1 << text.min(TEXTS_MAX)) - 1)).count_ones();
@@ -150,7 +150,7 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         }))
     }
 
-    /// The text as it is to be without its first lines.
+    /// Returns the text as it should be served without its first lines.
     fn served(&self, part: &Part<'_>, without: u32) -> Result<String, String> {
         let Part { app, serial, .. } = *part;
         if app >= neighbours::FIRST {
@@ -160,21 +160,21 @@ impl<F: Fn(usize, usize) -> Option<Shape>> Given<F> {
         let shape = (self.shape_of)(app, serial);
         let shape = shape.ok_or_else(|| format!("app-{app} never gave its text {serial}"))?;
         let mut served = text::served(app, serial, shape, without);
-        // The client has converted it, and the proxy passes it on as it is.
+        // The client has converted it, and the proxy passes it on unchanged.
         if self.format.is_version_1 && !served.ends_with(text::COMMENTS) && without >= shape.lines {
             served.push_str(text::COMMENTS);
         }
         Ok(served)
     }
 
-    /// What is left of each of the texts if all of their samples are left out.
+    /// Returns what is left of each text if all of its samples are left out.
     fn comments(&self, parts: &[Part<'_>]) -> Vec<String> {
         let texts = parts.iter().filter_map(|part| self.served(part, 0).ok());
         texts.map(|text| comments(&text)).filter(|comments| !comments.is_empty()).collect()
     }
 }
 
-/// Where texts begin.
+/// Splits an answer where texts begin.
 fn cut(body: &str) -> Result<Vec<&str>, String> {
     let mut begins = Vec::new();
     let (mut at, mut before) = (0, "");
@@ -193,8 +193,8 @@ fn cut(body: &str) -> Result<Vec<&str>, String> {
     Ok(begins.windows(2).map(|pair| &body[pair[0]..pair[1]]).collect())
 }
 
-/// Whether this is all that is left of texts that are there a second time, so that all of their samples are left out: a push that was sent again
-/// because its acknowledgement was lost, say.
+/// Whether this is all that is left of repeated texts whose samples are all left out, such as a push that was sent again because its acknowledgement
+/// was lost.
 fn is_of_copies(mut rest: &str, copies: &[String]) -> bool {
     while !rest.is_empty() {
         let after = copies.iter().filter_map(|comments| rest.strip_prefix(&**comments));
@@ -211,6 +211,6 @@ fn parts_of<'a>(
     served.iter().map(|(index, text)| (&parts[*index], &**text)).collect()
 }
 
-/// How many texts of one application may be in an answer.
+/// The most texts of one application in an answer.
 const TEXTS_MAX: usize = 12;
 const TYPE: &str = "# TYPE sim_text ";

@@ -94,7 +94,7 @@ fn series_of_an_earlier_text_of_the_application_are_left_out() {
 
 #[test]
 fn comments_of_an_empty_family_stay_where_the_client_has_converted_the_text() {
-    // The later text of app-2 has all series of the earlier one but the first.
+    // The later text of app-2 has all series of the earlier one except the first.
     let emptied = served(2, 1, shape(2, 1).unwrap(), 2);
     let kept = emptied.clone() + COMMENTS;
     let twice =
@@ -115,7 +115,7 @@ fn of_several_pushes_the_latest_counts() {
     let contents = body(JOINED, &(whole.clone() + &one)).unwrap();
     assert_eq!(contents.sections, [(1, 5), (1, 2)]);
     assert_eq!((contents.rows.len(), contents.rows[0].serial), (1, Some(2)));
-    // A series is there once, with the value that counts, and none is missing.
+    // Each series is there once, with the value that counts, and none is missing.
     for broken in [text(1, 5) + &text(1, 2), served(1, 5, shape(1, 5).unwrap(), 4) + &text(1, 2)] {
         assert_eq!(kind(JOINED, &(broken + &one)), Kind::Altered);
     }

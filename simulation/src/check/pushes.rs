@@ -1,4 +1,4 @@
-//! Last metrics that are pushed.
+//! Pushes of last metrics.
 
 use super::{Found, Judge};
 use crate::ledger::{AppRecord, At, Call, Came, Of, PushRecord, ScrapeEnd, ScrapeRecord};
@@ -12,7 +12,7 @@ impl Judge<'_> {
     pub(super) fn push(&self, app: usize, push: &PushRecord, found: &mut Found) {
         let record = &self.ledger.apps[app];
         if record.is_twin {
-            // What the one pushes, an answer of the other supersedes.
+            // An answer of one twin supersedes what the other pushes.
             return;
         }
         let Some(done) = push.done.as_ref().filter(|done| done.result.is_ok()) else {
@@ -22,7 +22,7 @@ impl Judge<'_> {
         };
         let stored = match push.mode {
             PushMode::Acknowledged => done.at,
-            // One that nobody answers arrives where nothing is in its way.
+            // A push without acknowledgement arrives if nothing is in its way.
             PushMode::FireAndForget => {
                 let stored = done.at + record.transfer + self.working();
                 let from = push.at.saturating_sub(self.terms.settled_within());
@@ -40,7 +40,7 @@ impl Judge<'_> {
                     format!("app-{app} pushed what is no metrics, and hears that it is stored");
                 found.violation(done.at, Kind::PushLost, what);
             }
-            // What cannot be read is dropped where nobody waits to hear of it.
+            // What cannot be read is dropped if nobody waits for an acknowledgement.
             (PushMode::FireAndForget, true) => {}
             (mode, false) => {
                 let is_acknowledged = mode == PushMode::Acknowledged;
@@ -61,7 +61,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether a push has to be stored: its application was connected and left in peace, and its text was there soon.
+    /// Whether a push has to be stored: its application was connected and left in peace, and its text was there in time.
     fn is_due(&self, app: usize, push: &PushRecord) -> bool {
         let record = &self.ledger.apps[app];
         let Some(done) = &push.done else { return false };
@@ -84,11 +84,11 @@ impl Judge<'_> {
         }
     }
 
-    /// A push that is stored is in the next scrape of a scraper, unless that has had it, or has it in another answer of which it
-    /// is not known whether it was read.
+    /// A stored push is in the next scrape of a scraper, unless the scraper has had it, or has it in another answer of which it is unknown whether it
+    /// was read.
     fn push_for(&self, stored: &Stored<'_>, scraper: usize, found: &mut Found) {
         let Stored { app, push, at, serials } = *stored;
-        // Whether the proxy may take it for delivered though it was not read.
+        // Whether the proxy may consider it delivered although it was not read.
         let mut may_be_delivered = false;
         for (index, scrape) in self.ledger.scrapes.iter().enumerate() {
             let end = scrape.end.as_ref().map_or(At::MAX, |(end, _)| *end);
@@ -132,7 +132,7 @@ impl Judge<'_> {
                 }
                 // A connection that breaks delivers nothing.
                 Some(ScrapeEnd::Headers | ScrapeEnd::Failed(_)) => {}
-                // An answer that was made after it, and was left with the scrape, has it forgotten.
+                // A later answer of the application that was left together with its scrape makes the proxy forget the push.
                 Some(ScrapeEnd::Abandoned { early })
                     if serials.len() == 1 && self.was_unfinished(scrape, end, *early) =>
                 {
@@ -145,20 +145,20 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether an answer has something of the application that came after a push, and for sure is no push itself: those are
-    /// kept beside each other, because no two of them have the same series.
+    /// Whether an answer has a text of the application that is newer than a push, and is certainly not a push itself. Pushes are kept beside each
+    /// other, since no two of them have the same series.
     fn supersedes(&self, stored: &Stored<'_>, sections: &[(usize, usize)]) -> bool {
         let record = &self.ledger.apps[stored.app];
         let since = stored.push.done.as_ref().map_or(record.calls.len(), |done| done.end_call);
         let is_later =
             |serial: usize| serial >= since && !record.pushes.iter().any(|push| push.is_of(serial));
-        // Otherwise each of its connections is an application of its own.
+        // Otherwise, each of its connections is an application of its own.
         (record.instance.is_some() || record.is_learnt)
             && sections.iter().any(|(app, serial)| *app == stored.app && is_later(*serial))
     }
 
-    /// Whether an application's pushes may be left out of a scrape, because another one of the same scraper may have one of them or something
-    /// later, and it is not known what became of that one.
+    /// Whether an application's pushes may be left out of a scrape, because another scrape of the same scraper may have one of them or something
+    /// later, and it is unknown whether that one was read.
     fn may_be_in_another(&self, app: usize, scrape: &ScrapeRecord) -> bool {
         // Requests may overtake each other.
         let latest = scrape.start + SCRAPER_LATENCY * 3;
@@ -169,7 +169,7 @@ impl Judge<'_> {
                 && may_be_of(other, app)
         });
         others.any(|other| {
-            // The proxy is told of a break with the scraper, and heeds it after what it is at.
+            // The proxy learns of a broken connection to the scraper, and reacts after its current work.
             let broken = |end: At| end + SCRAPER_LATENCY * 2 + self.terms.job_time * 2;
             let until =
                 |known: At, is_held_up: bool| known + if is_held_up { STUCK } else { At::ZERO };
@@ -193,7 +193,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether a scrape cannot have been all sent when it was left: there was somebody to wait for.
+    /// Whether a scrape cannot have been sent completely when it was left, because there was somebody to wait for.
     fn was_unfinished(&self, scrape: &ScrapeRecord, end: At, early: bool) -> bool {
         // By then the proxy knows.
         let known = end + SCRAPER_LATENCY * 2;
@@ -212,9 +212,9 @@ impl Judge<'_> {
 struct Stored<'a> {
     app: usize,
     push: &'a PushRecord,
-    /// Since when at the latest.
+    /// The latest time at which it was stored.
     at: At,
-    /// Which texts it may be.
+    /// The numbers of the texts that it may be.
     serials: &'a [usize],
 }
 
@@ -224,7 +224,7 @@ impl Stored<'_> {
     }
 }
 
-/// How long it may take until the proxy gives up a connection that is stuck, and with it the answer that was sent over it.
+/// How long it may take until the proxy gives up a stuck connection, and the answer that was sent over it.
 const STUCK: At = At::from_secs(155);
 
 /// By when the text of a push has to be there for the push to be in time.
@@ -245,7 +245,7 @@ impl PushRecord {
         (self.first_call..end).contains(&serial)
     }
 
-    /// Whether this text is what was pushed, for sure.
+    /// Whether this text is certainly what was pushed.
     pub(super) fn is_of(&self, serial: usize) -> bool {
         let done = self.done.as_ref().filter(|done| done.result.is_ok());
         done.is_some_and(|done| self.first_call == serial && done.end_call == serial + 1)

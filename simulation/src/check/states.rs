@@ -1,15 +1,15 @@
-//! What answers say of applications at their end.
+//! What the end of answers says about applications.
 
 use super::{Found, Judge, Whole};
 use crate::ledger::{At, Came, Of, Row, ScrapeRecord};
 use crate::report::Kind;
 use std::time::Duration;
 
-/// Why an application has to be down in a scrape; it is up where there is nothing.
+/// Why an application has to be down in a scrape; `None` if it has to be up.
 type Truth = Option<&'static str>;
 
 impl Judge<'_> {
-    /// Everybody has a state, and it is true.
+    /// Every application has a state, and it is true.
     pub(super) fn states(&self, whole: &Whole<'_>, is_disturbed: bool, found: &mut Found) {
         let Whole { index, scrape, end, sections, rows, .. } = *whole;
         if let Of::One(app) = scrape.of
@@ -44,7 +44,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What is said of an application of which the truth is known.
+    /// Checks the state of an application of which the truth is known.
     fn state(&self, app: usize, whole: &Whole<'_>, found: &mut Found) {
         let Whole { index, scrape, end, rows, .. } = *whole;
         let Some(truth) = self.truth(app, scrape, end) else { return };
@@ -68,7 +68,7 @@ impl Judge<'_> {
         }
     }
 
-    /// How an application has to be in a scrape, where that is known: it was left in peace, and has answered in time, failed, or not
+    /// Returns the state that an application must have in a scrape, if it is known: it was left in peace, and has answered in time, failed, or not
     /// answered; or it had gone long before.
     pub(super) fn truth(&self, app: usize, scrape: &ScrapeRecord, end: At) -> Option<Truth> {
         let record = &self.ledger.apps[app];
@@ -104,7 +104,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Who is up has its own answer in it, and whose answer is in it is up; a push does not count.
+    /// An application that is up has its own answer in it, and an application whose answer is in it is up. A push is not an answer.
     fn own_answer(&self, row: &Row) -> Option<String> {
         let (Some(app), Some(serial)) = (row.app, row.serial) else {
             let is_up = row.reason.is_none();
@@ -122,7 +122,7 @@ impl Judge<'_> {
         }
     }
 
-    /// From one scrape to the next, applications keep their places, also while they are gone.
+    /// Applications keep their places from one scrape to the next, also while they are gone.
     pub(super) fn places(&self, found: &mut Found) {
         let wholes: Vec<Whole<'_>> = self.wholes_of_all().collect();
         for pair in wholes.windows(2) {
@@ -146,8 +146,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether the proxy has to have known an application for all of a time: it has a name, was connected, and was not away for so
-    /// long that it is forgotten.
+    /// Whether the proxy must have known an application during the whole time: it has a name, was connected, and was not away for so long that it is
+    /// forgotten.
     pub(super) fn is_remembered(&self, app: usize, from: At, until: At) -> bool {
         let Some(record) = self.ledger.apps.get(app).filter(|record| record.has_name()) else {
             return false;
@@ -182,5 +182,5 @@ fn name(app: usize) -> String {
     format!("instance=\"app-{app}\"")
 }
 
-/// What the proxy's deadline may be later than the scraper's, and more.
+/// More than the proxy's deadline can be later than the scraper's.
 const CERTAIN: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use prometheus_rsocket_client::PushMode;
 use prometheus_rsocket_sim::LinkConfig;
 use std::time::Duration;
 
-/// Long after the beginning, so that all has settled.
+/// Long after the beginning, so that everything has settled.
 const BEGIN: At = Duration::from_secs(1000);
 const MS: Duration = Duration::from_millis(1);
 const TEXT: Came = Came::Text(Shape { lines: 1, ending: Ending::Break, instance: None });
@@ -29,7 +29,7 @@ fn an_application_that_answered_in_time_has_to_be_in_the_answer() {
     let mut ledger = two_scrapes();
     sections(&mut ledger, 0).retain(|(app, _)| *app == 0);
     assert_eq!(kinds(&mut ledger), [Kind::Missing]);
-    // Not where something was done to it, or to the scraper, or to the proxy.
+    // Nothing is due if something was done to the application, the scraper, or the proxy.
     for spoil in [
         |ledger: &mut Ledger| ledger.apps[1].faults.add(BEGIN - 5000 * MS, BEGIN - 5000 * MS),
         |ledger: &mut Ledger| ledger.apps[1].downs.add(BEGIN - 5000 * MS, BEGIN - 4000 * MS),
@@ -183,7 +183,7 @@ fn end(ledger: &mut Ledger, index: usize, after: Duration) {
     scrape.end.as_mut().unwrap().0 = scrape.start + after;
 }
 
-/// What is found wrong, by kind, each once.
+/// Returns the kinds of violations that are found, each once.
 fn kinds(ledger: &mut Ledger) -> Vec<Kind> {
     ledger.violations.clear();
     check(ledger, &terms());
@@ -224,7 +224,7 @@ mod sharing {
         let mut ledger = shared();
         assert_eq!(kinds(&mut ledger), []);
         assert_eq!(ledger.counts.of("answers shared"), 2);
-        // Both have to have it.
+        // Both scrapes must have it.
         sections(&mut ledger, 1).pop();
         assert_eq!(kinds(&mut ledger), [Kind::Missing]);
     }
@@ -242,7 +242,7 @@ mod sharing {
         let mut ledger = two_scrapes();
         ledger.apps[0].calls[0].came = Some((BEGIN + 5_100 * MS, TEXT));
         assert!(kinds(&mut ledger).contains(&Kind::Doubled));
-        // What was cancelled is not under way.
+        // A cancelled request is not under way.
         ledger.apps[0].calls[0].came = None;
         ledger.apps[0].calls[0].dropped = Some(BEGIN + 3_510 * MS);
         sections(&mut ledger, 0).remove(0);
@@ -254,7 +254,7 @@ mod sharing {
 mod states {
     use super::*;
 
-    /// Two applications with names, and what two scrapes say of them.
+    /// Two applications with names, and their states in two scrapes.
     fn named() -> Ledger {
         let mut ledger = two_scrapes();
         for app in 0..2 {
@@ -304,7 +304,7 @@ mod states {
         rows(&mut ledger, 1).reverse();
         sections(&mut ledger, 1).reverse();
         assert_eq!(kinds(&mut ledger), [Kind::Reordered]);
-        // One that was away for long is forgotten, and another one then.
+        // An application that was away for long is forgotten, and has another place afterwards.
         let mut ledger = named();
         ledger.apps[1].downs.add(BEGIN - 30_000 * MS, BEGIN - 1_000 * MS);
         rows(&mut ledger, 0).pop();

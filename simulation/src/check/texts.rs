@@ -1,4 +1,4 @@
-//! Where texts are, in which order, and how often applications are asked for them.
+//! The places of texts, their order, and how often applications are asked for them.
 
 use super::{Found, Judge, Whole, is_by};
 use crate::ledger::{At, ListRecord, Of};
@@ -6,13 +6,13 @@ use crate::report::Kind;
 use std::collections::BTreeMap;
 
 impl Judge<'_> {
-    /// No text is in two places, or where it was not asked for. Scrapes that are under way at once share a request.
+    /// No text is in two places, or in one for which it was not asked. Scrapes that are under way at once share a request.
     pub(super) fn texts(&self, found: &mut Found) {
         let mut seen: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for Whole { index, scrape, end, sections, .. } in self.wholes() {
             for (app, serial) in sections {
                 let before = seen.entry((*app, *serial)).or_default();
-                // An answer is in each scrape that begins before it is there; a push is in one of each scraper's, until one is read.
+                // An answer is in each scrape that begins before it arrives. A push is in one scrape of each scraper's, until one is read.
                 let record = &self.ledger.apps[*app];
                 let is_pushed = record.pushes.iter().any(|push| push.may_be(record, *serial));
                 let is_again = before.iter().any(|other| {
@@ -37,8 +37,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether a text may have been pushed twice, and be held twice: its connection may have ended before the acknowledgement came. The
-    /// proxy knows the bytes again as long as it holds them, where the application says who it is.
+    /// Whether a text may have been pushed twice and be held twice, because its connection ended before the acknowledgement. The proxy recognises the
+    /// bytes while it holds them, if the application has a name.
     fn may_be_sent_again(&self, app: usize, serial: usize, start: At) -> bool {
         let record = &self.ledger.apps[app];
         record.pushes.iter().filter(|push| push.may_be(record, serial)).any(|push| {
@@ -49,7 +49,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether a text may be in a scrape: it was pushed, or asked for within it, or its request was under way when the scrape began.
+    /// Whether a text may be in a scrape: it was pushed, or was asked for during the scrape, or its request was under way when the scrape began.
     fn may_be_in(&self, app: usize, serial: usize, start: At, end: At) -> bool {
         let record = &self.ledger.apps[app];
         if record.pushes.iter().any(|push| push.may_be(record, serial)) {
@@ -63,15 +63,15 @@ impl Judge<'_> {
             && (is_by(call, arrival, start) || is_late())
     }
 
-    /// From one scrape to the next, applications that stay connected keep their order.
+    /// Applications that stay connected keep their order from one scrape to the next.
     pub(super) fn order(&self, found: &mut Found) {
         let wholes: Vec<Whole<'_>> = self.wholes_of_all().collect();
         for pair in wholes.windows(2) {
             let [first, second] = pair else { continue };
             let stays = |app: usize| {
                 let record = &self.ledger.apps[app];
-                // Those may take the place of an entry of theirs, or of each other; and what the last connection of one pushed has a
-                // place of its own.
+                // Twins and learnt applications may take over an entry of theirs or of each other. Without a name, the pushes of the last connection
+                // have a place of their own.
                 let may_move = record.is_twin
                     || record.is_learnt
                     || record.instance.is_none() && !record.pushes.is_empty();
@@ -83,7 +83,7 @@ impl Judge<'_> {
                 let is_in_other =
                     |app: &usize| other.sections.iter().any(|(also, _)| also == app) && stays(*app);
                 let mut places: Vec<usize> = apps.filter(is_in_other).collect();
-                // What it has pushed several times is in one place.
+                // Several pushes of an application are in one place.
                 places.dedup();
                 places
             };
@@ -124,7 +124,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether an older text may be in a scrape after one that had a newer one.
+    /// Whether an older text may be in a scrape after one that had a newer text.
     fn may_follow(&self, app: usize, older: usize, newer: usize, end: At) -> bool {
         let record = &self.ledger.apps[app];
         if !record.has_name() {
@@ -136,11 +136,11 @@ impl Judge<'_> {
         if pushes.peek().is_none() {
             return record.is_touched(old.at, end) || self.ledger.proxy.any(old.at, end);
         }
-        // The newer one was asked for before all was known of the push.
+        // The newer text was asked for before everything was known about the push.
         pushes.any(|push| push.done.as_ref().is_none_or(|done| done.at >= new.at))
     }
 
-    /// Nobody is asked while he is being asked. What pushes ask for is the application's own doing.
+    /// No application is asked while it is being asked. Calls for pushes are the application's own.
     pub(super) fn requests(&self, found: &mut Found) {
         for (app, record) in self.ledger.apps.iter().enumerate() {
             for (serial, pair) in record.calls.windows(2).enumerate() {
@@ -159,7 +159,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A list of targets has everybody that is remembered, and is never empty.
+    /// A list of targets has all applications that are remembered, and is never empty.
     pub(super) fn list(&self, list: &ListRecord, found: &mut Found) {
         let from = list.opened.min(list.start);
         let scraper = &self.ledger.scrapers[list.scraper];
@@ -186,7 +186,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What the proxy says of one application that it does not serve.
+    /// Checks what the proxy says about one application that it does not serve.
     pub(super) fn down(
         &self,
         index: usize,

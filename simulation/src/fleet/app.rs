@@ -17,7 +17,7 @@ pub(super) struct App {
     pub(super) host: SimHost,
     rng: Rng,
     client: Option<Client>,
-    /// From when on it may begin another life.
+    /// The earliest time of its next life.
     back: At,
 }
 
@@ -27,7 +27,7 @@ impl App {
         Self { number, host, rng, client: None, back: At::ZERO }
     }
 
-    /// Begins a life. The one before has to be over.
+    /// Begins a life. The previous one has to be over.
     pub(super) fn start(&mut self, world: &Arc<World>) {
         let (number, asked) = (self.number, Arc::clone(world));
         let metrics = move || {
@@ -53,7 +53,7 @@ impl App {
         self.client.as_ref().is_none_or(|client| client.status() == Status::Closed)
     }
 
-    /// Begins another life if the last one is over, and long enough ago.
+    /// Begins another life if the last one has been over for long enough.
     pub(super) fn come_back(&mut self, world: &Arc<World>) {
         if self.is_closed() && world.now() >= self.back {
             self.start(world);
@@ -74,7 +74,7 @@ impl App {
             let (at, first) = (world.now(), world.ledger().apps[number].calls.len());
             let result = client.push_and_close().await;
             world.sim.note(&format!("app-{number}: push {result:?}"));
-            // It is connected to one at a time, and does not connect again when it closes.
+            // It is connected to one proxy at a time, and does not reconnect while it closes.
             let by = world.sim.reached(&host).and_then(|by| world.life_of(&by));
             let Some(by) = by.filter(|_| result.is_ok()) else {
                 world.count("pushes not acknowledged");
@@ -88,7 +88,7 @@ impl App {
         });
     }
 
-    /// Ends all that runs on its host.
+    /// Ends everything that runs on its host.
     pub(super) fn crash(&mut self, world: &World) {
         world.count("applications crashed");
         world.sim.crash(&self.host);

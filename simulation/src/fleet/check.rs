@@ -1,4 +1,4 @@
-//! What must hold for a fleet, looked at when all is known.
+//! The invariants of a fleet, checked when everything is known.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ use super::{Disks, Fleet};
 use crate::report::{Counts, Kind, Violation};
 use prometheus_rsocket_sim::Balance;
 
-/// Judges all that is written down.
+/// Judges everything that was recorded.
 pub(super) fn check(ledger: &mut Ledger, fleet: &Fleet) {
     let mut found = Found::default();
     for app in 0..ledger.apps.len() {
@@ -37,8 +37,8 @@ struct Found {
 }
 
 impl Found {
-    /// A push that is stored reaches each scraper within its time, unless its proxy was killed and keeps nothing on a disk, or has given that
-    /// scraper something later of the application.
+    /// A stored push reaches each scraper before it expires, unless its proxy was killed and has no disk, or has given that scraper something later
+    /// of the application.
     fn push(&mut self, ledger: &Ledger, disks: Disks, (app, push): (usize, &Push), scraper: usize) {
         let has = |answer: &&Answer, is_it: &dyn Fn(usize) -> bool| {
             answer.scraper == scraper
@@ -52,7 +52,7 @@ impl Found {
             self.counts.add("pushes delivered", 1);
             return;
         }
-        // With a disk, the next life of a proxy has the pushes of the one before.
+        // With a disk, a proxy's next life has the pushes of the previous one.
         let has_it = |of: Life| match disks {
             Disks::None => of == push.by,
             Disks::Safe | Disks::Lying => of.proxy == push.by.proxy && of.number >= push.by.number,
@@ -74,7 +74,7 @@ impl Found {
         self.violations.push(Violation { at: *at, kind: Kind::PushLost, what });
     }
 
-    /// Everybody who is connected is in the answer of one proxy.
+    /// Every connected application is in the answer of exactly one proxy.
     fn round(&mut self, ledger: &Ledger, round: &Round) {
         for (app, _) in round.settled.iter().enumerate().filter(|(_, settled)| **settled) {
             let answers = round.answers.iter();
@@ -89,7 +89,7 @@ impl Found {
         }
     }
 
-    /// Each application was looked for in one round at least, and each proxy has answered in each.
+    /// Each application was settled in at least one round, and each proxy has answered in every round.
     fn settled(&mut self, ledger: &Ledger) {
         let Some(last) = ledger.rounds.last() else { return };
         let mut complain = |what| {
@@ -115,10 +115,10 @@ impl Found {
         let even = apps as f64 / of_each.len().max(1) as f64;
         let mut tolerance = even / 4.0;
         if fleet.balance == Balance::Random {
-            // Chance has its own: four standard deviations.
+            // Chance has its own tolerance: four standard deviations.
             tolerance += 4.0 * even.sqrt();
         }
-        // Those that are on their way may have been anywhere.
+        // Applications that are moving may have been anywhere.
         let moving = apps.saturating_sub(of_each.iter().sum());
         let off = |count: &usize| (*count as f64 - even).max(even - (count + moving) as f64);
         let furthest = of_each.iter().map(off).fold(0.0, f64::max);

@@ -1,4 +1,4 @@
-//! The course of a fleet's simulation: what is done to it, and how it ends.
+//! The course of a fleet's simulation: the operations on it, and its end.
 
 use super::ledger::Round;
 use super::scraping::{self, INTERVAL};
@@ -37,7 +37,7 @@ pub(super) async fn live(world: Arc<World>) {
     }
 }
 
-/// Proxies, scrapers and applications come.
+/// Starts proxies, scrapers and applications.
 pub(super) async fn begin(world: &Arc<World>) {
     for proxy in 0..world.fleet.proxies {
         add(world, proxy).await;
@@ -51,7 +51,7 @@ pub(super) async fn begin(world: &Arc<World>) {
     }
 }
 
-/// A proxy that was not there before, and those who scrape it.
+/// Adds a proxy, and its scrapers.
 async fn add(world: &Arc<World>, proxy: usize) {
     world.start_proxy(proxy).await;
     for scraper in 0..world.scrapers.len() {
@@ -60,7 +60,7 @@ async fn add(world: &Arc<World>, proxy: usize) {
     }
 }
 
-/// What is done to proxies, one after the other.
+/// Operates on proxies, one after the other.
 async fn operate(world: Arc<World>, mut rng: Rng, is_done: Arc<AtomicBool>) {
     let mut operations = [Operation::Kill, Operation::RollOut, Operation::ScaleOut];
     rng.shuffle(&mut operations);
@@ -94,7 +94,7 @@ enum Operation {
     ScaleOut,
 }
 
-/// As `kill -9` does, or a loss of power, and whoever starts it again.
+/// Kills a proxy as `kill -9` or a loss of power does, and starts it again.
 async fn kill(world: &World, rng: &mut Rng) {
     for _ in 0..2 {
         let Some(proxy) = rng.choice(world.live()) else { return };
@@ -114,7 +114,7 @@ async fn kill(world: &World, rng: &mut Rng) {
     }
 }
 
-/// As SIGTERM does.
+/// Stops a proxy as SIGTERM does.
 pub(super) async fn stop(world: &World, proxy: usize) {
     let Some(running) = world.running(proxy) else { return };
     running.stop.trigger();
@@ -127,7 +127,7 @@ pub(super) async fn stop(world: &World, proxy: usize) {
     world.on_stopped(proxy);
 }
 
-/// Something happens to an application.
+/// Does something to an application.
 fn act(world: &Arc<World>, rng: &mut Rng) {
     if rng.u8(..20) == 0 {
         fill_disk(world, rng);
@@ -147,7 +147,7 @@ fn act(world: &Arc<World>, rng: &mut Rng) {
     }
 }
 
-/// A disk is full for a time.
+/// Fills a disk for a time.
 fn fill_disk(world: &Arc<World>, rng: &mut Rng) {
     let proxy = rng.choice(world.live());
     let Some(disk) = proxy.and_then(|proxy| world.disk(proxy)) else { return };
@@ -165,7 +165,7 @@ fn strike(world: &World, host: &SimHost, strike: Strike) {
     world.sim.strike(host, strike);
 }
 
-/// Nothing is done any more. All applications come back, and move until they are spread evenly.
+/// Does nothing any more. All applications come back, and move until they are spread evenly.
 async fn settle(world: &Arc<World>) {
     world.sim.note("it is calm from now on");
     let all = async {
@@ -202,11 +202,11 @@ async fn look(world: &Arc<World>) {
     world.ledger().rounds.push(round);
 }
 
-/// Over what time applications come at the beginning.
+/// The time over which applications start at the beginning.
 const JOINING: Duration = Duration::from_secs(10);
-/// How long all of them may take to be connected: as long as a dead connection may go unnoticed, and a long pause.
+/// How long all of them may take to connect: as long as a dead connection may go unnoticed, and a long pause.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(240);
-/// How long a proxy may take to stop, besides what it was told to take.
+/// How long a proxy may take to stop, in addition to the configured times.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// How often all proxies are scraped at once at the end.
 const ROUNDS: usize = 3;

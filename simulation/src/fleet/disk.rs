@@ -1,4 +1,4 @@
-//! A proxy's disk in memory, which survives its process, and forgets what was not synced when its machine loses power.
+//! A proxy's disk in memory. It survives the process, and loses what was not synced when its machine loses power.
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub enum Disks {
     /// They do not.
     None,
-    /// On disks that do what they say.
+    /// On disks that keep their promises.
     Safe,
-    /// On disks that say that everything is safe when nothing is.
+    /// On disks that report everything as safe when nothing is.
     Lying,
 }
 
@@ -23,11 +23,11 @@ pub enum Disks {
 pub(super) struct SimDisk(Arc<Mutex<State>>);
 
 struct State {
-    /// What the system shows.
+    /// The files as the system shows them.
     files: Files,
-    /// What is there when power comes back, whatever happens.
+    /// The files that survive a loss of power in any case.
     safe: Files,
-    /// What was done since, in this order.
+    /// The operations since then, in order.
     unsafe_: Vec<Op>,
     is_full: bool,
     lies: bool,
@@ -51,11 +51,11 @@ impl SimDisk {
         (disks != Disks::None).then(|| Self(Arc::new(Mutex::new(state))))
     }
 
-    /// Some of what was not synced is gone, and what was being written is torn.
+    /// Loses some of what was not synced, and tears what was being written.
     pub(super) fn lose_power(&self) {
         let mut guard = self.lock();
         let State { files, safe, unsafe_, rng, .. } = &mut *guard;
-        // File systems keep the order of what is done to names.
+        // File systems keep the order of operations on names.
         let kept = rng.usize(..=unsafe_.len());
         unsafe_.drain(..).take(kept).for_each(|op| apply(safe, op));
         if let Some((name, bytes)) = rng.choice(safe.iter()) {

@@ -1,4 +1,4 @@
-//! What really happened to a fleet.
+//! What really happened in a fleet.
 
 use crate::ledger::At;
 use crate::report::{Counts, Violation};
@@ -23,39 +23,39 @@ pub(super) struct Life {
 
 #[derive(Debug, Default)]
 pub(super) struct AppRecord {
-    /// Each time that its metrics were asked for; the index is the text's serial number.
+    /// Each call for its metrics. The index is the serial number of the text.
     pub(super) calls: Vec<At>,
     pub(super) pushes: Vec<Push>,
 }
 
-/// A push of which the application has heard that it is stored.
+/// A push that was acknowledged to the application.
 #[derive(Clone, Debug)]
 pub(super) struct Push {
     pub(super) at: At,
     pub(super) stored: At,
     /// The texts that it may be.
     pub(super) serials: std::ops::Range<usize>,
-    /// Who has said so.
+    /// The life of the proxy that acknowledged it.
     pub(super) by: Life,
 }
 
-/// An answer that a scraper has read as a whole.
+/// An answer that a scraper has read in full.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) scraper: usize,
     pub(super) of: Life,
     pub(super) end: At,
-    /// Whose texts are in it, and which.
+    /// The application and number of each text in it.
     pub(super) texts: Vec<(usize, usize)>,
 }
 
-/// All proxies scraped at once when all is calm.
+/// A scrape of all proxies at once, when everything is calm.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Round {
     pub(super) start: At,
     pub(super) end: At,
-    /// What each proxy has; nothing where its answer broke.
+    /// The contents of each proxy's answer; `None` if the answer broke.
     pub(super) answers: Vec<Option<Vec<(usize, usize)>>>,
-    /// Which applications had one connection for all of it.
+    /// Which applications had one connection throughout.
     pub(super) settled: Vec<bool>,
 }

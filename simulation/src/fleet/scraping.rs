@@ -10,10 +10,10 @@ use prometheus_rsocket_sim::SimHost;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Scrapes a proxy at intervals, in each of its lives, until it is over.
+/// Scrapes a proxy at intervals, in each of its lives, until the simulation is over.
 pub(super) async fn scrape_at_intervals(world: Arc<World>, scraper: usize, proxy: usize) {
     let host = world.scrapers[scraper].clone();
-    // Each scraper has its own time for each target.
+    // Each scraper has its own offset for each target.
     let offset = INTERVAL * ((proxy * 7 + scraper * 3) % 10) as u32 / 10;
     world.sleep(offset).await;
     let mut connection = None;
@@ -27,7 +27,7 @@ pub(super) async fn scrape_at_intervals(world: Arc<World>, scraper: usize, proxy
     }
 }
 
-/// Scrapes a proxy once, and writes down what has come.
+/// Scrapes a proxy once, and records the answer.
 pub(super) async fn scrape(
     world: &World,
     scraper: usize,
@@ -97,8 +97,8 @@ pub(super) async fn probe(world: Arc<World>) {
     }
 }
 
-/// How often each proxy is scraped by each scraper.
+/// How often each scraper scrapes each proxy.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How often it is asked whether a proxy is ready.
+/// How often each proxy is asked whether it is ready.
 const PROBES: Duration = Duration::from_secs(1);

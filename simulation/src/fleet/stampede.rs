@@ -13,28 +13,28 @@ use std::time::Duration;
 /// How a proxy goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gone {
-    /// Its process is killed: all applications are told at once.
+    /// Its process is killed: the connections of all applications end immediately.
     Killed,
     /// Its machine is lost: nobody is told.
     Lost,
-    /// It is told to stop, and lets its applications go over `drain_spread`.
+    /// It is told to stop, and closes its applications' connections over `drain_spread`.
     Stopped,
 }
 
-/// How it went.
+/// The outcome of a stampede.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stampede {
     /// How many applications the proxy had.
     pub apps: usize,
-    /// The most attempts to connect in one second, at all proxies together.
+    /// The most connection attempts in one second, at all proxies together.
     pub most_in_a_second: u64,
-    /// All attempts.
+    /// All connection attempts.
     pub attempts: u64,
-    /// How long it took until all were connected again; nothing where they were not within ten minutes.
+    /// How long it took until all were connected again; `None` if they were not within ten minutes.
     pub connected_after: Option<Duration>,
 }
 
-/// Has one of the proxies go when all applications are connected, and counts who connects. `prepare` is given the world before anything
+/// Makes one of the proxies go when all applications are connected, and counts connection attempts. `prepare` receives the world before anything
 /// happens in it.
 pub fn stampede(fleet: &Fleet, gone: Gone, prepare: impl FnOnce(&Sim)) -> Stampede {
     let world = World::new(fleet.clone());
@@ -76,7 +76,7 @@ async fn watch(world: &Arc<World>, gone: Gone) -> Stampede {
         || -> u64 { world.hosts().iter().map(|host| world.sim.asked(host, RSOCKET_PORT)).sum() };
     let mut history = vec![asked()];
     let mut connected_after = None;
-    // Whoever has not noticed yet counts as connected to a proxy that is no more.
+    // An application that has not noticed yet counts as connected to a proxy that no longer exists.
     let mut is_moved = false;
     while world.now() < begin + WATCHED && !(is_moved && connected_after.is_some()) {
         world.sleep(STEP).await;
@@ -112,8 +112,8 @@ impl fmt::Display for Stampede {
     }
 }
 
-/// How long it is watched at most.
+/// How long the stampede is watched at most.
 const WATCHED: Duration = Duration::from_secs(600);
 const STEP: Duration = Duration::from_millis(100);
-/// In a second.
+/// In one second.
 const STEPS: usize = 10;

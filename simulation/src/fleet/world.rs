@@ -19,7 +19,7 @@ pub(super) struct World {
     pub(super) sim: Sim,
     pub(super) fleet: Fleet,
     pub(super) driver: SimHost,
-    /// From where it is looked who is ready.
+    /// The host from which readiness is checked.
     pub(super) balancer: SimHost,
     pub(super) scrapers: Vec<SimHost>,
     proxies: Mutex<Vec<Slot>>,
@@ -28,7 +28,7 @@ pub(super) struct World {
     over: AtomicBool,
 }
 
-/// A proxy, and what has become of it.
+/// A proxy, and its present state.
 pub(super) struct Slot {
     pub(super) host: SimHost,
     disk: Option<SimDisk>,
@@ -82,19 +82,19 @@ impl World {
         self.proxies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All proxies that there have been.
+    /// Returns the hosts of all proxies that have ever existed.
     pub(super) fn hosts(&self) -> Vec<SimHost> {
         self.slots().iter().map(|slot| slot.host.clone()).collect()
     }
 
-    /// The life of a proxy that runs.
+    /// Returns the life of a proxy that runs.
     pub(super) fn life(&self, proxy: usize) -> Option<Life> {
         let slots = self.slots();
         let slot = slots.get(proxy).filter(|slot| slot.running.is_some())?;
         Some(Life { proxy, number: slot.lives })
     }
 
-    /// The life of the proxy that runs on a host.
+    /// Returns the life of the proxy that runs on a host.
     pub(super) fn life_of(&self, host: &SimHost) -> Option<Life> {
         let proxy = self.hosts().iter().position(|other| other.name() == host.name())?;
         self.life(proxy)
@@ -104,13 +104,13 @@ impl World {
         self.slots().get(proxy)?.running.clone()
     }
 
-    /// Which proxies run.
+    /// Returns the proxies that run.
     pub(super) fn live(&self) -> Vec<usize> {
         let slots = self.slots();
         (0..slots.len()).filter(|proxy| slots[*proxy].running.is_some()).collect()
     }
 
-    /// Starts a proxy anew, or another one.
+    /// Starts a proxy again, or a new one.
     pub(super) async fn start_proxy(&self, proxy: usize) {
         let host = self.sim.host(&format!("proxy-{proxy}"));
         let disk = {
@@ -118,7 +118,7 @@ impl World {
             if slots.len() == proxy {
                 let rng = Rng::with_seed(self.fleet.seed ^ 0x6469_736b ^ proxy as u64);
                 let disk = SimDisk::new(self.fleet.disks, rng);
-                // What is on a disk is over at a time of day.
+                // Pushes on a disk expire at a time of day.
                 self.sim.set_calendar(&host);
                 slots.push(Slot { host: host.clone(), disk, lives: 0, running: None });
             }
@@ -141,7 +141,7 @@ impl World {
         slots[proxy].running = Some(Running { stop: Arc::new(stop), stopped });
     }
 
-    /// A proxy's disk, where it keeps pushes on one.
+    /// Returns a proxy's disk, if it has one.
     pub(super) fn disk(&self, proxy: usize) -> Option<SimDisk> {
         self.slots().get(proxy)?.disk.clone()
     }
@@ -166,12 +166,12 @@ impl World {
         }
     }
 
-    /// Lets time pass for whoever steers.
+    /// Lets time pass for the driver.
     pub(super) async fn sleep(&self, time: Duration) {
         sleep_until(&self.driver, self.driver.now() + time).await;
     }
 
-    /// Whether scrapers and probes are to end.
+    /// Returns whether scrapers and probes have to end.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -190,7 +190,7 @@ impl World {
         self.ledger().violations.push(Violation { at, kind, what });
     }
 
-    /// Ends all tasks: they hold this world, and it holds them.
+    /// Ends all tasks, since they and this world hold each other.
     pub(super) fn dissolve(&self) {
         let apps: Vec<SimHost> = self.apps().iter().map(|app| app.host.clone()).collect();
         let hosts = self.hosts();
@@ -200,9 +200,9 @@ impl World {
     }
 }
 
-/// Those that scrape every proxy.
+/// The scrapers of every proxy.
 const SCRAPERS: usize = 2;
-/// The name that applications know.
+/// The name to which applications connect.
 pub(super) const NAME: &str = "proxies";
 /// How long proxies keep pushes.
 pub(super) const PUSH_TTL: Duration = Duration::from_secs(300);

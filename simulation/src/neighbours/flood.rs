@@ -1,4 +1,4 @@
-//! Neighbours that push without pause, beside whatever they answer.
+//! Neighbours that push without a pause, whatever they answer.
 
 use super::Bad;
 use crate::text::HEAD;
@@ -8,7 +8,7 @@ use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::envelope::{self, AesKeySize, PeerKey};
 use prometheus_rsocket_protocol::rsocket::connection::Connection;
 
-/// What one connection of such a neighbour pushes, again and again.
+/// The endless pushes of one connection of such a neighbour.
 pub(super) struct Flood {
     bad: Bad,
     payload: Option<Payload>,
@@ -19,7 +19,7 @@ impl Flood {
         Self { bad, payload: None }
     }
 
-    /// The proxy's key has come: the flood begins, if this is one.
+    /// The proxy's key has arrived. If this neighbour floods, it begins now.
     pub(super) fn on_key(&mut self, key: &[u8], app: usize, serial: usize, rng: &mut Rng) {
         let head = format!("{HEAD}{app}\",serial=\"{serial}\"}} 1\n");
         let mut seed = [0; 32];
@@ -36,7 +36,7 @@ impl Flood {
         };
     }
 
-    /// Pushes some more. The connection takes no more than it can send, and keeps what waits.
+    /// Pushes some more. The connection accepts no more than it can send, and keeps what waits.
     pub(super) fn go_on(&self, connection: &mut Connection) {
         let Some(payload) = &self.payload else { return };
         for _ in 0..AT_ONCE {
@@ -51,10 +51,10 @@ impl Flood {
     }
 }
 
-/// What makes a text long, and is passed through.
+/// Returns a comment that makes a text long, and is passed through.
 pub(super) fn comment() -> String {
     format!("# {}\n", "flood ".repeat(10_000))
 }
 
-/// How many pushes are added each time that the connection moves.
+/// How many pushes are added each time that the connection makes progress.
 const AT_ONCE: usize = 8;

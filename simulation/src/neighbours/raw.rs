@@ -1,4 +1,4 @@
-//! Neighbours that no client is good for: they speak RSocket themselves.
+//! Neighbours for which no client is bad enough: they speak RSocket themselves.
 
 use super::flood::{self, Flood};
 use super::{Bad, PORT};
@@ -52,14 +52,14 @@ pub(super) async fn live(world: &Arc<World>, host: &SimHost, bad: Bad, app: usiz
                 }
             };
             let config = DriverConfig::default();
-            // However it ends.
+            // However the connection ends.
             let _ = drive(host, stream, &mut connection, &mut owner, &config).await;
         }
         world.sleep(host, AGAIN_AFTER).await;
     }
 }
 
-/// What it answers, if it does.
+/// Returns its answer, if it answers.
 fn answer(bad: Bad, app: usize, serial: usize, key: &[u8], rng: &mut Rng) -> Option<Payload> {
     let head = format!("{HEAD}{app}\",serial=\"{serial}\"}} 1\n");
     let mut seed = [0; 32];
@@ -71,7 +71,7 @@ fn answer(bad: Bad, app: usize, serial: usize, key: &[u8], rng: &mut Rng) -> Opt
         }
         Bad::Bomb => {
             let key = PeerKey::parse(key).ok()?;
-            // A length of 4 GiB, and one byte that is to be all of it.
+            // A length of 4 GiB, and one byte that claims to be all of it.
             let block = b"\xff\xff\xff\xff\x0f\x00x";
             if key.is_plaintext() {
                 return Some(Payload::new(PLAINTEXT, Bytes::from_static(block)));

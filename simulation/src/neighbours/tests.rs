@@ -8,7 +8,7 @@ use prometheus_rsocket_protocol::exposition::{
 fn what_is_given_is_served_as_said_or_refused() {
     let policy = Policy::default();
     for (kind, bad) in ALL.into_iter().enumerate() {
-        // Those that are no clients, and those whose texts are refused for another reason than what is in them.
+        // Neighbours without a client, and those whose texts are refused for other reasons than their contents.
         let is_raw = served(FIRST + kind, 3, body_format(false)).is_none();
         if matches!(bad, Bad::FloodBig | Bad::FloodBroken | Bad::FloodSmall)
             || matches!(bad, Bad::FloodWaiting | Bad::KeyIgnored | Bad::ResetMidFrame)

@@ -1,4 +1,4 @@
-//! Pushes, and whom they reach.
+//! Pushes, and the scrapers that they reach.
 
 use super::*;
 
@@ -9,11 +9,11 @@ fn an_acknowledged_push_is_in_the_next_scrape() {
     assert_eq!(ledger.counts.of("pushes seen"), 1);
     sections(&mut ledger, 1).pop();
     assert_eq!(kinds(&mut ledger), [Kind::PushLost]);
-    // Where it is served again.
+    // It is served again.
     let mut ledger = pushed(PushMode::Acknowledged);
     scrape_again(&mut ledger);
     assert_eq!(kinds(&mut ledger), [Kind::Twice]);
-    // Its connection may have ended, and the next one brought it again.
+    // The connection may have ended, and the push was sent again over the next one.
     let at = ledger.apps[1].pushes[0].at;
     ledger.apps[1].faults.add(at, at);
     assert!(!kinds(&mut ledger).contains(&Kind::Twice));
@@ -70,7 +70,7 @@ fn a_push_reaches_every_scraper() {
     assert_eq!(ledger.counts.of("pushes seen"), 2);
     sections(&mut ledger, 2).pop();
     assert_eq!(kinds(&mut ledger), [Kind::PushLost]);
-    // Not one to which something was done.
+    // Nothing is due to a scraper to which something was done.
     ledger.scrapers[1].add(BEGIN + 10_000 * MS, BEGIN + 10_000 * MS);
     assert_eq!(kinds(&mut ledger), []);
 }
@@ -91,7 +91,7 @@ fn a_push_comes_again_unless_it_is_known_that_it_was_read() {
         spoil(&mut spoilt, end, went_on);
         assert_eq!(kinds(&mut spoilt), []);
     }
-    // The next request over the same connection tells it.
+    // The next request over the same connection shows that it was read.
     ledger.scrapes[1].went_on = Some(ledger.scrapes[2].start);
     ledger.scrapes[2].opened = ledger.scrapes[1].opened;
     assert_eq!(kinds(&mut ledger), [Kind::Twice]);
@@ -112,7 +112,7 @@ fn an_answer_supersedes_a_push_for_whom_it_reaches_and_another_push_does_not() {
     let mut ledger = superseded();
     assert!(!is_lost(&mut ledger));
     assert_eq!(ledger.counts.of("pushes superseded"), 1);
-    // It has a connection of its own.
+    // Its connections are applications of their own.
     ledger.apps[1].instance = None;
     assert!(is_lost(&mut ledger));
     let mut ledger = superseded();
@@ -152,7 +152,7 @@ fn headers_deliver_nothing() {
     assert_eq!(kinds(&mut ledger), [Kind::PushLost]);
 }
 
-/// A third scrape, which has the push.
+/// Adds a third scrape, which has the push.
 fn scrape_again(ledger: &mut Ledger) {
     let mut again = scrape(BEGIN + 10_000 * MS, vec![(0, 2), (1, 1)]);
     again.ready[1] = false;
@@ -160,7 +160,7 @@ fn scrape_again(ledger: &mut Ledger) {
     ledger.apps[0].calls.push(call(BEGIN + 10_010 * MS));
 }
 
-/// The second of them pushes and closes between the scrapes.
+/// The second application pushes and closes between the scrapes.
 fn pushed(mode: PushMode) -> Ledger {
     let mut ledger = two_scrapes();
     let at = BEGIN + 2_000 * MS;

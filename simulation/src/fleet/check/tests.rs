@@ -9,7 +9,7 @@ const S: At = At::from_secs(1);
 const FIRST: Life = Life { proxy: 0, number: 1 };
 const SECOND: Life = Life { proxy: 1, number: 1 };
 
-/// Eight applications at two proxies, which have four each; the first one has pushed before, and both scrapers have that.
+/// Eight applications at two proxies, which have four each. The first one has pushed before, and both scrapers have the push.
 fn fleet() -> Ledger {
     let mut ledger = Ledger { scrapers: 2, ..Ledger::default() };
     ledger.apps.resize_with(8, AppRecord::default);
@@ -64,7 +64,7 @@ fn a_push_reaches_each_scraper_in_time() {
     let mut ledger = fleet();
     ledger.answers[1].end = 312 * S;
     assert_eq!(found(&mut ledger), [Kind::PushLost]);
-    // From whichever proxy.
+    // It counts from any proxy.
     let mut ledger = fleet();
     ledger.answers[1].of = SECOND;
     assert_eq!(found(&mut ledger), []);
@@ -83,7 +83,7 @@ fn a_push_may_be_superseded_by_its_proxy_and_be_lost_with_it() {
     ledger.kills.push((15 * S, FIRST));
     assert_eq!(found(&mut ledger), []);
     assert_eq!(ledger.counts.of("pushes lost with a proxy that was killed"), 1);
-    // Not what is on a disk: whoever has that next serves it, or something later.
+    // Not for pushes on a disk: the proxy that has them next serves them, or something later.
     let fleet = Fleet { disks: Disks::Safe, ..Fleet::new(0, 2) };
     assert_eq!(judged(&mut ledger, fleet.clone()), [Kind::PushLost]);
     ledger.answers[1].of = Life { number: 2, ..FIRST };
