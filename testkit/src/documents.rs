@@ -1,4 +1,4 @@
-//! Tables and code in the project's documents, for tests that hold them against the programs.
+//! Tables and code in the project's documents, for tests that compare them with the programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Panics
 ///
-/// If it cannot be read.
+/// The file cannot be read.
 pub fn document(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -18,7 +18,7 @@ pub fn document(path: &str) -> String {
 ///
 /// # Panics
 ///
-/// If the folder of documents cannot be read.
+/// The directory of documents cannot be read.
 pub fn user_documents() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let entries = fs::read_dir(folder).expect("the folder of documents can be read");
@@ -35,7 +35,7 @@ pub fn user_documents() -> Vec<String> {
 ///
 /// # Panics
 ///
-/// If a row has another number of cells than its header.
+/// A row has another number of cells than its header.
 pub fn rows(markdown: &str, header: &str) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut columns = None;
@@ -64,7 +64,7 @@ fn cells(line: &str) -> Option<Vec<String>> {
     Some(inner.split('|').map(|cell| cell.trim().to_owned()).collect())
 }
 
-/// Returns what is between backticks.
+/// Returns the texts between backticks.
 pub fn code_spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -88,7 +88,7 @@ pub fn options(text: &str) -> BTreeSet<String> {
     options
 }
 
-/// Returns the endings of the variables that a text names, behind a prefix such as `PROMETHEUS_RSOCKET_PROXY_`.
+/// Returns the endings of the variables that a text names, after a prefix such as `PROMETHEUS_RSOCKET_PROXY_`.
 pub fn variables(text: &str, prefix: &str) -> BTreeSet<String> {
     let endings = text.match_indices(prefix).map(|(start, _)| {
         let ending = &text[start + prefix.len()..];
@@ -105,8 +105,8 @@ pub fn default_in(help: &str) -> Option<&str> {
     rest.split(']').next()
 }
 
-/// Returns what is wrong with the rows of a table of options, whose first column has the options, and whose second column has their defaults as code or
-/// "–", given all options with their defaults.
+/// Returns the faults of a table of options. Its first column has the options, and its second column has their defaults as code or "–". `known` has
+/// all options with their defaults.
 pub fn faults_of_options(rows: &[Vec<String>], known: &[(String, Option<String>)]) -> Vec<String> {
     let mut faults = Vec::new();
     let name_of = |row: &Vec<String>| options(&row[0]).into_iter().next().unwrap_or_default();
@@ -133,8 +133,8 @@ pub fn faults_of_options(rows: &[Vec<String>], known: &[(String, Option<String>)
     faults
 }
 
-/// Returns what is wrong with the rows of a table of log lines, whose first column has the levels and whose second column has the messages, given all
-/// messages with their levels.
+/// Returns the faults of a table of log lines, whose first column has the levels and whose second column has the messages, given all messages with
+/// their levels.
 pub fn faults_of_messages(
     rows: &[Vec<String>],
     known: &BTreeMap<String, BTreeSet<String>>,
@@ -164,7 +164,7 @@ pub fn faults_of_messages(
 pub struct Family {
     /// Its type.
     pub kind: String,
-    /// The values of each label that its samples have, but `le`.
+    /// The values of each label of its samples, except for `le`.
     pub labels: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -193,7 +193,7 @@ pub fn families(text: &str) -> BTreeMap<String, Family> {
     families
 }
 
-/// Returns what is wrong with the rows of a table of metrics, whose first three columns have names, types and labels, given all that are exposed.
+/// Returns the faults of a table of metrics, whose first three columns have names, types and labels, given all families that are exposed.
 pub fn faults_of_metrics(rows: &[Vec<String>], exposed: &BTreeMap<String, Family>) -> Vec<String> {
     let mut faults = Vec::new();
     let mut documented = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! What the echo servers answer, without any IO: a request with its payload, a stream with it ten times, a channel with
-//! each payload as it comes. A payload whose data is `reject` is answered by APPLICATION_ERROR.
+//! The answers of the echo servers, without any IO. A request is answered with its payload, a stream with its payload ten times, and a channel with
+//! each payload as it arrives. A payload whose data is `reject` is answered by APPLICATION_ERROR.
 
 use prometheus_rsocket_protocol::Payload;
 use prometheus_rsocket_protocol::rsocket::connection::{Connection, Credit, Event, StreamError};
@@ -7,7 +7,7 @@ use prometheus_rsocket_protocol::rsocket::frame::{ErrorCode, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// The streams of one connection that are not answered to their end.
+/// The streams of one connection that are not answered completely.
 #[derive(Default)]
 pub struct Echo {
     answers: BTreeMap<StreamId, Answer>,
@@ -17,16 +17,16 @@ pub struct Echo {
 #[derive(Default)]
 struct Answer {
     payloads: VecDeque<Payload>,
-    /// The peer sends no more, so that the stream ends with these.
+    /// The peer sends no more, so the stream ends after these payloads.
     is_last: bool,
     is_channel: bool,
 }
 
 impl Echo {
-    /// Takes what happened, and sends what can be sent.
+    /// Handles an event, and sends what can be sent.
     pub fn handle(&mut self, connection: &mut Connection, event: Event, now: Instant) {
         match event {
-            // As long as there are leases, there is always one.
+            // If leases are used, there is always one.
             Event::SetupReceived { setup } if setup.lease => {
                 let _ = connection.grant_lease(now, Duration::from_secs(3600), 1_000_000, None);
             }
@@ -60,7 +60,7 @@ impl Echo {
         self.send(connection);
     }
 
-    /// Sends as much as the peer's credit and the connection's queue allow; call it when frames were sent, too.
+    /// Sends as much as the peer's credit and the connection's queue allow. Call it after frames were sent, too.
     pub fn send(&mut self, connection: &mut Connection) {
         self.answers.retain(|stream_id, answer| answer.send(connection, *stream_id));
     }
@@ -84,7 +84,7 @@ impl Echo {
 }
 
 impl Answer {
-    /// Says whether there is more to come.
+    /// Sends what it can. Returns whether more remains.
     fn send(&mut self, connection: &mut Connection, stream_id: StreamId) -> bool {
         while let Some(payload) = self.payloads.front().cloned() {
             let sent = if self.is_last && self.payloads.len() == 1 {
@@ -105,7 +105,7 @@ impl Answer {
                 let _ = connection.request_n(stream_id, one);
             }
         }
-        // A channel whose peer completed with nothing left to echo.
+        // The peer has completed its channel, and nothing is left to echo.
         !(self.is_last && connection.complete(stream_id).is_ok())
     }
 }
@@ -114,7 +114,7 @@ fn is_reject(payload: &Payload) -> bool {
     &payload.data[..] == b"reject"
 }
 
-/// How often a stream repeats what it was asked.
+/// How often a stream repeats the payload of its request.
 const STREAM_LEN: usize = 10;
 /// Payloads of a channel that may wait to be sent back.
 const WINDOW: u32 = 16;

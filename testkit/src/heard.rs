@@ -1,4 +1,4 @@
-//! What one connection makes of bytes, however they are cut and whenever it is drained.
+//! What one connection makes of bytes, however they are split and whenever its output is taken.
 
 use crate::world::{end_pause, epoch};
 use bytes::{Bytes, BytesMut};
@@ -6,31 +6,31 @@ use prometheus_rsocket_protocol::rsocket::connection::{Config, Event};
 use prometheus_rsocket_protocol::rsocket::framing::{MAX_RECEIVED_FRAME, split_frame};
 use prometheus_rsocket_protocol::{Connection, Machine};
 
-/// What came out of a connection that was given some input.
+/// The output of a connection for some input.
 #[derive(Debug, Default, PartialEq)]
 pub struct Heard {
-    /// What the owner was told.
+    /// The events for its owner.
     pub events: Vec<Event>,
-    /// Without prefixes.
+    /// The frames that it sent, without prefixes.
     pub output: Vec<Bytes>,
 }
 
-/// When what waits is taken.
+/// When output and events are taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Drain {
     /// When no more input is wanted, and at the end.
     WhenFull,
-    /// Besides, at each cut what that says: output, events.
+    /// Also at each cut, as the cut says: output, events.
     AtCuts,
 }
 
 impl Heard {
-    /// What a server says and tells, as it hears `input` cut at `cuts`, which are in order, and then the end.
+    /// Returns the output of a server that receives `input`, split at `cuts`, which are in order, and then the end.
     pub fn of(config: &Config, input: &[u8], cuts: &[(usize, bool, bool)], drain: Drain) -> Self {
         Self::by(Connection::server(config.clone(), epoch()), input, cuts, drain)
     }
 
-    /// The same of any connection.
+    /// Does the same with any connection.
     pub fn by(
         mut connection: Connection,
         input: &[u8],
@@ -47,7 +47,7 @@ impl Heard {
             connection.handle_input(now, &mut buffer);
             while !connection.wants_input() && !connection.is_closed() {
                 heard.drain(&mut connection, true, true);
-                // An event may be answered.
+                // The owner may answer an event.
                 heard.drain(&mut connection, true, true);
                 now = end_pause(&mut connection, now);
                 assert!(connection.wants_input() || connection.is_closed(), "stuck");
@@ -59,7 +59,7 @@ impl Heard {
         }
         heard.drain(&mut connection, true, true);
         connection.handle_eof(now);
-        // Some outlive their transport, but not for ever.
+        // Some connections outlive their transport, but not forever.
         if connection.is_suspended() {
             connection.handle_timeout(connection.poll_timeout().unwrap());
         }

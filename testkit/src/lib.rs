@@ -1,4 +1,4 @@
-//! What tests, fuzz targets and examples share: they hold the same code against the same models.
+//! Code that tests, fuzz targets and examples share: they compare the same code with the same models.
 //!
 //! | module | |
 //! |---|---|

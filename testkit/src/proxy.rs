@@ -1,4 +1,4 @@
-//! A proxy on plain blocking sockets, which does what a test tells it. It panics where a client does something else.
+//! A proxy on plain blocking sockets that follows a test's instructions. It panics if a client does something else.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -25,23 +25,23 @@ pub struct FakeProxy {
 }
 
 impl FakeProxy {
-    /// Listens.
+    /// Opens the listener.
     #[expect(clippy::new_without_default, reason = "it opens a socket")]
     pub fn new() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap()
     }
 
-    /// The URL to give to a client.
+    /// Returns the URL for a client.
     pub fn url(&self) -> String {
         format!("tcp://{}", self.address())
     }
 
-    /// Accepts a client, and takes its SETUP.
+    /// Accepts a client, and receives its SETUP.
     pub fn accept(&self) -> Peer {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -60,7 +60,7 @@ impl FakeProxy {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "a probe says nothing");
     }
 
-    /// Accepts a client, takes its SETUP, and pushes the key.
+    /// Accepts a client, receives its SETUP, and pushes the key.
     pub fn accept_with_key(&self) -> Peer {
         let mut peer = self.accept();
         peer.connection.fire_and_forget(Payload::from_data(KEYS.public_key())).unwrap();
@@ -80,7 +80,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// What the client said of itself.
+    /// Returns what the client declared about itself.
     pub fn hello(&self) -> Hello {
         self.hello.clone()
     }
@@ -104,14 +104,14 @@ impl Peer {
         }
     }
 
-    /// Sends what is to be sent.
+    /// Sends all queued output.
     pub fn flush(&mut self) {
         let mut output = BytesMut::new();
         while self.connection.poll_transmit(Instant::now(), &mut output) {}
         self.stream.write_all(&output).unwrap();
     }
 
-    /// Asks for the metrics, and does not wait.
+    /// Requests the metrics, without waiting.
     pub fn ask(&mut self) -> StreamId {
         let key = Payload::from_data(KEYS.public_key());
         let stream_id = self.connection.request_response(key).unwrap();
@@ -119,13 +119,13 @@ impl Peer {
         stream_id
     }
 
-    /// Asks for the metrics, and returns what comes.
+    /// Requests the metrics, and returns the answer.
     pub fn scrape(&mut self) -> Event {
         self.ask();
         self.next()
     }
 
-    /// Asks for the metrics, and opens them.
+    /// Requests the metrics, and opens them.
     pub fn scraped(&mut self) -> String {
         match self.scrape() {
             Event::Response { payload: Some(payload), .. } => opened(&payload),
@@ -133,7 +133,7 @@ impl Peer {
         }
     }
 
-    /// Waits for a push that wants an answer.
+    /// Waits for a push that demands an acknowledgement.
     pub fn pushed(&mut self) -> (StreamId, String) {
         match self.next() {
             Event::RequestResponse { stream_id, payload } => (stream_id, opened(&payload)),
@@ -142,7 +142,7 @@ impl Peer {
     }
 }
 
-/// Opens metrics that are sealed under the key of this proxy.
+/// Opens metrics that were sealed under this proxy's key.
 pub fn opened(payload: &Payload) -> String {
     let text =
         envelope::open(&*KEYS, payload.clone(), &OpenLimits::default(), [5; 32]).unwrap().text;

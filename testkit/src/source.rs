@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// What the macros of the levels from INFO are called with, and the proxy's own for lines about applications, whose third argument is the level.
+/// The macros of the levels from INFO, and the proxy's own for lines about applications, whose third argument is the level.
 const MACROS: [(&str, Option<&str>); 4] = [
     ("info!(", Some("info")),
     ("warn!(", Some("warn")),
@@ -12,13 +12,13 @@ const MACROS: [(&str, Option<&str>); 4] = [
     ("throttled!(", None),
 ];
 
-/// Returns the message of each log line of INFO and above in folders of source code, with the levels that it has, in lower case.
+/// Returns the message of each log line of INFO and above in directories of source code, with its levels in lower case.
 ///
-/// Tests are passed over.
+/// Tests are skipped.
 ///
 /// # Panics
 ///
-/// If a folder cannot be read, or a line has no message.
+/// A directory cannot be read, or a line has no message.
 pub fn messages(folders: &[&Path]) -> BTreeMap<String, BTreeSet<String>> {
     let mut messages = BTreeMap::new();
     for folder in folders {
@@ -62,7 +62,7 @@ fn read_source(source: &str, messages: &mut BTreeMap<String, BTreeSet<String>>) 
     }
 }
 
-/// The last literal of a macro's arguments.
+/// Returns the last literal of a macro's arguments.
 fn message(arguments: &str) -> Option<String> {
     let (mut depth, mut last, mut literal) = (1, None, None::<String>);
     let mut chars = arguments.chars();

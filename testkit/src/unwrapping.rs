@@ -1,6 +1,6 @@
 //! What every implementation of RSA behind [`KeyUnwrap`] must do, as tests that are written once.
 //!
-//! A test file names its [`Backend`] and hands it to [`unwrapping_suite`](crate::unwrapping_suite), which makes a test of each behaviour.
+//! A test file names its [`Backend`] and passes it to [`unwrapping_suite`](crate::unwrapping_suite), which generates a test for each behaviour.
 
 use bytes::Bytes;
 use prometheus_rsocket_protocol::Payload;
@@ -31,7 +31,7 @@ pub trait Backend {
     fn load(der: &[u8]) -> Result<Self::Key, KeyError>;
 }
 
-/// Makes a `#[test]` of each behaviour for a [`Backend`](crate::unwrapping::Backend).
+/// Generates a `#[test]` for each behaviour of a [`Backend`](crate::unwrapping::Backend).
 #[macro_export]
 macro_rules! unwrapping_suite {
     ($backend:ty) => {
@@ -113,7 +113,7 @@ pub fn keys_of_every_size_unwrap_what_was_wrapped_for_them<B: Backend>() {
     }
 }
 
-/// Whatever is wrong, the error has nothing but the two lengths in it.
+/// Whatever is wrong, the error contains only the two lengths.
 #[doc(hidden)]
 pub fn all_failures_look_alike<B: Backend>() {
     let key = load::<B>(vectors::RSA2048);
@@ -160,7 +160,7 @@ pub fn all_failures_look_alike<B: Backend>() {
     let random = &mut ChaCha20Rng::from_seed([3; 32]);
     let pkcs1 = public(&*key).encrypt(random, rsa::Pkcs1v15Encrypt, &[7; 16]).unwrap();
     refuses(&pkcs1, "padding of PKCS #1 1.5");
-    // It is the key that it was before.
+    // The key is the same as before.
     assert_eq!(key.unwrap_key(&wrapped, [9; 32]).unwrap().expose(), secret.expose());
 }
 
@@ -233,7 +233,7 @@ fn load<B: Backend>(der: &[u8]) -> Box<dyn KeyUnwrap> {
     Box::new(B::load(der).unwrap())
 }
 
-/// The secret, wrapped in one way after the other.
+/// Returns the secret, wrapped in one way after the other.
 fn wraps(key: &dyn KeyUnwrap, secret: &SecretKey) -> impl Iterator<Item = Bytes> {
     let peer = peer(key);
     let seeds = (0..=u16::MAX).map(|number| {

@@ -35,7 +35,7 @@ pub fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
 ///
 /// # Panics
 ///
-/// If the text is anything else.
+/// The text is anything else.
 pub fn unhex(text: &str) -> Bytes {
     assert!(text.len().is_multiple_of(2), "half a byte in {text}");
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("two hex digits");

@@ -1,4 +1,4 @@
-//! What is heard from the peer.
+//! What is received from the peer.
 
 use super::life::{Assembly, Life};
 use super::table::{Ends, Interaction, Party};
@@ -12,7 +12,7 @@ use prometheus_rsocket_protocol::rsocket::frame::{Body, ErrorCode, Frame, Stream
 use std::time::{Duration, Instant};
 
 impl Model {
-    /// The connection took a frame.
+    /// The connection accepted a frame.
     pub(crate) fn on_heard(&mut self, now: Instant, bytes: &Bytes) {
         let frame = Frame::decode(bytes.clone()).unwrap();
         let id = frame.stream_id;
@@ -88,7 +88,7 @@ impl Model {
 
     fn open(&mut self, stream_id: StreamId, request: Body, payload: Payload) {
         if let Some(mut life) = Life::new(&request, false) {
-            // As `Config` says: beyond what is granted.
+            // As `Config` says: beyond what was granted.
             life.grant(Party::Requester, self.config.channel_tolerance);
             self.streams.insert(stream_id, life);
         }
@@ -115,7 +115,7 @@ impl Model {
         payload: Payload,
     ) {
         let Some(life) = self.streams.get_mut(&id) else {
-            // Not in the specification, which ignores it: only a confused peer can send it.
+            // Not as in the specification, which ignores such a frame: only a confused peer can send it.
             if self.is_ours(id) && id >= self.next_id() {
                 self.on_end();
             }
@@ -221,7 +221,7 @@ impl Model {
 
     fn on_cancel(&mut self, stream_id: StreamId) {
         let Some(life) = self.streams.get_mut(&stream_id) else {
-            // An answer that waits is not wanted any more.
+            // An answer that is queued is no longer wanted.
             if !self.is_ours(stream_id) {
                 self.forgive(stream_id);
             }
@@ -244,7 +244,7 @@ impl Model {
         }
     }
 
-    /// What a requester's payloads were to be is not sent, nor the rest of what is sent in part.
+    /// Drops a requester's payloads that are not sent, including the rest of one that is sent in part.
     fn forgive_payloads(&mut self, id: StreamId) {
         let Some(owed) = self.owed.get_mut(&id) else { return };
         if self.begun.remove(&id).is_some() {
@@ -256,7 +256,7 @@ impl Model {
         }
     }
 
-    /// "Upon receiving an ERROR, the stream is terminated on both Requester and Responder"; only a channel's requester sends one.
+    /// "Upon receiving an ERROR, the stream is terminated on both Requester and Responder"; only the requester of a channel sends one.
     fn on_error(&mut self, stream_id: StreamId, code: ErrorCode, data: Bytes) {
         let Some(life) = self.streams.get(&stream_id) else {
             if self.is_ours(stream_id) && stream_id >= self.next_id() {
@@ -297,7 +297,7 @@ impl Model {
     }
 }
 
-/// What a request carries, and whether more of it follows.
+/// Takes the payload of a request. Also returns whether more of it follows.
 fn take_payload(request: &mut Body) -> (bool, Payload) {
     match request {
         Body::RequestResponse { follows, payload }

@@ -1,4 +1,4 @@
-//! One stream of one side's.
+//! The state of one stream, on one side.
 
 use super::table::{Ends, Interaction, Needs, Party, Signal, rule};
 use bytes::Bytes;
@@ -9,24 +9,24 @@ use prometheus_rsocket_protocol::rsocket::frame::Body;
 #[derive(Debug)]
 pub(super) struct Life {
     pub(super) is_mine: bool,
-    /// `None` while the request that opens it is not whole.
+    /// `None` until the request that opens it is complete.
     pub(super) interaction: Option<Interaction>,
-    /// What each party may still send: `None` when its half is over.
+    /// What each party may still send; `None` once its half is over.
     requester: Option<u32>,
     responder: Option<u32>,
     pub(super) assembly: Option<Assembly>,
 }
 
-/// A payload of the peer's that is not whole.
+/// A payload of the peer's that is not complete.
 #[derive(Debug)]
 pub(super) struct Assembly {
-    /// The request that it is of, its payload left out.
+    /// The request that it belongs to, without its payload.
     pub(super) request: Option<Body>,
     pub(super) payload: Payload,
     pub(super) cost: usize,
 }
 
-/// Why a command does nothing.
+/// Why a command has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     NoCredit,
@@ -35,7 +35,7 @@ pub(crate) enum Refusal {
 }
 
 impl Life {
-    /// The stream that a request opens; none for fire-and-forget.
+    /// Returns the stream that a request opens; `None` for fire-and-forget.
     pub(super) fn new(request: &Body, is_mine: bool) -> Option<Self> {
         let (interaction, requester, responder) = match request {
             Body::RequestResponse { .. } => (Interaction::Response, None, 1),
@@ -49,7 +49,7 @@ impl Life {
         Some(Self { is_mine, interaction, requester, responder: Some(responder), assembly: None })
     }
 
-    /// One of the peer's whose request is not whole.
+    /// Returns a stream of the peer's whose request is not complete.
     pub(super) fn opening(request: Body) -> Self {
         let assembly = Some(Assembly::new(Some(request)));
         Self { is_mine: false, interaction: None, requester: None, responder: None, assembly }
@@ -63,7 +63,7 @@ impl Life {
         self.requester.is_none() && self.responder.is_none()
     }
 
-    /// What a party may send; `None` if it may not any more.
+    /// Returns what a party may still send; `None` if its half is over.
     pub(super) fn half(&self, party: Party) -> Option<u32> {
         match party {
             Party::Requester => self.requester,
@@ -78,7 +78,7 @@ impl Life {
         }
     }
 
-    /// Whether a party may send this now, and what it ends.
+    /// Returns what a signal of a party's ends, or why the party must not send it now.
     pub(super) fn permits(&self, party: Party, signal: Signal) -> Result<Ends, Refusal> {
         let interaction = self.interaction.ok_or(Refusal::NotOpen)?;
         let (needs, ends) = rule(interaction, party, signal).ok_or(Refusal::NotOpen)?;
@@ -103,7 +103,7 @@ impl Life {
         }
     }
 
-    /// Gives a party credit. "Credits are cumulative"; there is no more than 31 bits say.
+    /// Grants a party credit. "Credits are cumulative", up to 31 bits.
     pub(super) fn grant(&mut self, party: Party, credit: u32) {
         if let Some(half) = self.half_mut(party) {
             *half = half.saturating_add(credit).min(UNBOUNDED);
@@ -123,9 +123,9 @@ impl Assembly {
         Self { request, payload: Payload::default(), cost: 0 }
     }
 
-    /// Adds a fragment, of what is left for one payload and for all.
+    /// Adds a fragment, within the limits `each` for one payload and `all` for what is left for all.
     pub(super) fn add(&mut self, next: &Payload, each: usize, all: usize) -> Result<(), Violation> {
-        // As `Config` says: each fragment counts for 64 at least.
+        // As `Config` says: each fragment counts as at least 64.
         let cost = next.encoded_len().max(64);
         if self.cost + cost > each {
             return Err(Violation::PayloadTooLong { limit: each });
@@ -139,7 +139,7 @@ impl Assembly {
     }
 }
 
-/// Two parts of a payload.
+/// Joins two parts of a payload.
 pub(super) fn joined(first: &Payload, next: &Payload) -> Payload {
     let join = |first: &Bytes, next: &Bytes| Bytes::from([&first[..], &next[..]].concat());
     let metadata = match (&first.metadata, &next.metadata) {

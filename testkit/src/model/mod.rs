@@ -1,7 +1,7 @@
-//! A reference model of one side of a connection: what its streams are, what it owes to its peer and to its owner.
+//! A reference model of one side of a connection: the state of its streams, and what it owes to its peer and to its owner.
 //!
-//! It is told what the owner commands, what the connection hears and sends, and what it tells; it says where that is not what the
-//! specification's table of a stream's life makes of it.
+//! The model is told about the owner's commands, about frames that the connection receives and sends, and about its events. It panics if these differ
+//! from what the specification's table of a stream's lifetime demands.
 
 mod hear;
 mod life;
@@ -28,32 +28,32 @@ pub(crate) struct Model {
     is_set_up: bool,
     /// RESUME is not answered yet.
     is_resuming: bool,
-    /// Up to where frames had come when the connection was resumed.
+    /// The received position when the connection was resumed.
     resumed_at: u64,
     is_over: bool,
     streams: BTreeMap<StreamId, Life>,
-    /// How many streams we opened.
+    /// How many streams we have opened.
     opened: u32,
-    /// Whole frames that are to be sent, by stream.
+    /// Complete frames that are to be sent, by stream.
     owed: BTreeMap<StreamId, VecDeque<Frame>>,
-    /// What of the first of them was sent, in fragments.
+    /// What was sent of the first of them, in fragments.
     begun: BTreeMap<StreamId, Frame>,
-    /// What the owner is to hear about streams.
+    /// The events about streams that the owner has yet to receive.
     events: VecDeque<Event>,
-    /// All frames that have a position, as they went out first.
+    /// All frames that have a position, in the order in which they were first sent.
     sent: Vec<Bytes>,
-    /// How many of them went out, counted again from where the connection was resumed.
+    /// How many of them were sent, counted again from where the connection was resumed.
     at: usize,
-    /// All such frames that came.
+    /// All such frames that were received.
     heard: Vec<Bytes>,
-    /// Where leases are honoured.
+    /// `None` if leases are not used.
     leases: Option<Leases>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Leases {
     granted: Lease,
-    /// Granted over transports before this one: what was sent under it may come late.
+    /// Granted over earlier transports: what was sent under it may arrive late.
     carried: u32,
     received: Lease,
 }
@@ -85,7 +85,7 @@ impl Model {
         }
     }
 
-    /// What the owner hears about streams is what it should, and in that order.
+    /// Checks that events about streams are the expected ones, in order.
     pub(crate) fn on_event(&mut self, event: &Event) {
         let is_about_streams = !matches!(
             event,
@@ -105,7 +105,7 @@ impl Model {
         }
     }
 
-    /// The connection is over, or about to be: so are all streams.
+    /// The connection is over, or about to be, and so are all streams.
     pub(crate) fn on_end(&mut self) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
@@ -132,7 +132,7 @@ impl Model {
         self.is_resuming = true;
     }
 
-    /// The connection goes on over a new transport, and the peer has what was sent up to this position.
+    /// The connection continues over a new transport, and the peer has received what was sent up to this position.
     pub(crate) fn on_resumed(&mut self, position: u64) {
         self.is_resuming = false;
         self.resumed_at = self.position();
@@ -155,7 +155,7 @@ impl Model {
         }
     }
 
-    /// Nothing is owed any more.
+    /// Checks that nothing is owed any more.
     pub(crate) fn assert_quiet(&self) {
         assert!(self.owed.is_empty() && self.begun.is_empty(), "not sent: {:?}", self.owed);
         assert_eq!(self.events, [], "not told");
@@ -170,7 +170,7 @@ impl Model {
         &self.heard
     }
 
-    /// Up to where frames came, in bytes.
+    /// Returns the received position, in bytes.
     pub(crate) fn position(&self) -> u64 {
         self.heard.iter().map(|frame| frame.len() as u64).sum()
     }
@@ -183,17 +183,17 @@ impl Model {
         self.streams.len()
     }
 
-    /// What may be sent on each stream.
+    /// Returns what may be sent on each stream.
     pub(crate) fn credits(&self) -> impl Iterator<Item = (StreamId, u32)> {
         self.streams.iter().map(|(id, life)| (*id, life.half(life.me()).unwrap_or(0)))
     }
 
-    /// Whether a stream that is open is for one response.
+    /// Returns whether an open stream is a REQUEST_RESPONSE.
     pub(crate) fn is_answer(&self, id: StreamId) -> Option<bool> {
         Some(self.streams.get(&id)?.interaction? == table::Interaction::Response)
     }
 
-    /// How many requests the peer takes.
+    /// Returns how many requests the peer still accepts.
     pub(crate) fn lease_left(&self, now: Instant) -> u32 {
         self.leases.map_or(u32::MAX, |leases| leases.received.left_at(now))
     }
@@ -202,19 +202,20 @@ impl Model {
         self.streams.values().filter(|life| life.is_mine == is_mine).count()
     }
 
-    /// Whether streams of this id are ours to open.
+    /// Whether streams with this id are ours to open.
     fn is_ours(&self, id: StreamId) -> bool {
         let parity = if self.who == Who::Client { 1 } else { 0 };
         !id.is_connection() && id.get() % 2 == parity
     }
 
-    /// The id of the next stream of ours: "start at 1 and increment by 2 sequentially"; a server's at 2.
+    /// Returns the id of our next stream: "start at 1 and increment by 2 sequentially"; a server begins at 2.
     fn next_id(&self) -> StreamId {
         let first = if self.who == Who::Client { 1 } else { 2 };
         StreamId::new(first + 2 * self.opened)
     }
 
-    /// What will go in fragments, and is the last, is followed by a frame that says so: a fragment's flag C is not read by all.
+    /// Queues a frame. A last payload that will be fragmented is followed by a frame that completes the stream, since some peers ignore flag C of
+    /// fragments.
     fn owe(&mut self, id: StreamId, body: Body) {
         let mut frame = Frame::new(id, body);
         let is_long = frame.encoded_len() > self.longest_frame();
@@ -232,18 +233,18 @@ impl Model {
         }
     }
 
-    /// The longest frame of a stream that is sent whole.
+    /// Returns the length of the longest frame of a stream that is sent in one piece.
     fn longest_frame(&self) -> usize {
         self.config.mtu.map_or(usize::MAX, |mtu| mtu - 3)
     }
 
-    /// Nothing more is sent on a stream of what waits.
+    /// Drops what is queued on a stream.
     fn forgive(&mut self, id: StreamId) {
         self.owed.remove(&id);
         self.begun.remove(&id);
     }
 
-    /// Ends a request of ours towards the peer, who need not know of one that was not sent.
+    /// Cancels a request of ours. The peer need not know of one that was not sent.
     fn abandon(&mut self, id: StreamId) {
         let is_request = |frame: &Frame| {
             matches!(
@@ -261,14 +262,14 @@ impl Model {
         }
     }
 
-    /// Answers a request that breaks no rule.
+    /// Answers a request that breaks no rule by refusing it.
     fn refuse(&mut self, stream_id: StreamId, refusal: Refused) {
         let data = refusal.to_string().into();
         self.owe(stream_id, Body::Error { code: ErrorCode::REJECTED, data });
         self.events.push_back(Event::RequestRefused { stream_id, refusal });
     }
 
-    /// Answers what the peer may not do on a stream that is not open, or not any more.
+    /// Answers a frame that the peer must not send on a stream that is not open, or no longer open.
     fn rebuke(&mut self, stream_id: StreamId, violation: Violation) {
         let data = violation.to_string().into();
         self.owe(stream_id, Body::Error { code: violation.code(), data });
@@ -281,7 +282,7 @@ impl Lease {
         if self.until.is_some_and(|until| until > now) { self.left } else { 0 }
     }
 
-    /// Uses one up; a lease that is over is so for good.
+    /// Uses up one request. A lease that is over stays over.
     fn take(&mut self, now: Instant) -> bool {
         self.left = self.left_at(now);
         let had = self.left > 0;

@@ -50,7 +50,7 @@ impl Model {
         assert!(is_right, "{error}");
     }
 
-    /// The owner did something on a stream, and was refused or not.
+    /// The owner issued a command on a stream, with this result.
     pub(crate) fn on_command(
         &mut self,
         mut frame: Frame,
@@ -90,7 +90,7 @@ impl Model {
         }
     }
 
-    /// A frame went out.
+    /// A frame was sent.
     pub(crate) fn on_sent(&mut self, bytes: &Bytes) {
         let frame = Frame::decode(bytes.clone()).unwrap();
         if frame.stream_id.is_connection() {
@@ -123,7 +123,7 @@ impl Model {
         }
     }
 
-    /// Positions are those of the frames that were received.
+    /// Positions have to be those of the received frames.
     fn on_sent_about_connection(&self, frame: &Frame) {
         let received = if self.config.resume.is_some() { self.position() } else { 0 };
         match &frame.body {
@@ -131,7 +131,7 @@ impl Model {
             | Body::Resume { last_received_server_position: position, .. } => {
                 assert_eq!(*position, received);
             }
-            // When it is sent, more may have come: from a client that does not wait for it.
+            // By the time it is sent, more may have arrived from a client that does not wait for it.
             Body::ResumeOk { last_received_client_position: position } => {
                 assert_eq!(*position, self.resumed_at);
             }
@@ -139,7 +139,7 @@ impl Model {
         }
     }
 
-    /// Whether limits are such that frames may find no room.
+    /// Whether limits are so low that frames may find no room.
     fn may_be_full(&self) -> bool {
         self.config.max_queued_output < 1_000
     }
@@ -156,7 +156,7 @@ impl Model {
     }
 }
 
-/// The frame that a first fragment is of, as far as it goes, and whether more follows.
+/// Returns the whole frame that a first fragment belongs to, as far as it goes, and whether more follows.
 fn first_fragment(mut frame: Frame) -> (Frame, bool) {
     let follows = match &mut frame.body {
         Body::RequestResponse { follows, .. }
@@ -169,7 +169,7 @@ fn first_fragment(mut frame: Frame) -> (Frame, bool) {
     (frame, follows)
 }
 
-/// As rsocket-java wants them: all but the first are PAYLOAD with flag N. Flag C comes with none.
+/// As rsocket-java demands: all fragments except the first are PAYLOAD with flag N, and none has flag C.
 fn next_fragment(mut begun: Frame, next: Frame) -> (Frame, bool) {
     let Body::Payload { follows, complete: false, next: true, payload: part } = next.body else {
         panic!("no fragment: {next:?}");

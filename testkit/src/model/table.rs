@@ -1,4 +1,4 @@
-//! The life of a stream, from Protocol.md, "Stream Sequences and Lifetimes".
+//! The lifetime of a stream, from Protocol.md, "Stream Sequences and Lifetimes".
 
 use Ends::{Both, Neither, Other, Own};
 use Interaction::{Channel, Response, Stream};
@@ -6,7 +6,7 @@ use Needs::{Credit, Nothing, OtherHalf, OwnHalf};
 use Party::{Requester, Responder};
 use Signal::{Cancel, Complete, Error, Next, NextComplete, RequestN};
 
-/// What a stream was opened for. Of fire-and-forget nothing is left once it is sent.
+/// The interaction of a stream. Fire-and-forget leaves no stream once it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interaction {
     Channel,
@@ -20,7 +20,7 @@ pub(crate) enum Party {
     Responder,
 }
 
-/// A frame on an open stream; of PAYLOAD by its flags.
+/// A frame on an open stream; PAYLOAD by its flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Cancel,
@@ -31,20 +31,20 @@ pub(crate) enum Signal {
     RequestN,
 }
 
-/// When a party may send it.
+/// When a party may send a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
     /// At any time while the stream is open.
     Nothing,
-    /// Before it has completed.
+    /// Until the party has completed.
     OwnHalf,
-    /// Before that, and while the other's credit lasts.
+    /// Until the party has completed, and while it has credit.
     Credit,
-    /// Before the other has completed.
+    /// Until the other party has completed.
     OtherHalf,
 }
 
-/// What is over once it was sent. A stream is over when both its halves are.
+/// What a signal ends. A stream is over when both of its halves are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
     Neither,
@@ -53,10 +53,10 @@ pub(super) enum Ends {
     Both,
 }
 
-/// Who may send what. What is not here may not be sent, and is ignored where it arrives.
+/// Which party may send which signal. A signal that is not listed may not be sent, and is ignored when it is received.
 ///
-/// From the start, the requester's half is over but on a channel, and the responder has credit: one for a response, otherwise what
-/// the request says.
+/// From the start, the requester's half is over except on a channel. The responder's credit is one for a response, and otherwise what the request
+/// grants.
 const TABLE: [(Interaction, Party, Signal, Needs, Ends); 21] = [
     (Response, Requester, Cancel, Nothing, Both),
     // "If a PAYLOAD for a REQUEST_RESPONSE is received that does not have a COMPLETE flag set, the implementation MUST assume it is set".
@@ -81,14 +81,14 @@ const TABLE: [(Interaction, Party, Signal, Needs, Ends); 21] = [
     (Channel, Responder, NextComplete, Credit, Own),
     (Channel, Responder, Complete, OwnHalf, Own),
     (Channel, Responder, Error, OwnHalf, Both),
-    // Not in the specification, which has no way to stop a requester: rsocket-java's.
+    // Not in the specification, which has no way to stop a requester; rsocket-java sends it.
     (Channel, Responder, Cancel, OtherHalf, Other),
 ];
 
 /// "At any time, a Requester, as well as a Responder, may send REQUEST_N frames".
 const EITHER: (Needs, Ends) = (OtherHalf, Neither);
 
-/// What the table says of a signal.
+/// Returns the rule for a signal.
 pub(super) fn rule(
     interaction: Interaction,
     party: Party,

@@ -1,4 +1,4 @@
-//! Two connections joined in memory, their owners and their drivers, all of whom do what a list of operations says.
+//! Two connections joined in memory, with their owners and drivers. All of them do what a list of operations says.
 
 mod ops;
 mod side;
@@ -18,35 +18,35 @@ use prometheus_rsocket_protocol::{Connection, Machine, Payload};
 use side::Side;
 use std::time::{Duration, Instant};
 
-/// What came out of a side.
+/// The output of a side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// One frame, as it was polled.
     Sent(Who, Bytes),
-    /// What its owner was told.
+    /// An event for its owner.
     Took(Who, Event),
 }
 
-/// Two connections, and all that is around them.
+/// Two connections, and everything around them.
 pub struct World {
     /// The time.
     pub now: Instant,
-    /// All that came out.
+    /// All output.
     pub log: Vec<Output>,
     config: Config,
     client: Side,
     server: Side,
-    /// Whether the transport is there. A side that has not noticed that it is not sends into the void.
+    /// Whether the transport exists. A side that has not noticed its end sends into the void.
     is_linked: bool,
-    /// What the client's new transport leads to until the server has its connection resumed.
+    /// What the client's new transport leads to until the server's connection is resumed.
     lobby: Option<Connection>,
-    /// Whether neither side was sent anything that the other did not say.
+    /// Whether each side received only what the other one sent.
     is_honest: bool,
-    /// No two payloads are the same.
+    /// Numbers payloads, so that no two are the same.
     payloads: u64,
 }
 
-/// Limits that are reached soon, and times that are short.
+/// Returns limits that are reached soon, and short times.
 pub fn tight() -> Config {
     let mut config = Config::default();
     config.max_open_streams = 3;
@@ -60,7 +60,7 @@ pub fn tight() -> Config {
     config
 }
 
-/// Everything that may be switched on, and fragments.
+/// Enables everything that can be enabled, including fragments.
 pub fn everything(mut config: Config) -> Config {
     config.mtu = Some(64);
     config.serve_leases = true;
@@ -69,13 +69,13 @@ pub fn everything(mut config: Config) -> Config {
     config
 }
 
-/// Any instant: all that counts is what is added to it.
+/// Returns any instant: only durations are added to it.
 #[expect(clippy::disallowed_methods, reason = "there is no other way to make an Instant")]
 pub fn epoch() -> Instant {
     Instant::now()
 }
 
-/// Lets the time pass for which a connection reads nothing, as its peer has sent KEEPALIVEs too often; returns the time after it.
+/// Lets the time pass for which a connection does not read because its peer has sent KEEPALIVEs too often. Returns the time after it.
 pub fn end_pause(connection: &mut Connection, now: Instant) -> Instant {
     let mut after = now;
     while let Some((at, TimerReason::KeepAlivePause)) = connection.next_timer() {
@@ -85,19 +85,19 @@ pub fn end_pause(connection: &mut Connection, now: Instant) -> Instant {
     after
 }
 
-/// What a client of this configuration asks for.
+/// Returns the SETUP of a client with this configuration.
 pub fn setup(config: &Config) -> Setup {
     let resume_token = config.resume.is_some().then(|| "token".into());
     Setup { lease: config.serve_leases, resume_token, ..Setup::default() }
 }
 
 impl World {
-    /// A client of this configuration, and a server of the same.
+    /// Returns a client and a server, both with this configuration.
     pub fn new(config: &Config, now: Instant) -> Self {
         Self::with(config, now, |_| None)
     }
 
-    /// Each side is held against a model of it.
+    /// Does the same, and compares each side with a model of it.
     pub fn with_models(config: &Config, now: Instant) -> Self {
         Self::with(config, now, |who| Some(Model::new(who, config)))
     }
@@ -118,24 +118,24 @@ impl World {
         }
     }
 
-    /// Either side may find fault with the other from now on.
+    /// From now on, either side may find violations of the other.
     pub fn distrust(&mut self) {
         self.is_honest = false;
     }
 
-    /// Does all of these.
+    /// Carries out all of these operations.
     pub fn run(&mut self, ops: &[Op]) {
         for op in ops {
             self.step(op);
         }
     }
 
-    /// One of the two.
+    /// Returns one of the two connections.
     pub fn connection(&mut self, who: Who) -> &mut Connection {
         &mut self.side(who).connection
     }
 
-    /// Lets everything arrive, over a new transport if it takes one.
+    /// Delivers everything, over a new transport if necessary.
     pub fn settle(&mut self) {
         let mut idle = 0;
         for _ in 0..1_000 {
@@ -148,7 +148,7 @@ impl World {
                 self.step(&Op::Deliver(who.other(), usize::MAX));
                 self.step(&Op::Take(who.other(), usize::MAX));
             }
-            // What arrives last may be answered in the round after.
+            // What arrives last may be answered in the next round.
             idle = if self.log.len() == before { idle + 1 } else { 0 };
             if idle == 2 {
                 return;
@@ -157,7 +157,7 @@ impl World {
         panic!("they go on for ever");
     }
 
-    /// Then ends both transports; then nothing is open any more, and nobody waits for anything.
+    /// Delivers everything, then ends both transports. Then nothing may be open any more, and nobody may wait for anything.
     pub fn end(&mut self) {
         self.settle();
         if self.is_honest {
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// When all is quiet, both sides have the same streams open, and nothing waits on either.
+    /// When everything is delivered, both sides have the same streams open, and nothing is queued on either.
     fn check_agreement(&self) {
         let (client, server) = (&self.client, &self.server);
         let is_over =
@@ -237,7 +237,7 @@ impl World {
         }
     }
 
-    /// What an owner does.
+    /// Carries out an owner's operation.
     fn command(&mut self, op: &Op) {
         let now = self.now;
         match *op {
@@ -282,7 +282,7 @@ impl World {
         }
     }
 
-    /// One that no other is like. Its metadata alone tells it apart, and some goes without data.
+    /// Returns a payload that differs from all others. Its metadata alone distinguishes it, and some have no data.
     fn payload(&mut self, len: usize) -> Payload {
         self.payloads += 1;
         let metadata = format!("{}{}", self.payloads, "m".repeat(len / 3));
@@ -333,7 +333,7 @@ impl World {
         }
     }
 
-    /// What was polled is one frame.
+    /// Checks that what was polled is one frame, and returns it.
     fn unframe(&self, mut output: BytesMut) -> Bytes {
         match self.config.framing {
             Framing::LengthPrefixed => {
@@ -381,7 +381,7 @@ impl World {
             model.on_heard(now, &frame);
             if let (true, Some(last), Some(other)) = (is_honest, model.heard().last(), &other.model)
             {
-                // Each frame that counts arrives once, in order.
+                // Each frame that counts is received once, in order.
                 let sent = other.sent().get(model.heard().len() - 1);
                 assert_eq!(Some(last), sent, "lost, or heard twice");
             }
@@ -417,9 +417,9 @@ impl World {
         }
     }
 
-    /// The transport goes, and one side notices.
+    /// The transport ends, and one side notices.
     fn cut(&mut self, who: Who, len: usize) {
-        // The server's old transport may go after the client has a new one.
+        // The server's old transport may end after the client has a new one.
         if who == Who::Client || self.lobby.is_none() {
             self.deliver(who, len);
             if self.is_linked {
@@ -433,7 +433,7 @@ impl World {
         }
     }
 
-    /// Up to so many bytes still reach the side that has not noticed.
+    /// Up to `len` bytes still reach the side that has not noticed.
     fn unlink(&mut self, who: Who, len: usize) {
         self.is_linked = false;
         if self.lobby.take().is_some() {

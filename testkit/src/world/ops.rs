@@ -1,18 +1,18 @@
-//! What owners, drivers, the network and the clock do, as values.
+//! Operations of owners, drivers, the network and the clock, as values.
 
 use bytes::Bytes;
 use prometheus_rsocket_protocol::rsocket::frame::Frame;
 
-/// Either side.
+/// One of the two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// Who opened the transport.
+    /// The side that opened the transport.
     Client,
-    /// Who accepted it.
+    /// The side that accepted it.
     Server,
 }
 
-/// What a request is for.
+/// The interaction of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// REQUEST_RESPONSE.
@@ -21,60 +21,60 @@ pub enum Ask {
     Stream,
     /// REQUEST_CHANNEL.
     Channel {
-        /// Whether its first payload is its last.
+        /// Whether its first payload is also its last.
         complete: bool,
     },
 }
 
-/// One thing that an owner, a driver, the network, or the clock does. A stream is named by its place among those that its owner knows.
+/// One operation of an owner, a driver, the network, or the clock. A stream is named by its index among those that its owner knows.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Milliseconds pass, two to this power.
+    /// Time passes: two to this power, in milliseconds.
     Advance(u32),
     /// The clock jumps to this side's next timeout.
     Alarm(Who),
     /// The last payload of a stream, or the answer.
     Answer(Who, usize),
-    /// A request with so many bytes, and so much credit where it takes some.
+    /// A request with this many bytes, and with this credit if it takes some.
     Ask(Who, Ask, usize, u32),
     /// CANCEL.
     Cancel(Who, usize),
     /// The connection is closed.
     Close(Who),
-    /// The last payload of a stream was the last.
+    /// Completes a stream without a further payload.
     Complete(Who, usize),
-    /// Up to so many of the bytes on their way to this side arrive.
+    /// Up to this many of the bytes on their way to this side arrive.
     Deliver(Who, usize),
-    /// The transport is gone after up to so many more bytes each way, which may be in the middle of a frame. This side notices.
+    /// The transport ends after up to this many more bytes in each direction, possibly in the middle of a frame. This side notices.
     Eof(Who, usize),
-    /// EXT, of so many bytes.
+    /// EXT, with this many bytes.
     Extend(Who, usize),
-    /// A frame arrives that the other side did not send, after all that it did.
+    /// A frame arrives that the other side did not send, after everything that it sent.
     Forge(Who, Frame),
-    /// Bytes arrive that the other side did not send, after all that it did.
+    /// Bytes arrive that the other side did not send, after everything that it sent.
     Garble(Who, Bytes),
     /// LEASE: seconds, and requests.
     Lease(Who, u64, u32),
     /// REQUEST_N.
     More(Who, usize, u32),
-    /// METADATA_PUSH, of so many bytes.
+    /// METADATA_PUSH, with this many bytes.
     Push(Who, usize),
     /// ERROR on a stream.
     Reject(Who, usize),
     /// A suspended client gets a new transport.
     Resume,
-    /// A payload of so many bytes on a stream.
+    /// A payload of this many bytes on a stream.
     Say(Who, usize, usize),
-    /// Up to so many frames are sent.
+    /// Up to this many frames are sent.
     Send(Who, usize),
-    /// Up to so many events are taken.
+    /// Up to this many events are taken.
     Take(Who, usize),
-    /// Fire-and-forget, of so many bytes.
+    /// Fire-and-forget, with this many bytes.
     Tell(Who, usize),
 }
 
 impl Who {
-    /// The other one.
+    /// Returns the other side.
     #[must_use]
     pub fn other(self) -> Self {
         match self {

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 pub(super) struct Side {
     pub(super) connection: Connection,
-    /// What the connection should do, where that is followed step by step.
+    /// What the connection should do, if it is followed step by step.
     pub(super) model: Option<Model>,
-    /// On the way to this side; always with prefixes.
+    /// Bytes on the way to this side, always with prefixes.
     pub(super) incoming: BytesMut,
-    /// Arrived, and not taken by the connection yet.
+    /// Bytes that have arrived, and are not consumed by the connection yet.
     pub(super) buffer: BytesMut,
-    /// Streams that the owner has not seen the end of, and what was asked.
+    /// Streams whose end the owner has not seen, and what was requested.
     pub(super) known: BTreeMap<StreamId, Known>,
     pub(super) is_over: bool,
     config: Config,
@@ -34,7 +34,7 @@ pub(super) struct Known {
     asked: Payload,
     /// Whether the owner may send on it.
     sends: bool,
-    /// Whether the peer may.
+    /// Whether the peer may send on it.
     receives: bool,
 }
 
@@ -51,7 +51,7 @@ impl Side {
         }
     }
 
-    /// Rules 5, in part, and 8; and whatever the model says.
+    /// Checks rules 5, in part, and 8, and what the model demands.
     pub(super) fn check(&mut self, now: Instant) {
         let connection = &self.connection;
         assert!(connection.open_streams() <= 2 * self.config.max_open_streams);
@@ -78,7 +78,7 @@ impl Side {
         }
     }
 
-    /// Rule 6, and that a driver who goes by it neither loops nor waits for ever. Gives the frames that were taken.
+    /// Checks rule 6, and that a driver that follows it neither loops nor waits forever. Returns the frames that were consumed.
     pub(super) fn read(&mut self, now: Instant) -> Vec<Bytes> {
         let (was_wanted, mut before) = (self.connection.wants_input(), self.buffer.clone());
         match self.config.framing {
@@ -161,12 +161,12 @@ impl Side {
         result.ok()
     }
 
-    /// Sends a payload, and that it is the last or not. An answer is what was asked.
+    /// Sends a payload, the last one or not. An answer repeats the payload of its request.
     pub(super) fn say(&mut self, nth: usize, payload: Payload, is_last: bool) {
         let Some((id, known)) = self.nth(nth) else { return };
         let is_answer = known.kind == Ask::Response;
         let payload = if is_answer { known.asked.clone() } else { payload };
-        // A peer may have cancelled it and asked for something else under the same id, of which the owner has not heard.
+        // A peer may have cancelled it and requested something else under the same id, which the owner does not know yet.
         let is_answer = match &self.model {
             Some(model) => model.is_answer(id).unwrap_or(is_answer),
             None => is_answer,
@@ -213,7 +213,7 @@ impl Side {
         self.known.iter().nth(nth).map(|(id, known)| (*id, known))
     }
 
-    /// The owner did something on a stream that it knows.
+    /// The owner issued a command on a stream that it knows.
     fn commanded(
         &mut self,
         id: StreamId,
@@ -247,7 +247,7 @@ impl Side {
         }
     }
 
-    /// The owner takes an event. Some may be late: they were waiting when it gave the stream up.
+    /// The owner takes an event. Some may be late, as they were queued when the owner gave the stream up.
     pub(super) fn on_event(&mut self, event: &Event, is_honest: bool) {
         assert!(!self.is_over, "{event:?} after Closed");
         if let Some(model) = &mut self.model {
@@ -297,7 +297,7 @@ impl Side {
                 let is_violation = matches!(reason, CloseReason::Violation(_));
                 assert!(!is_honest || !is_violation, "found fault with itself: {reason}");
             }
-            // A request may be refused: a lease that is taken back, and a channel's end that waits behind its payloads, may be overtaken.
+            // A request may be refused, since a lease that is taken back, or a channel's end that is queued behind its payloads, may be overtaken.
             Event::StreamViolation { violation, .. } if is_honest => {
                 panic!("found fault with itself: {violation}");
             }
