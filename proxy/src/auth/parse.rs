@@ -1,4 +1,4 @@
-//! What both files with credentials share: values that keep their line.
+//! Parsing that both files with credentials share. Values keep their lines.
 
 use super::live::Fault;
 use data_encoding::HEXLOWER_PERMISSIVE;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 impl Config {
     pub(crate) fn collector(&self) -> collector::Config {
         let mut collector = collector::Config::default();
-        // Connections that have made room still exist until they are told.
+        // Connections that have made room still exist until they are told so.
         collector.max_connections = self.max_connections.saturating_add(self.max_turned_away);
         collector.max_gone = self.max_gone_applications;
         collector.grace = self.app_grace;

@@ -86,7 +86,7 @@ impl fmt::Debug for Flushed {
 }
 
 impl Flushed {
-    /// Tells the sender, and returns whom to notify of what becomes of the answer next.
+    /// Tells the sender that the answer was sent. Returns the delivery, which learns what becomes of the answer next.
     pub(crate) fn tell(self) -> Arc<dyn Delivery> {
         self.delivery.sent();
         // There is room for the one message.
@@ -131,7 +131,7 @@ pub enum AnswerBody {
 }
 
 impl AnswerBody {
-    /// Returns whom to notify once everything is flushed, after the end was taken.
+    /// Returns what to notify once everything is flushed, if the end was taken.
     pub(crate) fn take_ended(&mut self) -> Option<Flushed> {
         match self {
             Self::Scrape(body) => body.ended.take(),

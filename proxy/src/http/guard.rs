@@ -207,7 +207,7 @@ struct State {
     deliveries: Mutex<Deliveries>,
 }
 
-/// Whom to notify of what becomes of answers.
+/// The deliveries to notify of what becomes of answers.
 #[derive(Default)]
 struct Deliveries {
     /// Notified when all that was written is flushed.

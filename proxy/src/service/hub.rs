@@ -461,7 +461,7 @@ impl State {
         self.waiting_with_answers.remove(connection);
     }
 
-    /// Passes the collector's commands to the connections, and collects whom to notify of what.
+    /// Passes the collector's commands to the connections, and collects the notifications that follow.
     fn dispatch(&mut self) -> Effects {
         let mut effects = Effects::default();
         while let Some((connection, command)) = self.collector.poll_command() {

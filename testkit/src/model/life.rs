@@ -123,7 +123,7 @@ impl Assembly {
         Self { request, payload: Payload::default(), cost: 0 }
     }
 
-    /// Adds a fragment, within the limits `each` for one payload and `all` for what is left for all.
+    /// Adds a fragment. `each` is the limit of one payload, and `all` is what is left of the limit of all payloads together.
     pub(super) fn add(&mut self, next: &Payload, each: usize, all: usize) -> Result<(), Violation> {
         // As `Config` says: each fragment counts as at least 64.
         let cost = next.encoded_len().max(64);

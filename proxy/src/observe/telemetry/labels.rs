@@ -376,7 +376,7 @@ label! {
 }
 
 label! {
-    /// What peers cause log lines by.
+    /// Events by which peers cause log lines.
     LogCause, "cause" {
         /// An application has connected.
         Connected = "connected",

@@ -2,9 +2,9 @@
 //!
 //! `--max-memory` is divided into fixed parts, so that none can be used up through another: a flood of pushes leaves no scrape without memory.
 //!
-//! | part | of 16 | what is in it | who yields when it is used up |
+//! | part | of 16 | contents | what yields when it is used up |
 //! |---|---|---|---|
-//! | connections | 3 | frames that are not whole, frames that wait to be sent | whoever needs more waits; then those that have held most for long end |
+//! | connections | 3 | incomplete frames, frames that wait to be sent | connections that need more wait; then those that have held most for long are ended |
 //! | answers | 3 | sealed answers that wait to be opened, opened ones that wait for a scraper | from half of it on, connections are read more slowly; then applications fail as `overloaded` |
 //! | pushes | 2 | pushes being opened or held | those of applications that live on, the oldest first; then new ones are refused |
 //! | texts | 4 | texts that are being read or rendered | the work waits for its turn |
