@@ -117,7 +117,7 @@ macro_rules! settings {
             $($(#[doc = $doc:expr])+ $other:ident: $other_type:ty = $other_default:expr;)+
         }
     ) => {
-        /// All that can be configured.
+        /// The configuration of a proxy.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Config {
             $($($(#[doc = $help])+ pub $field: $type,)+)+
