@@ -89,6 +89,10 @@ pub(super) struct Read {
 impl Claim {
     /// Whether a scrape of `other` may not have the push as long as this one goes on.
     fn excludes(&self, other: Whose) -> bool {
+        // Looks deliver nothing, so that any number of them may have the same push.
+        if other == Whose::NOBODY {
+            return false;
+        }
         self.whose.scraper == other.scraper || self.is_later && self.whose.group == other.group
     }
 }

@@ -106,6 +106,21 @@ fn whoever_only_looks_takes_no_push_and_is_not_waited_for() {
 }
 
 #[test]
+fn two_who_look_at_the_same_time_see_the_same_push() {
+    let mut world = World::new(Config::default());
+    let app = world.connect_as("a");
+    world.push(app, "last 9\n");
+    world.work();
+    world.cut(app);
+    let id = world.collector.app_at("a").unwrap().id;
+    let mut start = || world.collector.start_look(world.now, world.now, id).unwrap();
+    let looks = [start(), start()];
+    for look in looks {
+        assert_eq!(world.take(look).0, [served("a", "last 9\n")]);
+    }
+}
+
+#[test]
 fn a_look_shares_the_request_of_a_scrape() {
     let mut world = World::new(Config::default());
     let app = world.connect_as("a");
