@@ -1,5 +1,6 @@
 """Applications that push more than their share."""
 
+import json
 import time
 
 import beside
@@ -7,7 +8,7 @@ import hostile
 import web
 from connection import packed, sealed
 from hostile import Peer, flooding, push, pushed
-from process import check
+from process import check, until
 
 from . import attack
 
@@ -67,6 +68,8 @@ def living_applications(world):
         peer.send(sealed_push(peer.public, block)(1))
     time.sleep(world.choose(1, 5))
     web.scrape(proxy.http)
+    # They make room once the proxy knows that all of the answer is sent, a moment after it is here.
+    until("the scraper has had all pushes", lambda: json.loads(web.get(proxy.http, "/status.json")[1])["pushes"]["missed"] == 0)
     words = [f"last_words_{number} 1\n".encode() for number in range(10)]
     taken = [pushed(proxy.tcp, line) for line in words]
     check(all(taken), f"{taken.count(False)} of 10 pushes of others were refused")
