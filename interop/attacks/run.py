@@ -22,11 +22,10 @@ def main():
     parser.add_argument("--full", action="store_true", help="longer and from more sides")
     parser.add_argument("--runtime", choices=(*RUNTIMES, "both"), default="both")
     parser.add_argument("--only", default="", metavar="NAME", help="only the attacks that have this in their name")
-    parser.add_argument("--skip", metavar="NAME", help="not the attacks that have this in their name")
     parser.add_argument("--list", action="store_true", help="name the attacks, and run none")
     parser.add_argument("binary", nargs="?", help="of the proxy, with the runtimes that are asked for [default: as interop/run builds it]")
     options = parser.parse_args()
-    chosen = [entry for entry in CHECKS if options.only in entry[0] and not (options.skip and options.skip in entry[0])]
+    chosen = [entry for entry in CHECKS if options.only in entry[0]]
     if options.list:
         for name, function in chosen:
             print(f"{name:32}{function.__doc__.splitlines()[0]}")
