@@ -10,7 +10,7 @@ from variant import TCP
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..", "..")
 DOCUMENTS = ("README.md", "docs/applications.md")
-# Around the block, what its reader has: a registry, unless the block makes one, and a metric.
+# Around the block, what its reader has: an ID, a registry unless the block makes one, and a metric.
 PROGRAM = """
 import io.micrometer.prometheus.*;
 import io.micrometer.prometheus.rsocket.PrometheusRSocketClient;
@@ -18,6 +18,7 @@ import io.rsocket.transport.netty.client.*;
 
 public class Block {
   public static void main(String[] arguments) throws Exception {
+    String id = "one";
     %s
   }
 }
@@ -35,7 +36,7 @@ def documents(bench):
     for number, (name, block) in enumerate(blocks):
         check(WORK in block, f"the block of {name} says where the work ends")
         code = block.replace(WORK, f'registry.counter("documented_{number}_total").increment(42);\n')
-        code = code.replace('"proxy.example.org", 7001', f'"127.0.0.1", {proxy.tcp}').replace("id)", '"one")')
+        code = code.replace('"proxy.example.org", 7001', f'"127.0.0.1", {proxy.tcp}')
         if "registry = " not in code:
             code = REGISTRY + code
         file = os.path.join(bench.folder, f"block-{number}", "Block.java")
