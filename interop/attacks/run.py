@@ -13,6 +13,7 @@ environment.enter()
 
 from checks import CHECKS  # noqa: E402
 from process import Failure  # noqa: E402
+from side_by_side import side_by_side  # noqa: E402
 from variant import RUNTIMES  # noqa: E402
 from world import World  # noqa: E402
 
@@ -23,36 +24,43 @@ def main():
     parser.add_argument("--runtime", choices=(*RUNTIMES, "both"), default="both")
     parser.add_argument("--only", default="", metavar="NAME", help="only the attacks that have this in their name")
     parser.add_argument("--list", action="store_true", help="name the attacks, and run none")
+    parser.add_argument(
+        "--jobs", type=int, choices=range(1, 17), default=1, metavar="N",
+        help="how many run at the same time, but for those that need the machine for themselves [default: 1]",
+    )
     parser.add_argument("binary", nargs="?", help="of the proxy, with the runtimes that are asked for [default: as interop/run builds it]")
     options = parser.parse_args()
-    chosen = [entry for entry in CHECKS if options.only in entry[0]]
+    chosen = [check for check in CHECKS if options.only in check.name]
     if options.list:
-        for name, function in chosen:
-            print(f"{name:32}{function.__doc__.splitlines()[0]}")
+        for check in chosen:
+            print(f"{check.name:32}{check.function.__doc__.splitlines()[0]}")
         return 0
     if not chosen:
         parser.error("no attack has that in its name")
     options.binary = options.binary or environment.built()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runtimes = RUNTIMES if options.runtime == "both" else (options.runtime,)
-    results = [run(name, function, options, runtime) for runtime in runtimes for name, function in chosen]
+    runs = [(check, options, runtime) for runtime in runtimes for check in chosen]
+    beside = [entry for entry in runs if options.jobs > 1 and not entry[0].alone]
+    results = side_by_side(run, beside, options.jobs) if beside else []
+    results += [run(*entry) for entry in runs if entry not in beside]
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     return 0 if all(results) else 1
 
 
-def run(name, function, options, runtime):
+def run(check, options, runtime):
     """Runs one, and reports it."""
     began = time.monotonic()
     why = None
     with World(options.binary, runtime, options.full) as world:
         try:
-            function(world)
+            check.function(world)
         except (Failure, OSError, EOFError) as error:
             why = error if isinstance(error, Failure) else repr(error)
         except Exception as error:
             why = repr(error)
             traceback.print_exc()
-    title = f"{runtime}/{name}"
+    title = f"{runtime}/{check.name}"
     print(f"{'FAIL' if why else 'ok'} {title} ({time.monotonic() - began:.1f} s)" + (f": {why}" if why else ""), flush=True)
     return not why
 

@@ -1,9 +1,6 @@
 """Runs the chosen cases, some at a time, and says how each went."""
 
 import argparse
-import contextlib
-import io
-import multiprocessing
 import signal
 import sys
 import time
@@ -13,6 +10,7 @@ import cases  # noqa: F401  (fills the list)
 from bench import Bench
 from matrix import check_default, choose
 from process import Failure, Unavailable
+from side_by_side import side_by_side
 from tools import Tools
 from variant import RUNTIMES, TRANSPORTS
 
@@ -47,33 +45,11 @@ def run_all(chosen, tools, arguments):
     programs = (case.programs(variant.transport, under_test) for _, case, variant in chosen)
     tools.prepare(set().union(*programs))
     cases = [(title, case, tools, variant, under_test) for title, case, variant in chosen]
-    results = [run(*case) for case in cases] if arguments.jobs == 1 else run_beside(cases, tools, arguments.jobs)
+    results = [run(*case) for case in cases] if arguments.jobs == 1 else side_by_side(run, cases, arguments.jobs, tools.part)
     print(f"# {time.monotonic() - started:.0f} s", file=sys.stderr)
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     # A pattern that fits no case must not look like a success.
     return 0 if results and all(results) else 1
-
-
-def run_beside(cases, tools, jobs):
-    """Runs so many cases at a time, each in a process that has all that was prepared."""
-    global beside
-    beside = cases
-    results = []
-    with multiprocessing.get_context("fork").Pool(jobs, tools.part) as pool:
-        for passed, report in pool.imap_unordered(run_one, range(len(cases))):
-            print(report, end="")
-            results.append(passed)
-        pool.close()
-        pool.join()
-    return results
-
-
-def run_one(index):
-    """Runs a case of `beside`, which cannot be handed over, and gives its report."""
-    report = io.StringIO()
-    with contextlib.redirect_stdout(report), contextlib.redirect_stderr(report):
-        passed = run(*beside[index])
-    return passed, report.getvalue()
 
 
 def parse_arguments():

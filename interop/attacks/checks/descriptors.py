@@ -88,7 +88,7 @@ def storm(world):
     comes_back(proxy)
 
 
-@attack("descriptors/full-queue")
+@attack("descriptors/full-queue", alone=True)
 def full_queue(world):
     """More connect to a proxy that is stopped than its queue has room for: when it goes on, they get in, and the scraper does."""
     proxy = world.start(beside={"every": 0})
