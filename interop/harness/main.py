@@ -43,7 +43,7 @@ def run_all(chosen, tools, arguments):
     started = time.monotonic()
     under_test = arguments.proxy_under_test
     programs = (case.programs(variant.transport, under_test) for _, case, variant in chosen)
-    tools.prepare(set().union(*programs))
+    tools.prepare(set().union(*programs), arguments.jobs)
     cases = [(title, case, tools, variant, under_test) for title, case, variant in chosen]
     results = [run(*case) for case in cases] if arguments.jobs == 1 else side_by_side(run, cases, arguments.jobs, tools.part)
     print(f"# {time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -1,5 +1,7 @@
 """The programs that the cases start: built or fetched when a case needs them, kept in a cache for the next run."""
 
+import collections
+import concurrent.futures
 import functools
 import glob
 import hashlib
@@ -9,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 from certificates import Certificates
 from process import Unavailable
@@ -33,10 +36,15 @@ class Tools:
         self.built = None
         self.certificates_made = None
 
-    def prepare(self, names):
-        for name in sorted(names):
+    def prepare(self, names, jobs):
+        """Makes ready what has these names, so many at a time."""
+
+        def make(name):
             print(f"# preparing {name.replace('_', ' ')}", file=sys.stderr)
             getattr(self, name)()
+
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(make, sorted(names)))
 
     # Ours
 
@@ -204,6 +212,23 @@ class Tools:
             shutil.rmtree(self.certificates_made.folder, ignore_errors=True)
 
 
+LOCKS = collections.defaultdict(threading.Lock)
+
+
+def one_at_a_time(tool):
+    """Makes calls that need this tool wait for each other: what they keep is made once, and not every tool bears another one of its kind."""
+
+    def guard(function):
+        @functools.wraps(function)
+        def guarded(*arguments):
+            with LOCKS[tool]:
+                return function(*arguments)
+
+        return guarded
+
+    return guard
+
+
 @functools.cache
 def cargo_program(package, target):
     """Builds one program of ours, the only one or the example that `target` names, and gives its path."""
@@ -220,6 +245,7 @@ def cargo_examples():
     return os.path.join(folder, "examples")
 
 
+@one_at_a_time("cargo")
 def cargo_release(*arguments):
     """Builds what the arguments say, with all optimisation, and gives the folder of the programs."""
     need("cargo")
@@ -253,6 +279,7 @@ def earlier(commit):
     return output
 
 
+@one_at_a_time("maven")
 def maven(project, *others):
     """Builds a Java project, which has sources of others, unless these are those of the last build, and gives the folder of its classes."""
     source = os.path.join(INTEROP, "java", project)
@@ -268,6 +295,7 @@ def maven(project, *others):
     return output
 
 
+@one_at_a_time("npm")
 def node_project(name, *parts):
     """Puts the sources in a folder and the libraries that the lock files of its parts name beside each other, outside of the source tree."""
     source = os.path.join(INTEROP, name)
@@ -285,6 +313,7 @@ def node_project(name, *parts):
     return output
 
 
+@one_at_a_time("apt")
 def chromium():
     """The path of Chromium. Its libraries are too many to be unpacked beside it, so the package is installed where it is missing."""
     if not shutil.which("chromium"):
@@ -301,6 +330,7 @@ def chromium():
     return shutil.which("chromium")
 
 
+@one_at_a_time("go")
 def go_judge(name):
     """Builds a judge in Go unless its sources are those of the last build, and gives the folder that it is in."""
     folder = os.path.join(INTEROP, "judges")
@@ -315,6 +345,7 @@ def go_judge(name):
     return output
 
 
+@one_at_a_time("pip")
 def python_environment(folder):
     """Makes an environment with the packages of a folder's `requirements.txt`, and gives its interpreter."""
     requirements = os.path.join(INTEROP, folder, "requirements.txt")
@@ -330,6 +361,7 @@ def python_environment(folder):
     return interpreter
 
 
+@one_at_a_time("apt")
 def debian(package, *others):
     """Unpacks a package, and others that it needs, instead of installing it, as that would start its service. Gives their folder."""
     folder = os.path.join(CACHE, package)
