@@ -32,6 +32,9 @@ rules: {enabled: true, labels: {release: prometheus}}
 dashboard: {enabled: true}
 extraArgs: ["--identity-labels=application,instance"]
 extraEnv: [{name: A, value: b}]
+config: |
+  max-connections = 5000
+  group-families = true
 imagePullSecrets: [{name: registry}]
 podAnnotations: {a: b}
 podLabels: {c: d}
@@ -48,7 +51,7 @@ service: {annotations: {a: b}}
 // refused are values that values.schema.json must not let through.
 var refused = []string{
 	"{replica: 3}", "{replicas: '3'}", "{monitor: {kind: both}}", "{persistence: {accessModes: [ReadWriteMany]}}",
-	"{stopping: {drainDelaySeconds: 5s}}", "{maxConnectionAge: soon}", "{fullnameOverride: Not_A_Name}",
+	"{stopping: {drainDelaySeconds: 5s}}", "{config: {max-connections: 5000}}", "{maxConnectionAge: soon}", "{fullnameOverride: Not_A_Name}",
 }
 
 func render(folder, text string) (map[string]string, error) {

@@ -38,6 +38,9 @@ httpGet:
 {{- end -}}
 
 {{- define "proxy.args" -}}
+{{- if .Values.config }}
+- --config=/etc/prometheus-rsocket-proxy/config/config.toml
+{{- end }}
 - {{ printf "--log=%s" .Values.log | quote }}
 - --log-format=json
 - --max-memory={{ int .Values.maxMemoryMiB }}MiB
@@ -188,6 +191,11 @@ spec:
           mountPath: /etc/prometheus-rsocket-proxy/{{ .volume }}
           readOnly: true
         {{- end }}
+        {{- if .Values.config }}
+        - name: config
+          mountPath: /etc/prometheus-rsocket-proxy/config
+          readOnly: true
+        {{- end }}
   volumes:
     {{- if not .Values.persistence.enabled }}
     - name: state
@@ -205,5 +213,10 @@ spec:
           - key: {{ .key }}
             path: {{ .file }}
         {{- end }}
+    {{- end }}
+    {{- if .Values.config }}
+    - name: config
+      configMap:
+        name: {{ include "proxy.name" . }}-config
     {{- end }}
 {{- end -}}

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) const SCENARIOS: &[fn() -> Seen] = &[
     pages,
@@ -173,11 +173,20 @@ fn stalled_scrape() -> Seen {
     let text = format!("# {}\n", "x".repeat(998)).repeat(20_000);
     thread::spawn(move || app.serve(&text));
     proxy.wait_line("application connected");
-    let mut stalled = TcpStream::connect(proxy.http).unwrap();
-    stalled.write_all(b"GET /metrics/connected HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     let given_up = "prometheus_proxy_scrapes_given_up_total{reason=\"stalled\"}";
-    proxy.repeat_until_counted(given_up, || drop(proxy.scrape(1.0).join()));
-    drop(stalled);
+    proxy.repeat_until_counted(given_up, || {
+        // A new reader each time: on a busy machine the application can be so slow that its text is not in the answer.
+        let mut stalled = TcpStream::connect(proxy.http).unwrap();
+        stalled.write_all(b"GET /metrics/connected HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let (mut some, begun) = ([0; 10_000], Instant::now());
+        while stalled.peek(&mut some).is_ok_and(|length| 0 < length && length < some.len())
+            && begun.elapsed() < Duration::from_secs(15)
+        {
+            thread::sleep(Duration::from_millis(50));
+        }
+        thread::sleep(Duration::from_millis(1_200));
+        drop(proxy.scrape(1.0).join());
+    });
     proxy.seen()
 }
 
