@@ -41,9 +41,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runtimes = RUNTIMES if options.runtime == "both" else (options.runtime,)
     runs = [(check, options, runtime) for runtime in runtimes for check in chosen]
-    beside = [entry for entry in runs if options.jobs > 1 and not entry[0].alone]
-    results = side_by_side(run, beside, options.jobs) if beside else []
-    results += [run(*entry) for entry in runs if entry not in beside]
+    results = side_by_side(run, [entry for entry in runs if not entry[0].alone], options.jobs)
+    results += side_by_side(run, [entry for entry in runs if entry[0].alone], 1)
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     return 0 if all(results) else 1
 

@@ -45,7 +45,7 @@ def run_all(chosen, tools, arguments):
     programs = (case.programs(variant.transport, under_test) for _, case, variant in chosen)
     tools.prepare(set().union(*programs), arguments.jobs)
     cases = [(title, case, tools, variant, under_test) for title, case, variant in chosen]
-    results = [run(*case) for case in cases] if arguments.jobs == 1 else side_by_side(run, cases, arguments.jobs, tools.part)
+    results = side_by_side(run, cases, arguments.jobs, tools.part)
     print(f"# {time.monotonic() - started:.0f} s", file=sys.stderr)
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     # A pattern that fits no case must not look like a success.

@@ -11,8 +11,10 @@ def side_by_side(function, calls, jobs, prepare=None):
     """Calls `function` with each of these lists of arguments, `jobs` at a time, and gives what it returned, in the order in which the calls ended.
 
     The processes are forks of this one, so that arguments may be what cannot be handed over; each calls `prepare` first. What a call prints appears when it
-    has ended.
+    has ended. One at a time needs no other process, and prints at once.
     """
+    if jobs == 1:
+        return [function(*arguments) for arguments in calls]
     global waiting
     waiting = function, calls
     results = []
