@@ -11,25 +11,46 @@ import environment
 
 environment.enter()
 
+from side_by_side import side_by_side  # noqa: E402
+
+# Seconds that an attack has.
+LIMIT = 600
+
 
 def main():
     parser = argparse.ArgumentParser(description="Runs the attacks NN_NAME.py of a folder against a proxy.")
     parser.add_argument("--only", default="", metavar="NAME", help="only those that have this in their name")
+    parser.add_argument("--beside", default=[], action="append", metavar="NAME",
+                        help="run those that have this in their name beside each other, before all others; may be repeated")
     parser.add_argument("folder")
     parser.add_argument("binary", nargs="?", help="of the proxy [default: as interop/run builds it]")
     options = parser.parse_args()
     binary = os.path.abspath(options.binary or environment.built())
-    ran, failed = 0, []
-    for path in sorted(glob.glob(os.path.join(options.folder, "[0-9][0-9]_*.py"))):
-        name = os.path.basename(path).removesuffix(".py")
-        if options.only not in name:
-            continue
-        ran += 1
-        print(f"# {name}", flush=True)
-        if subprocess.run([sys.executable, "-B", "-u", path, binary], timeout=600, check=False).returncode != 0:
-            failed.append(name)
-    print(f"{ran - len(failed)} passed, {len(failed)} failed: {', '.join(failed)}" if failed else f"{ran} passed, 0 failed")
-    return 1 if failed or not ran else 0
+    paths = sorted(glob.glob(os.path.join(options.folder, "[0-9][0-9]_*.py")))
+    paths = [path for path in paths if options.only in name_of(path)]
+    beside = [path for path in paths if any(name in name_of(path) for name in options.beside)]
+    failed = side_by_side(failure, [(path, binary) for path in beside], max(len(beside), 1))
+    failed += side_by_side(failure, [(path, binary) for path in paths if path not in beside], 1)
+    failed = sorted(filter(None, failed))
+    print(f"{len(paths) - len(failed)} passed, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")
+    return 1 if failed or not paths else 0
+
+
+def name_of(path):
+    return os.path.basename(path).removesuffix(".py")
+
+
+def failure(path, binary):
+    """Runs an attack, prints what it says, and gives its name if it fails."""
+    print(f"# {name_of(path)}", flush=True)
+    program = [sys.executable, "-B", "-u", path, binary]
+    try:
+        ended = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired as expired:
+        print((expired.stdout or b"").decode(), f"not over after {LIMIT} s", sep="")
+        return name_of(path)
+    print(ended.stdout, end="", flush=True)
+    return name_of(path) if ended.returncode != 0 else None
 
 
 if __name__ == "__main__":
