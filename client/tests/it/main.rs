@@ -1,6 +1,7 @@
 //! The client library, against a proxy made of the protocol crate on plain blocking sockets.
 
 #[cfg(all(feature = "tokio", feature = "_tls"))]
+#[cfg(feature = "aws-lc-rs")]
 mod providers;
 #[cfg(any(feature = "metrics", feature = "prometheus", feature = "prometheus-client"))]
 mod sources;

@@ -1,4 +1,5 @@
 //! Two providers of cryptography in one program, none of which is the default of the process: what happens to whoever uses rustls beside us.
+//! AWS-LC takes long to compile, so `.ci/run full` runs this.
 
 use futures_rustls::rustls;
 use prometheus_rsocket_client::{ClientBuilder, ClientTls, ClientTlsFiles, Config};
