@@ -42,10 +42,22 @@ fn ask(config: &Config) -> io::Result<()> {
         return Err(io::Error::other("--listen-http is off"));
     };
     let address = local(host, *port)?;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
-        .map_err(|error| io::Error::other(format!("{address} (--listen-http): {error}")))?;
-    if config.http_tls.is_some() {
-        return Ok(());
+    let status = status(address, config.http_tls.is_some()).map_err(|error| {
+        io::Error::other(format!("{address} (--listen-http): {}", told(&error)))
+    })?;
+    match status {
+        Some(status) if status != STATUS => {
+            Err(io::Error::other(format!("{address} answers {status:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the beginning of the answer, or nothing if there is TLS.
+fn status(address: SocketAddr, has_tls: bool) -> io::Result<Option<String>> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    if has_tls {
+        return Ok(None);
     }
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
@@ -53,9 +65,16 @@ fn ask(config: &Config) -> io::Result<()> {
     stream.write_all(request.as_bytes())?;
     let mut status = [0; STATUS.len()];
     stream.read_exact(&mut status)?;
-    match String::from_utf8_lossy(&status) {
-        status if status == STATUS => Ok(()),
-        status => Err(io::Error::other(format!("{address} answers {status:?}"))),
+    Ok(Some(String::from_utf8_lossy(&status).into_owned()))
+}
+
+/// Names a timeout, which the system reports as "Resource temporarily unavailable".
+fn told(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("no answer within {} s", TIMEOUT.as_secs())
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -48,7 +48,10 @@ fn a_health_check_of_a_proxy_that_is_ready_ends_with_0() {
 
 #[test]
 fn a_health_check_says_why_the_proxy_is_not_ready() {
+    // The system accepts connections, and nobody reads.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for (address, why) in [
+        (silent.local_addr().unwrap().to_string(), "(--listen-http): no answer within 2 s"),
         (
             answering("HTTP/1.1 503 Service Unavailable\r\n\r\n").to_string(),
             "answers \"HTTP/1.1 503\"",
