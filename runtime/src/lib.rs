@@ -54,6 +54,8 @@ pub mod logging;
 pub mod manual;
 mod scratch;
 mod seam;
+#[cfg(feature = "settings")]
+pub mod settings;
 #[cfg(test)]
 mod testing;
 mod throttle;

@@ -10,13 +10,13 @@
 //! transports = ["tls", "wss"]                      # of tcp, tls, ws, wss; all if this is missing
 //! ```
 
-use super::live::Fault;
-use super::parse::{Text, sha256};
+use super::sha256;
 use argon2::password_hash::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordVerifier};
 use prometheus_rsocket_protocol::Labels;
 use prometheus_rsocket_protocol::collector::{Grant, GrantId, Peer, Transport};
 use prometheus_rsocket_protocol::token::Token;
+use prometheus_rsocket_runtime::settings::{Fault, TomlText};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ pub(crate) enum Found {
 impl Applications {
     /// Reads a file.
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
-        let text = Text(text);
+        let text = TomlText(text);
         let (mut all, mut names) = (Self::default(), BTreeSet::new());
         for (key, value) in &text.parse()? {
             if key.get_ref() != "application" {
@@ -67,7 +67,7 @@ impl Applications {
             for (at, table) in text.tables("application", value)? {
                 let entry = Entry::read(text, at, table)?;
                 if !names.insert(entry.name.clone()) {
-                    return Err(text.fault(at, format!("the name {:?} comes twice", entry.name)));
+                    return Err(text.fault(at, format!("the name {:?} appears twice", entry.name)));
                 }
                 all.add(text, entry)?;
             }
@@ -75,17 +75,17 @@ impl Applications {
         Ok(all)
     }
 
-    fn add(&mut self, text: Text<'_>, entry: Entry) -> Result<(), Fault> {
+    fn add(&mut self, text: TomlText<'_>, entry: Entry) -> Result<(), Fault> {
         for (at, hash) in &entry.sha256 {
             if self.tokens.iter().any(|(other, _)| other == hash) {
-                return Err(text.fault(*at, format!("{}: this token comes twice", entry.name)));
+                return Err(text.fault(*at, format!("{}: this token appears twice", entry.name)));
             }
             let index = self.know(&entry, "sha256", hash);
             self.tokens.push((*hash, u32::try_from(index).unwrap_or(NONE)));
         }
         for (at, hash) in &entry.argon2id {
             if self.slow.iter().any(|(other, _)| other == hash) {
-                return Err(text.fault(*at, format!("{}: this token comes twice", entry.name)));
+                return Err(text.fault(*at, format!("{}: this token appears twice", entry.name)));
             }
             if self.slow.len() >= MAX_SLOW {
                 let what = format!(
@@ -98,7 +98,7 @@ impl Applications {
         }
         for (at, name) in &entry.certificates {
             if self.certificates.contains_key(name) {
-                let what = format!("{}: the certificate {name:?} comes twice", entry.name);
+                let what = format!("{}: the certificate {name:?} appears twice", entry.name);
                 return Err(text.fault(*at, what));
             }
             let index = self.know(&entry, "certificate", name.as_bytes());
@@ -184,7 +184,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn read(text: Text<'_>, start: usize, table: &DeTable<'_>) -> Result<Self, Fault> {
+    fn read(text: TomlText<'_>, start: usize, table: &DeTable<'_>) -> Result<Self, Fault> {
         let mut entry = Self::default();
         for (key, value) in table {
             entry.set(text, key, value)?;
@@ -207,30 +207,30 @@ impl Entry {
 
     fn set(
         &mut self,
-        text: Text<'_>,
+        text: TomlText<'_>,
         key: &Spanned<Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<(), Fault> {
         let at = key.span().start;
         match &**key.get_ref() {
-            "name" => self.name = name(text, text.text("name", value)?)?,
+            "name" => self.name = name(text, value)?,
             "token_sha256" => {
-                for (at, hash) in text.texts("token_sha256", value)? {
+                for (at, hash) in strings(text, "token_sha256", value)? {
                     let what =
-                        "token_sha256: it is to be the SHA-256 of a token, 64 hexadecimal digits";
+                        "token_sha256: must be the SHA-256 of a token, 64 hexadecimal digits";
                     let hash = sha256(hash).ok_or_else(|| text.fault(at, what))?;
                     self.sha256.push((at, hash));
                 }
             }
             "token_argon2id" => {
-                for (at, hash) in text.texts("token_argon2id", value)? {
+                for (at, hash) in strings(text, "token_argon2id", value)? {
                     check_argon2id(hash)
                         .map_err(|what| text.fault(at, format!("token_argon2id: {what}")))?;
                     self.argon2id.push((at, hash.to_owned()));
                 }
             }
             "certificate" => {
-                for (at, name) in text.texts("certificate", value)? {
+                for (at, name) in strings(text, "certificate", value)? {
                     check_certificate(name)
                         .map_err(|what| text.fault(at, format!("certificate: {what}")))?;
                     self.certificates.push((at, name.to_owned()));
@@ -240,13 +240,13 @@ impl Entry {
                 let pairs = text
                     .table("labels", value)?
                     .iter()
-                    .map(|(name, value)| Ok((&**name.get_ref(), text.text("labels", value)?.1)));
+                    .map(|(name, value)| Ok((&**name.get_ref(), text.string("labels", value)?)));
                 let pairs: Vec<_> = pairs.collect::<Result<_, Fault>>()?;
                 let labels = Labels::new(pairs);
                 self.labels = labels.map_err(|error| text.fault(at, format!("labels: {error}")))?;
             }
             "may_set" => {
-                let names = text.texts("may_set", value)?.into_iter().map(|(at, name)| {
+                let names = strings(text, "may_set", value)?.into_iter().map(|(at, name)| {
                     Labels::new([(name, "x")])
                         .map_err(|error| text.fault(at, format!("may_set: {error}")))?;
                     Ok(name.into())
@@ -254,7 +254,7 @@ impl Entry {
                 self.may_set = Some(names.collect::<Result<_, _>>()?);
             }
             "transports" => {
-                let names = text.texts("transports", value)?.into_iter();
+                let names = strings(text, "transports", value)?.into_iter();
                 let known = names.map(|(at, name)| {
                     let known = TRANSPORTS.into_iter().find(|known| *known == name);
                     known.ok_or_else(|| {
@@ -286,16 +286,30 @@ impl Entry {
     }
 }
 
-fn name(text: Text<'_>, (at, name): (usize, &str)) -> Result<String, Fault> {
+/// Reads a string, or a list of strings. Each has its position.
+fn strings<'v>(
+    text: TomlText<'_>,
+    key: &str,
+    value: &'v Spanned<DeValue<'_>>,
+) -> Result<Vec<(usize, &'v str)>, Fault> {
+    match value.get_ref() {
+        DeValue::Array(_) => text.strings(key, value),
+        DeValue::String(_) => Ok(vec![(value.span().start, text.string(key, value)?)]),
+        _ => text.wrong_type(key, value, "a string or a list of strings"),
+    }
+}
+
+fn name(text: TomlText<'_>, value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {
+    let (at, name) = (value.span().start, text.string("name", value)?);
     let is_good = (1..=MAX_NAME).contains(&name.len()) && !name.contains(char::is_control);
-    let what = format!("name: it is to have 1 to {MAX_NAME} bytes and no control characters");
+    let what = format!("name: must have 1 to {MAX_NAME} bytes and no control characters");
     if is_good { Ok(name.to_owned()) } else { Err(text.fault(at, what)) }
 }
 
 /// Returns what is wrong with a hash. The reason never contains the hash.
 fn check_argon2id(hash: &str) -> Result<(), String> {
     let parsed = PasswordHash::new(hash)
-        .map_err(|_| "it is to be a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…")?;
+        .map_err(|_| "must be a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$…$…")?;
     if Algorithm::try_from(parsed.algorithm) != Ok(Algorithm::Argon2id) {
         return Err(format!("the algorithm is {}, not argon2id", parsed.algorithm));
     }

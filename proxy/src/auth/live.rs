@@ -1,5 +1,6 @@
 //! A file with credentials that is read again while it is in use.
 
+use prometheus_rsocket_runtime::settings::Fault;
 use prometheus_rsocket_runtime::{FileError, read_file};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -82,14 +83,6 @@ fn is_public(path: &Path) -> bool {
         let _ = path;
         false
     }
-}
-
-/// A fault in the contents. It shows no hash and no token.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// Counted from 1.
-    pub(crate) line: usize,
-    pub(crate) what: String,
 }
 
 /// The error of a file with credentials that cannot be used.

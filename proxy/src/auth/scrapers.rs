@@ -10,13 +10,14 @@
 //! ```
 
 use super::failures::Failures;
-use super::live::{Fault, LiveFile};
-use super::parse::sha256;
+use super::live::LiveFile;
+use super::sha256;
 use async_channel::{Receiver, Sender};
 use bcrypt::HashParts;
 use data_encoding::BASE64;
 use http::{HeaderMap, header};
 use prometheus_rsocket_runtime::Runtime;
+use prometheus_rsocket_runtime::settings::Fault;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
@@ -73,7 +74,7 @@ impl Scrapers {
             let is_bad = parts.as_ref().map_or(true, |parts| parts.get_cost() > MAX_COST);
             if name.is_empty() || name.contains(':') || is_bad {
                 let what = format!(
-                    "basic_auth_users: {name:?} is to have a bcrypt hash of a cost of at most {MAX_COST}, and no colon in its name"
+                    "basic_auth_users: {name:?} must have a bcrypt hash of a cost of at most {MAX_COST}, and no colon in its name"
                 );
                 return Err(fault(hash.referenced.line(), what));
             }
@@ -81,7 +82,7 @@ impl Scrapers {
         let mut tokens = Vec::new();
         for (name, hash) in &file.bearer_tokens_sha256 {
             let what = format!(
-                "bearer_tokens_sha256: {name:?} is to have the SHA-256 of a token, 64 hexadecimal digits"
+                "bearer_tokens_sha256: {name:?} must have the SHA-256 of a token, 64 hexadecimal digits"
             );
             tokens.push(sha256(&hash.value).ok_or_else(|| fault(hash.referenced.line(), what))?);
         }
@@ -283,7 +284,7 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         let dear = hash().replace("$04$", "$15$");
         for (text, line, part) in [
-            ("basic_auth_users:\n  a: x\n".to_owned(), 2, "\"a\" is to have a bcrypt hash"),
+            ("basic_auth_users:\n  a: x\n".to_owned(), 2, "\"a\" must have a bcrypt hash"),
             (format!("basic_auth_users:\n  a: {dear}\n"), 2, "at most 14"),
             (format!("basic_auth_users:\n  \"a:b\": {}\n", hash()), 2, "no colon"),
             ("\nbearer_tokens_sha256:\n  a: 00\n".to_owned(), 3, "64 hexadecimal digits"),

@@ -1,9 +1,10 @@
 use super::applications::{Applications, Found};
-use super::live::{Fault, LiveFile};
+use super::live::LiveFile;
 use argon2::password_hash::{PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use prometheus_rsocket_protocol::collector::{Grant, Peer, PeerTls, Transport};
 use prometheus_rsocket_protocol::token::Token;
+use prometheus_rsocket_runtime::settings::Fault;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -140,7 +141,8 @@ fn what_is_wrong_is_named_with_its_line() {
         (with("transports = [\"tcp\", \"quic\"]"), 4, "\"quic\" is none of tcp, tls, ws, wss"),
         (with("certificate = \"orders\""), 4, "neither a subject"),
         (with("certificate = \"dns:\""), 4, "no name"),
-        (with("certificate = [\"CN=a\",\n\"CN=a\"]"), 5, "comes twice"),
+        (with("certificate = 5"), 4, "certificate: must be a string or a list of strings"),
+        (with("certificate = [\"CN=a\",\n\"CN=a\"]"), 5, "appears twice"),
         (with("token_argon2id = \"x\""), 4, "a PHC string"),
         (
             with("token_argon2id = \"$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$MTIzNDU2Nzg5MDEy\""),
@@ -155,8 +157,8 @@ fn what_is_wrong_is_named_with_its_line() {
             "too much",
         ),
         (with("token_argon2id = \"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ\""), 4, "missing"),
-        (with(&entry), 4, "the name \"a\" comes twice"),
-        (with(&entry.replace("\"a\"", "\"b\"")), 6, "b: this token comes twice"),
+        (with(&entry), 4, "the name \"a\" appears twice"),
+        (with(&entry.replace("\"a\"", "\"b\"")), 6, "b: this token appears twice"),
         ("[[application]]\ntoken_sha256 = \"00\"\n".to_owned(), 2, "64 hexadecimal digits"),
         (entry.replace("name = \"a\"", ""), 1, "without a name"),
         ("\n[[application]]\nname = \"a\"\n".to_owned(), 2, "a: there is no token_sha256"),

@@ -2,10 +2,9 @@
 
 use super::error::ConfigError;
 use super::kind::TomlType;
-use super::misspelt::nearest;
 use super::settings::{self, Setting};
-use crate::auth::parse::Text;
 use prometheus_rsocket_runtime::read_file;
+use prometheus_rsocket_runtime::settings::{TomlText, nearest};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,7 +62,7 @@ impl File {
 /// Returns the lines and texts of all settings. Adds faults to `faults`, with their lines.
 fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str, (usize, String)> {
     let mut values = BTreeMap::new();
-    let text = Text(text);
+    let text = TomlText(text);
     let table = match text.parse() {
         Ok(table) => table,
         Err(fault) => {
@@ -74,7 +73,7 @@ fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str
     for (key, value) in &table {
         let name = key.get_ref();
         let Some(setting) = settings::all().find(|setting| setting.name() == **name) else {
-            let nearest = nearest(name, settings::all().map(Setting::name));
+            let nearest = nearest(name, settings::all().map(Setting::name)).unwrap_or_default();
             let fault = text.fault(
                 key.span().start,
                 format!("there is no setting {name:?}; the nearest name is {nearest}"),
@@ -86,7 +85,7 @@ fn parse(text: &str, faults: &mut Vec<(usize, String)>) -> BTreeMap<&'static str
         match as_option(value.get_ref(), setting.toml_type) {
             Some(value) => drop(values.insert(setting.field, (fault.line, value))),
             None => {
-                faults.push((fault.line, format!("{name} is to be {}", wanted(setting.toml_type))))
+                faults.push((fault.line, format!("{name} must be {}", wanted(setting.toml_type))))
             }
         }
     }

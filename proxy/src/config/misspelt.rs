@@ -4,6 +4,7 @@ use super::command::CONFIG;
 use super::error::ConfigError;
 use super::settings::{self, PREFIX, Setting};
 use super::source::Environment;
+use prometheus_rsocket_runtime::settings::nearest;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
@@ -16,19 +17,13 @@ pub(super) fn errors(env: &Environment) -> Vec<ConfigError> {
     });
     let error = |name: &str| {
         let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
-        let nearest = nearest(&own(name), known.iter().map(|name| own(name)));
+        let nearest = nearest(&own(name), known.iter().map(|name| own(name))).unwrap_or_default();
         ConfigError::UnknownVariable {
             name: name.to_owned(),
             nearest: format!("{PREFIX}{nearest}"),
         }
     };
     unknown.map(|(name, _)| error(name)).collect()
-}
-
-/// Returns the name that is most similar to another; an empty one if there are no names.
-pub(super) fn nearest(name: &str, names: impl Iterator<Item = String>) -> String {
-    let likeness = |other: &String| strsim::jaro_winkler(name, other);
-    names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
 }
 
 /// Whether Kubernetes sets such a variable, as it does in all containers beside a service whose name begins like this program's.

@@ -2,6 +2,7 @@
 
 use clap::Command;
 use clap::builder::Resettable;
+use prometheus_rsocket_runtime::settings::nearest;
 use std::collections::BTreeSet;
 
 /// The prefix of this program's variables.
@@ -26,9 +27,8 @@ pub(crate) fn misspelt<'a>(
     let unknown = variables.into_iter().filter(|name| {
         name.starts_with(PREFIX) && !known.contains(name) && !is_of_kubernetes(name)
     });
-    let nearest =
-        |name: &str| known.iter().min_by_key(|known| strsim::levenshtein(name, known)).copied();
-    unknown.map(|name| (name, nearest(name).unwrap_or_default().to_owned())).collect()
+    let nearest = |name| nearest(name, known.iter().copied()).unwrap_or_default().to_owned();
+    unknown.map(|name| (name, nearest(name))).collect()
 }
 
 /// Whether Kubernetes sets such a variable for a service whose name begins like this program's variables.

@@ -1,5 +1,5 @@
 use super::{Target, TargetDefaults, file_sd, toml};
-use prometheus_rsocket_runtime::{FileError, read_file};
+use prometheus_rsocket_runtime::{FileError, read_file, settings};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,12 @@ pub(super) struct Fault {
     /// Counted from 1, if the fault is in one line.
     pub(super) line: Option<usize>,
     pub(super) what: String,
+}
+
+impl From<settings::Fault> for Fault {
+    fn from(fault: settings::Fault) -> Self {
+        Self { line: Some(fault.line), what: fault.what }
+    }
 }
 
 /// The error of a file of targets that cannot be used. It shows no secret.
@@ -102,7 +108,7 @@ impl TargetsFile {
             Some("yml" | "yaml") => {
                 return Err(self.error("YAML is not read; TOML is, or JSON of file_sd".to_owned()));
             }
-            _ => toml::parse(text, directory, &self.defaults),
+            _ => toml::parse(text, directory, &self.defaults).map_err(Fault::from),
         };
         parsed.map_err(|Fault { line, what }| TargetsError { line, ..self.error(what) })
     }

@@ -23,7 +23,7 @@ fn defaults() -> TargetDefaults {
 }
 
 fn of_toml(text: &str) -> Result<Vec<Target>, Fault> {
-    toml::parse(text, Path::new("/etc/relay"), &defaults())
+    toml::parse(text, Path::new("/etc/relay"), &defaults()).map_err(Fault::from)
 }
 
 fn of_json(text: &str) -> Result<Vec<Target>, Fault> {
@@ -98,10 +98,10 @@ fn what_is_wrong_in_toml_is_told_with_its_line() {
         ("[[target]]\nurl = \"ftp://a\"\n", 2, "url: "),
         (&format!("{target}timeuot = \"5s\"\n"), 3, "the nearest name is \"timeout\""),
         (&format!("{target}timeout = \"5\"\n"), 3, "timeout: "),
-        (&format!("{target}timeout = 5\n"), 3, "timeout: it must be a string"),
+        (&format!("{target}timeout = 5\n"), 3, "timeout: must be a string"),
         (&format!("{target}name = \"a b\"\n"), 3, "name: "),
         (&format!("{target}format = \"x\"\n"), 3, "format: "),
-        (&format!("{target}labels = 1\n"), 3, "labels: it must be a table"),
+        (&format!("{target}labels = 1\n"), 3, "labels: must be a table"),
         (&format!("{target}labels = {{ __a = \"1\" }}\n"), 3, "labels: "),
         (&format!("{target}password_file = \"a\"\n"), 3, "needs user"),
         (&format!("{target}user = \"a\"\nbearer_file = \"a\"\n"), 4, "cannot be there with user"),

@@ -10,12 +10,12 @@
 //!
 //! What a target leaves out is taken from the command line. Paths are relative to the directory of this file.
 
-use super::file::Fault;
 use super::target::{default_name, is_name};
 use super::{Filters, MAX_TARGETS, Target, TargetDefaults};
 use crate::cli::{bytes, duration};
 use crate::fetch::{Credentials, MAX_HEADERS, ScrapeFormat, ScrapeOptions, ScrapeUrl, pair};
 use clap::ValueEnum;
+use prometheus_rsocket_runtime::settings::{Fault, TomlText, nearest};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -30,30 +30,20 @@ pub(super) fn parse(
     directory: &Path,
     defaults: &TargetDefaults,
 ) -> Result<Vec<Target>, Fault> {
-    let text = Text(text);
-    let root = DeTable::parse(text.0).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        // The error's own text would quote the line.
-        text.fault(at, error.message())
-    })?;
+    let text = TomlText(text);
     let mut targets = Vec::new();
     let mut names = BTreeSet::new();
-    for (key, value) in root.get_ref() {
+    for (key, value) in &text.parse()? {
         if key.get_ref() != "target" {
             let what =
                 format!("{:?} is not known here; each target is a table [[target]]", key.get_ref());
             return Err(text.fault(key.span().start, what));
         }
-        let DeValue::Array(tables) = value.get_ref() else {
-            let what = "target: it is to be a list of tables, each headed by [[target]]";
-            return Err(text.fault(value.span().start, what));
-        };
-        for table in tables {
-            let at = table.span().start;
+        for (at, table) in text.tables("target", value)? {
             if targets.len() >= MAX_TARGETS {
                 return Err(text.fault(at, format!("more than {MAX_TARGETS} targets")));
             }
-            let target = target(text, directory, defaults, table)?;
+            let target = target(text, at, directory, defaults, table)?;
             if !names.insert(target.name.clone()) {
                 return Err(text.fault(at, format!("the name {:?} appears twice", target.name)));
             }
@@ -86,19 +76,19 @@ const KEYS: [&str; 19] = [
 ];
 
 fn target(
-    text: Text<'_>,
+    text: TomlText<'_>,
+    at: usize,
     directory: &Path,
     defaults: &TargetDefaults,
-    table: &Spanned<DeValue<'_>>,
+    table: &DeTable<'_>,
 ) -> Result<Target, Fault> {
-    let at = table.span().start;
-    let entry = Entry { text, at, table: text.table("target", table)?, directory };
+    let entry = Entry { text, at, table, directory };
     entry.check_keys()?;
     let url = entry.parsed::<ScrapeUrl>("url")?;
     let url = url.ok_or_else(|| text.fault(at, "a target needs a url"))?;
     let name = entry.checked("name", |name| match is_name(name) {
         true => Ok(name.to_owned()),
-        false => Err("it is to be of letters, digits and _.:@-, at most 128"),
+        false => Err("must be of letters, digits and _.:@-, at most 128"),
     })?;
     let name = name.unwrap_or_else(|| default_name(&url));
     let labels = defaults.labels(entry.pairs("labels")?, || Some(name.clone()));
@@ -109,7 +99,7 @@ fn target(
 
 /// One target's table.
 struct Entry<'e, 'd> {
-    text: Text<'e>,
+    text: TomlText<'e>,
     at: usize,
     table: &'e DeTable<'d>,
     directory: &'e Path,
@@ -119,11 +109,7 @@ impl<'e, 'd> Entry<'e, 'd> {
     fn check_keys(&self) -> Result<(), Fault> {
         for key in self.table.keys() {
             if !KEYS.contains(&&**key.get_ref()) {
-                let likeness = |known: &&&str| strsim::jaro_winkler(key.get_ref(), known);
-                let nearest = KEYS
-                    .iter()
-                    .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
-                    .map_or("", |nearest| nearest);
+                let nearest = nearest(key.get_ref(), KEYS).unwrap_or_default();
                 let what = format!(
                     "{:?} is not known here; the nearest name is {nearest:?}",
                     key.get_ref()
@@ -167,12 +153,8 @@ impl<'e, 'd> Entry<'e, 'd> {
 
     fn list<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<Vec<T>>, Fault> {
         let Some(value) = self.value(key) else { return Ok(None) };
-        let DeValue::Array(values) = value.get_ref() else {
-            return Err(self.fault(key, "it is to be a list of strings"));
-        };
-        let parsed = values.iter().map(|value| {
-            let fault = |error| self.text.fault(value.span().start, format!("{key}: {error}"));
-            self.text.string(key, value)?.parse().map_err(fault)
+        let parsed = self.text.strings(key, value)?.into_iter().map(|(at, string)| {
+            string.parse().map_err(|error| self.text.fault(at, format!("{key}: {error}")))
         });
         parsed.collect::<Result<_, _>>().map(Some)
     }
@@ -264,7 +246,7 @@ impl<'e, 'd> Entry<'e, 'd> {
         }
         if let Some(value) = self.value("help") {
             let DeValue::Boolean(help) = value.get_ref() else {
-                return Err(self.fault("help", "it is to be true or false"));
+                return Err(self.fault("help", "must be true or false"));
             };
             (filters.is_without_help, key) = (!help, Some("help"));
         }
@@ -272,35 +254,5 @@ impl<'e, 'd> Entry<'e, 'd> {
             (filters.drop_labels, key) = (labels, Some("drop_labels"));
         }
         Ok(key.map(|key| (key, filters)))
-    }
-}
-
-/// The text of the file, from which lines are counted.
-#[derive(Clone, Copy)]
-struct Text<'a>(&'a str);
-
-impl Text<'_> {
-    fn fault(self, at: usize, what: impl Into<String>) -> Fault {
-        let before = self.0.as_bytes().get(..at).unwrap_or(self.0.as_bytes());
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Fault { line: Some(line), what: what.into() }
-    }
-
-    fn string<'v>(self, key: &str, value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Fault> {
-        match value.get_ref() {
-            DeValue::String(text) => Ok(text),
-            _ => Err(self.fault(value.span().start, format!("{key}: it must be a string"))),
-        }
-    }
-
-    fn table<'v, 'd>(
-        self,
-        key: &str,
-        value: &'v Spanned<DeValue<'d>>,
-    ) -> Result<&'v DeTable<'d>, Fault> {
-        match value.get_ref() {
-            DeValue::Table(table) => Ok(table),
-            _ => Err(self.fault(value.span().start, format!("{key}: it must be a table"))),
-        }
     }
 }

@@ -188,7 +188,7 @@ fn a_broken_file_of_targets_ends_with_2_at_the_start() {
     let output = program().args(["--proxy=tcp://localhost", &option]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("line 3: help: it is to be true or false"), "{message}");
+    assert!(message.contains("line 3: help: must be true or false"), "{message}");
 }
 
 #[test]

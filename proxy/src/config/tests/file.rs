@@ -67,8 +67,8 @@ fn each_mistake_is_told_with_its_line() {
     refused_file("[limits]\nmax-series = 1", &["line 1", "\"limits\""]);
     refused_file("demo = 1\nmax-series = true", &["line 2", "max-series", "a number"]);
     refused_file("app-metrics = 1", &["line 1", "app-metrics", "true or false"]);
-    refused_file("log = 1", &["line 1", "log is to be a string"]);
-    refused_file("log = [\"info\"]", &["line 1", "log is to be a string"]);
+    refused_file("log = 1", &["line 1", "log must be a string"]);
+    refused_file("log = [\"info\"]", &["line 1", "log must be a string"]);
     refused_file("identity-labels = [1]", &["line 1", "identity-labels", "a list"]);
     refused_file("identity-labels = [\"a,b\"]", &["line 1", "identity-labels", "commas"]);
     refused_file("\nmax-series = 0", &["line 2", "'0' for max-series", "it cannot be 0"]);
@@ -77,7 +77,7 @@ fn each_mistake_is_told_with_its_line() {
     refused_file("max-series = 1.5", &["line 1", "max-series", "a number"]);
     refused_file("demo = 1\n\ndemo = 2", &["line 3", "duplicate"]);
     refused_file("demo = 1\nlog = \"info", &["line 2"]);
-    refused_file("listen-tcp = 7001", &["line 1", "listen-tcp is to be a string"]);
+    refused_file("listen-tcp = 7001", &["line 1", "listen-tcp must be a string"]);
     refused_file(&" ".repeat((1 << 20) + 1), &["1048576 bytes"]);
 }
 
