@@ -8,7 +8,8 @@
 //!   [`Owner`] passes commands to the machine and takes its events.
 //! - [`sleep_until`] and [`timeout`] work on any runtime.
 //! - [`read_file`] reads a configuration file within bounds. [`Line`] and [`LogThrottle`] bound what a peer can do to a log.
-//!   `logging` (feature `logging`) writes a program's log without ever blocking the program.
+//!   `logging` (feature `logging`) writes a program's log without ever blocking the program. `settings` (feature `settings`)
+//!   reads TOML, and names the line of what is wrong.
 //! - `HyperIo` and `HyperTimer` (feature `hyper`) let hyper serve and make requests over the same streams and timers.
 //!
 //! ```no_run
