@@ -245,14 +245,23 @@ def cargo_examples():
     return os.path.join(folder, "examples")
 
 
-@one_at_a_time("cargo")
 def cargo_release(*arguments):
     """Builds what the arguments say, with all optimisation, and gives the folder of the programs."""
+    return os.path.join(cargo_build("--release", *arguments), "release")
+
+
+def cargo_optimised(*arguments):
+    """The same with what others wrote as it is built for tests."""
+    return os.path.join(cargo_build("--config", "benches/optimised.toml", *arguments), "debug")
+
+
+@one_at_a_time("cargo")
+def cargo_build(*arguments):
+    """Builds what the arguments say, and gives the target directory."""
     need("cargo")
-    run(["cargo", "build", "--release", "--locked", *arguments], REPOSITORY)
+    run(["cargo", "build", "--locked", *arguments], REPOSITORY)
     metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
-    target = json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
-    return os.path.join(target, "release")
+    return json.loads(subprocess.check_output(metadata, cwd=REPOSITORY))["target_directory"]
 
 
 def earlier(commit):

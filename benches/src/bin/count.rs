@@ -1,9 +1,9 @@
 //! Does one fixed piece of work, for `benches/budgets` to count what it costs.
 //!
 //! ```sh
-//! target/release/count --list
-//! target/release/count --allocations scrape
-//! valgrind --tool=callgrind --callgrind-out-file=/dev/null '--toggle-collect=count::counted' target/release/count scrape
+//! target/debug/count --list
+//! target/debug/count --allocations scrape
+//! valgrind --tool=callgrind --callgrind-out-file=/dev/null '--toggle-collect=count::counted' target/debug/count scrape
 //! ```
 
 use bytes::{Bytes, BytesMut};
