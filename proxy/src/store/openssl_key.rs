@@ -9,6 +9,11 @@ use prometheus_rsocket_protocol::envelope::{
 };
 use std::fmt;
 
+/// Comes before anything else of OpenSSL, which would otherwise free its tables at the end of the program, while other threads may still make or use a key.
+fn init() {
+    openssl::init();
+}
+
 /// An RSA key pair of OpenSSL. Unwrapping takes a third of the CPU that [`RsaKeyPair`](prometheus_rsocket_protocol::envelope::RsaKeyPair) takes. Any
 /// number of threads may use it at once.
 ///
@@ -27,6 +32,7 @@ impl OpenSslKeyPair {
             2048 | 3072 | 4096 => bits as u32,
             _ => return Err(KeyError::Size { bits }),
         };
+        init();
         let made = || {
             let mut context = PkeyCtx::new_id(Id::RSA)?;
             context.keygen_init()?;
@@ -38,6 +44,7 @@ impl OpenSslKeyPair {
 
     /// Reads a private key of 1024 to 8192 bits in PKCS#8 DER.
     pub fn from_pkcs8_der(key: &[u8]) -> Result<Self, KeyError> {
+        init();
         let malformed = |reason: String| KeyError::Malformed { len: key.len(), reason };
         let private =
             PKey::private_key_from_pkcs8(key).map_err(|error| malformed(error.to_string()))?;
