@@ -45,12 +45,12 @@ def failure(path, binary):
     print(f"# {name_of(path)}", flush=True)
     program = [sys.executable, "-B", "-u", path, binary]
     try:
-        ended = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT, check=False)
+        ended = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT, check=False)
+        said, has_failed = ended.stdout, ended.returncode != 0
     except subprocess.TimeoutExpired as expired:
-        print((expired.stdout or b"").decode(), f"not over after {LIMIT} s", sep="")
-        return name_of(path)
-    print(ended.stdout, end="", flush=True)
-    return name_of(path) if ended.returncode != 0 else None
+        said, has_failed = (expired.stdout or b"") + f"not over after {LIMIT} s\n".encode(), True
+    print(said.decode(errors="replace"), end="", flush=True)
+    return name_of(path) if has_failed else None
 
 
 if __name__ == "__main__":
