@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-import threading
+import urllib.parse
 import urllib.request
 
 from cluster import ADDRESS, METRICS, NODE, Cluster, run
@@ -105,19 +105,20 @@ class Trial:
         check(not re.search('"level":"(WARN|ERROR)"', self.pods.logs()), f"no pod complains: {self.pods.logs()}")
 
     def replaced(self):
-        """Pods are replaced by those with another configuration: no push is lost, all relays are with the new ones, and the old ones end with 0."""
-        names = {f"replaced-{number}" for number in range(JOBS)}
-        self.push(self.pods.service(), *names)
+        """Pods are replaced by those with another configuration: Prometheus has every push, all relays are with the new ones, and the old ones end with 0."""
         old = self.pods.ready()
         command = [os.path.join(self.cluster.programs, "kubectl"), "--kubeconfig", self.cluster.config, "--namespace", NAMESPACE]
         watched = Process("watch", [*command, "get", "pods", *SELECTED, "--watch", "-o", "json"], log_path(self.cluster.logs, "watch"))
-        with Scraper(self.pods) as scraper:
-            self.chart("upgrade", 'config=max-held-pushes = 12345')
+        with Prometheus(self.cluster) as prometheus:
+            prometheus.expect(f'sum(prometheus_proxy_app_up{{application="relay",namespace="{NAMESPACE}"}})', RELAYS)
+            prometheus.expect('count(count by (pod) (prometheus_proxy_scrape_active_connections{job="proxy"}))', 2)
+            self.push(self.pods.service(), *(f"replaced-{number}" for number in range(JOBS)))
+            self.chart("upgrade", "config=max-held-pushes = 12345")
             until("the old pods are gone", lambda: not old.keys() & self.pods.all().keys(), 90)
             self.pods.await_relays()
-        watched.kill()
-        missing = names - scraper.jobs
-        check(not missing, f"pushes that were never scraped: {missing}")
+            prometheus.expect('count(count_over_time(rows_total{job=~"replaced-.*"}[10m]))', JOBS)
+            prometheus.expect('sum(prometheus_proxy_app_up{application="relay"})', RELAYS)
+        watched.close()
         ends = re.findall(r'"exitCode": (\d+)', "\n".join(watched.lines()))
         check(ends and set(ends) == {"0"}, f"the old pods end with 0, and not {ends}")
         check("12345" in get(next(iter(self.pods.ready().values())), "/status.json"), "the configuration is in use")
@@ -209,25 +210,34 @@ class Trial:
         return pods
 
 
-class Scraper(threading.Thread):
-    """Scrapes all pods over and over, and remembers the pushes that it had."""
+class Prometheus:
+    """A server with the configuration of deploy/prometheus, but for how it reaches the API and how often it scrapes."""
 
-    def __init__(self, pods):
-        super().__init__(daemon=True)
-        self.pods, self.jobs = pods, set()
-        self.stopped = threading.Event()
+    def __init__(self, cluster):
+        with open("deploy/prometheus/kubernetes.yaml", encoding="utf-8") as file:
+            text = file.read()
+        text = text.replace("      - role: pod\n        namespaces", f"      - role: pod\n        kubeconfig_file: {cluster.config}\n        namespaces")
+        text = text.replace("15s", "2s").replace("10s", "2s")
+        program = os.path.join(cluster.programs, "prometheus")
+        command = [program, "--config.file", cluster.file("prometheus.yaml", text), "--storage.tsdb.path", cluster.made("prometheus")]
+        self.process = Process("prometheus", [*command, "--web.listen-address", "127.0.0.1:9090"], log_path(cluster.logs, "prometheus"))
 
-    def run(self):
-        while not self.stopped.wait(1):
-            self.jobs |= jobs(self.pods.scrape())
+    def expect(self, query, wanted):
+        """Waits until a query has one answer, which is this number."""
+
+        def look():
+            answer = get("127.0.0.1", f"/api/v1/query?query={urllib.parse.quote(query)}", 9090)
+            found = answer and [result["value"][1] for result in json.loads(answer)["data"]["result"]]
+            check(found == [str(wanted)], f"{query} is {found}")
+            return True
+
+        until(f"{query} is {wanted}", look, 60)
 
     def __enter__(self):
-        self.start()
         return self
 
     def __exit__(self, *_):
-        self.stopped.set()
-        self.join()
+        self.process.close()
 
 
 def relay_deployment():
