@@ -1,7 +1,7 @@
-"""Applications that connect all at once: `storm.py PORT COUNT SOURCE`.
+"""Applications that connect all at once: `storm.py PORT COUNT SOURCE AGAIN`.
 
-They send SETUP, wait for their key, and stay without another word. Each second, and more often once all have their key, it prints an object with how many have it, and
-how many connections have ended. It ends with its input.
+They send SETUP, wait for their key, and stay without another word. Each second, and more often once all have their key, it prints an object with how many have it, how
+many connections have ended, why the first one did, and how many have connected again, which AGAIN of those that end without a key may. It ends with its input.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ PROCESSES = 4
 
 
 class Storm:
-    """Processes that connect so many applications as fast as they can, until it is left."""
+    """Processes that connect so many applications as fast as they can, until it is left. `again` of each process may connect again if they end without a key."""
 
-    def __init__(self, proxy, count):
+    def __init__(self, proxy, count, again=0):
         self.count, self.processes = count, []
         each = [count // PROCESSES + (number < count % PROCESSES) for number in range(PROCESSES)]
         for number, part in enumerate(each):
             # Each from an address of its own, or their ports would not do.
-            command = [sys.executable, "-B", f"{environment.HERE}/storm.py", str(proxy.tcp), str(part), f"127.0.0.{10 + number}"]
+            command = [sys.executable, "-B", f"{environment.HERE}/storm.py", str(proxy.tcp), str(part), f"127.0.0.{10 + number}", str(again)]
             self.processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-        self.said = [{"keyed": 0, "ended": 0} for _ in self.processes]
+        self.said = [{"keyed": 0, "ended": 0, "again": 0} for _ in self.processes]
         for number, process in enumerate(self.processes):
             threading.Thread(target=self.listen, args=(number, process), daemon=True).start()
 
@@ -42,18 +42,20 @@ class Storm:
             self.said[number] = json.loads(line)
 
     def keyed(self, seconds):
-        """Waits until all have their key. None may be refused."""
-        sums = lambda: {name: sum(said[name] for said in self.said) for name in ("keyed", "ended")}
+        """Waits until all have their key, and gives how many have connected again. None may be refused."""
+        sums = lambda: {name: sum(said[name] for said in self.said) for name in ("keyed", "ended", "again")}
+        why = lambda: ", ".join(said["why"] for said in self.said if "why" in said)
 
         def look():
             if any(process.poll() is not None for process in self.processes):
                 raise Gone("storm.py has ended")
             if sums()["keyed"] < self.count:
-                raise Failure(str(sums()))
+                raise Failure(f"{sums()} {why()}")
             return True
 
         until(f"{self.count} applications have their key", look, seconds)
-        check(not sums()["ended"], f"{sums()['ended']} connections have ended")
+        check(not sums()["ended"], f"{sums()['ended']} connections have ended: {why()}")
+        return sums()["again"]
 
     def __enter__(self):
         return self
@@ -75,7 +77,7 @@ class Application:
         self.is_keyed = False
 
     def on_ready(self, watched):
-        """Goes on where it can; whether it has its key now, or `None` when the connection has ended."""
+        """Goes on where it can; whether it has its key now, or why the connection has ended."""
         try:
             if self.hello:
                 self.hello = self.hello[self.socket.send(self.hello) :]
@@ -84,32 +86,41 @@ class Application:
                 return False
             # The first that comes is the key. What follows is not for one that says nothing.
             if not self.socket.recv(1 << 16):
-                return None
+                return "closed"
             first, self.is_keyed = not self.is_keyed, True
             return first
         except BlockingIOError:
             return False
-        except OSError:
-            return None
+        except OSError as error:
+            return str(error)
 
 
 def main():
-    port, count, source = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    port, count, source, again = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    watched, said = selectors.DefaultSelector(), {"keyed": 0, "ended": 0}
-    for number in range(count):
+    watched, said = selectors.DefaultSelector(), {"keyed": 0, "ended": 0, "again": 0}
+
+    def connect(number):
         application = Application(port, number, source)
         watched.register(application.socket, selectors.EVENT_WRITE, application)
+
+    for number in range(count):
+        connect(number)
     told = time.monotonic()
     while True:
         for entry, _ in watched.select(1.0):
             result = entry.data.on_ready(watched)
-            if result is None:
+            if isinstance(result, str):
                 watched.unregister(entry.fileobj)
                 entry.fileobj.close()
-                said["ended"] += 1
+                said.setdefault("why", result)
+                if said["again"] < again and not entry.data.is_keyed:
+                    connect(count + said["again"])
+                    said["again"] += 1
+                else:
+                    said["ended"] += 1
             elif result:
                 said["keyed"] += 1
         if time.monotonic() > told + (1 if said["keyed"] < count else 0.1):
