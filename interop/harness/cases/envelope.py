@@ -7,7 +7,7 @@ from case import case
 from exposition import ORDERS
 from peers.envelope import PythonApplication, PythonProxy, Spoiler
 from peers.ours import OurClient
-from process import check
+from process import check, until
 
 TCP = ("tcp",)
 HELLO, OFFER = b"x.prometheus-rsocket.hello.v1", b"x.prometheus-rsocket.offer.v2"
@@ -26,6 +26,8 @@ def relayed(bench, version):
     proxy = PythonProxy(bench, version)
     client = OurClient(bench, proxy, bench.endpoint("relayed", 5))
     proxy.expect("SCRAPED", version, f'{ORDERS}{{app="relayed".*}} 5')
+    # It looks for nothing but answers until then.
+    until("there were three scrapes", lambda: sum(line.startswith("SCRAPED ") for line in proxy.process.lines()) == 3)
     client.terminate()
     proxy.expect("PUSHED", version, f'{ORDERS}{{app="relayed".*}} 5')
     proxy.process.find("^ENDED$")
