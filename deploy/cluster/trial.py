@@ -4,10 +4,11 @@ import json
 import os
 import re
 import sys
-import urllib.parse
 import urllib.request
 
 from cluster import ADDRESS, METRICS, NODE, Cluster, run
+from peers.prometheus import Prometheus
+from ports import free_port
 from process import Failure, Process, check, log_path, until
 
 IMAGE = "localhost/prometheus-rsocket-cluster"
@@ -51,18 +52,14 @@ class Pods:
     def logs(self):
         return "".join(self.kubectl("logs", name) for name in self.all())
 
-    def unready(self):
-        """How they stand, for who has to find out why they are not ready."""
-        return self.kubectl("describe", "pods", *SELECTED)[-6000:] + self.logs()
-
 
 def is_ready(pod):
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in pod["status"].get("conditions", ()))
 
 
-def get(address, path, port=8080):
+def get(address, path):
     try:
-        with urllib.request.urlopen(f"http://{address}:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}:8080{path}", timeout=10) as answer:
             return answer.read().decode()
     except OSError:
         return ""  # It is being replaced.
@@ -109,15 +106,15 @@ class Trial:
         old = self.pods.ready()
         command = [os.path.join(self.cluster.programs, "kubectl"), "--kubeconfig", self.cluster.config, "--namespace", NAMESPACE]
         watched = Process("watch", [*command, "get", "pods", *SELECTED, "--watch", "-o", "json"], log_path(self.cluster.logs, "watch"))
-        with Prometheus(self.cluster) as prometheus:
-            prometheus.expect(f'sum(prometheus_proxy_app_up{{application="relay",namespace="{NAMESPACE}"}})', RELAYS)
-            prometheus.expect('count(count by (pod) (prometheus_proxy_scrape_active_connections{job="proxy"}))', 2)
+        with Finder(self.cluster) as prometheus:
+            prometheus.expect(f'sum(prometheus_proxy_app_up{{application="relay",namespace="{NAMESPACE}"}})', RELAYS, 60)
+            prometheus.expect('count(count by (pod) (prometheus_proxy_scrape_active_connections{job="proxy"}))', 2, 60)
             self.push(self.pods.service(), *(f"replaced-{number}" for number in range(JOBS)))
             self.chart("upgrade", "config=max-held-pushes = 12345")
             until("the old pods are gone", lambda: not old.keys() & self.pods.all().keys(), 90)
             self.pods.await_relays()
-            prometheus.expect('count(count_over_time(rows_total{job=~"replaced-.*"}[10m]))', JOBS)
-            prometheus.expect('sum(prometheus_proxy_app_up{application="relay"})', RELAYS)
+            prometheus.expect('count(count_over_time(rows_total{job=~"replaced-.*"}[10m]))', JOBS, 60)
+            prometheus.expect('sum(prometheus_proxy_app_up{application="relay"})', RELAYS, 60)
         watched.close()
         ends = re.findall(r'"exitCode": (\d+)', "\n".join(watched.lines()))
         check(ends and set(ends) == {"0"}, f"the old pods end with 0, and not {ends}")
@@ -210,7 +207,7 @@ class Trial:
         return pods
 
 
-class Prometheus:
+class Finder(Prometheus):
     """A server with the configuration of deploy/prometheus, but for how it reaches the API and how often it scrapes."""
 
     def __init__(self, cluster):
@@ -218,20 +215,9 @@ class Prometheus:
             text = file.read()
         text = text.replace("      - role: pod\n        namespaces", f"      - role: pod\n        kubeconfig_file: {cluster.config}\n        namespaces")
         text = text.replace("15s", "2s").replace("10s", "2s")
-        program = os.path.join(cluster.programs, "prometheus")
+        program, self.port = os.path.join(cluster.programs, "prometheus"), free_port()
         command = [program, "--config.file", cluster.file("prometheus.yaml", text), "--storage.tsdb.path", cluster.made("prometheus")]
-        self.process = Process("prometheus", [*command, "--web.listen-address", "127.0.0.1:9090"], log_path(cluster.logs, "prometheus"))
-
-    def expect(self, query, wanted):
-        """Waits until a query has one answer, which is this number."""
-
-        def look():
-            answer = get("127.0.0.1", f"/api/v1/query?query={urllib.parse.quote(query)}", 9090)
-            found = answer and [result["value"][1] for result in json.loads(answer)["data"]["result"]]
-            check(found == [str(wanted)], f"{query} is {found}")
-            return True
-
-        until(f"{query} is {wanted}", look, 60)
+        self.process = Process("prometheus", [*command, "--web.listen-address", f"127.0.0.1:{self.port}"], log_path(cluster.logs, "prometheus"))
 
     def __enter__(self):
         return self
